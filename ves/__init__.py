@@ -1,0 +1,1 @@
+"""VeS: which pixels does a spoken word mean?"""
