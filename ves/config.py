@@ -6,25 +6,29 @@ impossible is an error that names the file, the key and what is allowed, before 
 
 import ast
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+TRAINING = 1  # raise it when a change of code gives a training another result: runs are then trained anew
+
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]  # becomes a folder name and a Snakemake wildcard
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]  # becomes a folder name and part of a target
 
 
 def registered(module: str, registry: str) -> tuple[str, ...]:
     """Keys of the dict literal `registry` in ves/<module>.py, read from its source: importing torch takes seconds."""
     tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
     for node in tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name) and target.id == registry and isinstance(value := getattr(node, "value"), ast.Dict):
-            return tuple(ast.literal_eval(key) for key in value.keys if key is not None)
+        if (
+            isinstance(node, ast.Assign)
+            and ast.unparse(node.targets[0]) == registry
+            and isinstance(node.value, ast.Dict)
+        ):
+            return tuple(ast.literal_eval(key) for key in node.value.keys if key is not None)
     raise LookupError(f"ves/{module}.py: no dict literal named {registry}")
 
 
@@ -43,6 +47,17 @@ Similarity = Annotated[str, _one_of("similarity", "SIMILARITIES")]
 Loss = Annotated[str, _one_of("losses", "LOSSES")]
 
 
+def _spoken(languages: list[str]) -> list[str]:
+    """Validator: each language has a word table, and none is named twice."""
+    known = sorted(table.stem for table in (Path(__file__).parent / "corpora/scenes/lexicon").glob("*.yaml"))
+    for language in languages:
+        if language not in known:
+            raise ValueError(f"{language!r} is not one of {', '.join(known)}")
+        if languages.count(language) > 1:
+            raise ValueError(f"{language!r} is named twice")
+    return languages
+
+
 class Section(BaseModel):
     """A block of the configuration: unknown keys are errors, values do not change."""
 
@@ -55,7 +70,7 @@ class ScenesConfig(Section):
     seed: int
     images: Positive
     clips: Positive
-    languages: Annotated[list[str], Field(min_length=1)]
+    languages: Annotated[list[str], Field(min_length=1), AfterValidator(_spoken)]
     speakers: Positive
     audio_shards: Positive
     image_shards: Positive
@@ -73,7 +88,7 @@ class ScenesConfig(Section):
             if low > high:
                 raise ValueError(f"{key}: [{low}, {high}] is not an ascending range")
         if self.mentions[0] > self.objects[0]:
-            raise ValueError("mentions: the least number of objects mentioned is more than the least number of objects shown")
+            raise ValueError(f"mentions: at least {self.mentions[0]}, but some pictures show {self.objects[0]} objects")
         return self
 
 
@@ -81,7 +96,7 @@ class VaaniConfig(Section):
     """Project Vaani on the hub (ves.corpora.vaani)."""
 
     repository: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="a full commit id, not a branch")]
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None  # a full commit; null: not chosen yet
     audio: list[str]
     images: list[str]
     shards_per_district: Positive | None
@@ -183,7 +198,14 @@ class HeatmapConfig(Section):
     clips: Positive
 
 
-class Config(Section):
+class TableConfig(Section):
+    """Rows of the tables: which runs, as means over which seeds (ves.tables)."""
+
+    seeds: Annotated[list[int], Field(min_length=1)]
+    table: Annotated[list[str], Field(min_length=1)]
+
+
+class Config(TableConfig):
     """The whole of config.yaml."""
 
     corpus: CorpusConfig
@@ -193,8 +215,6 @@ class Config(Section):
     model: ModelConfig
     train: TrainConfig
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
-    seeds: Annotated[list[int], Field(min_length=1)]
-    table: Annotated[list[str], Field(min_length=1)]
     heatmaps: HeatmapConfig
 
     @model_validator(mode="after")
@@ -204,17 +224,28 @@ class Config(Section):
                 raise ValueError(f"table: {name!r} is not one of the runs: {', '.join(self.runs)}")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} repeats a seed")
-        if (scenes := self.corpus.scenes) and self.corpus.kind == "scenes":
-            if self.split.val + self.split.tune >= scenes.images:
-                raise ValueError(f"split.val + split.tune must be below corpus.scenes.images ({scenes.images})")
-            for name in self.runs:
-                if (batch := self.train_of(name).batch_size) > scenes.clips:
-                    raise ValueError(f"runs.{name}: batch_size {batch} is more than the corpus has clips ({scenes.clips})")
+        if self.corpus.kind == "scenes" and (scenes := self.corpus.scenes):
+            self._fits_scenes(scenes)
         return self
+
+    def _fits_scenes(self, scenes: ScenesConfig) -> None:
+        """What can be said of sizes before the corpus is there (afterwards: ves.validate.validate_batches)."""
+        if self.split.val + self.split.tune >= scenes.images:
+            raise ValueError(f"split.val: with split.tune it must be below corpus.scenes.images ({scenes.images})")
+        for name, overrides in self.runs.items():
+            batch = overrides.get("batch_size", self.train.batch_size)
+            if isinstance(batch, int) and batch > scenes.clips:
+                key = f"runs.{name}.batch_size" if "batch_size" in overrides else "train.batch_size"
+                raise ValueError(f"{key}: {batch} is more than corpus.scenes.clips ({scenes.clips})")
 
     def train_of(self, run: str) -> TrainConfig:
         """The shared training block with that run's overrides."""
         return TrainConfig.model_validate(self.train.model_dump() | self.runs[run])
+
+    def corpus_slice(self) -> CorpusConfig:
+        """Settings of the corpus alone: other kinds' blocks change nothing in it, nor does keeping its raw shards."""
+        other = {kind: None for kind in ("scenes", "vaani") if kind != self.corpus.kind}
+        return self.corpus.model_copy(update={"keep_source": False, **other})
 
 
 class DataPaths(Section):

@@ -1,5 +1,6 @@
 """Checking a configuration before any job starts: every fault in one line that names file, key and what is allowed."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ves.config import Config, Section
+from ves.config import Config, CorpusConfig, SplitConfig, TrainConfig
+from ves.files import read_json
+
+COMMAND_LINE = "command line (--config)"
+KEY = re.compile(r"^([a-z0-9_]+(?:\.[a-z0-9_]+)*): ")  # our own validators begin with the key, if it is below theirs
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -18,7 +23,8 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key) for key, _ in node.value]
     for key in keys:
         if keys.count(key) > 1:
-            raise ValueError(f"{node.start_mark.name}: line {node.start_mark.line + 1}: key {key!r} stands twice in one block")
+            where = f"{node.start_mark.name}: line {node.start_mark.line + 1}"
+            raise ValueError(f"{where}: key {key!r} stands twice in one block")
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
@@ -30,56 +36,110 @@ def read_yaml(path: Path) -> Any:
     """Read one YAML file. Raises ValueError that names file and line for what is not YAML or sets a key twice."""
     try:
         with open(path, encoding="utf-8") as handle:
-            return yaml.load(handle, _UniqueKeys)  # noqa: S506 - a SafeLoader
+            return yaml.load(handle, _UniqueKeys)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not valid YAML: {error}") from error
 
 
-def _origin(path: tuple[str | int, ...], files: list[Path]) -> str:
-    """The last of the files that sets the key, or the files that could have."""
-    for file in reversed(files):
-        node: Any = read_yaml(file)
-        for part in path:
-            if not isinstance(node, Mapping) or part not in node:
-                break
-            node = node[part]
-        else:
-            return str(file)
-    return " + ".join(map(str, files)) or "the configuration"
+def _at(content: Any, path: tuple[Any, ...]) -> Any:
+    """What stands at `path` in nested mappings and lists. Raises LookupError where nothing does."""
+    for part in path:
+        if not isinstance(content, Mapping | list):
+            raise LookupError(part)
+        content = content[part]
+    return content
 
 
-def _message(error: Any, files: list[Path]) -> str:
-    path = tuple(part for part in error["loc"] if part != "[key]")
-    key = ".".join(map(str, path))
-    text = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "missing":
-        return f"{_origin(path, files)}: {key} is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{_origin(path, files)}: {key} is not a known key{_known_keys(path[:-1])}"
-    given = "" if error["type"] == "value_error" else f" (given: {error['input']!r})"
-    return f"{_origin(path, files)}: {key + ': ' if key else ''}{text}{given}"
+def _origin(path: tuple[Any, ...], merged: Any, files: dict[Path, Any]) -> str:
+    """Who set the key: the last file to give it its value, or the command line; of a block, the last one with it."""
+    value, setter = _at(merged, path), COMMAND_LINE
+    for file, content in files.items():
+        try:
+            found = _at(content, path)
+        except LookupError:
+            continue
+        if found == value or isinstance(value, Mapping):
+            setter = str(file)
+    return setter
 
 
-def _known_keys(path: tuple[str | int, ...]) -> str:
+def _known_keys(path: tuple[Any, ...]) -> str:
     """What may stand in the block at `path`, for the message about a key that may not."""
     block: Any = Config
     for part in path:
-        if not (isinstance(block, type) and issubclass(block, Section)) or part not in block.model_fields:
-            return ""
-        annotation = block.model_fields[str(part)].annotation
-        block = next((t for t in getattr(annotation, "__args__", ()) if isinstance(t, type)), annotation)
-    return f"; known here: {', '.join(block.model_fields)}" if issubclass(block, Section) else ""
+        if block is Config and part == "runs":
+            return ", ".join(TrainConfig.model_fields)
+        annotation = block.model_fields[part].annotation
+        block = next((kind for kind in getattr(annotation, "__args__", ()) if isinstance(kind, type)), annotation)
+    return ", ".join(block.model_fields)
+
+
+def _message(error: Any, merged: Any, files: dict[Path, Any]) -> str:
+    """One line for one fault that pydantic found."""
+    path = tuple(part for part in error["loc"] if part != "[key]")
+    text, given = error["msg"].removeprefix("Value error, "), f" (given: {error['input']!r})"
+    if error["type"] == "missing":
+        return f"{' + '.join(map(str, files))}: {'.'.join(map(str, path))} is missing"
+    if error["type"] == "value_error":
+        given = ""  # ours name it
+        if match := KEY.match(text):
+            path, text = (*path, *match[1].split(".")), text[match.end() :]
+    try:
+        origin = _origin(path, merged, files)
+    except LookupError:  # a block that is wanted and not there
+        origin = " + ".join(map(str, files))
+    key = ".".join(map(str, path))
+    if error["type"] == "extra_forbidden":
+        return f"{origin}: {key} is not a known key; known here: {_known_keys(path[:-1])}"
+    if origin == COMMAND_LINE and isinstance(error["input"], str) and "valid" in text:
+        given += "; inside a block --config takes everything as text: use --configfile"
+    return f"{origin}: {key}: {text}{given}"
 
 
 def validate(content: Mapping[str, Any], files: list[Path]) -> Config:
-    """Check a merged configuration. Raises ValueError with one line per fault, each naming file, key and what is allowed."""
+    """Check a merged configuration; `files` are those it came from, in the order in which they were laid over another.
+
+    Raises ValueError with one line per fault, each naming file, key and what is allowed.
+    """
+    read = {file: read_yaml(file) for file in files}
     try:
         config = Config.model_validate(dict(content))
     except ValidationError as error:
-        raise ValueError("\n".join(_message(fault, files) for fault in error.errors())) from None
-    for run, overrides in config.runs.items():
+        raise ValueError("\n".join(_message(fault, content, read) for fault in error.errors())) from None
+    faults = []
+    for run in config.runs:
         try:
             config.train_of(run)
         except ValidationError as error:
-            raise ValueError("\n".join(_message(fault | {"loc": ("runs", run, *fault["loc"])}, files) for fault in error.errors())) from None
+            located = [{**fault, "loc": ("runs", run, *fault["loc"])} for fault in error.errors()]
+            faults += [_message(fault, content, read) for fault in located]
+    if faults:
+        raise ValueError("\n".join(faults))
     return config
+
+
+def validate_backbones(config: Config) -> None:
+    """Check that each backbone is a folder that is there or could be a name on the hub. Raises ValueError."""
+    for key, backbone in (("vision", config.vision.backbone), ("audio", config.audio.backbone)):
+        if not (Path(backbone).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", backbone)):
+            raise ValueError(f"{key}.backbone: {backbone!r} is neither a folder here nor <owner>/<name> on the hub")
+
+
+def validate_batches(config: Config, data: Path) -> None:
+    """Check every run's batch size against the training clips, where this corpus is already split.
+
+    Raises ValueError that names the key. Says nothing of a corpus whose settings have changed since: it is made anew.
+    """
+    settings = {data / "corpus.json": CorpusConfig, data / "split.json": SplitConfig}
+    if not all(file.is_file() for file in [*settings, data / "splits.parquet"]):
+        return
+    corpus, split = (kind.model_validate(read_json(file)) for file, kind in settings.items())
+    if (corpus, split) != (config.corpus_slice(), config.split):
+        return
+    import polars as pl  # this module is read at the start of every command, and mostly has returned by now
+
+    clips = pl.read_parquet(data / "splits.parquet", columns=["split"])["split"].eq("train").sum()
+    for run, overrides in config.runs.items():
+        if (batch := config.train_of(run).batch_size) > clips:
+            key = f"runs.{run}.batch_size" if "batch_size" in overrides else "train.batch_size"
+            raise ValueError(f"{key}: {batch} is more than the {clips} training clips of {data / 'splits.parquet'}")

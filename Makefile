@@ -1,0 +1,28 @@
+# `make table1` and `make test` start from nothing and need no activation. What is installed is requirements.lock.
+.PHONY: table1 test test-slow lint lock install
+
+READY := .venv/.ready
+
+table1: $(READY)
+	.venv/bin/snakemake --cores all results/table1.csv
+
+test: $(READY)
+	.venv/bin/python -m pytest
+
+test-slow: $(READY)
+	.venv/bin/python -m pytest -m slow
+
+lint: $(READY)
+	scripts/lint
+
+install: $(READY)
+
+$(READY): requirements.lock pyproject.toml scripts/install
+	scripts/install
+	touch $@
+
+# Versions move only here: `make lock`, then the tests, then the commit. Names, versions and hashes, nothing else.
+lock: $(READY)
+	.venv/bin/uv pip compile pyproject.toml --all-extras --upgrade --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --python-version 3.12 --python-platform x86_64-manylinux_2_28 \
+	    --output-file requirements.lock

@@ -1,0 +1,279 @@
+"""The configuration: every fault is found before anything runs, and its message says file, key and what is allowed."""
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from ves.config import features_name, registered
+from ves.losses import LOSSES
+from ves.similarity import SIMILARITIES
+from ves.validate import read_yaml, validate, validate_backbones, validate_batches
+
+DEFAULT = Path("config.yaml")
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """A configuration file laid over another, as the workflow does it: blocks are merged, values replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return copy.deepcopy(read_yaml(DEFAULT))
+
+
+def fault(tmp_path: Path, content: dict[str, Any]) -> str:
+    """The message about a faulty configuration, with the file called FILE."""
+    file = tmp_path / "faulty.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what the callers test
+        validate(content, [file])
+    return str(caught.value).replace(str(file), "FILE")
+
+
+def put(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """The configuration with one key set."""
+    *path, last = key.split(".")
+    block = content
+    for part in path:
+        block = block[part]
+    block[last] = value
+    return content
+
+
+@pytest.mark.parametrize("file", ["config.yaml", *map(str, sorted(Path("config").glob("*.yaml")))])
+def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]) -> None:
+    config = validate(merged(content, read_yaml(Path(file))), [DEFAULT, Path(file)])
+    validate_backbones(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        # wrong type: nothing is converted silently
+        ("train.batch_size", "64", "FILE: train.batch_size: Input should be a valid integer (given: '64')"),
+        ("train.batch_size", True, "FILE: train.batch_size: Input should be a valid integer (given: True)"),
+        ("train.threads", 2.0, "FILE: train.threads: Input should be a valid integer (given: 2.0)"),
+        ("train", None, "FILE: train: Input should be a valid dictionary"),
+        ("corpus.scenes.objects", ["2", 6], "FILE: corpus.scenes.objects.0: Input should be a valid integer"),
+        ("corpus.scenes.objects", [2, 6, 8], "FILE: corpus.scenes.objects: Tuple should have at most 2 items"),
+        # a name that is not registered: the message lists those that are
+        ("train.loss", "infonce", "FILE: train.loss: 'infonce' is not one of info_nce"),
+        ("train.objective", {"max_men": 1.0}, "FILE: train.objective.max_men: 'max_men' is not one of max_mean, "),
+        ("train.optimizer", "sgd", "FILE: train.optimizer: Input should be 'adam8bit' or 'adamw' (given: 'sgd')"),
+        ("vision.fit", "squash", "FILE: vision.fit: Input should be 'stretch', 'pad' or 'crop' (given: 'squash')"),
+        ("corpus.kind", "video", "FILE: corpus.kind: Input should be 'scenes' or 'vaani' (given: 'video')"),
+        ("corpus.scenes.languages", ["hi", "en"], "FILE: corpus.scenes.languages: 'en' is not one of bn, gu, hi, "),
+        ("corpus.scenes.languages", ["hi", "hi"], "FILE: corpus.scenes.languages: 'hi' is named twice"),
+        ("table", ["dense", "sparse"], "FILE: table: 'sparse' is not one of the runs: dense, global, "),
+        # impossible values
+        ("train.epochs", 0, "FILE: train.epochs: Input should be greater than 0 (given: 0)"),
+        ("train.objective", {}, "FILE: train.objective: Dictionary should have at least 1 item"),
+        ("train.batch_size", 99_999, "FILE: train.batch_size: 99999 is more than corpus.scenes.clips (15000)"),
+        ("corpus.scenes.objects", [6, 2], "FILE: corpus.scenes.objects: [6, 2] is not an ascending range"),
+        (
+            "corpus.scenes.mentions",
+            [3, 4],
+            "FILE: corpus.scenes.mentions: at least 3, but some pictures show 2 objects",
+        ),
+        ("corpus.name", "../scenes", "FILE: corpus.name: String should match pattern"),
+        ("split.high", 0.9, "FILE: split.high: 0.9 is not below mid: 0.85"),
+        ("split.val", 4_200, "FILE: split.val: with split.tune it must be below corpus.scenes.images (4300)"),
+        ("seeds", [0, 1, 0], "FILE: seeds: [0, 1, 0] repeats a seed"),
+        ("seeds", [], "FILE: seeds: List should have at least 1 item"),
+        # the same in a run's own block
+        (
+            "runs.dense",
+            {"learning_rte": 1},
+            "FILE: runs.dense.learning_rte is not a known key; known here: objective, ",
+        ),
+        ("runs.dense", {"epochs": -1}, "FILE: runs.dense.epochs: Input should be greater than 0 (given: -1)"),
+        ("runs.dense", {"batch_size": 99_999}, "FILE: runs.dense.batch_size: 99999 is more than corpus.scenes.clips"),
+        ("runs.Dense run", {}, "FILE: runs.Dense run: String should match pattern"),
+    ],
+)
+def test_a_fault_names_file_key_and_what_is_allowed(
+    key: str, value: Any, message: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    assert fault(tmp_path, put(content, key, value)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("block", "known"),
+    [
+        ("", "corpus, split, vision"),
+        ("corpus", "name, kind"),
+        ("corpus.scenes", "seed, images"),
+        ("train", "objective, "),
+    ],
+)
+def test_an_unknown_key_is_named_beside_the_known_ones(
+    block: str, known: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    key = f"{block}.colour".lstrip(".")
+    message = fault(tmp_path, put(content, key, 1))
+    assert message.startswith(f"FILE: {key} is not a known key; known here: ")
+    assert known in message
+
+
+def keys(block: dict[str, Any], prefix: str = "") -> list[str]:
+    """Every key of nested blocks, dotted."""
+    found = []
+    for key, value in block.items():
+        found.append(prefix + key)
+        found += keys(value, f"{prefix}{key}.") if isinstance(value, dict) else []
+    return found
+
+
+FREE = re.compile(r"^(runs\..*|train\.objective\..*|corpus\.(scenes|vaani))$")  # may be absent, or reported otherwise
+
+
+@pytest.mark.parametrize("key", [key for key in keys(read_yaml(DEFAULT)) if not FREE.match(key)])
+def test_every_key_is_required(key: str, content: dict[str, Any], tmp_path: Path) -> None:
+    """Nothing has a default but in config.yaml."""
+    *path, last = key.split(".")
+    block = content
+    for part in path:
+        block = block[part]
+    del block[last]
+    assert f"FILE: {key} is missing" in fault(tmp_path, content)
+
+
+def test_the_block_of_the_kind_is_required(content: dict[str, Any], tmp_path: Path) -> None:
+    del content["corpus"]["scenes"]
+    assert fault(tmp_path, content) == "FILE: corpus.scenes: kind is 'scenes', so this block is needed"
+
+
+def test_all_faults_are_reported_at_once(content: dict[str, Any], tmp_path: Path) -> None:
+    put(content, "train.loss", "x")
+    put(content, "split.colour", 1)
+    assert len(fault(tmp_path, content).splitlines()) == 2
+
+
+def test_the_file_that_set_the_key_is_named(content: dict[str, Any], tmp_path: Path) -> None:
+    base, over = tmp_path / "base.yaml", tmp_path / "over.yaml"
+    base.write_text(yaml.safe_dump(put(content, "train.warmup", 2.0)))
+    over.write_text("train: {epochs: -3}")
+    with pytest.raises(ValueError, match="train.epochs") as caught:
+        validate(merged(content, read_yaml(over)), [base, over])
+    assert [line.split(": Input")[0] for line in str(caught.value).splitlines()] == [
+        f"{over}: train.epochs",
+        f"{base}: train.warmup",
+    ]
+
+
+def test_a_value_of_no_file_is_of_the_command_line(content: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^command line \(--config\): train.epochs: "):
+        validate(put(content, "train.epochs", 0), [DEFAULT])
+
+
+def test_a_key_that_stands_twice_is_an_error(content: dict[str, Any], tmp_path: Path) -> None:
+    """YAML would let the last one win."""
+    file = tmp_path / "twice.yaml"
+    file.write_text("train:\n  epochs: 1\n  warmup: 0.1\n  epochs: 2\n")
+    with pytest.raises(ValueError, match="twice.yaml: line 2: key 'epochs' stands twice"):
+        validate(content, [file])
+
+
+def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "torn.yaml"
+    file.write_text("train: {epochs: 1")
+    with pytest.raises(ValueError, match=r"torn.yaml: not valid YAML"):
+        validate(content, [file])
+
+
+def test_registries_are_read_without_importing_them() -> None:
+    assert registered("similarity", "SIMILARITIES") == tuple(SIMILARITIES)
+    assert registered("losses", "LOSSES") == tuple(LOSSES)
+    with pytest.raises(LookupError, match="similarity.py: no dict literal named LOSSES"):
+        registered("similarity", "LOSSES")
+
+
+def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -> None:
+    config = validate(content, [DEFAULT])
+    assert config.train_of("dense") == config.train
+    hybrid = config.train_of("hybrid")
+    assert hybrid.objective == {"max_mean": 0.7, "mean_mean": 0.3}
+    assert hybrid.model_copy(update={"objective": config.train.objective}) == config.train
+
+
+def test_settings_files_come_back_as_they_were(content: dict[str, Any]) -> None:
+    config = validate(content, [DEFAULT])
+    for section in (
+        config.corpus_slice(),
+        config.split,
+        config.vision,
+        config.audio,
+        config.train_of("hybrid"),
+        config,
+    ):
+        assert type(section).model_validate(json.loads(section.model_dump_json())) == section
+
+
+def test_the_slice_of_the_corpus_leaves_out_what_changes_nothing(content: dict[str, Any]) -> None:
+    before = validate(content, [DEFAULT]).corpus_slice()
+    put(content, "corpus.keep_source", True)
+    vaani = {"repository": "a/b", "revision": None, "audio": [], "images": [], "shards_per_district": None}
+    put(content, "corpus.vaani", vaani)
+    assert validate(content, [DEFAULT]).corpus_slice() == before
+    put(content, "corpus.scenes.seed", 7)
+    assert validate(content, [DEFAULT]).corpus_slice() != before
+
+
+def test_two_choices_of_features_never_share_a_name(content: dict[str, Any], tmp_path: Path) -> None:
+    vision = validate(content, [DEFAULT]).vision
+    folder = tmp_path / "backbone"
+    folder.mkdir()
+    choices = [
+        vision,
+        vision.model_copy(update={"fit": "pad"}),
+        vision.model_copy(update={"image_size": 224}),
+        vision.model_copy(update={"backbone": "facebook/dinov2-large", "revision": "4" * 40}),
+        vision.model_copy(update={"backbone": "facebook/dinov2-large", "revision": "5" * 40}),
+    ]
+    names = [features_name(choice) for choice in choices]
+    for weights in (b"one", b"two"):  # a local folder has no revision: its weights tell
+        (folder / "model.safetensors").write_bytes(weights)
+        names.append(features_name(vision.model_copy(update={"backbone": str(folder)})))
+    assert len(set(names)) == len(names)
+
+
+def test_a_backbone_is_a_folder_or_a_name_on_the_hub(content: dict[str, Any]) -> None:
+    validate_backbones(validate(put(content, "vision.backbone", "facebook/dinov2-large"), [DEFAULT]))
+    with pytest.raises(ValueError, match=r"audio.backbone: 'ves/standins/hubert' is neither a folder here nor "):
+        validate_backbones(validate(put(content, "audio.backbone", "ves/standins/hubert"), [DEFAULT]))
+
+
+@pytest.fixture
+def split_corpus(content: dict[str, Any], tmp_path: Path) -> Path:
+    """What the workflow leaves of a corpus with 100 training clips."""
+    config = validate(content, [DEFAULT])
+    (tmp_path / "corpus.json").write_text(config.corpus_slice().model_dump_json())
+    (tmp_path / "split.json").write_text(config.split.model_dump_json())
+    pl.DataFrame({"split": ["train"] * 100 + ["val"] * 500}).write_parquet(tmp_path / "splits.parquet")
+    return tmp_path
+
+
+def test_a_batch_larger_than_the_training_set_is_an_error(content: dict[str, Any], split_corpus: Path) -> None:
+    validate_batches(validate(put(content, "train.batch_size", 100), [DEFAULT]), split_corpus)
+    with pytest.raises(ValueError, match=r"^train.batch_size: 101 is more than the 100 training clips of .*parquet"):
+        validate_batches(validate(put(content, "train.batch_size", 101), [DEFAULT]), split_corpus)
+    put(content, "runs.global.batch_size", 102)
+    with pytest.raises(ValueError, match=r"^runs.global.batch_size: 102 is more than the 100 training clips"):
+        validate_batches(validate(put(content, "train.batch_size", 100), [DEFAULT]), split_corpus)
+
+
+def test_a_corpus_about_to_be_made_anew_says_nothing_about_batches(content: dict[str, Any], split_corpus: Path) -> None:
+    put(content, "train.batch_size", 101)
+    validate_batches(validate(put(content, "split.seed", 1), [DEFAULT]), split_corpus)
+    validate_batches(validate(content, [DEFAULT]), split_corpus / "absent")

@@ -1,0 +1,82 @@
+"""Each module imports only from layers above its own (design.md section 5), and none knows the workflow."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LAYERS = (
+    {"config", "files", "progress", "bfloat16"},
+    {"validate", "manifest", "references", "shards"},
+    {"riff", "audio", "audio_store", "geometry", "images", "store", "similarity", "losses", "near_duplicates"},
+    {"draws", "splits"},
+    {"corpora", "ingest", "backbone", "features", "dataset", "model", "embeddings"},
+    {"truth", "retrieval", "localisation"},
+    {"checkpoint", "optimiser", "train", "embed", "tables"},
+    {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps"},
+    {"__main__"},
+)
+MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}
+
+
+def layer(name: str) -> int:
+    """Number of the layer of a module of ves, by its first name."""
+    (found,) = [number for number, names in enumerate(LAYERS) if name in names] or [None]
+    assert found is not None, f"ves/{name} has no layer: add it to LAYERS"
+    return found
+
+
+def imports(file: Path) -> set[str]:
+    """First names below ves of what a file imports from ves; other packages by their full name."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "ves":
+            found |= {f"ves.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_come_from_layers_above(module: Path) -> None:
+    own = module.parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert not {name for name in imports(MODULES[module]) if name.startswith("ves")}
+        return
+    for name in imports(MODULES[module]):
+        if name.startswith("ves.") and (other := name.split(".")[1]) != own:
+            assert layer(other) <= layer(own), f"ves/{module} imports ves.{other} from a layer below its own"
+
+
+def test_losses_and_similarity_and_model_do_not_know_each_other() -> None:
+    parts = {"losses", "similarity", "model"}
+    for name in parts:
+        others = {f"ves.{other}" for other in parts - {name}}
+        assert not imports(Path(f"ves/{name}.py")) & others
+
+
+@pytest.mark.parametrize("stage", ["ingest", "manifest", "splits", "features", "train", "embed", "retrieval"])
+def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> None:
+    found, ahead = set(), {stage}
+    while ahead:
+        found |= ahead
+        names = set().union(*(imports(Path(f"ves/{name}.py")) for name in ahead))
+        ahead = {name.removeprefix("ves.") for name in names if name.startswith("ves.")} - found
+    assert "truth" not in found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_no_module_mentions_the_workflow_engine(module: Path) -> None:
+    assert "snakemake" not in MODULES[module].read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.parametrize("module", ["config", "validate", "manifest", "splits", "__main__", "corpora.scenes"])
+def test_light_modules_do_not_import_torch(module: str) -> None:
+    """Snakemake reads some of these at every start, and the generator of scenes needs no network library."""
+    code = f"import sys, ves.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
