@@ -1,0 +1,47 @@
+"""Spoken Scenes, the embedded corpus: drawn pictures, spoken about in many languages, in the layout Vaani has.
+
+Every shard is made on its own, from the settings alone, the same to the byte with the same library versions. What only
+evaluation may see (word times, masks) is written apart from the shard.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ves.config import ScenesConfig
+from ves.corpora.scenes.pictures import image_shard, write
+from ves.corpora.scenes.plan import DISTRICTS, Plan
+from ves.corpora.scenes.utterances import audio_shard
+
+
+def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:
+    """Name of every shard -> its part and its number within the part."""
+    audio = {
+        f"audio/{state}/{district}/train-00000-of-00001": ("audio", i)
+        for i, (state, district, _) in enumerate(DISTRICTS[: settings.audio_shards])
+    }
+    count = settings.image_shards
+    return audio | {f"images/train-{i:05d}-of-{count:05d}": ("images", i) for i in range(count)}
+
+
+def list_shards(settings: ScenesConfig) -> list[dict[str, Any]]:
+    """Every shard of the corpus. Sizes and hashes are null: they are known once a shard has been made.
+
+    Raises ValueError naming the setting when the numbers of settings do not go together.
+    """
+    Plan(settings)
+    return [{"name": name, "part": part, "bytes": None, "sha256": None} for name, (part, _) in _names(settings).items()]
+
+
+def fetch(settings: ScenesConfig, shard: str, destination: Path, truth: Path) -> None:
+    """Make one shard at `destination` and its truth at `truth`, both parquet, whole or not at all.
+
+    The truth comes first, so a shard that exists has its truth. Raises ValueError for a shard that is not listed.
+    """
+    names = _names(settings)
+    if shard not in names:
+        raise ValueError(f"no shard {shard!r} in Spoken Scenes; there are {', '.join(names)}")
+    part, number = names[shard]
+    make = audio_shard if part == "audio" else image_shard
+    rows, known = make(settings, number, f"scenes {shard}")
+    write(known, truth)
+    write(rows, destination)
