@@ -1,0 +1,162 @@
+"""A Hugging Face hub on 127.0.0.1 that holds one dataset repository and misbehaves when told to.
+
+It speaks what listing and downloading need: `GET /api/datasets/{id}/tree/{commit}` with pages, `GET
+/datasets/{id}/resolve/{commit}/{path}` with ranges, and the error headers by which the client library tells a missing
+repository, commit or file and a gated repository apart.
+"""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REPOSITORY = "ARTPARK-IISc/Vaani"
+
+
+@dataclass
+class Request:
+    """What a client asked."""
+
+    path: str
+    headers: Message
+
+    @property
+    def range(self) -> str | None:
+        return self.headers["Range"]
+
+
+@dataclass
+class Hub:
+    """One repository and how it is served. Faults are used up one a request: see `Handler._file`."""
+
+    files: dict[str, bytes]
+    address: str = ""
+    gated: bool = False
+    page: int = 1000
+    faults: list[str] = field(default_factory=list)
+    cut: int = 0  # bytes of a body before the fault "reset", "stall" or "end"
+    elsewhere: str = ""  # the address of the fault "redirect"
+    requests: list[Request] = field(default_factory=list)
+    sent: int = 0  # bytes of files
+    released: threading.Event = field(default_factory=threading.Event)  # ends a stall
+
+    def sha256(self, path: str) -> str:
+        return hashlib.sha256(self.files[path]).hexdigest()
+
+    def downloads(self) -> list[Request]:
+        return [request for request in self.requests if "/resolve/" in request.path]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Be quiet."""
+
+    def do_GET(self) -> None:
+        self.hub.requests.append(Request(self.path, self.headers))
+        url = urlsplit(self.path)
+        match = re.fullmatch(r"(?:/api)?/datasets/([^/]+/[^/]+)/(tree|resolve)/([^/]+)(?:/(.*))?", unquote(url.path))
+        if not match or match[1] != REPOSITORY:
+            self._refuse(404, "RepoNotFound")
+        elif self.hub.gated:
+            self._refuse(403, "GatedRepo")
+        elif match[3] != COMMIT:
+            self._refuse(404, "RevisionNotFound")
+        elif match[2] == "tree":
+            self._tree(int(parse_qs(url.query).get("cursor", ["0"])[0]))
+        elif match[4] not in self.hub.files:
+            self._refuse(404, "EntryNotFound")
+        else:
+            self._file(match[4])
+
+    def _refuse(self, status: int, code: str) -> None:
+        self._answer(status, b"{}", {"X-Error-Code": code})
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _tree(self, start: int) -> None:
+        """One page: directories, files in git (README) and large files, which alone have a sha256, as the hub does."""
+        directories = {path.rsplit("/", 1)[0] for path in self.hub.files if "/" in path}
+        entries = [{"type": "directory", "path": path, "oid": "0" * 40} for path in sorted(directories)]
+        for path, content in self.hub.files.items():
+            entry = {"type": "file", "path": path, "size": len(content), "oid": "1" * 40}
+            if path.endswith(".parquet"):
+                entry["lfs"] = {"oid": self.hub.sha256(path), "size": len(content), "pointerSize": 134}
+            entries.append(entry)
+        after = start + self.hub.page
+        next_page = f"{self.hub.address}{urlsplit(self.path).path}?recursive=true&cursor={after}"
+        headers = {"Link": f'<{next_page}>; rel="next"'} if after < len(entries) else {}
+        self._answer(200, json.dumps(entries[start:after]).encode(), headers)
+
+    def _file(self, path: str) -> None:
+        content = self.hub.files[path]
+        fault = self.hub.faults.pop(0) if self.hub.faults else ""
+        if fault == "redirect":
+            return self._answer(302, b"", {"Location": f"{self.hub.elsewhere}{self.path}"})
+        if fault.isdigit():
+            return self._answer(int(fault), b"{}", {})
+        if fault == "corrupt":
+            content = bytes([content[0] ^ 1]) + content[1:]
+        if fault == "longer":
+            content *= 20
+        start, status = 0, 200
+        if (wanted := self.headers["Range"]) and fault != "no ranges":
+            start, status = int(wanted.removeprefix("bytes=").removesuffix("-")), 206
+        if start >= len(content):
+            return self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+        self.send_response(status)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        body = content[start:]
+        if fault in ("end", "empty"):  # a shorter answer that says so itself
+            body = body[: self.hub.cut if fault == "end" else 0]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self._send(body[: self.hub.cut] if fault in ("reset", "stall") else body)
+        if fault == "stall":
+            self.hub.released.wait(30)
+        if fault in ("reset", "stall"):
+            self.close_connection = True
+        return None
+
+    def _send(self, body: bytes) -> None:
+        try:
+            self.wfile.write(body)
+            self.wfile.flush()
+        except OSError:  # the client has gone
+            self.close_connection = True
+            return
+        self.hub.sent += len(body)
+
+
+@contextmanager
+def serve(files: dict[str, bytes]) -> Iterator[Hub]:
+    """Run a hub of these files in a thread; its address is in `.address`."""
+    hub = Hub(files)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    hub.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        hub.released.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

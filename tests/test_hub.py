@@ -1,0 +1,218 @@
+"""Downloads from a hub that misbehaves: the right bytes under the final name, or a message that says what to do."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from loopback import COMMIT, REPOSITORY, Hub, serve
+
+from ves.corpora import hub as client
+from ves.corpora.hub import HubError
+
+MIB = 2**20
+SHARD = "audio/Goa/North Goa/train-00000-of-00001.parquet"  # a space in a path must survive quoting
+CONTENT = random.Random(0).randbytes(3 * MIB + 17)
+TOKEN = "hf_not_a_real_token"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setattr(client, "FIRST_WAIT", 0.001)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    files = {"README.md": b"# Vaani", SHARD: CONTENT, "images/train-00000-of-00001.parquet": b"PAR1"}
+    with serve(files) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address + "/")
+        yield server
+    huggingface_hub.close_session()
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Path:
+    return tmp_path / "source" / "shard.parquet"
+
+
+def part_of(destination: Path) -> Path:
+    return destination.with_name("shard.parquet.part")
+
+
+def fetch(hub: Hub, destination: Path, **changes: str) -> None:
+    call = {"repository": REPOSITORY, "revision": COMMIT, "path": SHARD} | changes
+    client.download(destination=destination, size=len(CONTENT), sha256=hub.sha256(SHARD), **call)  # pyright: ignore
+
+
+def ranges(hub: Hub) -> list[str | None]:
+    return [request.range for request in hub.downloads()]
+
+
+def test_a_listing_is_complete_sorted_and_read_in_pages(hub: Hub):
+    hub.page = 2  # of 2 directories + 3 files
+    files = client.list_files(REPOSITORY, COMMIT)
+    assert [file.path for file in files] == ["README.md", SHARD, "images/train-00000-of-00001.parquet"]
+    assert [file.lfs and file.lfs.sha256 for file in files[:2]] == [None, hub.sha256(SHARD)]
+    assert [file.size for file in files] == [7, len(CONTENT), 4]
+    assert len(hub.requests) == 3
+    assert all(request.headers["Authorization"] == f"Bearer {TOKEN}" for request in hub.requests)
+
+
+def test_a_download_is_the_file_and_leaves_no_part(hub: Hub, destination: Path):
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+    assert not part_of(destination).exists()
+    (request,) = hub.downloads()
+    assert request.range is None
+    assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+    fetch(hub, destination)  # it is there and right: nothing to ask
+    assert len(hub.downloads()) == 1
+
+
+def test_a_reset_in_the_body_goes_on_where_it_broke(hub: Hub, destination: Path):
+    hub.faults, hub.cut = ["reset", "reset"], MIB
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+    assert ranges(hub) == [None, f"bytes={MIB}-", f"bytes={2 * MIB}-"]
+    assert hub.sent == len(CONTENT)  # no byte twice
+
+
+@pytest.mark.parametrize("fault", ["429", "503", "end"])
+def test_passing_trouble_is_waited_out(hub: Hub, destination: Path, fault: str):
+    hub.faults, hub.cut = [fault] * 3, MIB - 1
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["503", "empty"])
+def test_waiting_has_an_end_and_keeps_what_came(hub: Hub, destination: Path, fault: str):
+    hub.faults, hub.cut = ["reset"] + [fault] * client.ATTEMPTS, MIB
+    with pytest.raises(HubError, match=r"503|the answer ended at byte 1048576 of 3145745"):
+        fetch(hub, destination)
+    assert len(hub.downloads()) == 1 + client.ATTEMPTS
+    assert part_of(destination).read_bytes() == CONTENT[:MIB]
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+    assert ranges(hub)[-1] == f"bytes={MIB}-"
+
+
+def test_a_stalled_server_is_left(hub: Hub, destination: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(client.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    hub.faults, hub.cut = ["stall"], 2 * MIB
+    start = time.monotonic()
+    fetch(hub, destination)
+    assert time.monotonic() - start < 15  # the server would have gone on after 30 s
+    assert destination.read_bytes() == CONTENT
+    assert ranges(hub) == [None, f"bytes={2 * MIB}-"]
+
+
+def test_a_server_without_ranges_starts_the_file_over(hub: Hub, destination: Path):
+    hub.faults, hub.cut = ["reset", "no ranges"], MIB
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+
+
+def test_a_killed_process_is_resumed_by_the_next(hub: Hub, destination: Path):
+    hub.faults, hub.cut = ["stall"], 2 * MIB
+    script = (
+        "import sys; from pathlib import Path; from ves.corpora import hub; "
+        "hub.download(*sys.argv[1:4], Path(sys.argv[4]), size=int(sys.argv[5]), sha256=sys.argv[6])"
+    )
+    call = [REPOSITORY, COMMIT, SHARD, str(destination), str(len(CONTENT)), hub.sha256(SHARD)]
+    process = subprocess.Popen([sys.executable, "-c", script, *call], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not (part_of(destination).exists() and part_of(destination).stat().st_size == 2 * MIB):
+        assert process.poll() is None, "the download ended by itself"
+        assert time.monotonic() < deadline, "2 MiB never came"
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not destination.exists()
+    hub.released.set()
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+    assert ranges(hub) == [None, f"bytes={2 * MIB}-"]
+
+
+@pytest.mark.parametrize("fault", ["corrupt", "longer"])
+def test_wrong_content_never_gets_the_final_name(hub: Hub, destination: Path, fault: str):
+    hub.faults = [fault]
+    with pytest.raises(HubError) as raised:
+        fetch(hub, destination)
+    assert SHARD in str(raised.value)
+    assert hub.sha256(SHARD) in str(raised.value)
+    assert not destination.exists()
+    assert not part_of(destination).exists()
+    assert hub.sent <= len(CONTENT)  # of the longer file, which is 20 times that, no more was read than needed
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+
+
+def test_a_part_of_another_commit_is_fetched_anew(hub: Hub, destination: Path):
+    destination.parent.mkdir()
+    part_of(destination).write_bytes(b"x" * MIB)
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+    assert ranges(hub) == [f"bytes={MIB}-", None]
+
+
+def test_a_file_that_is_shorter_than_listed_is_an_error(hub: Hub, destination: Path):
+    sha256 = hub.sha256(SHARD)
+    hub.files[SHARD] = CONTENT[:MIB]
+    with pytest.raises(HubError, match="416"):  # what is missing is not there
+        client.download(REPOSITORY, COMMIT, SHARD, destination, size=len(CONTENT), sha256=sha256)
+    assert not destination.exists()
+
+
+def test_the_token_stays_when_a_redirect_leaves(hub: Hub, destination: Path):
+    with serve(dict(hub.files)) as elsewhere:
+        hub.faults, hub.elsewhere = ["redirect"], elsewhere.address
+        fetch(hub, destination)
+        huggingface_hub.close_session()
+    assert destination.read_bytes() == CONTENT
+    assert hub.downloads()[0].headers["Authorization"] == f"Bearer {TOKEN}"
+    assert [request.headers["Authorization"] for request in elsewhere.downloads()] == [None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"repository": "ARTPARK-IISc/Vani"}, "ARTPARK-IISc/Vani.*no such dataset.*check the name"),
+        ({"revision": "f" * 40}, f"no commit {'f' * 40}.*commits/main"),
+        ({"path": "audio/Goa/none.parquet"}, f"audio/Goa/none.parquet: no such file in commit {COMMIT}"),
+    ],
+)
+def test_what_is_missing_is_named(hub: Hub, destination: Path, changes: dict[str, str], words: str):
+    with pytest.raises(HubError, match=words):
+        fetch(hub, destination, **changes)
+    assert len(hub.requests) == 1  # waiting cannot mend it
+
+
+def test_a_gated_repository_says_where_to_accept_its_conditions(hub: Hub, destination: Path):
+    hub.gated = True
+    for attempt in (lambda: client.list_files(REPOSITORY, COMMIT), lambda: fetch(hub, destination)):
+        with pytest.raises(HubError, match=f"gated.*{hub.address}/datasets/{REPOSITORY}.*HF_TOKEN"):
+            attempt()
+
+
+def test_an_expired_token_is_named(hub: Hub, destination: Path):
+    hub.faults = ["401"]
+    with pytest.raises(HubError, match="token is invalid or expired"):
+        fetch(hub, destination)
+
+
+def test_offline_mode_and_a_dead_hub_are_told_apart(hub: Hub, destination: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(client.constants, "HF_HUB_OFFLINE", True)
+        for attempt in (lambda: client.list_files(REPOSITORY, COMMIT), lambda: fetch(hub, destination)):
+            with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
+                attempt()
+    with serve({}) as gone:
+        pass
+    monkeypatch.setenv("HF_ENDPOINT", gone.address)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the library waits 23 s for a listing
+    for attempt in (lambda: client.list_files(REPOSITORY, COMMIT), lambda: fetch(hub, destination)):
+        with pytest.raises(HubError, match=f"no .full. answer from {gone.address}"):
+            attempt()

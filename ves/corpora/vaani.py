@@ -1,0 +1,82 @@
+"""Project Vaani on the hub: which of its parquet files make the corpus, and how one is fetched.
+
+Vaani's own layout is the layout of every corpus here, so a shard is a file of the repository as it is. Folders and
+columns differ between revisions; hence a full commit id, patterns of paths, and no list of districts in the code.
+"""
+
+import fnmatch
+import itertools
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from huggingface_hub.hf_api import RepoFile
+
+from ves.config import VaaniConfig
+from ves.corpora import hub
+
+SUFFIX = ".parquet"
+
+
+def pinned(settings: VaaniConfig) -> str:
+    """The commit that everything is read at. Raises ValueError, with the command that names one, where none is set."""
+    if settings.revision is None:
+        raise ValueError(
+            f"corpus.vaani.revision is not set; `hf datasets info {settings.repository} --expand sha` prints the "
+            "present commit of the repository: write its 40 digits there, so that every later run reads the same files"
+        )
+    return settings.revision
+
+
+def _folders_near(pattern: str, paths: list[str]) -> str:
+    """What there is where a pattern went astray: the folders of its deepest existing folder without a wildcard."""
+    folders = {parent for path in paths for parent in PurePosixPath(path).parents}
+    near = PurePosixPath()
+    for name in PurePosixPath(pattern).parts:
+        if near / name not in folders:
+            break
+        near /= name
+    below = sorted(folder.name for folder in folders if folder.parent == near and folder != near)
+    return f"folders {f'of {near}/' if near.parts else 'of the repository'}: {', '.join(below) or 'none'}"
+
+
+def _matching(files: list[RepoFile], patterns: list[str], key: str) -> list[RepoFile]:
+    """The files that match any of the patterns. Raises ValueError for a pattern that matches none: it is misspelt."""
+    paths = [file.path for file in files]
+    for pattern in patterns:
+        if not fnmatch.filter(paths, pattern):
+            there = _folders_near(pattern, paths)
+            raise ValueError(f"corpus.vaani.{key}: {pattern!r} matches no {SUFFIX} file of the repository; {there}")
+    return [file for file in files if any(fnmatch.fnmatchcase(file.path, pattern) for pattern in patterns)]
+
+
+def _first_of_each_folder(files: list[RepoFile], count: int | None) -> list[RepoFile]:
+    """The first `count` files of each folder, which is a district; `files` is sorted by path."""
+    districts = itertools.groupby(files, lambda file: PurePosixPath(file.path).parent)
+    return [file for _, district in districts for file in itertools.islice(district, count)]
+
+
+def _shard(file: RepoFile, part: str) -> dict[str, Any]:
+    if file.lfs is None:
+        raise ValueError(f"{file.path}: the hub states no sha256 for it, so it cannot be verified; leave it out")
+    return {"name": file.path.removesuffix(SUFFIX), "part": part, "bytes": file.size, "sha256": file.lfs.sha256}
+
+
+def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
+    """The parquet files that `audio` and `images` choose at the pinned commit, audio first, each part sorted by name.
+
+    Of the audio, `shards_per_district` of each folder; of the images all, since any clip may be about any of them.
+    Raises ValueError for a choice that cannot be right, ves.corpora.hub.HubError when the hub does not answer it.
+    """
+    files = [file for file in hub.list_files(settings.repository, pinned(settings)) if file.path.endswith(SUFFIX)]
+    audio = _matching(files, settings.audio, "audio")
+    images = _matching(files, settings.images, "images")
+    if twice := {file.path for file in audio} & {file.path for file in images}:
+        raise ValueError(f"corpus.vaani: both audio and images match {min(twice)}; make the patterns narrower")
+    audio = _first_of_each_folder(audio, settings.shards_per_district)
+    return [_shard(file, "audio") for file in audio] + [_shard(file, "images") for file in images]
+
+
+def fetch(settings: VaaniConfig, shard: dict[str, Any], destination: Path) -> None:
+    """Download one shard of the listing to `destination`, resumed and verified (ves.corpora.hub.download)."""
+    path = f"{shard['name']}{SUFFIX}"
+    hub.download(settings.repository, pinned(settings), path, destination, size=shard["bytes"], sha256=shard["sha256"])
