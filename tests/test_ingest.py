@@ -1,0 +1,170 @@
+"""One shard through ingest: what is taken, what is refused and why, in the layout and the drifts of Vaani."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import soundfile
+from PIL import Image
+
+from ves import images, ingest
+from ves.audio_store import AudioStore
+from ves.config import CorpusConfig, VaaniConfig
+from ves.ingest import ingest_audio, ingest_images
+
+SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
+
+
+def corpus(keep_seconds: float | None = None) -> CorpusConfig:
+    vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=[], images=[], shards_per_district=None)
+    return CorpusConfig(name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, vaani=vaani)
+
+
+def wav(seed: int, seconds: float = 0.5, rate: int = 16_000) -> bytes:
+    samples = np.random.default_rng(seed).integers(-9_000, 9_000, round(seconds * rate), dtype=np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def jpeg(seed: int, size: tuple[int, int] = (40, 30)) -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).resize(size).save(file, "JPEG")
+    return file.getvalue()
+
+
+def clip(content: bytes | None, path: str | None = "c.wav", **texts) -> dict:
+    texts = {"language": "Hindi", "speakerID": "S1", "referenceImage": "Images/a.jpg"} | texts
+    return {"audio": {"bytes": content, "path": path}, **texts}
+
+
+def write(path: Path, rows: list[dict], **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(rows, infer_schema_length=None).write_parquet(path, **options)
+    return path
+
+
+def audio_part(folder: Path, rows: list[dict], keep_seconds: float | None = None) -> pl.DataFrame:
+    source = write(folder / "source.parquet", rows, row_group_size=3)
+    ingest_audio(corpus(keep_seconds), SHARD, source, folder / "audio.zarr", folder / "part.parquet")
+    return pl.read_parquet(folder / "part.parquet")
+
+
+def test_every_row_is_taken_or_refused_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ingest, "BATCH", 2)
+    whole = wav(9)
+    rows = [
+        (clip(wav(0)), None),
+        (clip(None), "empty"),
+        (clip(b""), "empty"),
+        (clip(b"not audio at all" * 9), "unreadable"),
+        (clip(wav(1), language=None), "no_language"),
+        (clip(wav(2), language="  "), "no_language"),
+        (clip(wav(3), referenceImage=None), "no_reference"),
+        (clip(wav(4), referenceImage=""), "no_reference"),
+        (clip(wav(5, 0.0)), "zero_length"),
+        (clip(whole[:5_000]), "truncated"),
+        (clip(wav(6, 0.7, 8_000), path=None), None),
+        (clip(wav(7, 0.05)), "too_short"),
+        (clip(wav(8)), None),
+    ]
+    part = audio_part(tmp_path, [row for row, _ in rows])
+    assert part["reason"].to_list() == [reason for _, reason in rows]
+    assert part["source_row"].to_list() == list(range(len(rows)))
+    assert part["row"].to_list() == [0, *[None] * 9, 1, None, 2]
+    refused = pl.col("reason").is_not_null()
+    assert part.filter(refused)["detail"].null_count() == 0
+    assert part.filter(~refused)["duration_s"].to_list() == [0.5, 0.7, 0.5]
+    assert part.schema == ingest.CLIPS
+    store = AudioStore(tmp_path / "audio.zarr")
+    for row, content in ((0, wav(0)), (2, wav(8))):
+        np.testing.assert_array_equal(store.read(SHARD, row), soundfile.read(io.BytesIO(content), dtype="int16")[0])
+    assert len(store.read(SHARD, 1)) == 11_200  # 0.7 s, now at 16 kHz
+
+
+def test_columns_may_be_absent_or_of_another_type(tmp_path: Path):
+    row = {"audio": {"bytes": wav(0), "path": "c.wav"}, "language": "Hindi", "referenceImage": "a.jpg", "pincode": 7}
+    part = audio_part(tmp_path, [row])
+    assert part.select("reason", "district", "speaker").row(0) == (None, None, None)
+    part = audio_part(tmp_path, [row | {"speakerID": 17, "district": "NorthGoa", "state": "Goa", "gender": "F"}])
+    assert part.select("speaker", "district", "state").row(0) == ("17", "NorthGoa", "Goa")
+    part = audio_part(tmp_path, [{key: row[key] for key in ("audio", "language")}])
+    assert part["reason"].to_list() == ["no_reference"]
+
+
+def test_speakers_without_a_name_are_unknown(tmp_path: Path):
+    rows = [clip(wav(i), speakerID=name) for i, name in enumerate(["NA", "", None, " S2 ", "na"])]
+    assert audio_part(tmp_path, rows)["speaker"].to_list() == [None, None, None, "S2", "na"]
+
+
+def test_keep_seconds_caps_what_is_stored_not_what_is_known(tmp_path: Path):
+    part = audio_part(tmp_path, [clip(wav(0, 1.5)), clip(wav(1, 0.4))], keep_seconds=0.75)
+    store = AudioStore(tmp_path / "audio.zarr")
+    assert [len(store.read(SHARD, row)) for row in (0, 1)] == [12_000, 6_400]
+    assert part["duration_s"].to_list() == [1.5, 0.4]
+
+
+def test_a_second_run_gives_the_same_bytes(tmp_path: Path):
+    rows = [clip(wav(i)) for i in range(9)] + [clip(b"x")]
+    for name in ("a", "b"):
+        audio_part(tmp_path / name, rows)
+    files = [p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()]
+    assert Path("part.parquet") in files
+    assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.95, 0.999])
+def test_a_cut_off_shard_is_named(tmp_path: Path, share: float):
+    source = write(tmp_path / "s.parquet", [clip(wav(i)) for i in range(8)], row_group_size=2)
+    source.write_bytes(source.read_bytes()[: int(share * source.stat().st_size)])
+    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file .*delete it and run again"):
+        ingest_audio(corpus(), SHARD, source, tmp_path / "audio.zarr", tmp_path / "part.parquet")
+    assert not (tmp_path / "part.parquet").exists()
+    assert not (tmp_path / "audio.zarr" / SHARD).exists()
+
+
+def test_a_shard_of_another_kind_is_named(tmp_path: Path):
+    source = write(tmp_path / "s.parquet", [{"sound": "x", "language": "Hindi"}])
+    with pytest.raises(ValueError, match=r"s\.parquet: no column audio of bytes and path; it has sound, language"):
+        ingest_audio(corpus(), SHARD, source, tmp_path / "audio.zarr", tmp_path / "part.parquet")
+
+
+def image_part(folder: Path, rows: list[tuple[bytes | None, str | None]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    source = write(folder / "s.parquet", [{"image": {"bytes": b, "path": p}} for b, p in rows], row_group_size=7)
+    ingest_images(corpus(), PICTURES, source, folder / "pictures.parquet", folder / "part.parquet")
+    return pl.read_parquet(folder / "part.parquet"), pl.read_parquet(folder / "pictures.parquet")
+
+
+def test_pictures_are_kept_once_by_content(tmp_path: Path):
+    a, b, c = jpeg(1), jpeg(2, (20, 50)), jpeg(3)
+    part, pictures = image_part(
+        tmp_path,
+        [(a, "a.jpg"), (b"broken", "x.jpg"), (b, "b.jpg"), (a, "a2.jpg"), (None, "y.jpg"), (c, None), (c, "c.jpg")],
+    )
+    assert part["reason"].is_not_null().to_list() == [False, True, False, False, True, True, False]
+    assert part["reason"].to_list()[4:6] == ["empty", "no_name"]
+    assert part["row_in_shard"].to_list() == [0, None, 1, 0, None, None, 2]
+    assert part.schema == ingest.PICTURES
+    assert pictures["bytes"].to_list() == [a, b, c]
+    assert pictures["image_id"].to_list() == part["image_id"].gather([0, 2, 6]).to_list()
+    assert part.select("width", "height", "phash").row(2) == (20, 50, images.phash(images.decode(b)))
+    assert part["image_id"][0] == part["image_id"][3]
+
+
+def test_many_pictures_keep_their_order_in_row_groups(tmp_path: Path):
+    contents = [jpeg(seed, (16, 16)) for seed in range(150)]
+    part, pictures = image_part(tmp_path, [(content, f"{i}.jpg") for i, content in enumerate(contents)])
+    assert pictures["bytes"].to_list() == contents
+    assert part["row_in_shard"].to_list() == list(range(150))
+    again = image_part(tmp_path / "again", [(content, f"{i}.jpg") for i, content in enumerate(contents)])
+    assert again[1].equals(pictures)
+    assert (tmp_path / "again/pictures.parquet").read_bytes() == (tmp_path / "pictures.parquet").read_bytes()
+
+
+def test_a_shard_without_any_good_picture(tmp_path: Path):
+    part, pictures = image_part(tmp_path, [(b"broken", "x.jpg")])
+    assert (len(part), len(pictures)) == (1, 0)
+    assert pictures.schema == {"image_id": pl.String, "bytes": pl.Binary}

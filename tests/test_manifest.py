@@ -1,0 +1,156 @@
+"""Parts merged: duplicates, references, images under several names, rows that stay where they are."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ves import ingest
+from ves.manifest import merge
+
+
+def _id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def clips(folder: Path, name: str, rows: Sequence[tuple[str, str | None, str | None]]) -> Path:
+    """A part of clips: (content, reference, reason)."""
+    shard, path = f"audio/{name}", folder / f"parts/audio/{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = [
+        {"source_row": i, "source_path": f"{name}-{i}.wav", "shard": shard, "reason": reason, "language": "Hindi",
+         "clip_id": _id(content)[:32], "detail": reason and "why", "image_reference": reference, "speaker": "S",
+         "duration_s": 1.5, "row": None if reason else i}
+        for i, (content, reference, reason) in enumerate(rows)
+    ]  # fmt: skip
+    pl.DataFrame(frame, schema=ingest.CLIPS).write_parquet(path)
+    return path
+
+
+def pictures(folder: Path, name: str, rows: Sequence[tuple[str, str | None, str | None]]) -> Path:
+    """A part of pictures: (content, path, reason)."""
+    shard, path = f"images/{name}", folder / f"parts/images/{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = [
+        {"source_row": i, "source_path": source, "shard": shard, "reason": reason, "detail": reason and "why",
+         "image_id": _id(content), "width": 40, "height": 30, "phash": 1 << 63, "row_in_shard": None if reason else i}
+        for i, (content, source, reason) in enumerate(rows)
+    ]  # fmt: skip
+    pl.DataFrame(frame, schema=ingest.PICTURES).write_parquet(path)
+    return path
+
+
+def merged(folder: Path, clip_parts: list[Path], image_parts: list[Path]) -> tuple[pl.DataFrame, ...]:
+    paths = [folder / f"{name}.parquet" for name in ("manifest", "refused", "images")]
+    merge(clip_parts, image_parts, *paths)
+    return tuple(pl.read_parquet(path) for path in paths)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> tuple[list[Path], list[Path]]:
+    a = [
+        ("c0", "Images/a.jpg", None),
+        ("c1", "/B.JPG", None),
+        ("c2", "Images/gone.jpg", None),
+        ("c3", None, "no_reference"),
+    ]
+    b = [
+        ("c1", "Images/a.jpg", None),
+        ("c4", "Images/bad.jpg", None),
+        ("c5", "twin.jpg", None),
+        ("c6", "same.jpg", None),
+        ("c7", "Images/lone.jpg", "silent"),
+        ("c2", "a.jpg", None),
+    ]
+    images = [
+        ("A", "Images/a.jpg", None),
+        ("B", "Images/b.jpg", None),
+        ("X", "Images/bad.jpg", "truncated"),
+        ("A", "Images/twin.jpg", None),
+        ("L", "Images/lone.jpg", None),
+        ("U", "Images/unused.jpg", None),
+    ]
+    more = [("S1", "p/same.jpg", None), ("S2", "q/same.jpg", None), ("B", "q/b_again.jpg", None)]
+    image_parts = [pictures(tmp_path, "a", images), pictures(tmp_path, "b", more)]
+    return [clips(tmp_path, "a", a), clips(tmp_path, "b", b)], image_parts
+
+
+def test_by_eye(tmp_path: Path, parts):
+    manifest, refused, images = merged(tmp_path, *parts)
+    assert manifest.select("source_path", "image_id", "shard", "row").rows() == [
+        ("a-0.wav", _id("A"), "audio/a", 0),
+        ("a-1.wav", _id("B"), "audio/a", 1),
+        ("b-2.wav", _id("A"), "audio/b", 2),
+        ("b-5.wav", _id("A"), "audio/b", 5),  # the bytes of a-2, which was refused: not a duplicate
+    ]
+    assert refused.drop("source_row").rows() == [
+        ("clip", "audio/a", "a-2.wav", "image_missing", "no picture is called Images/gone.jpg"),
+        ("clip", "audio/a", "a-3.wav", "no_reference", "why"),
+        ("clip", "audio/b", "b-0.wav", "duplicate", "the bytes of audio/a row 1"),
+        ("clip", "audio/b", "b-1.wav", "image_refused", "Images/bad.jpg: truncated"),
+        ("clip", "audio/b", "b-3.wav", "image_ambiguous", "same.jpg is the file name of 2 different pictures"),
+        ("clip", "audio/b", "b-4.wav", "silent", "why"),
+        ("image", "images/a", "Images/bad.jpg", "truncated", "why"),
+    ]
+    assert images.select("image_id", "row", "clips", "shard", "row_in_shard", "source_paths").rows() == [
+        (_id("A"), 0, 3, "images/a", 0, ["Images/a.jpg", "Images/twin.jpg"]),
+        (_id("B"), 1, 1, "images/a", 1, ["Images/b.jpg", "q/b_again.jpg"]),
+        (_id("L"), 2, 0, "images/a", 4, ["Images/lone.jpg"]),  # spoken about, if only by a refused clip
+    ]
+    assert images.schema["phash"] == pl.UInt64
+    assert images["phash"][0] == 1 << 63
+
+
+def test_every_source_row_is_somewhere_once(tmp_path: Path, parts):
+    manifest, refused, _ = merged(tmp_path, *parts)
+    everything = manifest["source_path"].to_list() + refused.filter(pl.col("item") == "clip")["source_path"].to_list()
+    assert sorted(everything) == sorted([f"a-{i}.wav" for i in range(4)] + [f"b-{i}.wav" for i in range(6)])
+
+
+def test_the_order_of_the_arguments_does_not_matter(tmp_path: Path, parts):
+    merged(tmp_path / "one", *parts)
+    merged(tmp_path / "two", *(list(reversed(paths)) for paths in parts))
+    for name in ("manifest", "refused", "images"):
+        assert (tmp_path / f"one/{name}.parquet").read_bytes() == (tmp_path / f"two/{name}.parquet").read_bytes()
+
+
+def test_a_district_more_appends_rows(tmp_path: Path, parts):
+    _, _, before = merged(tmp_path, *parts)
+    new = clips(tmp_path, "0-sorts-first", [("n0", "Images/unused.jpg", None), ("n1", "Images/new.jpg", None)])
+    more = pictures(tmp_path, "0-sorts-first", [("N", "Images/new.jpg", None)])
+    manifest, _, after = merged(tmp_path, [*parts[0], new], [*parts[1], more])
+    assert after.head(len(before)).select("image_id", "row").equals(before.select("image_id", "row"))
+    assert after.tail(2).select("image_id", "row").rows() == [(_id("N"), 3), (_id("U"), 4)]
+    assert manifest["source_path"].to_list()[:2] == ["0-sorts-first-0.wav", "0-sorts-first-1.wav"]
+
+
+def test_a_district_less_numbers_anew(tmp_path: Path, parts):
+    merged(tmp_path, *parts)
+    _, _, images = merged(tmp_path, parts[0][1:], parts[1])
+    assert images.select("image_id", "row").rows() == [(_id("A"), 0), (_id("L"), 1)]
+
+
+def test_a_damaged_part_is_named(tmp_path: Path, parts):
+    parts[0][1].write_bytes(parts[0][1].read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"audio/b\.parquet: not a whole parquet file .*delete it and run again"):
+        merged(tmp_path, *parts)
+
+
+def test_no_clip_is_left(tmp_path: Path):
+    manifest, refused, images = merged(
+        tmp_path,
+        [clips(tmp_path, "a", [("c", "x.jpg", None)]), clips(tmp_path, "b", [])],
+        [pictures(tmp_path, "a", [])],
+    )
+    assert (len(manifest), len(refused), len(images)) == (0, 1, 0)
+
+
+def test_many_clips_come_out_in_source_order(tmp_path: Path):
+    rows = [(f"c{i}", f"{i % 50}.jpg", None if i % 9 else "silent") for i in range(40_000)]
+    images = [(f"i{i}", f"Images/{i}.jpg", None) for i in range(50)]
+    manifest, refused, _ = merged(tmp_path, [clips(tmp_path, "a", rows)], [pictures(tmp_path, "a", images)])
+    assert manifest["row"].to_list() == [i for i in range(40_000) if i % 9]
+    assert refused["source_row"].to_list() == list(range(0, 40_000, 9))
+    assert manifest["image_id"][0] == _id("i1")

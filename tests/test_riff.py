@@ -1,0 +1,46 @@
+"""The RIFF headers against files whose every byte is known."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from ves.riff import Wav, parse
+
+
+def _file(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"".join(name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WAVE" + body
+
+
+FORMAT = (b"fmt ", struct.pack("<HHIIHH", 1, 2, 8_000, 32_000, 4, 16))
+
+
+def test_chunks_are_found_in_any_order_and_padded_to_even_length():
+    content = _file((b"LIST", b"odd"), FORMAT, (b"data", b"12345678"), (b"id3 ", b"tail"))
+    wav = parse(content)
+    assert wav == Wav(True, 2, 8_000, 16, start=content.index(b"12345678"), declared=8, present=8)
+
+
+def test_what_is_missing_shows():
+    wav = parse(_file(FORMAT, (b"data", b"12345678"))[:-3])
+    assert wav is not None
+    assert (wav.declared, wav.present) == (8, 5)
+
+
+def test_extensible_and_float_formats_are_told_apart():
+    for subtype, pcm in (("PCM_16", True), ("FLOAT", False)):
+        file = io.BytesIO()
+        soundfile.write(file, np.zeros((4, 3)), 8_000, format="WAVEX", subtype=subtype)
+        wav = parse(file.getvalue())
+        assert wav is not None
+        assert (wav.pcm, wav.channels, wav.rate) == (pcm, 3, 8_000)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF", _file((b"data", b"1234"), FORMAT), _file(FORMAT), b"OggS" + bytes(40)]
+)
+def test_anything_else_is_none(content: bytes):
+    assert parse(content) is None

@@ -1,0 +1,204 @@
+"""Sound: decoding a clip, cutting the window that the model hears, and which token stands for which moment of it.
+
+Dimension key
+    A utterances    L samples of a window    T audio tokens
+"""
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd, prod
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Int16
+
+from ves import riff
+
+RATE = 16_000  # Hz, everywhere
+SHORTEST_S = 0.1  # a clip below this holds no word
+SILENT_PEAK = 3  # 16-bit steps about the middle (-81 dBFS): the dither of a silent recording reaches 2
+BLOCK = 1 << 20  # samples decoded at a time
+UNKNOWN_LENGTH = 1 << 60  # samples; what libsndfile says of a stream without a length is more
+LARGEST_RESAMPLER = 50_000_000  # filter taps: 44.1 kHz needs 75 thousand, a rate prime to ours (44,101 Hz) 0.7 billion
+
+
+class BadAudio(ValueError):
+    """A clip that cannot be used. `reason` is a word for refused.parquet, `detail` what was found."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+def decode(encoded: bytes) -> Int16[np.ndarray, " n"]:
+    """The samples of one clip at 16 kHz, mono (the mean of its channels), as 16-bit integers; maybe read-only.
+
+    Reads WAV (8 to 64 bits, integer and float), FLAC, MP3, OGG and whatever else libsndfile does. Raises BadAudio:
+    `empty` no bytes; `unreadable` no decoder takes it, or samples that are not finite; `truncated` fewer samples than
+    its header promises; `zero_length` no samples; `too_short` below SHORTEST_S; `silent` nothing but a constant within
+    SILENT_PEAK; `sample_rate` one that has no practical resampler.
+    """
+    if not encoded:
+        raise BadAudio("empty", "0 bytes")
+    wav = riff.parse(encoded)
+    if wav is not None and wav.present < wav.declared:
+        raise BadAudio("truncated", f"the header promises {wav.declared} bytes of samples, {wav.present} are there")
+    if wav is not None and wav.pcm and (wav.channels, wav.rate, wav.bits) == (1, RATE, 16):
+        samples = np.frombuffer(encoded, "<i2", count=wav.present // 2, offset=wav.start).astype(np.int16, copy=False)
+    else:
+        samples = _to_int16(*_read(encoded))
+    if len(samples) == 0:
+        raise BadAudio("zero_length", "no samples")
+    if len(samples) < SHORTEST_S * RATE:
+        raise BadAudio("too_short", f"{len(samples) / RATE:.4f} s, the least is {SHORTEST_S} s")
+    if int(samples.max()) - int(samples.min()) <= 2 * SILENT_PEAK:
+        raise BadAudio("silent", f"every one of {len(samples) / RATE:.2f} s within {SILENT_PEAK} steps of 16 bits")
+    return samples
+
+
+class _File(io.BytesIO):
+    """libsndfile seeks to before the start of damaged files. As lseek does, stay; an exception would die in C."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
+def _read(encoded: bytes) -> tuple[Float32[np.ndarray, "n channels"], int]:
+    """Samples in [-1, 1] and their rate, through libsndfile. As float: it does not scale float files to integers."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(_File(encoded)) as file:
+            rate, promised, blocks = file.samplerate, file.frames, []
+            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):  # not at once: the header may lie
+                blocks.append(block)
+            samples = np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
+    except soundfile.LibsndfileError as error:
+        raise BadAudio("unreadable", error.error_string) from error
+    if len(samples) < promised < UNKNOWN_LENGTH:
+        raise BadAudio("truncated", f"the header promises {promised} samples, {len(samples)} can be decoded")
+    if not np.isfinite(samples).all():
+        raise BadAudio("unreadable", "samples that are not finite numbers")
+    return samples, rate
+
+
+def _to_int16(samples: Float32[np.ndarray, "n channels"], rate: int) -> Int16[np.ndarray, " m"]:
+    """Mix to mono, resample to RATE (band-limited, by torchaudio), round to 16 bits; what is louder is clipped."""
+    mono = samples.clip(-1, 1).mean(axis=1, dtype=np.float32)
+    if rate != RATE and len(mono):
+        common = gcd(rate, RATE)
+        if (RATE // common) * (rate // common) > LARGEST_RESAMPLER or not 1_000 <= rate <= 400_000:
+            raise BadAudio("sample_rate", f"{rate} Hz")
+        import torch
+        import torchaudio.functional
+
+        mono = torchaudio.functional.resample(torch.from_numpy(mono), rate, RATE).numpy()
+    return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def window(samples: Int16[np.ndarray, " n"], seconds: float) -> tuple[Float32[np.ndarray, " L"], int]:
+    """What the model hears: the first `seconds` of a clip, peak-normalised over that part, zero-padded to length L.
+
+    Always the full length: HuBERT's first layer normalises over the whole time axis, so that another amount of padding
+    changes every token. Returns it with the number of samples that are not padding. A part without sound stays zero.
+    """
+    padded = np.zeros(round(seconds * RATE), np.float32)
+    kept = samples[: len(padded)].astype(np.float32)
+    padded[: len(kept)] = kept / max(np.abs(kept).max(initial=0), 1.0)
+    return padded, len(kept)
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Which samples each audio token sees: convolutions without padding (HuBERT's front end; its transformer keeps the
+    length), then average pooling of `pool` frames with stride `pool`.
+
+    Chained, these are one sliding window of `field` samples that moves by `hop`, so all arithmetic is on those two. For
+    5 s through DistilHuBERT (field 400, hop 320) come 249 frames; pooled by 2, 124 tokens of 40 ms, the last frame left
+    over.
+    """
+
+    kernels: tuple[int, ...]
+    strides: tuple[int, ...]
+    pool: int
+
+    def __post_init__(self) -> None:
+        if len(self.kernels) != len(self.strides) or min(self.kernels + self.strides + (self.pool,)) < 1:
+            raise ValueError(
+                f"kernels {self.kernels}, strides {self.strides}, pool {self.pool}: one of each per layer, all above 0"
+            )
+
+    @cached_property
+    def _frame(self) -> tuple[int, int]:
+        """Field and hop of one encoder frame, before pooling, in samples."""
+        field = 1 + sum((k - 1) * prod(self.strides[:i]) for i, k in enumerate(self.kernels))
+        return field, prod(self.strides)
+
+    @property
+    def hop(self) -> int:
+        """Samples from one token to the next."""
+        return self._frame[1] * self.pool
+
+    @property
+    def field(self) -> int:
+        """Samples that one token is computed from (before the transformer mixes them)."""
+        return self._frame[0] + self._frame[1] * (self.pool - 1)
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one token to the next."""
+        return self.hop / RATE
+
+    def tokens(self, samples: int) -> int:
+        """Number of tokens that so many samples give; 0 if they are fewer than `field`."""
+        return max(0, (samples - self.field) // self.hop + 1)
+
+    def span(self, token: int) -> tuple[float, float]:
+        """Seconds (start, end) that a token stands for: one hop about the centre of its field, so spans tile time."""
+        start = (token * self.hop + (self.field - self.hop) / 2) / RATE
+        return start, start + self.hop_s
+
+    def within(self, start_s: float, end_s: float, tokens: int) -> Bool[np.ndarray, " T"]:
+        """Tokens whose centre lies in [start_s, end_s); if none does, the one nearest to the middle of it.
+
+        Which words lie in the window at all is for the caller to say: one behind the last token would get that one.
+        """
+        centres = (np.arange(tokens) * self.hop + self.field / 2) / RATE
+        inside = (start_s <= centres) & (centres < end_s)
+        if tokens and not inside.any():
+            inside[np.abs(centres - (start_s + end_s) / 2).argmin()] = True
+        return inside
+
+    def mask(self, valid: Int[Any, " A"], tokens: int) -> Bool[Any, "A T"]:
+        """Tokens that are not padding, for torch tensors: at least half of their frames see nothing but valid samples.
+
+        With pool 2, a token counts when the first of its two frames does, as in the reference code (which pools the
+        mask of samples instead of counting frames, so may differ by one token at the border). The first token always
+        counts.
+        """
+        import torch
+
+        field, hop = self._frame
+        frames = ((valid - field) // hop + 1).clamp(min=0)
+        token = torch.arange(tokens, device=valid.device)
+        pooled = (frames[:, None] - token * self.pool).clamp(0, self.pool)  # A T: valid frames in each token
+        return (2 * pooled >= self.pool) | (token == 0)
+
+    def non_silent(
+        self, waveform: Float[Any, "A L"], silence_db: float, mask: Bool[Any, "A T"] | None = None
+    ) -> Bool[Any, "A T"]:
+        """Tokens loud enough to be speech, for torch tensors: the root mean square over the token's field is at least
+        `silence_db` (below 0) relative to the peak of the whole waveform of that clip.
+
+        With `mask`, only among its tokens. The loudest token always counts, so that none is left without any.
+        """
+        fields = waveform.float().unfold(1, self.field, self.hop)  # A T field
+        rms = fields.square().mean(-1).sqrt()
+        loud = (rms >= waveform.abs().amax(1, keepdim=True) * 10 ** (silence_db / 20)) & (rms > 0)
+        if mask is not None:
+            loud, rms = loud & mask, rms.masked_fill(~mask, -1)
+        return loud.scatter(1, rms.argmax(1, keepdim=True), True)
