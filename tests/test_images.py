@@ -1,0 +1,128 @@
+import hashlib
+import io
+import zlib
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from scipy.fft import dctn
+
+from ves.images import MEAN, STD, BadImage, Geometry, decode, phash, pixels, read_encoded
+
+
+def encoded(picture: Image.Image, form: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def scene(width: int = 90, height: int = 60, seed: int = 0) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 9, 3)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def test_lossless_pictures_come_back_as_they_were():
+    for form in ("PNG", "BMP"):
+        np.testing.assert_array_equal(np.asarray(decode(encoded(scene(), form))), np.asarray(scene()))
+    assert decode(encoded(scene(), "JPEG")).size == (90, 60)
+
+
+def test_a_photograph_is_turned_upright():
+    """Orientation 6: the camera lay on its side, the first stored row is the right edge of the picture."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = decode(encoded(scene(), "PNG", exif=exif))
+    np.testing.assert_array_equal(np.asarray(picture), np.rot90(np.asarray(scene()), -1))
+
+
+def test_the_transparent_is_white_and_grey_is_rgb():
+    assert np.asarray(decode(encoded(Image.new("RGBA", (20, 20), (200, 0, 0, 0))))).min() == 255
+    assert np.asarray(decode(encoded(Image.new("L", (20, 20), 7)))).tolist() == [[[7, 7, 7]] * 20] * 20
+    assert decode(encoded(scene().convert("CMYK"), "JPEG")).mode == "RGB"
+
+
+def bomb() -> bytes:
+    """A PNG that claims 20,000 x 20,000 pixels."""
+    content = bytearray(encoded(scene()))
+    content[16:24] = (20_000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"RIFF, not a picture", "unreadable"),
+        (encoded(scene(), "JPEG")[:1000], "truncated"),
+        (encoded(scene())[:-60], "truncated"),
+        (encoded(scene(15, 200)), "too_small"),
+        (bomb(), "too_large"),
+        (encoded(Image.new("L", (9400, 9500)), "PNG"), "too_large"),  # above our bound, below that of PIL
+        (encoded(Image.fromarray(np.zeros((20, 20), np.uint16))), "unsupported"),
+        (encoded(scene(), "TIFF"), "unreadable"),
+    ],
+)
+def test_bad_pictures_are_refused_with_a_reason(content, reason):
+    with pytest.raises(BadImage, match=reason) as error:
+        decode(content)
+    assert error.value.reason == reason
+    assert error.value.detail
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of corrupt EXIF
+def test_damaged_files_are_refused_or_decoded_but_nothing_else_happens():
+    rng = np.random.default_rng(1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sources = [encoded(scene(), form, exif=exif) for form in ("JPEG", "PNG", "WEBP")] + [encoded(scene(), "GIF")]
+    outcomes = set()
+    for trial in range(800):
+        content = bytearray(sources[trial % 4])
+        for at in rng.integers(len(content) if trial % 3 else 200, size=rng.integers(1, 8)):
+            content[at] = rng.integers(256)
+        try:
+            outcomes.add(decode(bytes(content)).mode)
+        except BadImage as error:
+            outcomes.add(error.reason)
+    assert {"RGB", "truncated", "unreadable"} <= outcomes
+
+
+def test_the_hash_is_that_of_a_dct_by_scipy():
+    picture = scene()
+    grey = np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS), float)
+    low = np.asarray(dctn(grey))[:8, :8]
+    bits = (low > np.median(low)).ravel()
+    assert phash(picture) == sum(1 << (63 - place) for place in range(64) if bits[place])
+
+
+def test_near_duplicates_hash_alike_and_others_do_not():
+    original = phash(scene(400, 300))
+    copy = decode(encoded(scene(400, 300).resize((200, 150)), "JPEG", quality=60))
+    assert (original ^ phash(copy)).bit_count() <= 3
+    assert (original ^ phash(scene(400, 300, seed=1))).bit_count() > 15
+
+
+def test_pixels_are_normalised_channel_first():
+    square = Image.new("RGB", (4, 4), (255, 0, 51))
+    values = pixels(square)
+    assert values.shape == (3, 4, 4) and values.dtype == np.float32 and values.flags.c_contiguous
+    expected = [(level - mean) / std for level, mean, std in zip((1.0, 0.0, 0.2), MEAN, STD, strict=True)]
+    np.testing.assert_allclose(values[:, 2, 3], expected, rtol=1e-5)
+
+
+def test_encoded_pictures_are_read_in_the_order_asked(tmp_path):
+    contents = [f"picture {n}".encode() for n in range(150)]
+    names = [hashlib.sha256(content).hexdigest() for content in contents]
+    (tmp_path / "images").mkdir()
+    shard = tmp_path / "images" / "train-00000-of-00001.parquet"
+    pl.DataFrame({"image_id": names, "bytes": contents}).write_parquet(shard, row_group_size=64)
+    rows = [130, 3, 149, 64, 3]
+    assert read_encoded(tmp_path, "images/train-00000-of-00001", rows) == [(names[row], contents[row]) for row in rows]
+    with pytest.raises(IndexError, match=r"train-00000-of-00001\.parquet: no row 150"):
+        read_encoded(tmp_path, "images/train-00000-of-00001", [149, 150])
+
+
+def test_geometry_is_found_here():
+    assert Geometry(4, 3, 2, "crop").size == 2

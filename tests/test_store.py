@@ -1,0 +1,197 @@
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorstore
+import torch
+import zarr
+
+from ves import store as store_module
+from ves.bfloat16 import DTYPE
+from ves.shards import BadStore
+from ves.store import create_features, intact, open_features, set_complete, shard_path, write_shard
+
+ATTRS = {"backbone": "none", "grid": [2, 3], "fit": "stretch", "versions": {"torch": "2"}}
+IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(600)]
+TOKENS = torch.randn(600, 6, 8, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+
+
+def fill(path, rows: int) -> None:
+    for shard, first in enumerate(range(0, rows, 256)):
+        write_shard(path, shard, TOKENS[first : min(first + 256, rows)], IDS[first : min(first + 256, rows)])
+    set_complete(path, True)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A complete store of 600 rows in three shards, the last of 88."""
+    create_features(tmp_path / "f.zarr", 600, 6, 8, ATTRS)
+    fill(tmp_path / "f.zarr", 600)
+    return tmp_path / "f.zarr"
+
+
+def numbers(tokens) -> np.ndarray:
+    return tokens.float().numpy() if isinstance(tokens, torch.Tensor) else np.asarray(tokens).astype(np.float32)
+
+
+def test_rows_come_in_the_order_asked_repeats_allowed(path):
+    opened = open_features(path)
+    rows = [599, 0, 256, 255, 256, 3, 599]
+    tokens = opened.read(rows)
+    assert tokens.dtype == torch.bfloat16 and tokens.shape == (7, 6, 8)
+    assert torch.equal(tokens, TOKENS[rows])
+    assert torch.equal(opened.read(np.arange(600)), TOKENS)
+    assert opened.read([]).shape == (0, 6, 8)
+    assert (len(opened), opened.grid, opened.patches, opened.width) == (600, (2, 3), 6, 8)
+    assert opened.attrs["backbone"] == "none"
+
+
+def test_zarr_and_tensorstore_read_the_same(path):
+    group, tokens = zarr.open_group(path, mode="r"), zarr.open_array(path / "patch_tokens", mode="r")
+    assert tokens.dtype == DTYPE
+    np.testing.assert_array_equal(numbers(tokens[:]), numbers(TOKENS))
+    ids = zarr.open_array(path / "image_id", mode="r")
+    np.testing.assert_array_equal(ids[:], np.array([list(bytes.fromhex(i)) for i in IDS], np.uint8))
+    assert dict(group.attrs) == ATTRS | {"complete": True}
+    opened = tensorstore.open({"driver": "zarr3", "kvstore": f"file://{path}/patch_tokens/"}).result()
+    np.testing.assert_array_equal(numbers(opened.read().result()), numbers(TOKENS))
+
+
+def test_the_metadata_is_what_zarr_would_write(path):
+    """Zarr opens it, and makes the same document of it again."""
+    for name in ("patch_tokens", "image_id"):
+        array = zarr.open_array(path / name, mode="r+")
+        before = (path / name / "zarr.json").read_text()
+        array.attrs["note"] = 1
+        del array.attrs["note"]
+        assert (path / name / "zarr.json").read_text().split() == before.split()
+
+
+def test_images_are_found_by_id(path):
+    opened = open_features(path)
+    assert opened.image_ids == IDS
+    assert opened.rows([IDS[300], IDS[0], IDS[300]]).tolist() == [300, 0, 300]
+    with pytest.raises(KeyError, match="no image 00ff"):
+        opened.rows([IDS[1], "00ff"])
+
+
+def test_a_given_buffer_is_filled(path):
+    opened = open_features(path)
+    out = torch.zeros(2, 6, 8, dtype=torch.bfloat16)
+    assert opened.read([5, 4], out=out) is out
+    assert torch.equal(out, TOKENS[[5, 4]])
+    for wrong in (out[:1], out.float(), torch.zeros(2, 8, 6, dtype=torch.bfloat16).transpose(1, 2)):
+        with pytest.raises(ValueError, match="out must be"):
+            opened.read([5, 4], out=wrong)
+
+
+@pytest.mark.parametrize(("rows", "error"), [([0, 600], IndexError), ([-1], IndexError), (np.array([0.5]), TypeError)])
+def test_rows_that_are_not_there_are_refused(path, rows, error):
+    with pytest.raises(error, match="no row|whole numbers"):
+        open_features(path).read(rows)
+
+
+def test_damage_is_named_and_never_read(path):
+    content = bytearray(shard_path(path, 1).read_bytes())
+    content[10 * (6 * 8 * 2 + 4) + 7] ^= 1  # in row 256 + 10
+    shard_path(path, 1).write_bytes(content)
+    opened = open_features(path)
+    assert torch.equal(opened.read([265, 267]), TOKENS[[265, 267]])
+    with pytest.raises(BadStore, match=r"patch_tokens/c/1/0/0: row 266: wrong checksum"):
+        opened.read([0, 266])
+    shard_path(path, 2).unlink()
+    with pytest.raises(BadStore, match=r"patch_tokens/c/2/0/0: row 512: the shard of this row is missing"):
+        opened.read([0, 530])
+    assert np.isnan(numbers(zarr.open_array(path / "patch_tokens", mode="r")[599])).all()  # nor does zarr see zeros
+    assert [intact(path, n, IDS[n * 256 : n * 256 + 256], 6, 8) for n in range(3)] == [True, False, False]
+
+
+def test_damaged_ids_are_named(path):
+    ids = path / "image_id" / "c" / "1" / "0"
+    ids.write_bytes(ids.read_bytes()[:-5] + b"12345")
+    with pytest.raises(BadStore, match="image_id/c/1/0: damaged"):
+        open_features(path).rows(IDS[:1])
+    ids.unlink()
+    with pytest.raises(BadStore, match="image_id/c/1/0: missing"):
+        _ = open_features(path).image_ids
+
+
+def test_a_shard_of_other_images_is_not_intact(path):
+    assert intact(path, 0, IDS[:256], 6, 8)
+    assert not intact(path, 0, [*IDS[:255], IDS[300]], 6, 8)
+    assert not intact(path, 0, IDS[:256], 6, 9)
+
+
+def test_an_incomplete_store_is_refused(tmp_path, path):
+    set_complete(path, False)
+    with pytest.raises(BadStore, match="incomplete; run the features stage"):
+        open_features(path)
+    with pytest.raises(BadStore, match="no feature store"):
+        open_features(tmp_path / "nowhere.zarr")
+
+
+def test_another_layout_is_refused(tmp_path, path):
+    group = zarr.open_group(path, mode="r+")
+    group.create_array("patch_tokens", shape=(600, 6, 8), chunks=(1, 6, 8), dtype="uint16", overwrite=True)
+    with pytest.raises(BadStore, match="not laid out"):
+        open_features(path)
+
+
+def test_stores_grow_and_shrink_by_whole_rows(tmp_path):
+    path = tmp_path / "f.zarr"
+    create_features(path, 300, 6, 8, ATTRS)
+    fill(path, 300)
+    kept = shard_path(path, 0).stat().st_ino
+    create_features(path, 600, 6, 8, ATTRS | {"versions": {"torch": "3"}})
+    with pytest.raises(BadStore, match="incomplete"):
+        open_features(path)
+    assert intact(path, 0, IDS[:256], 6, 8) and not intact(path, 1, IDS[256:512], 6, 8)
+    for shard in (1, 2):
+        write_shard(path, shard, TOKENS[shard * 256 : shard * 256 + 256], IDS[shard * 256 : shard * 256 + 256])
+    set_complete(path, True)
+    assert torch.equal(open_features(path).read(range(600)), TOKENS)
+    assert shard_path(path, 0).stat().st_ino == kept
+    create_features(path, 200, 6, 8, ATTRS)
+    set_complete(path, True)
+    assert not shard_path(path, 1).exists()
+    assert open_features(path).image_ids == IDS[:200]
+    create_features(path, 200, 6, 8, ATTRS)
+    assert len(open_features(path)) == 200  # nothing to change: still complete
+
+
+def test_features_of_two_kinds_are_never_mixed(path):
+    with pytest.raises(ValueError, match="made with fit 'stretch', now 'pad'; delete it"):
+        create_features(path, 600, 6, 8, ATTRS | {"fit": "pad"})
+    assert len(open_features(path)) == 600
+
+
+def test_threads_share_a_store(path, monkeypatch):
+    """More shards than handles kept, so that threads open and drop them under each other."""
+    monkeypatch.setattr(store_module, "OPEN_SHARDS", 1)
+    opened = open_features(path)
+
+    def check(seed: int) -> bool:
+        rows = np.random.default_rng(seed).integers(0, 600, 50)
+        return torch.equal(opened.read(rows), TOKENS[rows])
+
+    handles = len(os.listdir("/proc/self/fd"))
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(check, range(100)))
+    assert len(os.listdir("/proc/self/fd")) <= handles + 1
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_processes_share_a_store(path):
+    opened = open_features(path)
+    opened.read([0, 300, 599])  # its shards are open
+    children = []
+    for seed in range(4):
+        if (child := os.fork()) == 0:
+            rows = np.random.default_rng(seed).integers(0, 600, 300)
+            got = opened.read(rows).view(torch.int16).numpy()
+            os._exit(0 if (got == TOKENS.view(torch.int16).numpy()[rows]).all() else 1)
+        children.append(child)
+    assert torch.equal(opened.read(range(600)), TOKENS)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4

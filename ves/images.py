@@ -1,0 +1,102 @@
+"""Pictures: decoding them, the perceptual hash, the pixels that the backbone is given. Geometry: ves.geometry."""
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image, ImageOps
+
+from ves.geometry import Geometry as Geometry
+
+Picture = Image.Image  # what PIL calls an image; upright RGB wherever this module hands one out
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # no EPS, TIFF and the like: large, old parsers
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "La", "RGBa", "RGBX")  # 8 bits a channel or fewer
+MAX_PIXELS = 89_000_000  # PIL's own bound lies just above; a small file can unpack to gigabytes
+MIN_SIDE = 16
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as DINOv2 was trained
+DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, struct.error, zlib.error)
+BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+class BadImage(ValueError):
+    """A picture that is refused: `reason` is one word for refused.parquet, `detail` says more."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+def _flattened(picture: Picture) -> Picture:
+    """RGB; what is transparent becomes white, as a browser shows it, not whatever colour lies hidden there."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def decode(encoded: bytes) -> Picture:
+    """The picture, RGB, turned upright by its EXIF orientation.
+
+    Raises BadImage: empty, unreadable, truncated (it begins well), too_large (over MAX_PIXELS), too_small (a side under
+    MIN_SIDE), unsupported (more than 8 bits a channel).
+    """
+    if not encoded:
+        raise BadImage("empty", "no bytes")
+    try:
+        picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
+    except BOMB as error:
+        raise BadImage("too_large", str(error)) from error
+    except DAMAGE as error:
+        # Pillow's text names the object in memory, which differs from run to run: refused.parquet must not
+        raise BadImage("unreadable", f"{type(error).__name__}: not a picture of a known format") from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise BadImage("too_large", f"{width} x {height} pixels, at most {MAX_PIXELS} are read")
+    if min(width, height) < MIN_SIDE:
+        raise BadImage("too_small", f"{width} x {height} pixels, each side needs {MIN_SIDE}")
+    if picture.mode not in MODES:
+        raise BadImage("unsupported", f"pixel mode {picture.mode}")
+    try:
+        picture.load()
+        return _flattened(ImageOps.exif_transpose(picture))
+    except BOMB as error:
+        raise BadImage("too_large", str(error)) from error
+    except DAMAGE as error:
+        raise BadImage("truncated", f"{type(error).__name__}: {error}") from error
+
+
+def read_encoded(pictures: Path, shard: str, rows: Sequence[int]) -> list[tuple[str, bytes]]:
+    """image_id and encoded bytes of these rows of <pictures>/<shard>.parquet, in the order asked.
+
+    Reads from the least of the rows to the greatest: ask for neighbours. Raises IndexError that names file and row.
+    """
+    path = Path(pictures) / f"{shard}.parquet"
+    first = min(rows)
+    frame = pl.scan_parquet(path).slice(first, max(rows) - first + 1).select("image_id", "bytes").collect()
+    if max(rows) >= first + len(frame):
+        raise IndexError(
+            f"{path}: no row {max(rows)}; it was written for other images than images.parquet, ingest again"
+        )
+    return [frame.row(row - first) for row in rows]
+
+
+def phash(picture: Picture) -> int:
+    """The 64-bit perceptual hash of Zauner (2010), as imagehash computes it: near-duplicates differ in few bits.
+
+    The 8 x 8 lowest frequencies of the DCT of the picture in grey at 32 x 32, each above their median or not.
+    """
+    grey = np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS), np.float64)
+    basis = np.cos(np.pi * np.outer(np.arange(8), 2 * np.arange(32) + 1) / 64)
+    low = basis @ grey @ basis.T
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+
+
+def pixels(square: Picture) -> np.ndarray:
+    """float32 [3, size, size], normalised with the mean and standard deviation of ImageNet."""
+    scaled = np.asarray(square, np.float32) * np.float32(1 / 255)
+    return np.ascontiguousarray(((scaled - np.array(MEAN, np.float32)) / np.array(STD, np.float32)).transpose(2, 0, 1))

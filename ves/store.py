@@ -1,0 +1,213 @@
+"""The feature store: one row of patch tokens per distinct image, in plain Zarr v3, read as fast as a memory map.
+
+    <name>.zarr/           a Zarr group; its attributes say what the features are, and whether they are complete
+        patch_tokens       bfloat16 [images, patches, width]; inner chunk = one image, raw, with CRC32C; sharded
+        image_id           uint8 [images, 32], the sha256 of each image's file, chunked as patch_tokens is sharded
+
+Zarr itself reads it, and tensorstore. This reader is for training: one system call per row into the caller's memory,
+and its checksum. Zarr takes a missing shard for the fill value; here nothing missing or damaged is read as numbers.
+Rows are written shard by shard, each whole: Zarr's own writer loses rows when two processes write parts of one shard.
+
+Dimension key
+    V images    P patches    W backbone width
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import BFloat16
+from torch import Tensor
+
+from ves import files, shards
+from ves.shards import BadStore
+
+SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
+OPEN_SHARDS = 512  # file handles kept; the usual limit of a process is 1024
+ID_BYTES = 32
+
+
+def shard_path(store: Path, shard: int) -> Path:
+    """File of the patch tokens of rows shard * SHARD_ROWS and on (Zarr's default chunk key)."""
+    return store / "patch_tokens" / "c" / str(shard) / "0" / "0"
+
+
+def _ids_path(store: Path, shard: int) -> Path:
+    return store / "image_id" / "c" / str(shard) / "0"
+
+
+def _metadata(rows: int, patches: int, width: int) -> dict[str, dict[str, Any]]:
+    """zarr.json of the two arrays."""
+    sharding = shards.sharding([1, patches, width])
+    crc = {"name": "crc32c"}
+    return {  # filled with NaN: what another reader makes of a missing shard must not look like features
+        "patch_tokens": shards.metadata(
+            "bfloat16", [rows, patches, width], SHARD_ROWS, "NaN", [sharding], ["image", "patch", "width"]
+        ),
+        "image_id": shards.metadata(
+            "uint8", [rows, ID_BYTES], SHARD_ROWS, 0, [{"name": "bytes"}, crc], ["image", "byte"]
+        ),
+    }
+
+
+def create_features(store: Path, rows: int, patches: int, width: int, attrs: dict[str, Any]) -> None:
+    """Make an empty, incomplete store; or give an existing one of the same attributes that number of rows.
+
+    Raises ValueError that names the attribute when an existing store differs in one (`versions` aside): features of two
+    kinds are never mixed, and nothing that took hours is deleted unasked.
+    """
+    arrays = _metadata(rows, patches, width)
+    if not (store / "zarr.json").is_file():
+        with files.atomic(store) as partial:
+            group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}
+            for name, content in {"": group, **arrays}.items():
+                files.write_json(partial / name / "zarr.json", content)
+        return
+    made = files.read_json(store / "zarr.json")["attributes"]
+    for key, value in attrs.items():
+        if key != "versions" and made.get(key) != value:
+            raise ValueError(f"{store}: made with {key} {made.get(key)!r}, now {value!r}; delete it to extract anew")
+    for name, content in arrays.items():
+        if files.read_json(store / name / "zarr.json") != content:
+            set_complete(store, False)
+            files.write_json(store / name / "zarr.json", content)
+        for chunk in (store / name).glob("c/*"):
+            if int(chunk.name) * SHARD_ROWS >= rows:
+                files.remove(chunk)
+
+
+def set_complete(store: Path, complete: bool) -> None:
+    """Mark the store. `open_features` refuses one that is not complete."""
+    group = files.read_json(store / "zarr.json")
+    if group["attributes"]["complete"] != complete:
+        files.sync_tree(store)
+        group["attributes"]["complete"] = complete
+        files.write_json(store / "zarr.json", group)
+
+
+def write_shard(store: Path, shard: int, tokens: BFloat16[Tensor, "V P W"], image_ids: Sequence[str]) -> None:
+    """Write all rows of one shard. Its ids come last: a shard without ids is one to write again."""
+    ids = _digests(image_ids)
+    ids_path = _ids_path(store, shard)
+    if ids_path.is_file():
+        ids_path.unlink()
+        files.sync_tree(ids_path.parent)
+    shards.write_shard(shard_path(store, shard), _as_bytes(tokens.contiguous()), SHARD_ROWS)
+    padded = np.zeros((SHARD_ROWS, ID_BYTES), np.uint8)
+    padded[: len(ids)] = ids
+    with files.atomic(ids_path) as partial:
+        partial.write_bytes(shards.with_crc(padded.tobytes()))
+
+
+def intact(store: Path, shard: int, image_ids: Sequence[str], patches: int, width: int) -> bool:
+    """Whether a shard holds just these images, every one with the right checksum."""
+    try:
+        if not np.array_equal(_read_ids(store, shard, len(image_ids)), _digests(image_ids)):
+            return False
+        first = shard * SHARD_ROWS
+        opened = shards.Shard(shard_path(store, shard), first, SHARD_ROWS, patches * width * 2)
+        row = np.empty(patches * width * 2, np.uint8)
+        for number in range(len(image_ids)):
+            opened.read(first + number, row)
+    except BadStore:
+        return False
+    return True
+
+
+def _digests(image_ids: Sequence[str]) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex("".join(image_ids)), np.uint8).reshape(len(image_ids), ID_BYTES)
+
+
+def _read_ids(store: Path, shard: int, rows: int) -> np.ndarray:
+    """uint8 [rows, 32]. Raises BadStore that names the file when it is missing or damaged."""
+    path = _ids_path(store, shard)
+    if not path.is_file():
+        raise BadStore(f"{path}: missing; run the stage that writes it again")
+    content = shards.without_crc(path.read_bytes(), path)
+    return np.frombuffer(content, np.uint8).reshape(-1, ID_BYTES)[:rows]
+
+
+def _as_bytes(tokens: Tensor) -> np.ndarray:
+    """uint8 [V, row bytes] over the memory of contiguous tokens [V, P, W]."""
+    return tokens.view(torch.int16).numpy().reshape(len(tokens), tokens[0:1].numel()).view(np.uint8)
+
+
+class FeatureStore:
+    """A complete store, open for reading. Threads and forked processes may share it.
+
+    `patches` and `width` are the shape of a row, `grid` (rows, columns) of the patches, `attrs` what they are.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Raises BadStore when there is no store, it is incomplete, or it is not laid out as above."""
+        self.path = Path(path)
+        if not (self.path / "zarr.json").is_file():
+            raise BadStore(f"{path}: no feature store; run the features stage")
+        self.attrs: dict[str, Any] = files.read_json(self.path / "zarr.json")["attributes"]
+        if not self.attrs["complete"]:
+            raise BadStore(f"{path}: incomplete; run the features stage again, it goes on where it stopped")
+        array = files.read_json(self.path / "patch_tokens" / "zarr.json")
+        if array != _metadata(*array["shape"])["patch_tokens"]:
+            raise BadStore(f"{path}: not laid out as ves.store writes it; read it with zarr, or extract anew")
+        images, patches, width = array["shape"]
+        self.images, self.patches, self.width = int(images), int(patches), int(width)
+        rows, columns = self.attrs["grid"]
+        self.grid: tuple[int, int] = (rows, columns)
+        self._shard = lru_cache(OPEN_SHARDS)(self._open)  # one that it drops is closed when its last reader is done
+
+    def __len__(self) -> int:
+        return self.images
+
+    @cached_property
+    def image_ids(self) -> list[str]:
+        """The sha256 of each row's image, as hexadecimal digits."""
+        firsts = range(0, len(self), SHARD_ROWS)
+        parts = [_read_ids(self.path, first // SHARD_ROWS, min(SHARD_ROWS, len(self) - first)) for first in firsts]
+        return [part[row].tobytes().hex() for part in parts for row in range(len(part))]
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {image_id: row for row, image_id in enumerate(self.image_ids)}
+
+    def rows(self, image_ids: Iterable[str]) -> np.ndarray:
+        """int64 [n]: the row of each image. Raises KeyError that names an image which is not there."""
+        try:
+            return np.array([self._row_of[image_id] for image_id in image_ids], np.int64)
+        except KeyError as error:
+            raise KeyError(f"{self.path}: no image {error.args[0]}; run the features stage for this corpus") from None
+
+    def read(self, rows: Sequence[int] | np.ndarray, out: Tensor | None = None) -> BFloat16[Tensor, "V P W"]:
+        """Patch tokens of these rows, in the order asked; repeats are allowed. `out` may be pinned memory.
+
+        Every row's checksum is checked. Raises IndexError for a row that the store does not have, BadStore that names
+        shard and row for one that is missing or damaged, ValueError for an `out` of another shape, type or layout.
+        """
+        wanted = np.asarray(rows, dtype=None if len(rows) else np.int64)
+        if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
+            raise TypeError(f"rows must be a list of whole numbers, not {wanted.dtype} of {wanted.ndim} dimensions")
+        if (outside := wanted[(wanted < 0) | (wanted >= len(self))]).size:
+            raise IndexError(f"{self.path}: no row {outside[0]}, it has {len(self)}")
+        shape = (len(wanted), self.patches, self.width)
+        if out is None:
+            out = torch.empty(shape, dtype=torch.bfloat16)
+        elif out.shape != shape or out.dtype != torch.bfloat16 or not out.is_contiguous() or out.is_cuda:
+            raise ValueError(
+                f"out must be contiguous bfloat16 {shape} in main memory, not {out.dtype} {tuple(out.shape)}"
+            )
+        target = _as_bytes(out)
+        for place in np.argsort(wanted, kind="stable").tolist():  # shard by shard, forwards
+            row = int(wanted[place])
+            self._shard(row // SHARD_ROWS).read(row, target[place])
+        return out
+
+    def _open(self, shard: int) -> shards.Shard:
+        row_bytes = self.patches * self.width * 2
+        return shards.Shard(shard_path(self.path, shard), shard * SHARD_ROWS, SHARD_ROWS, row_bytes)
+
+
+def open_features(path: Path | str) -> FeatureStore:
+    """Open a store for reading; the one way in for training and evaluation."""
+    return FeatureStore(path)
