@@ -1,0 +1,141 @@
+"""The two towers: speech to audio tokens, cached patch tokens to image tokens, both in one space of D dimensions.
+
+The towers return tokens and masks; they know neither similarities nor losses. Backbones of the hub, local folders and
+the embedded stand-ins load by the same call.
+
+Dimension key
+    A utterances    L samples       T audio tokens      D embedding
+    V images        P patches       W backbone width
+"""
+
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from ves.audio import FrameGrid
+from ves.config import AudioConfig, ModelConfig, RunConfig
+
+POOL = 2  # encoder frames to one audio token (the paper: average pooling, kernel 2, stride 2)
+
+
+def projection(width: int, dim: int) -> nn.Sequential:
+    """linear - LayerNorm - linear, the head of both towers."""
+    return nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim), nn.Linear(dim, dim))
+
+
+def load_speech_backbone(audio: AudioConfig) -> nn.Module:
+    """HuBERT or a relative, in fp32. Random masking and layer drop are set, not inherited (transformers: 0.05, 0.1).
+
+    On a CPU the plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
+    """
+    return AutoModel.from_pretrained(
+        audio.backbone,
+        revision=audio.revision or "main",
+        dtype=torch.float32,
+        attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
+        apply_spec_augment=audio.mask_time_prob > 0,
+        mask_time_prob=audio.mask_time_prob,
+        layerdrop=audio.layer_drop,
+    )
+
+
+class AudioTower(nn.Module):
+    """Waveform to l2-normalised audio tokens and the mask of those that count."""
+
+    def __init__(self, audio: AudioConfig, dim: int) -> None:
+        super().__init__()
+        self.settings = audio
+        self.backbone = load_speech_backbone(audio)
+        config = self.backbone.config
+        self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), POOL)
+        self.head = projection(config.hidden_size, dim)
+        if audio.freeze_conv:
+            self.backbone.feature_extractor._freeze_parameters()
+
+    def forward(
+        self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]
+    ) -> tuple[Float[Tensor, "A T D"], Bool[Tensor, "A T"]]:
+        """Tokens and mask of waveforms padded to one length, of which the first `valid` samples are speech.
+
+        HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.audio.window does).
+        """
+        samples = torch.arange(waveform.shape[1], device=waveform.device)
+        hidden = self.backbone(waveform, attention_mask=(samples < valid[:, None]).long()).last_hidden_state
+        pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)
+        tokens = F.normalize(self.head(pooled).float(), dim=-1)
+        mask = self.grid.mask(valid, tokens.shape[1])
+        if self.settings.mask == "non_silent":
+            mask = self.grid.non_silent(waveform, self.settings.silence_db, mask)
+        return tokens, mask
+
+
+class VisualAdapter(nn.Module):
+    """Cached patch tokens of the frozen backbone to l2-normalised image tokens."""
+
+    def __init__(self, model: ModelConfig, width: int) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(
+            width, model.visual_heads, dim_feedforward=4 * width, dropout=model.dropout, batch_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
+        self.head = projection(width, model.dim)
+
+    def forward(
+        self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
+    ) -> Float[Tensor, "V P D"]:
+        """Image tokens; patches that the mask leaves out (padding of the square) are not attended to."""
+        hidden = self.layers(patches, src_key_padding_mask=None if image_mask is None else ~image_mask)
+        return F.normalize(self.head(hidden).float(), dim=-1)
+
+
+class VeS(nn.Module):
+    """Both towers and the learned temperature."""
+
+    def __init__(self, audio: AudioConfig, model: ModelConfig, width: int, temperature: float) -> None:
+        super().__init__()
+        self.audio = AudioTower(audio, model.dim)
+        self.visual = VisualAdapter(model, width)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
+
+    @property
+    def grid(self) -> FrameGrid:
+        """Frame arithmetic of the audio tower."""
+        return self.audio.grid
+
+    def audio_tokens(
+        self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]
+    ) -> tuple[Float[Tensor, "A T D"], Bool[Tensor, "A T"]]:
+        """See AudioTower.forward."""
+        return self.audio(waveform, valid)
+
+    def image_tokens(
+        self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
+    ) -> Float[Tensor, "V P D"]:
+        """See VisualAdapter.forward; any floating type of patches."""
+        return self.visual(patches.float(), image_mask)
+
+    def trainable(self) -> dict[str, Tensor]:
+        """What training changes, by name: with config.json a complete model."""
+        return {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def load_trainable(self, state: dict[str, Tensor], origin: Path) -> None:
+        """Take the weights of `trainable()`. Raises ValueError, naming the file, when the names do not match."""
+        if difference := set(self.trainable()) ^ set(state):
+            raise ValueError(f"{origin}: not weights of this configuration: {', '.join(sorted(difference)[:3])} ...")
+        self.load_state_dict(state, strict=False)
+
+
+def load(run: Path) -> tuple[VeS, RunConfig]:
+    """The trained model of a run directory (config.json and model.safetensors), in evaluation mode."""
+    config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
+    weights = load_file(run / "model.safetensors")
+    width = weights["visual.head.0.weight"].shape[1]
+    model = VeS(config.audio, config.model, width, config.train.temperature)
+    model.load_trainable(weights, run / "model.safetensors")
+    return model.eval(), config

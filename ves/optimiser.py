@@ -1,0 +1,54 @@
+"""How far a run goes and how its weights move: number of steps, learning rates, parameter groups, the optimiser."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ves.config import TrainConfig
+from ves.model import VeS
+
+
+def steps_of(train: TrainConfig, clip_count: int) -> int:
+    """Optimiser steps of a run: whole batches in `epochs` passes over the training clips.
+
+    Raises ValueError when one step needs more clips than there are.
+    """
+    if (needed := train.batch_size) > clip_count:
+        raise ValueError(f"train.batch_size: {needed} is more than the {clip_count} training clips; lower it")
+    return max(1, int(train.epochs * clip_count / (train.batch_size * train.accumulate)))
+
+
+def learning_rate_at(step: int, steps: int, warmup: float) -> float:
+    """Factor on the learning rate: linear warm-up over the first share of the steps, then half a cosine to zero."""
+    ramp = max(1, round(warmup * steps))
+    if step < ramp:
+        return (step + 1) / ramp
+    return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
+
+
+def parameter_groups(model: VeS, train: TrainConfig) -> list[dict]:
+    """Matrices decay, vectors and the temperature do not; the pretrained speech backbone has its own learning rate."""
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("audio.backbone."), parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": (rate := train.backbone_learning_rate if backbone else train.learning_rate),
+            "initial_lr": rate,
+            "weight_decay": train.weight_decay if matrix else 0.0,
+        }
+        for (backbone, matrix), parameters in groups.items()
+    ]
+
+
+def make_optimizer(model: VeS, train: TrainConfig) -> torch.optim.Optimizer:
+    """Fused AdamW, or Adam with 8-bit state (bitsandbytes; its weight decay is decoupled too)."""
+    groups = parameter_groups(model, train)
+    if train.optimizer == "adamw":
+        return torch.optim.AdamW(groups, fused=True)
+    from bitsandbytes.optim import Adam8bit  # takes seconds to import, and most runs do not need it
+
+    return Adam8bit(groups)
