@@ -1,0 +1,110 @@
+"""Embedding a split: what is stored is what the model says of each clip and image, whatever they are batched with."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ves import localisation, retrieval
+from ves.audio import FrameGrid
+from ves.config import RunConfig
+from ves.dataset import PairReader, clips
+from ves.embed import BATCH, embed, fixed_batches, load
+from ves.files import write_json
+from ves.model import VeS
+from ves.model import load as load_model
+
+
+@pytest.fixture(scope="module")
+def run(tiny, tmp_path_factory):
+    """A run folder of the tiny corpus whose model was never trained."""
+    config, data = tiny
+    folder = tmp_path_factory.mktemp("embed") / "dense-s0"
+    settings = RunConfig(
+        run="dense-s0", seed=0, data=data, audio=config.audio, model=config.model, train=config.train_of("dense")
+    )
+    write_json(folder / "config.json", settings.model_dump(mode="json"))
+    torch.manual_seed(0)
+    width = PairReader(data, config.audio.seconds).patches(np.array([0]))[0].shape[-1]
+    model = VeS(config.audio, config.model, width, config.train.temperature)
+    save_file({name: value.contiguous() for name, value in model.trainable().items()}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stored(run):
+    embed(run, "val", run / "embeddings" / "val.zarr")
+    return load(run / "embeddings" / "val.zarr")
+
+
+def test_batches_are_full_and_cover_each_row_once():
+    for rows in (1, BATCH, BATCH + 1, 3 * BATCH - 1):
+        batches = list(fixed_batches(rows))
+        assert all(len(batch) == BATCH for _, batch in batches)
+        assert np.concatenate([batch[:new] for new, batch in batches]).tolist() == list(range(rows))
+
+
+def test_clips_and_their_images(tiny, stored):
+    frame = clips(tiny[1], "val")
+    assert stored.clip_id == frame["clip_id"].to_list()
+    assert [stored.image_id[i] for i in stored.clip_image] == frame["image_id"].to_list()
+    assert stored.image_id == sorted(set(frame["image_id"]))
+
+
+def test_tokens_are_those_of_the_model(tiny, run, stored):
+    """One clip and its image by hand, each in a batch of its own."""
+    _, data = tiny
+    model, config = load_model(run)
+    reader = PairReader(data, config.audio.seconds)
+    frame = clips(data, "val")
+    for row in (0, len(frame) - 1):
+        one = frame[[row]]
+        with torch.no_grad():
+            tokens, mask = model.audio_tokens(*reader.waveforms(one))
+            image = model.image_tokens(*reader.patches(one["image_row"].to_numpy()))
+        torch.testing.assert_close(stored.audio_tokens[row].float(), tokens[0], atol=2e-3, rtol=0)
+        torch.testing.assert_close(stored.image_tokens[stored.clip_image[row]].float(), image[0], atol=2e-3, rtol=0)
+        assert torch.equal(stored.audio_mask[row], mask[0])
+
+
+def test_attributes_say_whose_they_are_and_where_tokens_lie(tiny, run, stored):
+    config, _ = tiny
+    frames = stored.attrs["frames"]
+    grid = FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
+    assert grid.hop_s == stored.attrs["hop_s"]
+    assert grid.tokens(round(config.audio.seconds * 16_000)) == stored.audio_tokens.shape[1]
+    assert np.prod(stored.attrs["grid"]) == stored.image_tokens.shape[1]
+    assert stored.attrs["objective"] == {"max_mean": 1.0}
+    assert stored.attrs["log_scale"] == pytest.approx(np.log(1 / 0.07))
+    assert (stored.attrs["run"], stored.attrs["split"]) == ("dense-s0", "val")
+
+
+def test_embedding_twice_gives_the_same_bytes(run, stored):
+    manifest = run / "embeddings" / "val.zarr.manifest.json"
+    before = manifest.read_bytes()
+    embed(run, "val", run / "embeddings" / "val.zarr")
+    assert manifest.read_bytes() == before
+
+
+def test_a_split_without_clips_is_an_error(run):
+    with pytest.raises(ValueError, match="'nowhere'"):
+        embed(run, "nowhere", run / "embeddings" / "nowhere.zarr")
+    assert not (run / "embeddings" / "nowhere.zarr").exists()
+
+
+def test_the_metrics_read_them(tiny, run, stored):
+    """Through both evaluations on a real corpus with its real truth."""
+    _, data = tiny
+    store = run / "embeddings" / "val.zarr"
+    retrieval.evaluate(store, run / "retrieval.json")
+    found = json.loads((run / "retrieval.json").read_text())
+    assert found["A2V"]["n"] == found["V2A"]["n"] == len(stored.image_id) == found["A2V"]["gallery"]
+    localisation.evaluate(store, data, Path(data.manifest).parent / "truth", run / "localisation.json")
+    pointed = json.loads((run / "localisation.json").read_text())
+    assert pointed["available"] is True
+    assert pointed["n"] >= len(stored.clip_id), "every description names an object, most of them within the window"
+    assert 0 < pointed["random"] < 50
+    assert set(pointed["by_language"]) <= {"Hindi", "Bengali", "hi", "bn"}

@@ -1,0 +1,87 @@
+"""Embeddings on disk: what is written is what is read, and nothing half-written or damaged is read at all."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+import zarr
+from stored import random_embeddings
+
+from ves.embeddings import ARRAYS, load, manifest_path, write
+
+
+@pytest.fixture
+def store(tmp_path):
+    write(tmp_path / "val.zarr", random_embeddings(70, 66, tokens=5, dim=4))  # more rows than one chunk holds
+    return tmp_path / "val.zarr"
+
+
+def test_what_is_written_is_read(store):
+    found, given = load(store), random_embeddings(70, 66, tokens=5, dim=4)
+    for name in ARRAYS:
+        assert torch.equal(getattr(found, name), getattr(given, name)), name
+        assert getattr(found, name).dtype == getattr(given, name).dtype, name
+    assert found.clip_id == given.clip_id
+    assert found.image_id == given.image_id
+    assert found.attrs == given.attrs
+
+
+def test_any_zarr_reads_it(store):
+    arrays = dict(zarr.open_group(store, mode="r").arrays())
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "audio_tokens": (70, 5, 4), "audio_mask": (70, 5), "clip_image": (70,), "clip_id": (70, 16),
+        "image_tokens": (66, 4, 4), "image_mask": (66, 4), "image_id": (66, 32),
+    }  # fmt: skip
+    assert arrays["image_tokens"].dtype == "float16"
+
+
+def test_the_manifest_holds_shapes_and_content_hashes(store):
+    manifest = json.loads(manifest_path(store).read_text())
+    tokens = random_embeddings(70, 66, tokens=5, dim=4).image_tokens.numpy()
+    expected = {"shape": [66, 4, 4], "dtype": "float16", "sha256": hashlib.sha256(tokens.tobytes()).hexdigest()}
+    assert manifest["arrays"]["image_tokens"] == expected
+    assert manifest["model_sha256"] == "ab" * 32
+
+
+def test_same_embeddings_same_bytes(store, tmp_path):
+    other = tmp_path / "other" / "val.zarr"
+    write(other, random_embeddings(70, 66, tokens=5, dim=4))
+
+    def files(folder):
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    assert files(other) == files(store)
+    assert manifest_path(other).read_bytes() == manifest_path(store).read_bytes()
+
+
+def test_a_store_without_its_manifest_is_not_finished(store):
+    manifest_path(store).unlink()
+    with pytest.raises(FileNotFoundError, match=r"val\.zarr\.manifest\.json: absent, .* embed the split again"):
+        load(store)
+
+
+def test_a_damaged_chunk_is_an_error(store):
+    chunk = next(path for path in (store / "image_tokens" / "c").rglob("*") if path.is_file())
+    damaged = bytearray(chunk.read_bytes())
+    damaged[7] ^= 1
+    chunk.write_bytes(damaged)
+    with pytest.raises(ValueError, match="checksum"):
+        load(store)
+
+
+def test_tokens_that_are_not_finite_leave_nothing_behind(store):
+    broken = random_embeddings(70, 66)
+    broken.audio_tokens[3, 2, 1] = torch.nan
+    before = manifest_path(store).read_bytes()
+    with pytest.raises(ValueError, match="audio_tokens are not finite: dense-s0 has diverged"):
+        write(store, broken)
+    assert manifest_path(store).read_bytes() == before, "the store that was there is untouched"
+
+
+def test_a_failed_write_takes_the_old_manifest_with_it(store, monkeypatch):
+    """The store may then be of one model and the manifest of another."""
+    monkeypatch.setattr(zarr, "create_group", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write(store, random_embeddings(3, 3))
+    assert not manifest_path(store).exists()

@@ -1,0 +1,101 @@
+"""Tables: columns, order, means over seeds, the exact chance rows, and refusal of what cannot stand in one table."""
+
+from pathlib import Path
+
+import pytest
+
+from ves.files import write_json
+from ves.tables import localisation_csv, table1
+from ves.validate import read_yaml, validate
+
+ROOT = Path(__file__).parents[1]
+
+
+def config(table, seeds):
+    content = read_yaml(ROOT / "config.yaml") | {"table": table, "seeds": seeds}
+    return validate(content, [ROOT / "config.yaml"])
+
+
+def direction(first: float, n: int = 1000) -> dict:
+    recalls = {"R@1": first, "R@5": 20.0, "R@10": 30.0, "R@50": 100 / 3}
+    return recalls | {"mean_rank": 100.25, "median_rank": 34.5, "n": n, "gallery": n}
+
+
+def retrieval(results: Path, run: str, first: float, **changes) -> None:
+    report = {"pairs": "p", "A2V": direction(first), "V2A": direction(first / 2)} | changes
+    write_json(results / run / "retrieval.json", report)
+
+
+def test_one_row_per_run_and_direction_then_chance(tmp_path):
+    retrieval(tmp_path, "dense-s0", 10.0)
+    retrieval(tmp_path, "global-s0", 4.0)
+    table1(config(["global", "dense"], [0]), tmp_path, tmp_path / "table1.csv")
+    assert (tmp_path / "table1.csv").read_bytes().decode() == (
+        "loss,direction,R@1,R@5,R@10,R@50,mean_rank,median_rank,n\n"
+        "global,A2V,4.00,20.00,30.00,33.33,100.2,34.5,1000\n"
+        "global,V2A,2.00,20.00,30.00,33.33,100.2,34.5,1000\n"
+        "dense,A2V,10.00,20.00,30.00,33.33,100.2,34.5,1000\n"
+        "dense,V2A,5.00,20.00,30.00,33.33,100.2,34.5,1000\n"
+        "chance,A2V,0.10,0.50,1.00,5.00,500.5,500.5,1000\n"
+        "chance,V2A,0.10,0.50,1.00,5.00,500.5,500.5,1000\n"
+    )
+
+
+def test_numbers_are_means_over_seeds(tmp_path):
+    for seed, first in ((0, 10.0), (3, 11.0), (4, 15.0)):
+        retrieval(tmp_path, f"dense-s{seed}", first)
+    table1(config(["dense"], [0, 3, 4]), tmp_path, tmp_path / "table1.csv")
+    assert (tmp_path / "table1.csv").read_text().splitlines()[1:3] == [
+        "dense,A2V,12.00,20.00,30.00,33.33,100.2,34.5,1000",
+        "dense,V2A,6.00,20.00,30.00,33.33,100.2,34.5,1000",
+    ]
+
+
+def test_runs_on_different_pairs_do_not_share_a_table(tmp_path):
+    retrieval(tmp_path, "dense-s0", 10.0)
+    retrieval(tmp_path, "global-s0", 4.0, pairs="others")
+    with pytest.raises(ValueError, match="the set of pairs differs between runs"):
+        table1(config(["dense", "global"], [0]), tmp_path, tmp_path / "table1.csv")
+    assert not (tmp_path / "table1.csv").exists()
+
+
+def test_chance_needs_one_clip_to_an_image(tmp_path):
+    retrieval(tmp_path, "dense-s0", 10.0, V2A=direction(5.0, n=900))
+    with pytest.raises(ValueError, match=r"one clip to an image\) differs"):
+        table1(config(["dense"], [0]), tmp_path, tmp_path / "table1.csv")
+
+
+def test_a_run_without_results_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"dense-s0/retrieval\.json"):
+        table1(config(["dense"], [0]), tmp_path, tmp_path / "table1.csv")
+
+
+def pointing(results: Path, run: str, first: float, **changes) -> None:
+    report = {"available": True, "pointing": first, "centre": 9.0, "random": 8.126, "wrong_clip": 12.5, "n": 2400}
+    write_json(results / run / "localisation.json", report | changes)
+
+
+def test_pointing_beside_its_baselines(tmp_path):
+    for run, first in (("dense-s0", 60.0), ("dense-s1", 61.0), ("global-s0", 24.0), ("global-s1", 25.0)):
+        pointing(tmp_path, run, first)
+    pointing(tmp_path, "global-s1", 25.0, wrong_clip=None)
+    localisation_csv(config(["global", "dense"], [0, 1]), tmp_path, tmp_path / "localisation.csv")
+    assert (tmp_path / "localisation.csv").read_bytes().decode() == (
+        "loss,pointing,centre,random_patch,wrong_clip,n,note\n"
+        "global,24.50,9.00,8.13,,2400,\n"
+        "dense,60.50,9.00,8.13,12.50,2400,\n"
+    )
+
+
+def test_a_corpus_without_word_timings_gets_a_note(tmp_path):
+    why = {"available": False, "why": "this corpus has no word timings"}
+    write_json(tmp_path / "dense-s0" / "localisation.json", why)
+    localisation_csv(config(["dense"], [0]), tmp_path, tmp_path / "localisation.csv")
+    assert (tmp_path / "localisation.csv").read_text().splitlines()[1] == "dense,,,,,0,this corpus has no word timings"
+
+
+def test_seeds_that_point_at_other_nouns_do_not_share_a_row(tmp_path):
+    pointing(tmp_path, "dense-s0", 60.0)
+    pointing(tmp_path, "dense-s1", 61.0, n=2399)
+    with pytest.raises(ValueError, match="the number of nouns differs between runs"):
+        localisation_csv(config(["dense"], [0, 1]), tmp_path, tmp_path / "localisation.csv")

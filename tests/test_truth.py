@@ -1,0 +1,78 @@
+"""Truth files: absent is no fault, half absent is one, and everything is joined to what was embedded."""
+
+import io
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from ves.truth import OBJECTS, NoTruth, decode_mask, objects, words
+
+CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
+IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
+
+
+def spoken(path: str, *texts: str) -> pl.DataFrame:
+    count = len(texts)
+    return pl.DataFrame(
+        {
+            "source_path": [path] * count, "word": range(count), "text": texts, "english": texts,
+            "role": ["noun"] * count, "object": [0] * count, "start_s": [0.0] * count, "end_s": [1.0] * count,
+        }
+    )  # fmt: skip
+
+
+def save(path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+
+
+def test_words_belong_to_a_shard_and_a_path(tmp_path):
+    """Both clips are called 1.wav: the shard tells them apart. Clips keep their order, words that of speech."""
+    save(tmp_path / "audio/x.parquet", pl.concat([spoken("1.wav", "one", "two")[::-1], spoken("2.wav", "other")]))
+    save(tmp_path / "audio/y.parquet", spoken("1.wav", "three"))
+    found = words(tmp_path, CLIPS)
+    assert found["text"].to_list() == ["one", "two", "three"]
+    assert found["clip_id"].to_list() == ["b", "b", "a"]
+
+
+def test_absent_is_no_fault_half_absent_is_one(tmp_path):
+    with pytest.raises(NoTruth, match="this corpus has no word timings"):
+        words(tmp_path, CLIPS)
+    with pytest.raises(NoTruth, match="this corpus has no object masks"):
+        objects(tmp_path, IMAGES)
+    save(tmp_path / "audio/y.parquet", spoken("1.wav", "three"))
+    with pytest.raises(FileNotFoundError, match=r"x\.parquet: absent, while other shards have word timings"):
+        words(tmp_path, CLIPS)
+
+
+def test_transcripts_without_times_are_no_word_timings(tmp_path):
+    for shard in ("x", "y"):
+        save(tmp_path / f"audio/{shard}.parquet", spoken("1.wav", "one").drop("start_s", "end_s"))
+    with pytest.raises(NoTruth, match="no column start_s, end_s"):
+        words(tmp_path, CLIPS)
+
+
+def test_truth_of_other_clips_is_an_error(tmp_path):
+    for shard in ("x", "y"):
+        save(tmp_path / f"audio/{shard}.parquet", spoken("elsewhere.wav", "one"))
+    with pytest.raises(ValueError, match="no word of 2 clips"):
+        words(tmp_path, CLIPS)
+
+
+def test_a_picture_with_two_names_has_its_objects_once(tmp_path):
+    seen = {"object": 0, "kind": "cup", "colour": "red", "visible_pixels": 4, "mask": b"m", "box": [0] * 4}
+    rows = [("1.jpg", "i"), ("2.jpg", "i"), ("3.jpg", "k")]  # the last is of another split
+    frame = pl.DataFrame([{"image_path": path, "image_id": image} | seen for path, image in rows])
+    save(tmp_path / "images/x.parquet", frame)
+    found = objects(tmp_path, IMAGES)
+    assert found["image_id"].to_list() == ["i"]
+    assert found.columns == OBJECTS
+
+
+def test_masks_survive_as_one_bit_png():
+    mask = np.random.default_rng(0).random((5, 11)) < 0.5
+    file = io.BytesIO()
+    Image.fromarray(mask).convert("1").save(file, "PNG")
+    assert np.array_equal(decode_mask(file.getvalue()), mask)

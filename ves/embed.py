@@ -1,0 +1,112 @@
+"""One split through one trained model: embeddings of its clips and of their distinct images, written once per run.
+
+Batches have one fixed size, the last filled up with copies: a clip's tokens do not depend on how many others are
+embedded with it. The forward pass is fp32; only what is stored is halved (float16 keeps a cosine to three decimals).
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Bool, Float16
+from torch import Tensor
+
+from ves import model
+from ves.config import RunConfig
+from ves.dataset import PairReader, clips
+from ves.embeddings import Embeddings, load, write
+from ves.files import lock
+from ves.progress import track
+
+__all__ = ["Embeddings", "embed", "load"]
+
+log = logging.getLogger(__name__)
+BATCH = 32  # rows in a forward pass
+
+
+def fixed_batches(rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(how many are new, BATCH row indices): the last batch repeats the last row until it is full."""
+    for start in range(0, rows, BATCH):
+        stop = min(start + BATCH, rows)
+        yield stop - start, np.minimum(np.arange(start, start + BATCH), rows - 1)
+
+
+def _clips(
+    ves: model.VeS, frame: pl.DataFrame, reader: PairReader, device: torch.device
+) -> tuple[Float16[Tensor, "A T D"], Bool[Tensor, "A T"]]:
+    """Tokens and masks of the clips, on the CPU."""
+    tokens: list[Tensor] = []
+    masks: list[Tensor] = []
+    for new, batch in track(list(fixed_batches(len(frame))), label="embed clips", unit="batch"):
+        waveforms, valid = reader.waveforms(frame[batch])
+        found, mask = ves.audio_tokens(waveforms.to(device), valid.to(device))
+        tokens.append(found[:new].half().cpu())
+        masks.append(mask[:new].cpu())
+    return torch.cat(tokens), torch.cat(masks)
+
+
+def _images(
+    ves: model.VeS, image_rows: np.ndarray, reader: PairReader, device: torch.device
+) -> tuple[Float16[Tensor, "V P D"], Bool[Tensor, "V P"]]:
+    """Tokens of the images and the patches that show some of their picture (all, but for padding), on the CPU."""
+    tokens: list[Tensor] = []
+    masks: list[Tensor] = []
+    for new, batch in track(list(fixed_batches(len(image_rows))), label="embed images", unit="batch"):
+        patches, mask = reader.patches(image_rows[batch])
+        found = ves.image_tokens(patches.to(device), None if mask is None else mask.to(device))
+        tokens.append(found[:new].half().cpu())
+        masks.append(torch.ones(found.shape[:2], dtype=torch.bool)[:new] if mask is None else mask[:new])
+    return torch.cat(tokens), torch.cat(masks)
+
+
+def _attributes(run: Path, config: RunConfig, split: str, ves: model.VeS, reader: PairReader) -> dict[str, Any]:
+    """What else metrics and figures must know: whose embeddings these are, and their grids in time and space."""
+    return {
+        "run": config.run,
+        "split": split,
+        "objective": config.train.objective,
+        "model_sha256": hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest(),
+        "log_scale": float(ves.log_scale),
+        "seconds": config.audio.seconds,
+        "hop_s": ves.grid.hop_s,
+        "frames": {"kernels": list(ves.grid.kernels), "strides": list(ves.grid.strides), "pool": ves.grid.pool},
+        "grid": list(reader.features.grid),
+        "image_size": reader.features.attrs["image_size"],
+        "fit": reader.features.attrs["fit"],
+    }
+
+
+@torch.inference_mode()
+def embed(run: Path, split: str, out: Path) -> None:
+    """Embed `split` with the model of a run directory into the store `out`; its manifest is written last.
+
+    Images are in the order of their ids, clips in that of theirs. Raises ValueError when the split is empty.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    ves, config = model.load(run)
+    ves.to(device)
+    torch.set_num_threads(config.train.threads)
+    frame = clips(config.data, split)
+    images = frame.select("image_id", "image_row").unique().sort("image_id")
+    row_of = {image: row for row, image in enumerate(images["image_id"])}
+    reader = PairReader(config.data, config.audio.seconds)
+    log.info("embedding %d clips and %d images of %s on %s", len(frame), len(images), split, device)
+    audio_tokens, audio_mask = _clips(ves, frame, reader, device)
+    image_tokens, image_mask = _images(ves, images["image_row"].to_numpy().astype(np.int64), reader, device)
+    embeddings = Embeddings(
+        audio_tokens=audio_tokens,
+        audio_mask=audio_mask,
+        clip_image=torch.tensor([row_of[image] for image in frame["image_id"]], dtype=torch.int32),
+        image_tokens=image_tokens,
+        image_mask=image_mask,
+        clip_id=frame["clip_id"].to_list(),
+        image_id=images["image_id"].to_list(),
+        attrs=_attributes(run, config, split, ves, reader),
+    )
+    with lock(out):
+        write(out, embeddings)

@@ -1,0 +1,85 @@
+"""Embeddings of one split on disk: tokens, masks and ids, all that metrics and figures need of a model.
+
+A Zarr v3 group, every chunk with its CRC32C, so that a damaged chunk is an error and not a number. The manifest beside
+it (`<store>.manifest.json`: shapes and content hashes) is written last: a store without one is not finished.
+
+Dimension key
+    A utterances    T audio tokens      D embedding
+    V images        P image patches
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from jaxtyping import Bool, Float16, Int32
+from torch import Tensor
+from zarr.codecs import Crc32cCodec
+
+from ves.files import atomic, remove, write_json
+
+ROWS = 64  # utterances or images in a chunk
+ARRAYS = ("audio_tokens", "audio_mask", "clip_image", "image_tokens", "image_mask")
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """A split as one model sees it; images are distinct, and clip_image holds each clip's row among them."""
+
+    audio_tokens: Float16[Tensor, "A T D"]
+    audio_mask: Bool[Tensor, "A T"]
+    clip_image: Int32[Tensor, "A"]
+    image_tokens: Float16[Tensor, "V P D"]
+    image_mask: Bool[Tensor, "V P"]
+    clip_id: list[str]
+    image_id: list[str]
+    attrs: dict[str, Any]  # whose embeddings these are, and their grids in time and space: ves.embed says which
+
+
+def manifest_path(store: Path) -> Path:
+    """The small file that says a store is complete."""
+    return store.with_name(f"{store.name}.manifest.json")
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _hex_to_bytes(ids: list[str]) -> np.ndarray:
+    """Identifiers (equally long hexadecimal strings) as uint8 [n, bytes]."""
+    return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), -1)
+
+
+def write(store: Path, embeddings: Embeddings) -> None:
+    """Write the store, whole or not at all, then its manifest. Raises ValueError for tokens that are not finite."""
+    for name in ("audio_tokens", "image_tokens"):
+        if not getattr(embeddings, name).isfinite().all():
+            raise ValueError(f"{store}: {name} are not finite: {embeddings.attrs['run']} has diverged; train it again")
+    arrays = {name: getattr(embeddings, name).numpy() for name in ARRAYS}
+    arrays |= {name: _hex_to_bytes(getattr(embeddings, name)) for name in ("clip_id", "image_id")}
+    remove(manifest_path(store))  # it must never vouch for another store than its own
+    with atomic(store) as temporary:
+        group = zarr.create_group(temporary, zarr_format=3, attributes=embeddings.attrs)
+        for name, array in arrays.items():
+            chunks = (ROWS, *array.shape[1:])
+            group.create_array(name, data=array, chunks=chunks, compressors=[Crc32cCodec()])
+    contents = {
+        name: {"shape": array.shape, "dtype": str(array.dtype), "sha256": _digest(array)}
+        for name, array in arrays.items()
+    }
+    write_json(manifest_path(store), embeddings.attrs | {"arrays": contents})
+
+
+def load(store: Path) -> Embeddings:
+    """Read a finished store into memory. Raises FileNotFoundError when it is not finished, naming what to do."""
+    if not manifest_path(store).is_file():
+        raise FileNotFoundError(f"{manifest_path(store)}: absent, so {store} is not finished; embed the split again")
+    group = zarr.open_group(store, mode="r")
+    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    fields: dict[str, Any] = {name: torch.from_numpy(arrays[name]) for name in ARRAYS}
+    fields |= {name: [row.tobytes().hex() for row in arrays[name]] for name in ("clip_id", "image_id")}
+    return Embeddings(**fields, attrs=dict(group.attrs))

@@ -1,0 +1,96 @@
+"""Tables that people read: retrieval by objective and direction above chance, and pointing beside its baselines.
+
+Numbers are means over the configured seeds; the same inputs give the same bytes.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from ves.config import TableConfig
+from ves.files import atomic, read_json
+from ves.retrieval import CUTOFFS, chance
+
+DIRECTIONS = ("A2V", "V2A")
+RECALLS = [f"R@{k}" for k in CUTOFFS]
+RANKS = ["mean_rank", "median_rank"]
+TABLE1 = ["loss", "direction", *RECALLS, *RANKS, "n"]
+# column of localisation.csv: key of localisation.json
+POINTING = {"pointing": "pointing", "centre": "centre", "random_patch": "random", "wrong_clip": "wrong_clip"}
+LOCALISATION = ["loss", *POINTING, "n", "note"]
+
+
+def run_name(name: str, seed: int) -> str:
+    """Directory of one run."""
+    return f"{name}-s{seed}"
+
+
+def _results(config: TableConfig, results: Path, name: str, file: str) -> list[dict[str, Any]]:
+    """One JSON file of each seed of a run."""
+    return [read_json(results / run_name(name, seed) / file) for seed in config.seeds]
+
+
+def _same(values: Iterable[Any], what: str) -> Any:
+    """The one value that all share; results that differ in it cannot stand in one table."""
+    first, *others = set(values)
+    if others:
+        raise ValueError(f"{what} differs between runs: {first}, {others[0]}; embed and evaluate all of them again")
+    return first
+
+
+def _write(out: Path, header: list[str], rows: list[list[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    with atomic(out) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _row(loss: str, direction: str, metrics: list[dict[str, float]]) -> list[str]:
+    """One row of table 1: recalls in percent to two decimals, ranks to one."""
+    recalls = [f"{fmean(m[key] for m in metrics):.2f}" for key in RECALLS]
+    ranks = [f"{fmean(m[key] for m in metrics):.1f}" for key in RANKS]
+    return [loss, direction, *recalls, *ranks, str(metrics[0]["n"])]
+
+
+def table1(config: TableConfig, results: Path, out: Path) -> None:
+    """Write table1.csv from results/<corpus>/<run>/retrieval.json of every run in config.table, in that order.
+
+    Raises ValueError when runs were scored on different pairs, or on more than one clip to an image: the chance rows
+    are those of the paper's protocol, n queries with one right item among n.
+    """
+    found = {name: _results(config, results, name, "retrieval.json") for name in config.table}
+    everything = [result for runs in found.values() for result in runs]
+    _same((result["pairs"] for result in everything), f"{results}/*/retrieval.json: the set of pairs")
+    sizes = [result[direction][key] for result in everything for direction in DIRECTIONS for key in ("n", "gallery")]
+    n = _same(sizes, f"{results}/*/retrieval.json: the number of clips or images (one clip to an image)")
+    rows = [
+        _row(name, direction, [result[direction] for result in found[name]])
+        for name in config.table
+        for direction in DIRECTIONS
+    ]
+    _write(out, TABLE1, rows + [_row("chance", direction, [chance(n)]) for direction in DIRECTIONS])
+
+
+def localisation_csv(config: TableConfig, results: Path, out: Path) -> None:
+    """Write localisation.csv (percent of spoken nouns) from localisation.json of every run in config.table.
+
+    A corpus without word timings has empty cells, n = 0 and a note that says why.
+    """
+    rows = []
+    for name in config.table:
+        found = _results(config, results, name, "localisation.json")
+        if reasons := [result["why"] for result in found if not result["available"]]:
+            rows.append([name, *[""] * len(POINTING), "0", reasons[0]])
+            continue
+        n = _same((result["n"] for result in found), f"{results}/{name}-s*/localisation.json: the number of nouns")
+        rows.append([name, *(_mean([result[key] for result in found]) for key in POINTING.values()), str(n), ""])
+    _write(out, LOCALISATION, rows)
+
+
+def _mean(values: list[float | None]) -> str:
+    """Mean to two decimals; empty where a seed has no value."""
+    defined = [value for value in values if value is not None]
+    return f"{fmean(defined):.2f}" if len(defined) == len(values) else ""
