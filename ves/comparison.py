@@ -1,0 +1,90 @@
+"""Several runs on the same validation clips: what each model hears in a word and sees in the patches, side by side."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ves.audio import FrameGrid
+from ves.embeddings import Embeddings, load
+from ves.files import read_json
+from ves.localisation import word_heat
+from ves.similarity import token_similarity
+from ves.spoken import Spoken, moments
+
+SAME = ("seconds", "frames", "grid", "image_size", "fit")  # of all runs, or a word and a patch would not be the same
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Embeddings of the same clips and images by each run, by name; a clip is named by its row there."""
+
+    runs: Mapping[str, Embeddings]
+
+    @property
+    def first(self) -> Embeddings:
+        """Stands for all of them in whatever does not depend on the model: ids, masks, attrs."""
+        return next(iter(self.runs.values()))
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        return self.first.attrs
+
+    @property
+    def frames(self) -> FrameGrid:
+        frames = self.attrs["frames"]
+        return FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
+
+    def tokens(self, clip: int, word: Spoken) -> Bool[np.ndarray, " T"]:
+        """Valid tokens of a word."""
+        mask = self.first.audio_mask[clip].numpy()
+        return mask & self.frames.within(word.start_s, word.end_s, len(mask))
+
+    def heard(self, clip: int, word: Spoken) -> bool:
+        """Whether all of a word lies in the seconds that the models hear."""
+        return word.end_s <= self.attrs["seconds"] and bool(self.tokens(clip, word).any())
+
+    def heats(self, clip: int, spoken: Iterable[Spoken]) -> dict[str, list[Float[np.ndarray, "rows columns"]]]:
+        """For each run the heatmap of each word: the mean over its tokens of their similarity to each patch."""
+        chosen = [self.tokens(clip, word) for word in spoken]
+        heats = {}
+        for run, stored in self.runs.items():
+            tokens, patches = stored.audio_tokens[clip].float(), stored.image_tokens[stored.clip_image[clip]].float()
+            heats[run] = [word_heat(tokens, one, patches).reshape(self.attrs["grid"]) for one in chosen]
+        return heats
+
+    def sharpest(self, clip: int) -> list[Spoken]:
+        """Moments of a clip whose words nobody timed."""
+        sharpness = []
+        for stored in self.runs.values():
+            image = stored.clip_image[clip]
+            patches = stored.image_tokens[image][stored.image_mask[image]].float()
+            similarity = token_similarity(stored.audio_tokens[clip][None].float(), patches[None])
+            sharpness.append(similarity[0, 0].amax(-1).numpy())
+        valid = self.first.audio_mask[clip].numpy()
+        centres = np.array([sum(self.frames.span(token)) / 2 for token in range(len(valid))])
+        return moments(np.stack(sharpness), valid, centres)
+
+
+def compare(runs: list[Path]) -> Comparison:
+    """Runs (their directories) in this order, by name, without the seed where that leaves the names distinct.
+
+    Raises ValueError when they do not have the same clips, images and grids.
+    """
+    names = [read_json(run / "config.json")["run"] for run in runs]
+    short = [name.rsplit("-s", 1)[0] for name in names]
+    shown = short if len(set(short)) == len(short) else names
+    comparison = Comparison(
+        {name: load(run / "embeddings" / "val.zarr") for name, run in zip(shown, runs, strict=True)}
+    )
+    first = comparison.first
+    for name, other in comparison.runs.items():
+        if (first.clip_id, first.image_id) != (other.clip_id, other.image_id):
+            raise ValueError(f"{name}: embeddings of other validation clips than those of {names[0]}; embed both again")
+        for key in SAME:
+            if first.attrs[key] != other.attrs[key]:
+                raise ValueError(f"{name}: {key} is {other.attrs[key]}, but {first.attrs[key]} in {names[0]}")
+    return comparison

@@ -1,0 +1,94 @@
+"""What a figure of one clip shows: the words that name something, or, where nobody timed the words, moments.
+
+Dimension key
+    R runs    T audio tokens
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+COLUMNS = 4  # words of a clip in one figure
+MOMENTS = 3
+MOMENT_S = 0.3  # about a short word
+ROLES = ("noun", "colour")  # that name something to be seen, those to be shown first
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A word (or several that are one name) and when it is said; `object` is its index in the picture, or -1."""
+
+    text: str  # in its script
+    english: str
+    role: str  # noun, colour, other; moment: nobody knows what is said
+    object: int
+    start_s: float
+    end_s: float
+
+    @property
+    def when(self) -> str:
+        """For captions, of a word: "0.82–1.24 s"."""
+        return "" if self.role == "moment" else f"{self.start_s:.2f}–{self.end_s:.2f} s"
+
+
+def phrases(words: Iterable[Mapping[str, Any]]) -> list[Spoken]:
+    """Words of one clip as spoken (rows of truth), those that follow each other with one meaning taken together."""
+    found: list[Spoken] = []
+    for word in words:
+        start, end = word["start_s"], word["end_s"]
+        spoken = Spoken(word["text"], word["english"], word["role"], word["object"], start, end)
+        last = found[-1] if found else None
+        if last and (last.english, last.role, last.object) == (spoken.english, spoken.role, spoken.object):
+            found[-1] = Spoken(f"{last.text} {spoken.text}", last.english, last.role, last.object, last.start_s, end)
+        else:
+            found.append(spoken)
+    return found
+
+
+def shown_words(spoken: Iterable[Spoken]) -> list[Spoken]:
+    """At most COLUMNS of these: nouns, then colours where there is room, as spoken; a name said twice counts once."""
+    first = {(word.object, word.role): word for word in reversed(list(spoken)) if word.object >= 0}
+    naming = sorted(first.values(), key=lambda word: word.start_s)
+    ranked = [word for role in ROLES for word in naming if word.role == role]
+    return sorted(ranked[:COLUMNS], key=lambda word: word.start_s)
+
+
+def moments(
+    sharpness: Float[np.ndarray, "R T"], valid: Bool[np.ndarray, "T"], centres_s: Float[np.ndarray, "T"]
+) -> list[Spoken]:
+    """The MOMENTS moments of sharpest similarity that do not overlap, in the order of time.
+
+    `sharpness` is the greatest similarity of each token to any patch, per run. Runs are standardised over the clip and
+    averaged: all have a say in the moments, none by its scale alone.
+    """
+    kept = sharpness[:, valid]
+    spread = np.maximum(kept.std(1, keepdims=True), 1e-6)
+    score = np.where(valid, ((sharpness - kept.mean(1, keepdims=True)) / spread).mean(0), -np.inf)
+    found: list[Spoken] = []
+    while len(found) < MOMENTS and np.isfinite(score).any():
+        centre = float(centres_s[score.argmax()])
+        start, end = centre - MOMENT_S / 2, centre + MOMENT_S / 2
+        found.append(Spoken(f"{centre:.1f} s", "sharpest similarity", "moment", -1, start, end))
+        score = np.where(np.abs(centres_s - centre) < MOMENT_S, -np.inf, score)
+    return sorted(found, key=lambda moment: moment.start_s)
+
+
+def choose(languages: Mapping[str, str], count: int) -> list[str]:
+    """`count` clips (of clip_id -> language): one of every language in turn, then a second of every language, ...
+
+    Clips and languages are in the order of a hash: nobody picked them, and no score did.
+    """
+
+    def order(clip: str) -> str:
+        return hashlib.sha256(clip.encode()).hexdigest()
+
+    turn: dict[str, int] = {}
+    turns = []
+    for clip in sorted(languages, key=order):
+        turn[languages[clip]] = turn.get(languages[clip], -1) + 1
+        turns.append((turn[languages[clip]], order(clip), clip))
+    return [clip for _, _, clip in sorted(turns)[:count]]
