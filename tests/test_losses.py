@@ -27,7 +27,10 @@ def test_equals_the_definition_forward_and_gradient(masked):
     image = torch.tensor([0, 1, 0, 2, 3, 0])  # clips 0, 2 and 5 show one image
     same = image[:, None] == image[None, :] if masked else torch.eye(6, dtype=torch.bool)
     gradients = []
-    for function in (lambda x: info_nce(x, same if masked else None), lambda x: slow(x, same & ~torch.eye(6, dtype=torch.bool))):
+    for function in (
+        lambda x: info_nce(x, same if masked else None),
+        lambda x: slow(x, same & ~torch.eye(6, dtype=torch.bool)),
+    ):
         logits = base.clone().requires_grad_()
         loss = function(logits)
         loss.backward()

@@ -21,15 +21,17 @@ def slow(name: str, audio: Tensor, mask: Tensor, image: Tensor, image_mask: Tens
             patches = image[v][image_mask[v]]
             cell = [[torch.dot(token, patch) for patch in patches] for token in tokens]
             dense = sum(torch.stack(line).max() for line in cell) / len(tokens)
-            visual = sum(torch.stack(column).max() for column in zip(*cell)) / len(patches)
+            visual = sum(torch.stack(column).max() for column in zip(*cell, strict=True)) / len(patches)
             mean_a, mean_v = sum(tokens) / len(tokens), sum(patches) / len(patches)
-            row.append({
-                "max_mean": dense,
-                "mean_max": visual,
-                "bidirectional": (dense + visual) / 2,
-                "mean_mean": torch.dot(mean_a, mean_v),
-                "mean_mean_cosine": torch.dot(mean_a, mean_v) / mean_a.norm() / mean_v.norm(),
-            }[name])
+            row.append(
+                {
+                    "max_mean": dense,
+                    "mean_max": visual,
+                    "bidirectional": (dense + visual) / 2,
+                    "mean_mean": torch.dot(mean_a, mean_v),
+                    "mean_mean_cosine": torch.dot(mean_a, mean_v) / mean_a.norm() / mean_v.norm(),
+                }[name]
+            )
         rows.append(torch.stack(row))
     return torch.stack(rows)
 
@@ -55,7 +57,7 @@ def test_equals_the_loops_forward_and_gradient(name, tokens):
         value = function(a, mask, v, image_mask)
         (value * weights).sum().backward()
         results.append((value.detach(), a.grad, v.grad))
-    for ours, reference in zip(*results):
+    for ours, reference in zip(*results, strict=True):
         torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-6)
 
 
@@ -63,7 +65,9 @@ def test_equals_the_loops_forward_and_gradient(name, tokens):
 def test_without_an_image_mask_all_patches_count(name, tokens):
     audio, mask, image, _ = tokens
     everything = torch.ones(V, P, dtype=torch.bool)
-    torch.testing.assert_close(SIMILARITIES[name](audio, mask, image), SIMILARITIES[name](audio, mask, image, everything))
+    torch.testing.assert_close(
+        SIMILARITIES[name](audio, mask, image), SIMILARITIES[name](audio, mask, image, everything)
+    )
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)
@@ -75,7 +79,10 @@ def test_padding_changes_nothing(name, tokens):
     noisy_image = torch.where(image_mask[..., None], image, torch.full_like(image, -9.0))
     torch.testing.assert_close(SIMILARITIES[name](noisy_audio, mask, noisy_image, image_mask), expected)
     longer = SIMILARITIES[name](
-        F.pad(audio, (0, 0, 0, 3), value=5.0), F.pad(mask, (0, 3)), F.pad(image, (0, 0, 0, 2), value=5.0), F.pad(image_mask, (0, 2))
+        F.pad(audio, (0, 0, 0, 3), value=5.0),
+        F.pad(mask, (0, 3)),
+        F.pad(image, (0, 0, 0, 2), value=5.0),
+        F.pad(image_mask, (0, 2)),
     )
     torch.testing.assert_close(longer, expected)
 

@@ -9,9 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def info_nce(
-    logits: Float[Tensor, "B B"], not_negative: Bool[Tensor, "B B"] | None = None
-) -> Float[Tensor, ""]:
+def info_nce(logits: Float[Tensor, "B B"], not_negative: Bool[Tensor, "B B"] | None = None) -> Float[Tensor, ""]:
     """Symmetric InfoNCE: the mean of both directions' cross-entropy, the true pair against its row and its column.
 
     `not_negative` marks pairs that are no negatives of each other, such as two clips of one image: they leave the

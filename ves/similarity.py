@@ -76,7 +76,7 @@ def mean_mean(
     image: Float[Tensor, "V P D"],
     image_mask: Bool[Tensor, "V P"] | None = None,
 ) -> Float[Tensor, "A V"]:
-    """Global: inner product of the mean audio token and the mean patch (Eq. 4-6; not normalised, as in the equation)."""
+    """Global: inner product of the mean audio token and the mean patch (Eq. 4-6; not normalised, as there)."""
     return masked_mean(audio, mask).float() @ masked_mean(image, image_mask).float().T
 
 

@@ -1,0 +1,38 @@
+"""VeS, from the corpus to the table and the heatmaps. What each step means is in ves/; here is what runs, and when."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        final_outputs(),
+
+
+rule heatmaps:
+    input:
+        f"results/{CORPUS}/heatmaps/index.json",
+
+
+for name in CONFIG.runs:
+
+    rule:
+        name:
+            f"train_{name}"
+        input:
+            models(name),
+
+
+include: f"workflow/rules/{CONFIG.corpus.kind}.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/figures.smk"

@@ -1,0 +1,141 @@
+"""The command line: what a user sees of an error, what the log keeps, and who ends with whom."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ves import __main__ as command_line
+
+PYTHON_VES = [sys.executable, "-m", "ves"]
+
+
+def ves(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """One stage in a process of its own."""
+    return subprocess.run([*PYTHON_VES, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_every_stage_has_help_from_its_own_docstring() -> None:
+    shown = ves("--help").stdout
+    for stage in command_line.STAGES:
+        assert f"\n    {stage.__name__.replace('_', '-')}" in shown
+    assert "goes on from its newest checkpoint" in " ".join(ves("train", "--help").stdout.split())
+
+
+def test_a_missing_option_is_named() -> None:
+    ended = ves("retrieval", "--out", "x.json")
+    assert ended.returncode == 2
+    assert "required: --embeddings" in ended.stderr
+
+
+def test_settings_reach_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def stage(run: Path, *, runs: list[Path], clips: int) -> None:
+        """A stage."""
+        calls.append((run, runs, clips))
+
+    monkeypatch.setattr(command_line, "STAGES", (stage,))
+    assert command_line.main(["stage", "a", "--runs", "b", "c", "--clips", "3"]) == 0
+    assert calls == [(Path("a"), [Path("b"), Path("c")], 3)]
+
+
+def test_what_a_user_can_mend_is_one_line_and_the_log_has_the_traceback(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "split.log"
+    settings = tmp_path / "split.json"
+    settings.write_text('{"seed": 0')
+    absent = tmp_path / "absent"
+    ended = ves(
+        *("split", "--manifest", absent, "--images", absent, "--split", settings),
+        *("--out", tmp_path / "out", "--summary", tmp_path / "summary", "--log", log),
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"split: {settings}: ")
+    assert "not valid JSON" in line
+    assert "Traceback" in log.read_text()
+    assert "JSONDecodeError" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "traceback"),
+    [(ValueError("key: wrong"), False), (FileNotFoundError(2, "absent", "f"), False), (KeyError("bug"), True)],
+)
+def test_only_faults_of_ours_show_a_traceback(
+    error: Exception,
+    traceback: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stage() -> None:
+        """A stage that fails."""
+        raise error
+
+    monkeypatch.setattr(command_line, "STAGES", (stage,))
+    monkeypatch.setattr(command_line, "start_log", lambda path: None)
+    assert command_line.main(["stage"]) == 1
+    shown = capsys.readouterr().err
+    assert ("fault of VeS" in caplog.text and "Traceback" in caplog.text) == traceback
+    assert shown.startswith("stage: ") != traceback
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# A parent that starts a stage which never ends by itself (its input is a pipe that nobody writes to).
+PARENT = """
+import os, subprocess, sys
+environment = os.environ | ({"VES_DIE_WITH_PARENT": str(os.getpid())} if sys.argv[3] == "True" else {})
+stage = [sys.executable, "-m", "ves", "list-shards", "--corpus", sys.argv[1], "--out", sys.argv[2]]
+child = subprocess.Popen(stage, env=environment)
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+@pytest.mark.parametrize("in_workflow", [True, False])
+def test_a_stage_ends_with_its_parent_only_in_the_workflow(in_workflow: bool, tmp_path: Path) -> None:
+    pipe = tmp_path / "corpus.json"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-c", PARENT, str(pipe), str(tmp_path / "out"), str(in_workflow)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    try:
+        with open(pipe, "w"):  # opens when the stage opens it to read: it runs by now, and has said whom it dies with
+            parent.kill()
+            parent.wait()
+            assert within(5, lambda: not alive(child)) == in_workflow
+    finally:
+        parent.stdout.close()
+        if alive(child):
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_stage_whose_parent_has_ended_already_does_nothing(tmp_path: Path) -> None:
+    absent = str(tmp_path / "absent")
+    environment = os.environ | {"VES_DIE_WITH_PARENT": "1"}  # this test is not process 1
+    ended = subprocess.run([*PYTHON_VES, "retrieval", "--embeddings", absent, "--out", absent], env=environment)
+    assert ended.returncode == -signal.SIGTERM

@@ -1,0 +1,214 @@
+"""The whole workflow at toy size, as a user runs it: in a copy of the repository, by the real command.
+
+`reference` runs from nothing to the end. `interrupted` is the same run in another copy, killed (kill -9) three times on
+its way. What both leave must be the same to the byte.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
+SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
+TOY = ("--configfile", "config/toy.yaml")
+RUNS = ("dense-s0", "hybrid-s0")
+
+
+def copy_to(folder: Path) -> Path:
+    """A copy of what the workflow is made of."""
+    folder.mkdir()
+    for part in PARTS:
+        if Path(part).is_dir():
+            shutil.copytree(part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(part, folder / part)
+    return folder
+
+
+def start(copy: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Snakemake in a copy; its output goes to `output`. The environment is not activated: PATH is as bare as can be."""
+    environment = os.environ | {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+    with open(copy / "output", "wb") as output:
+        return subprocess.Popen(
+            [SNAKEMAKE, *arguments],
+            cwd=copy,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def run(copy: Path, *arguments: str, fails: bool = False) -> str:
+    """Output of one Snakemake that ended as expected."""
+    code = start(copy, *arguments).wait()
+    output = (copy / "output").read_text(encoding="utf-8")
+    assert (code != 0) == fails, output[-5000:]
+    return output
+
+
+def planned(copy: Path, *arguments: str) -> set[str]:
+    """The jobs that a dry run shows, as "rule" or "rule run"."""
+    output = run(copy, "--dry-run", *arguments)
+    jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE)
+    assert jobs or "Nothing to be done" in output, output
+    runs = [re.search(r"wildcards:.*\brun=([\w-]+)", body) for _, body in jobs]
+    return {f"{rule} {found[1]}" if found else rule for (rule, _), found in zip(jobs, runs, strict=True)}
+
+
+def stage_of(copy: Path, stage: str) -> int | None:
+    """Process of a stage that runs in a copy."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            if arguments[1:4] == [b"-m", b"ves", stage.encode()] and (folder / "cwd").resolve() == copy.resolve():
+                return int(folder.name)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return None
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not (true := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return true
+
+
+def kill(copy: Path, stage: str, *, whom: str, when: Callable[[], bool]) -> None:
+    """Start the workflow and kill -9 itself or the named stage while that runs; afterwards no stage runs on."""
+    process = start(copy, *TOY)
+    assert within(600, lambda: process.poll() is not None or (stage_of(copy, stage) is not None and when()))
+    found = stage_of(copy, stage)
+    assert found is not None, f"{stage} was over before it could be killed"
+    os.kill(process.pid if whom == "workflow" else found, signal.SIGKILL)
+    assert process.wait() != 0
+    assert within(30, lambda: stage_of(copy, stage) is None), f"{stage} is an orphan"
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = copy_to(tmp_path_factory.mktemp("workflow") / "reference")
+    run(copy, *TOY)
+    return copy
+
+
+def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
+    for file in ("table1.csv", "toy/table1.csv", "toy/localisation.csv", "toy/heatmaps/index.json"):
+        assert (reference / "results" / file).stat().st_size > 0
+    table = (reference / "results/table1.csv").read_text().splitlines()
+    assert table[0] == "loss,direction,R@1,R@5,R@10,R@50,mean_rank,median_rank,n"
+    losses = [line.split(",")[:2] for line in table[1:]]
+    assert losses == [[loss, way] for loss in ("dense", "hybrid", "chance") for way in ("A2V", "V2A")]
+    assert planned(reference, *TOY) == set()
+
+
+def test_raw_shards_are_gone_and_every_step_left_a_log(reference: Path) -> None:
+    assert not list((reference / "data/toy/source").rglob("*.parquet"))
+    for stage in ("merge", "split", "train/dense-s0", "embed/hybrid-s0-val", "retrieval/dense-s0", "heatmaps"):
+        assert (reference / f"logs/toy/{stage}.log").is_file()
+
+
+def test_kill_9_and_the_same_command_again_give_the_same_bytes(reference: Path) -> None:
+    copy = copy_to(reference.parent / "interrupted")
+
+    def has(pattern: str) -> Callable[[], bool]:
+        return lambda: any(copy.glob(pattern))
+
+    kill(copy, "generate", whom="workflow", when=has("logs/toy/generate/**/*.log"))
+    kill(copy, "features", whom="stage", when=has("logs/toy/features/*.log"))
+    kill(copy, "train", whom="workflow", when=has("results/toy/dense-s0/checkpoints/*/step-*"))
+    run(copy, *TOY)
+    assert planned(copy, *TOY) == set()
+    names = ["results/table1.csv", "results/toy/localisation.csv", "data/toy/audio.zarr.manifest.json"]
+    names += [f"results/toy/{name}/embeddings/val.zarr.manifest.json" for name in RUNS]
+    for name in names:
+        assert (copy / name).read_bytes() == (reference / name).read_bytes(), name
+
+
+def overlay(copy: Path, text: str) -> tuple[str, ...]:
+    """The toy configuration with some keys changed."""
+    (copy / "config/edited.yaml").write_text(text)
+    return (*TOY, "config/edited.yaml")
+
+
+def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
+    edited = overlay(reference, "runs: {hybrid: {learning_rate: 2.0e-3}}")
+    of_the_run = {"write_run_config", "train", "embed", "retrieval", "localisation"}
+    after = {"table1", "publish", "localisation_table", "draw_heatmaps", "all"}
+    assert planned(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
+    unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
+    assert planned(reference, *unused) == set()
+
+
+def test_settings_reach_only_what_they_decide(reference: Path) -> None:
+    assert planned(reference, *overlay(reference, "heatmaps: {clips: 3}")) == {"draw_heatmaps", "all"}
+    assert planned(reference, *overlay(reference, "corpus: {keep_source: true}")) == set()
+    split = planned(reference, *overlay(reference, "split: {seed: 1}"))
+    assert {"split", "train dense-s0", "train hybrid-s0"} <= split
+    assert not split & {"generate", "ingest_audio", "ingest_images", "merge", "features"}
+
+
+def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(reference: Path) -> None:
+    """The costly rules have a version that is raised by hand."""
+
+    def planned_after_editing(module: str) -> set[str]:
+        file = reference / f"ves/{module}.py"
+        before = file.read_text()
+        file.write_text(before + "# edited\n")
+        try:
+            return planned(reference, *TOY)
+        finally:
+            file.write_text(before)
+
+    measured = {f"retrieval {name}" for name in RUNS} | {f"localisation {name}" for name in RUNS}
+    tables = {"table1", "publish", "localisation_table", "all"}
+    assert planned_after_editing("retrieval") == {job for job in measured if "retrieval" in job} | tables
+    assert planned_after_editing("similarity") == measured | tables | {"draw_heatmaps"}  # imported by all three
+    for costly in ("train", "ingest", "features"):
+        assert planned_after_editing(costly) == set()
+
+
+def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_back(reference: Path) -> None:
+    model, checkpoints = (reference / "results/toy/dense-s0" / name for name in ("model.safetensors", "checkpoints"))
+    trained, saved = model.read_bytes(), sorted(checkpoints.glob("*/step-*"))
+    assert saved
+    diverging = overlay(reference, "runs: {dense: {learning_rate: 1.0e+30}}")
+    output = run(reference, "train_dense", *diverging, fails=True)
+    assert "is not finite" in output
+    assert not model.exists()  # Snakemake deletes outputs; this is why checkpoints are none
+    assert set(saved) <= set(checkpoints.glob("*/step-*"))
+    run(reference, "train_dense", *TOY)
+    assert model.read_bytes() == trained
+    assert "from step 0" not in (reference / "logs/toy/train/dense-s0.log").read_text()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    return copy_to(tmp_path / "fresh")
+
+
+def test_a_faulty_configuration_stops_before_any_job(fresh: Path) -> None:
+    faulty = overlay(fresh, "train: {batch_size: 0}\nsplit: {colour: 1}\n")
+    output = run(fresh, *faulty, fails=True)
+    assert "config/edited.yaml: train.batch_size: Input should be greater than or equal to 2 (given: 0)" in output
+    assert "config/edited.yaml: split.colour is not a known key; known here: seed, val, tune" in output
+    assert not (fresh / "data").exists()
+    assert "Traceback" not in output
+
+
+def test_a_dry_run_needs_no_network_and_no_listing(fresh: Path) -> None:
+    jobs = planned(fresh, "results/table1.csv", "--configfile", "config/vaani.yaml")
+    assert {"list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
+    assert planned(fresh, "train_global") >= {"list_shards", "train global-s0"}
+    assert "draw_heatmaps" in planned(fresh, "heatmaps")
+    assert not (fresh / "data").exists()

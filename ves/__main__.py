@@ -1,0 +1,239 @@
+"""The command line: `python -m ves <stage> ...`, arguments to function calls and nothing else.
+
+Each stage is a function below. Positional parameters are positional arguments, keyword-only ones are required options
+of that name, and the docstring is the help. What a stage needs is imported when it is called: torch takes seconds.
+"""
+
+import argparse
+import ctypes
+import faulthandler
+import inspect
+import logging
+import os
+import signal
+import sys
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+from ves import config
+from ves.files import read_json, write_json
+
+log = logging.getLogger("ves")
+
+PARTS = ("audio", "images")  # of a corpus
+
+# What a user can mend (a setting, a file, the disk, the network, a diverged run); anything else shows its traceback.
+MENDABLE = (ValueError, OSError, FloatingPointError)
+
+
+def list_shards(*, corpus: Path, out: Path) -> None:
+    """List the shards of a corpus: one small file, on which all that follows depends."""
+    from ves.corpora import source
+
+    settings = _corpus(corpus)
+    block = getattr(settings, settings.kind)
+    shards = source(settings.kind).list_shards(block)
+    write_json(out, {"revision": getattr(block, "revision", None), "shards": shards})
+
+
+def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
+    """Download one shard of Vaani; resumes, and verifies what came."""
+    from ves.corpora.vaani import fetch
+
+    (listed,) = (entry for entry in read_json(listing)["shards"] if entry["name"] == shard)
+    fetch(_block(_corpus(corpus).vaani), listed, out)
+
+
+def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
+    """Synthesise one shard of Spoken Scenes, and what only evaluation may know of it."""
+    from ves.corpora.scenes import fetch
+
+    fetch(_block(_corpus(corpus).scenes), shard, out, truth)
+
+
+def ingest_audio(*, corpus: Path, shard: str, source: Path, store: Path, part: Path) -> None:
+    """Decode and check one shard of clips: samples to the store, one row per clip to the part."""
+    from ves.ingest import ingest_audio
+
+    ingest_audio(_corpus(corpus), shard, source, store, part)
+
+
+def ingest_images(*, corpus: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
+    """Decode and check one shard of pictures: those accepted, and one row per picture to the part."""
+    from ves.ingest import ingest_images
+
+    ingest_images(_corpus(corpus), shard, source, pictures, part)
+
+
+def merge(*, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path) -> None:
+    """Merge the parts: who is in, who is out, and one row per distinct picture."""
+    from ves.manifest import merge
+
+    clip_parts, image_parts = ([parts / f"{name}.parquet" for name in _names(listing, part)] for part in PARTS)
+    merge(clip_parts, image_parts, manifest, refused, images)
+
+
+def seal_audio(*, listing: Path, store: Path) -> None:
+    """Join the shards' groups of samples to one store, and write its manifest."""
+    from ves.audio_store import seal
+
+    seal(store, _names(listing, "audio"))
+
+
+def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path) -> None:
+    """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
+    from ves.splits import write
+
+    write(manifest, images, _read(config.SplitConfig, split), out, summary)
+
+
+def features(*, vision: Path, images: Path, pictures: Path, store: Path, manifest: Path) -> None:
+    """Patch tokens of every picture from the frozen backbone; goes on where it was interrupted."""
+    from ves.features import extract
+
+    extract(_read(config.VisionConfig, vision), images, pictures, store, manifest)
+
+
+def train(run: Path) -> None:
+    """Train the run described by RUN/config.json; goes on from its newest checkpoint."""
+    from ves.train import train
+
+    train(run)
+
+
+def embed(run: Path, *, split: str, out: Path) -> None:
+    """Embed the clips and images of a split with the model of a run."""
+    from ves.embed import embed
+
+    embed(run, split, out)
+
+
+def retrieval(*, embeddings: Path, out: Path) -> None:
+    """Recall and ranks, both directions."""
+    from ves.retrieval import evaluate
+
+    evaluate(embeddings, out)
+
+
+def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
+    """Whether spoken nouns point at the objects that they name."""
+    from ves.localisation import evaluate
+
+    evaluate(embeddings, _read(config.RunConfig, run / "config.json").data, truth, out)
+
+
+def table1(*, table: Path, results: Path, out: Path) -> None:
+    """The table of retrieval results, with the chance rows."""
+    from ves.tables import table1
+
+    table1(_read(config.TableConfig, table), results, out)
+
+
+def localisation_table(*, table: Path, results: Path, out: Path) -> None:
+    """The table of pointing results, with its baselines."""
+    from ves.tables import localisation_csv
+
+    localisation_csv(_read(config.TableConfig, table), results, out)
+
+
+def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
+    """Heatmaps of some validation clips, the runs side by side."""
+    from ves.heatmaps import draw
+
+    draw(runs, _read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
+
+
+STAGES: tuple[Callable[..., None], ...] = (
+    *(list_shards, fetch, generate, ingest_audio, ingest_images, merge, seal_audio, split),
+    *(features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps),
+)
+
+
+def _read[T: config.Section](kind: type[T], path: Path) -> T:
+    """A settings file as its section. Raises ValueError that names the file."""
+    try:
+        return kind.model_validate(read_json(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _corpus(path: Path) -> config.CorpusConfig:
+    return _read(config.CorpusConfig, path)
+
+
+def _names(listing: Path, part: str) -> list[str]:
+    """The shards of one part of the corpus."""
+    return [shard["name"] for shard in read_json(listing)["shards"] if shard["part"] == part]
+
+
+def _block[T](block: T | None) -> T:
+    """The block of a corpus that is named after its kind; CorpusConfig has checked that it is there."""
+    assert block is not None
+    return block
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, read off the signatures of the stages."""
+    top = argparse.ArgumentParser(prog="python -m ves", description="The stages of VeS, in order.")
+    commands = top.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    for stage in STAGES:
+        help_text = inspect.getdoc(stage)
+        command = commands.add_parser(stage.__name__.replace("_", "-"), help=help_text, description=help_text)
+        command.add_argument("--log", type=Path, metavar="FILE", help="also write messages and tracebacks to this file")
+        command.set_defaults(function=stage)
+        for name, parameter in inspect.signature(stage).parameters.items():
+            many = typing.get_origin(parameter.annotation) is list
+            kind = typing.get_args(parameter.annotation)[0] if many else parameter.annotation
+            options: dict[str, typing.Any] = {"type": kind, "metavar": name.upper()} | ({"nargs": "+"} if many else {})
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                command.add_argument(f"--{name}", required=True, **options)
+            else:
+                command.add_argument(name, **options)
+    return top
+
+
+def start_log(path: Path | None) -> None:
+    """Messages and warnings to standard error and, with times and the traces of crashes, to a file."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    handlers[0].setFormatter(logging.Formatter("%(message)s"))
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - it is closed when the process ends
+        faulthandler.enable(stream)
+        handlers.append(logging.StreamHandler(stream))
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
+    logging.captureWarnings(True)
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel to end this process when its parent does: after kill -9 of the workflow no stage writes on."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it ended before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one stage; 0 when it is done, 1 after an error, which is one line unless it is a fault of ours."""
+    given = vars(parser().parse_args(arguments))
+    name, function, log_file = (given.pop(key) for key in ("stage", "function", "log"))
+    if parent := os.environ.get("VES_DIE_WITH_PARENT"):  # set by the workflow only: by hand, nohup keeps its meaning
+        die_with(int(parent))
+    start_log(log_file)
+    try:
+        function(**given)
+    except MENDABLE as error:
+        for line in str(error).splitlines() or [type(error).__name__]:
+            print(f"{name}: {line}", file=sys.stderr)
+        for handler in logging.getLogger().handlers[1:]:  # the file keeps the traceback
+            handler.handle(log.makeRecord("ves", logging.ERROR, __file__, 0, name, (), sys.exc_info()))
+        return 1
+    except Exception:
+        log.exception("%s failed, which is a fault of VeS", name)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""Helpers of the rules, which stand in the files beside this one.
+
+What makes a step run again, besides newer inputs and changed settings (these reach it as a small JSON file, a slice of
+the configuration, written by a step whose `params` is that slice):
+* cheap steps carry `code=digest(...)`, a hash of the module that defines their result and of those that it imports:
+  editing one of these re-runs them;
+* costly ones (fetch, generate, ingest, features, train, embed) carry a `version` raised by hand when the meaning of
+  their result changes, since editing a comment must not cost hours.
+What must survive a re-run (stores, checkpoints) is named in `params`, never in `output`, because Snakemake deletes
+outputs before it runs a job again and after it fails; the output is a small file that the step writes last.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
+
+from ves.config import TRAINING, DataPaths, RunConfig, TableConfig, features_name
+from ves.validate import validate, validate_backbones, validate_batches
+
+# Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
+# a printed command can be pasted) leaves no shell between this process and a stage, which is told to end with it.
+here = str(Path(sys.executable).parent)
+os.environ.update(PATH=os.pathsep.join([here, *os.get_exec_path()]), VES_DIE_WITH_PARENT=str(os.getpid()))
+shell.prefix("exec ")
+
+
+def checked_configuration():
+    """The typed configuration. Every fault is reported before any job starts."""
+    overlays = list(workflow.overwrite_configfiles)  # of `--configfile`: laid over config.yaml, though listed before it
+    files = [file for file in workflow.configfiles if file not in overlays] + overlays
+    try:
+        checked = validate(config, [Path(os.path.relpath(file)) for file in files])
+        validate_backbones(checked)
+        validate_batches(checked, Path("data") / checked.corpus.name)
+    except ValueError as error:
+        raise WorkflowError(f"The configuration is not valid:\n{error}") from None
+    return checked
+
+
+CONFIG = checked_configuration()
+CORPUS = CONFIG.corpus.name
+FEATURES = features_name(CONFIG.vision)
+
+
+wildcard_constraints:
+    corpus=CORPUS,
+    features=FEATURES,
+    shard=r"(audio|images)/.+",
+    run="|".join(f"{name}-s{seed}" for name in CONFIG.runs for seed in CONFIG.seeds),
+    split="train|tune|val|val_more",
+
+
+def as_json(section):
+    """A part of the configuration as the text of a settings file."""
+    return section.model_dump_json(indent=2)
+
+
+def corpus_config(wildcards):
+    """Settings of the corpus; what is done with its raw shards afterwards is none of them."""
+    return as_json(CONFIG.corpus_slice())
+
+
+def shard_origin(wildcards):
+    """What decides the content of every shard: a district added to the list leaves those already here alone."""
+    if CONFIG.corpus.kind == "scenes":
+        return CONFIG.corpus.scenes.model_dump_json()
+    return f"{CONFIG.corpus.vaani.repository}@{CONFIG.corpus.vaani.revision}"
+
+
+def source(path):
+    """A raw shard: deleted once ingested, unless the configuration keeps it."""
+    return path if CONFIG.corpus.keep_source else temp(path)
+
+
+def shards(wildcards, part, folder):
+    """The files of one part of the corpus in a folder of it; known once the shards are listed."""
+    listing = checkpoints.list_shards.get(corpus=wildcards.corpus).output.listing
+    found = [shard["name"] for shard in json.loads(Path(listing).read_text())["shards"] if shard["part"] == part]
+    return [f"data/{wildcards.corpus}/{folder}/{name}.parquet" for name in found]
+
+
+def clip_parts(wildcards):
+    """Rows of every clip, accepted or refused."""
+    return shards(wildcards, "audio", "parts")
+
+
+def image_parts(wildcards):
+    """Rows of every image, accepted or refused."""
+    return shards(wildcards, "images", "parts")
+
+
+def pictures(wildcards):
+    """The accepted pictures themselves."""
+    return shards(wildcards, "images", "images")
+
+
+def truth(wildcards):
+    """What only evaluation and figures may open; Vaani has none."""
+    if CONFIG.corpus.kind != "scenes":
+        return []
+    return shards(wildcards, "audio", "truth") + shards(wildcards, "images", "truth")
+
+
+def run_config(wildcards):
+    """Everything that decides one run, and nothing else: editing another run leaves this text as it is."""
+    name, seed = wildcards.run.rsplit("-s", 1)
+    data = f"data/{wildcards.corpus}"
+    paths = DataPaths(
+        corpus=wildcards.corpus,
+        manifest=f"{data}/manifest.parquet",
+        splits=f"{data}/splits.parquet",
+        images=f"{data}/images.parquet",
+        audio=f"{data}/audio.zarr",
+        features=f"{data}/features/{FEATURES}.zarr",
+    )
+    return as_json(
+        RunConfig(
+            run=wildcards.run,
+            seed=int(seed),
+            data=paths,
+            audio=CONFIG.audio,
+            model=CONFIG.model,
+            train=CONFIG.train_of(name),
+        )
+    )
+
+
+def embeddings_store(wildcards, input):
+    """The store that a manifest of embeddings vouches for."""
+    return input.embeddings.removesuffix(".manifest.json")
+
+
+def table_config(wildcards):
+    """The rows of the tables."""
+    return as_json(TableConfig(table=CONFIG.table, seeds=CONFIG.seeds))
+
+
+def weights(backbone):
+    """The weights of a backbone in a local folder, as an input; one on the hub is known by its revision."""
+    file = Path(backbone) / "model.safetensors"
+    return [str(file)] if file.is_file() else []
+
+
+def models(name):
+    """The trained models of one run, one per seed."""
+    return [f"results/{CORPUS}/{name}-s{seed}/model.safetensors" for seed in CONFIG.seeds]
+
+
+def table_runs(pattern, seeds=CONFIG.seeds):
+    """`pattern` for every run that the table has."""
+    runs = [f"{name}-s{seed}" for name in CONFIG.table for seed in seeds]
+    return expand(pattern, corpus=CORPUS, run=runs)
+
+
+def final_outputs():
+    """What bare `snakemake` makes; localisation is measured where there is a truth to measure it by."""
+    outputs = ["results/table1.csv", f"results/{CORPUS}/heatmaps/index.json"]
+    return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")
+
+
+def imported(module):
+    """Modules of ves that a module of it imports, but for those that have no part in any result."""
+    tree = ast.parse((Path(workflow.basedir) / f"ves/{module}.py").read_text())
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {node.module.removeprefix("ves.") for node in froms if node.module.startswith("ves.")}
+    names |= {alias.name for node in froms if node.module == "ves" for alias in node.names}
+    return names - {"config", "files", "progress"}
+
+
+def digest(module):
+    """Hash of the source of a module of ves and all that it builds on: as a param, it re-runs a rule when that changes."""
+    found, ahead = set(), {module}
+    while ahead:
+        found |= ahead
+        ahead = set().union(*map(imported, ahead)) - found
+    text = b"".join((Path(workflow.basedir) / f"ves/{name}.py").read_bytes() for name in sorted(found))
+    return hashlib.sha256(text).hexdigest()[:12]

@@ -1,0 +1,19 @@
+"""Spoken Scenes: the shards are synthesised here, with what only evaluation may open."""
+
+
+rule generate:
+    input:
+        corpus=ancient("data/{corpus}/corpus.json"),
+    output:
+        source=source("data/{corpus}/source/{shard}.parquet"),
+        truth="data/{corpus}/truth/{shard}.parquet",
+    log:
+        "logs/{corpus}/generate/{shard}.log",
+    benchmark:
+        "logs/{corpus}/generate/{shard}.tsv"
+    params:
+        version=1,
+        origin=shard_origin,
+    shell:
+        "python -m ves generate --corpus {input.corpus} --shard {wildcards.shard} "
+        "--out {output.source} --truth {output.truth} --log {log}"

@@ -1,0 +1,20 @@
+"""Project Vaani: the shards are downloaded from the hub, resumed and verified."""
+
+
+rule fetch:
+    input:
+        corpus=ancient("data/{corpus}/corpus.json"),
+        listing=ancient("data/{corpus}/shards.json"),
+    output:
+        source=source("data/{corpus}/source/{shard}.parquet"),
+    log:
+        "logs/{corpus}/fetch/{shard}.log",
+    benchmark:
+        "logs/{corpus}/fetch/{shard}.tsv"
+    retries: 2
+    params:
+        version=1,
+        origin=shard_origin,
+    shell:
+        "python -m ves fetch --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
+        "--out {output.source} --log {log}"
