@@ -83,15 +83,17 @@ class VisualAdapter(nn.Module):
         layer = nn.TransformerEncoderLayer(
             width, model.visual_heads, dim_feedforward=4 * width, dropout=model.dropout, batch_first=True
         )
-        self.layers = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
+        encoder = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
+        self.layers = encoder if model.visual_layers else None  # none: a linear probe of the frozen tokens
         self.head = projection(width, model.dim)
 
     def forward(
         self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
     ) -> Float[Tensor, "V P D"]:
         """Image tokens; patches that the mask leaves out (padding of the square) are not attended to."""
-        hidden = self.layers(patches, src_key_padding_mask=None if image_mask is None else ~image_mask)
-        return F.normalize(self.head(hidden).float(), dim=-1)
+        if self.layers is not None:
+            patches = self.layers(patches, src_key_padding_mask=None if image_mask is None else ~image_mask)
+        return F.normalize(self.head(patches).float(), dim=-1)
 
 
 class VeS(nn.Module):
