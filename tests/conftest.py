@@ -8,4 +8,4 @@ from jaxtyping import install_import_hook
 
 install_import_hook("ves", "beartype.beartype")
 
-pytest_plugins = ["fixtures"]
+pytest_plugins = ["tiny_corpus"]

@@ -78,7 +78,7 @@ def test_attributes_say_whose_they_are_and_where_tokens_lie(tiny, run, stored):
     assert grid.tokens(round(config.audio.seconds * 16_000)) == stored.audio_tokens.shape[1]
     assert np.prod(stored.attrs["grid"]) == stored.image_tokens.shape[1]
     assert stored.attrs["objective"] == {"max_mean": 1.0}
-    assert stored.attrs["log_scale"] == pytest.approx(np.log(1 / 0.07))
+    assert stored.attrs["log_scale"] == pytest.approx(np.log(1 / config.train.temperature))
     assert (stored.attrs["run"], stored.attrs["split"]) == ("dense-s0", "val")
 
 

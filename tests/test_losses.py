@@ -11,7 +11,7 @@ from ves.losses import LOSSES, info_nce
 
 def slow(logits, not_negative):
     """-log p(true pair) of every row and column, over the true pair and its real negatives only."""
-    size, total = len(logits), 0.0
+    size, total = len(logits), torch.zeros(())
     for i in range(size):
         row = [logits[i, j] for j in range(size) if j == i or not not_negative[i, j]]
         column = [logits[j, i] for j in range(size) if j == i or not not_negative[j, i]]

@@ -1,5 +1,7 @@
 """The towers: shapes, masks, padding, what is trained, and loading by the same call as real backbones."""
 
+from typing import Any
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -95,9 +97,11 @@ def test_masking_and_layer_drop_are_set_not_inherited(tmp_path):
             layerdrop=0.5,
         )
     ).save_pretrained(tmp_path)
-    quiet = VeS(audio_config(str(tmp_path)), MODEL, 24, 0.07).audio.backbone.config
+    quiet: Any = VeS(audio_config(str(tmp_path)), MODEL, 24, 0.07).audio.backbone.config
     assert (quiet.apply_spec_augment, quiet.mask_time_prob, quiet.layerdrop) == (False, 0.0, 0.0)
-    loud = VeS(audio_config(str(tmp_path), mask_time_prob=0.05, layer_drop=0.1), MODEL, 24, 0.07).audio.backbone.config
+    loud: Any = VeS(
+        audio_config(str(tmp_path), mask_time_prob=0.05, layer_drop=0.1), MODEL, 24, 0.07
+    ).audio.backbone.config
     assert (loud.apply_spec_augment, loud.mask_time_prob, loud.layerdrop) == (True, 0.05, 0.1)
 
 

@@ -22,7 +22,7 @@ def slow(name: str, audio: Tensor, mask: Tensor, image: Tensor, image_mask: Tens
             cell = [[torch.dot(token, patch) for patch in patches] for token in tokens]
             dense = sum(torch.stack(line).max() for line in cell) / len(tokens)
             visual = sum(torch.stack(column).max() for column in zip(*cell, strict=True)) / len(patches)
-            mean_a, mean_v = sum(tokens) / len(tokens), sum(patches) / len(patches)
+            mean_a, mean_v = (torch.stack(list(rows)).sum(0) / len(rows) for rows in (tokens, patches))
             row.append(
                 {
                     "max_mean": dense,

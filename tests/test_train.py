@@ -52,7 +52,7 @@ def test_groups_cover_each_trained_parameter_once(tiny):
     by_id = {id(parameter): group for group in groups for parameter in group["params"]}
     assert by_id[id(model.log_scale)]["weight_decay"] == 0 == by_id[id(model.visual.head[1].weight)]["weight_decay"]
     assert by_id[id(model.audio.head[0].weight)]["weight_decay"] == config.train.weight_decay
-    backbone = next(p for p in model.audio.backbone.encoder.parameters() if p.ndim > 1)
+    backbone = next(p for n, p in model.named_parameters() if n.startswith("audio.backbone.encoder.") and p.ndim > 1)
     assert by_id[id(backbone)]["lr"] == config.train.backbone_learning_rate
 
 

@@ -33,6 +33,13 @@ def identity(config: RunConfig) -> str:
     return digest.hexdigest()[:16]
 
 
+def seed_all(seed: int) -> None:
+    """Seed every generator that `random_state` saves."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
 def random_state() -> dict[str, Any]:
     """State of every generator that training draws from (HuBERT's masking and layer drop use numpy's global one)."""
     _, keys, position, has_gauss, gauss = np.random.get_state()

@@ -54,7 +54,7 @@ class PairReader:
         if attrs["fit"] != "pad":
             return None
         images = pl.read_parquet(data.images, columns=["row", "width", "height"])
-        masks = np.ones((images["row"].max() + 1, rows * columns), dtype=bool)
+        masks = np.ones((len(self.features), rows * columns), dtype=bool)
         for row, width, height in images.iter_rows():
             masks[row] = Geometry(width, height, attrs["image_size"], attrs["fit"]).patch_mask(rows, columns)
         return torch.from_numpy(masks)

@@ -10,6 +10,7 @@ Dimension key
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -51,12 +52,12 @@ class AudioTower(nn.Module):
     def __init__(self, audio: AudioConfig, dim: int) -> None:
         super().__init__()
         self.settings = audio
-        self.backbone = load_speech_backbone(audio)
-        config = self.backbone.config
+        backbone: Any = load_speech_backbone(audio)  # transformers declares neither the parts nor the settings
+        self.backbone, config = backbone, backbone.config
         self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), POOL)
         self.head = projection(config.hidden_size, dim)
         if audio.freeze_conv:
-            self.backbone.feature_extractor._freeze_parameters()
+            backbone.feature_extractor._freeze_parameters()
 
     def forward(
         self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]

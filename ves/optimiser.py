@@ -49,6 +49,6 @@ def make_optimizer(model: VeS, train: TrainConfig) -> torch.optim.Optimizer:
     groups = parameter_groups(model, train)
     if train.optimizer == "adamw":
         return torch.optim.AdamW(groups, fused=True)
-    from bitsandbytes.optim import Adam8bit  # takes seconds to import, and most runs do not need it
+    from bitsandbytes.optim.adam import Adam8bit  # takes seconds to import, and most runs do not need it
 
     return Adam8bit(groups)

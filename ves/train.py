@@ -63,7 +63,9 @@ def recall(
         with autocast(train, device):
             tokens, audible = model.audio_tokens(waveform.to(device), valid.to(device))
             image = model.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        sound.append(tokens), masks.append(audible), images.append(image)
+        sound.append(tokens)
+        masks.append(audible)
+        images.append(image)
     image_mask = None if reader_mask is None else reader_mask.to(device)
     scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
     image_of = torch.from_numpy(rows.copy())
@@ -123,7 +125,7 @@ def _train(run: Path, config: RunConfig) -> None:
     settings = config.train
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(config.seed)
+    checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = clips(config.data, "train"), clips(config.data, "tune")
     steps = steps_of(settings, len(frame))

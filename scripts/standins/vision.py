@@ -56,7 +56,7 @@ def to_input(pictures: np.ndarray) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Pictures (uint8 [n, side, side, 3]), which surrogate things they show [n, K], and where: x, y, size in [-1, 1]."""
+    """Pictures (uint8 [n, side, side, 3]), which things they show [n, K], and where: x, y, size in [-1, 1]."""
 
     pictures: np.ndarray
     things: Tensor
