@@ -55,6 +55,7 @@ def put(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]) -> None:
     config = validate(merged(content, read_yaml(Path(file))), [DEFAULT, Path(file)])
     validate_backbones(config)
+    assert set(config.table) <= set(config.runs)
 
 
 @pytest.mark.parametrize(
@@ -275,5 +276,7 @@ def test_a_batch_larger_than_the_training_set_is_an_error(content: dict[str, Any
 
 def test_a_corpus_about_to_be_made_anew_says_nothing_about_batches(content: dict[str, Any], split_corpus: Path) -> None:
     put(content, "train.batch_size", 101)
+    with pytest.raises(ValueError, match="more than the 100 training clips"):
+        validate_batches(validate(content, [DEFAULT]), split_corpus)  # of this very split it would say something
     validate_batches(validate(put(content, "split.seed", 1), [DEFAULT]), split_corpus)
     validate_batches(validate(content, [DEFAULT]), split_corpus / "absent")

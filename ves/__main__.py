@@ -229,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
         for handler in logging.getLogger().handlers[1:]:  # the file keeps the traceback
             handler.handle(log.makeRecord("ves", logging.ERROR, __file__, 0, name, (), sys.exc_info()))
         return 1
-    except Exception:
+    except Exception:  # the last resort: nothing is muffled, the traceback goes to the screen and to the log file
         log.exception("%s failed, which is a fault of VeS", name)
         return 1
     return 0
