@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import transformers
-from standins import audio, vision
+from standins import audio, exemplars, vision
 from standins.pseudowords import lexicon_words
 from torch import nn
 
@@ -25,7 +25,9 @@ from ves.files import atomic, write_json
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = {"audio": "hubert-scenes", "vision": "dinov2-scenes"}
 AUDIO = {"clips": 4000, "steps": 2400, "freeze_at": 900, "batch_size": 16, "rate": 2e-3, "seed": 0}
-VISION = {"pictures": 8000, "steps": 3600, "batch_size": 32, "rate": 1.5e-3, "seed": 0}
+VISION = {"pictures": 8000, "batch_size": 32, "seed": 0, "things": exemplars.THINGS}
+TEACHER = {"steps": 1500, "rate": 3e-3}
+STUDENT = {"steps": 4000, "rate": 1.5e-3}
 HELD_OUT = {"clips": 200, "seed": 1, "noise_seed": 99, "vision_seed": 500}
 
 
@@ -38,10 +40,9 @@ def save(model: Any, folder: Path, made: dict[str, Any]) -> None:
 
 
 def untrained(kind: str, seed: int) -> nn.Module:
-    """The architecture with the weights that transformers draws."""
+    """The architecture with the weights that training starts from."""
     torch.manual_seed(seed)
-    model = audio.HubertModel(audio.config()) if kind == "audio" else vision.Dinov2Model(vision.config())
-    return model.eval()
+    return audio.HubertModel(audio.config()).eval() if kind == "audio" else vision.untrained(seed).eval()
 
 
 def make_audio() -> tuple[nn.Module, dict[str, Any]]:
@@ -65,16 +66,20 @@ def make_audio() -> tuple[nn.Module, dict[str, Any]]:
 
 
 def make_vision() -> tuple[nn.Module, dict[str, Any]]:
-    """Train on random things; measure on others."""
-    drawn = vision.draw(VISION["pictures"], VISION["seed"])
+    """Train the teacher on random things and the stand-in on the teacher; measure on other things."""
+    seed, size = VISION["seed"], VISION["batch_size"]
+    drawn = exemplars.draw(VISION["pictures"], seed)
     started = time.monotonic()
-    model = vision.train(drawn, VISION["steps"], VISION["batch_size"], VISION["rate"], VISION["seed"])
+    teacher = exemplars.train_teacher(drawn, TEACHER["steps"], size, TEACHER["rate"], seed)
+    targets = exemplars.targets(teacher, drawn)
+    model = vision.train(drawn, targets, STUDENT["steps"], size, STUDENT["rate"], seed)
     measured = {
         "train_seconds": round(time.monotonic() - started),
         "linear_probe_trained": vision.probe(model, HELD_OUT["vision_seed"]),
-        "linear_probe_untrained": vision.probe(untrained("vision", VISION["seed"]), HELD_OUT["vision_seed"]),
+        "linear_probe_untrained": vision.probe(vision.untrained(seed).eval(), HELD_OUT["vision_seed"]),
     }
-    return model, {"recipe": VISION, "held_out": HELD_OUT, "measured": measured}
+    recipe = VISION | {"teacher": TEACHER, "student": STUDENT}
+    return model, {"recipe": recipe, "held_out": HELD_OUT, "measured": measured}
 
 
 def main() -> None:

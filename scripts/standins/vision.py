@@ -1,20 +1,16 @@
 """The vision stand-in: a small DINOv2 that learned, without labels, to know a random thing again.
 
-Exemplar learning (Dosovitskiy et al. 2014): each of THINGS random things is a class of its own, and a patch token that
-lies on one must say which, whatever its colour, size, tilt, mirroring, place, neighbours and background. That makes
-tokens tell shapes apart; a second straight line from each token to the mean colour of its patch keeps colours, which
-are spoken of. Where a thing was drawn (centre and size) is known, as the crops of any self-supervised method are; no
-mask, no kind of the corpus and no colour name is seen. Contrast of patches between two crops was tried before: it kept
-colours and taught hardly any shape (LOG.md).
+Its patch tokens must give, read by straight lines, what a convolutional teacher gives at that patch (exemplars.py) and
+the histogram of the patch's colours, which are spoken of. Two ways were tried before and taught hardly any shape or
+little of it: contrast of patches between two crops, and the exemplars learned by the ViT itself (LOG.md).
 
 Dimension key
-    B batch     P patches     D width     K things in a picture     N places looked at
+    B batch     P patches     D width
 """
 
 import logging
 import math
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,18 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
-from standins.pictures import PROBE_COLOURS, THINGS_SHOWN, probe_picture, surrogate_picture
+from standins.exemplars import GRID, LEVELS, PATCH, SIDE, WIDTH, Drawn, colour_histogram, to_input
+from standins.pictures import PROBE_COLOURS, probe_picture
 from standins.probe import ridge_accuracy
 from ves.progress import track
 
 log = logging.getLogger(__name__)
 
-PATCH, GRID = 14, 10
-SIDE = PATCH * GRID
-MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # ImageNet's, as the real DINOv2 takes them
-STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-THINGS = 200  # surrogate classes
-PLACES = 2  # looked at on each thing of a picture, within half its size of the centre
+COLOURS_WEIGHT = 0.2  # of the histogram's loss beside the squared error of the teacher's features
+COLOURS_FROM = 0.625  # of the steps: colours are so much easier that from the start they keep shapes from being learned
 PROBE_THINGS = 12
 
 
@@ -47,29 +40,6 @@ def config() -> Dinov2Config:
         num_attention_heads=6,
         mlp_ratio=2,
     )
-
-
-def to_input(pictures: np.ndarray) -> Tensor:
-    """uint8 [B, side, side, 3] to normalised [B, 3, side, side]."""
-    return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """Pictures (uint8 [n, side, side, 3]), which things they show [n, K], and where: x, y, size in [-1, 1]."""
-
-    pictures: np.ndarray
-    things: Tensor
-    places: Tensor
-
-
-def draw(count: int, seed: int) -> Drawn:
-    """`count` pictures of surrogate things in random colours on random textures."""
-    rng = np.random.default_rng(seed)
-    numbers = np.stack([rng.choice(THINGS, THINGS_SHOWN, replace=False) for _ in range(count)])
-    shown = [surrogate_picture(rng, row, SIDE) for row in track(numbers, label="random pictures")]
-    places = torch.tensor(np.array([place for _, place in shown])).float()
-    return Drawn(np.stack([picture for picture, _ in shown]), torch.from_numpy(numbers), places)
 
 
 def untrained(seed: int) -> Dinov2Model:
@@ -94,47 +64,35 @@ def untrained(seed: int) -> Dinov2Model:
     return model
 
 
-def at(tokens: Tensor, places: Tensor) -> Tensor:
-    """Tokens [B, P, D] read between patches at places [B, N, 2] in [-1, 1]: [B, N, D]."""
-    grid = tokens.transpose(1, 2).unflatten(2, (GRID, GRID))
-    return F.grid_sample(grid, places[:, :, None], align_corners=False, padding_mode="border")[..., 0].transpose(1, 2)
-
-
-def losses(
-    model: Dinov2Model, which: nn.Linear, colour: nn.Linear, drawn: Drawn, rows: np.ndarray, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the thing at places on things, and squared error of every patch's mean colour."""
-    seen, place = to_input(drawn.pictures[rows]), drawn.places[torch.from_numpy(rows)]
-    with torch.autocast("cpu", torch.bfloat16):
-        tokens = model(seen).last_hidden_state[:, 1:]
-    tokens = tokens.float()
-    shift = torch.from_numpy(rng.uniform(-0.5, 0.5, (*place.shape[:2], PLACES, 2))).float()
-    places = (place[:, :, None, :2] + shift * place[:, :, None, 2:]).flatten(1, 2)
-    label = drawn.things[torch.from_numpy(rows)].repeat_interleave(PLACES, 1)
-    named = F.cross_entropy(which(at(tokens, places)).flatten(0, 1), label.flatten())
-    mean_colour = F.adaptive_avg_pool2d(seen, GRID).flatten(2).transpose(1, 2)
-    return named, F.mse_loss(colour(tokens), mean_colour)
-
-
-def train(drawn: Drawn, steps: int, batch_size: int, rate: float, seed: int) -> Dinov2Model:
-    """AdamW, one-cycle rate. Both heads are thrown away."""
+def train(drawn: Drawn, targets: Tensor, steps: int, batch_size: int, rate: float, seed: int) -> Dinov2Model:
+    """Learn `targets` [n, P, W] and the colours of each patch; AdamW, one-cycle rate. Both heads are thrown away."""
     rng = np.random.default_rng(seed)
     model = untrained(seed).train()
-    which, colour = nn.Linear(model.config.hidden_size, THINGS), nn.Linear(model.config.hidden_size, 3)
-    parameters = [*model.parameters(), *which.parameters(), *colour.parameters()]
+    width = model.config.hidden_size
+    taught, mean, coloured = nn.Linear(width, WIDTH), nn.Linear(width, 3), nn.Linear(width, LEVELS**3)
+    parameters = [parameter for part in (model, taught, mean, coloured) for parameter in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.15)
     started = time.monotonic()
-    for step in track(range(steps), label="things"):
+    for step in track(range(steps), label="vision"):
         rows = rng.integers(0, len(drawn.pictures), batch_size)
-        named, coloured = losses(model, which, colour, drawn, rows, rng)
+        seen = to_input(drawn.pictures[rows])
+        with torch.autocast("cpu", torch.bfloat16):
+            tokens = model(seen).last_hidden_state[:, 1:]
+        tokens = tokens.float()
+        error = F.mse_loss(taught(tokens), targets[torch.from_numpy(rows)].float())
+        colour = F.mse_loss(mean(tokens), F.adaptive_avg_pool2d(seen, GRID).flatten(2).transpose(1, 2))
+        loss = error + colour
+        if step >= COLOURS_FROM * steps:
+            share = colour_histogram(drawn.pictures[rows])
+            loss = loss + COLOURS_WEIGHT * F.cross_entropy(coloured(tokens).flatten(0, 1), share.flatten(0, 1))
         optimizer.zero_grad()
-        (named + coloured).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
         if step % 100 == 0:
-            log.info("step %d things %.3f colour %.4f, %.0f s", step, named, coloured, time.monotonic() - started)
+            log.info("step %d error %.3f colour %.4f, %.0f s", step, error, colour, time.monotonic() - started)
     return model.eval()
 
 
