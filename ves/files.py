@@ -1,18 +1,22 @@
 """Files that are whole or absent: atomic writes, and a lock that dies with its holder.
 
 A rename is atomic and an fsync before it makes it durable, so a final name never shows a half-written file, not after
-`kill -9` and not after a power cut (torchtitan and nanochat write their checkpoints the same way).
+`kill -9` and not after a power cut (torchtitan and nanochat write their checkpoints the same way). Any number of
+processes may write one path at once: each into a folder of its own, and the last to finish wins whole.
 """
 
+import errno
 import fcntl
+import itertools
 import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 log = logging.getLogger(__name__)
 
@@ -44,26 +48,63 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; on success fsync it and rename it to `path`, on failure remove it.
+    """Yield a path to write to; on success fsync what is there and rename it to `path`, on failure remove it.
 
-    Works for a file and for a directory (an existing directory of that name is replaced). The temporary name is fixed,
-    not random: what a killed writer left behind is overwritten by the next, so nothing piles up. Two writers of one
-    path must therefore hold `lock`.
+    Works for a file and for a directory (an existing directory of that name is replaced). It lies in a folder
+    `.<name>.<random>.partial` beside `path`, of this writer alone. What killed writers left there is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    remove(temporary)
+    _remove_abandoned(path)
+    folder, held = _new_folder(path)
     try:
+        temporary = folder / path.name
         yield temporary
         sync_tree(temporary)
-        if path.is_dir():
-            remove(path)
-        temporary.replace(path)
+        _rename(temporary, path)
         _sync(path.parent)
-    except BaseException:
-        remove(temporary)
-        raise
+    finally:
+        with held:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+HELD = "writer.lock"  # in the folder of a writer, locked by it: the kernel lets go of it when the writer dies
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the folders of writers of `path` that live no more."""
+    for folder in path.parent.iterdir():
+        if folder.name.startswith(f".{path.name}.") and folder.name.endswith(".partial") and folder.is_dir():
+            with suppress(OSError), open(folder / HELD, "w") as handle:  # in use, or another process removes it too
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_folder(path: Path) -> tuple[Path, IO[str]]:
+    """A folder beside `path` for one writer, and the open file that marks it as in use."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        with suppress(FileNotFoundError):  # before it is locked, another writer may take it for abandoned: once more
+            handle = open(folder / HELD, "w")  # noqa: SIM115 - whoever asked for the folder closes it
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(handle.fileno()), os.stat(folder / HELD)):
+                return folder, handle
+
+
+IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+
+
+def _rename(new: Path, path: Path) -> None:
+    """Rename a file or directory to `path`. A directory there cannot be replaced in one step: it is moved aside."""
+    for attempt in itertools.count():
+        try:
+            new.replace(path)
+            return
+        except OSError as error:
+            if error.errno not in IN_THE_WAY:
+                raise
+        with suppress(FileNotFoundError):  # another writer moved it
+            path.rename(new.with_name(f"replaced-{attempt}"))
 
 
 def write_json(path: Path | str, content: Any) -> None:
