@@ -1,9 +1,9 @@
 """Checkpoints: whole or absent, the last few kept, and everything that a bitwise resume needs.
 
 A checkpoint is a directory `step-<n>/` of weights (safetensors) and state (optimiser, random generators), written by
-`ves.files.atomic`. It holds for one experiment only: checkpoints live under `checkpoints/<identity>/`, where the
-identity is a hash of the run's configuration and of the data it trains on. A changed configuration therefore starts
-anew and never touches the checkpoints of the old one; changed back, it goes on from them.
+`ves.files.atomic`. It holds for one experiment only: checkpoints and their log live under `checkpoints/<identity>/`,
+where the identity is a hash of what decides the weights. A changed experiment therefore starts anew and never touches
+the checkpoints of the old one; changed back, it goes on from them. What is written how often changes no experiment.
 """
 
 import hashlib
@@ -19,15 +19,20 @@ from ves.config import TRAINING, RunConfig
 from ves.files import atomic, remove
 from ves.model import VeS
 
+BOOKKEEPING = {"keep_checkpoints", "checkpoint_every", "evaluate_every"}  # of `train`; no weight depends on these
+
 
 def identity(config: RunConfig) -> str:
-    """Hash of what decides a training.
+    """Hash of what decides the weights: version of the code, configuration, data, a local backbone's weights.
 
-    Version of the code, configuration, clips with their splits, the features' manifest, a local backbone's weights.
+    The data are the clips with their splits and the manifests of both stores, by content: where they lie, how the run
+    is called and its bookkeeping are left out, so that editing these goes on from the newest checkpoint.
     """
-    digest = hashlib.sha256(f"{TRAINING} {config.model_dump_json()}".encode())
+    decisive = config.model_dump_json(exclude={"run": True, "data": True, "train": BOOKKEEPING})
+    digest = hashlib.sha256(f"{TRAINING} {decisive}".encode())
     data, weights = config.data, Path(config.audio.backbone) / "model.safetensors"
-    for path in (Path(data.manifest), Path(data.splits), Path(f"{data.features}.manifest.json"), weights):
+    stores = (Path(f"{store}.manifest.json") for store in (data.audio, data.features))
+    for path in (Path(data.manifest), Path(data.splits), *stores, weights):
         if path.exists() or path != weights:  # a backbone of the hub is named by its revision
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]

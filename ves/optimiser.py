@@ -27,6 +27,14 @@ def learning_rate_at(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
 
 
+def set_learning_rate(optimizer: torch.optim.Optimizer, train: TrainConfig, step: int, steps: int) -> float:
+    """Set every group to its rate at `step` (counted from 0) of `steps`; returns the one of the new parts."""
+    factor = learning_rate_at(step, steps, train.warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = factor * group["initial_lr"]
+    return factor * train.learning_rate
+
+
 def parameter_groups(model: VeS, train: TrainConfig) -> list[dict]:
     """Matrices decay, vectors and the temperature do not; the pretrained speech backbone has its own learning rate."""
     groups: dict[tuple[bool, bool], list[Tensor]] = {}

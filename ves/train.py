@@ -6,8 +6,10 @@ The loop at the bottom fits on a screen. `losses` is given a matrix, `model` ret
 import json
 import logging
 import math
+import shutil
 import time
 from pathlib import Path
+from typing import TextIO
 
 import polars as pl
 import torch
@@ -17,10 +19,10 @@ from torch import Tensor
 from ves import checkpoint
 from ves.config import RunConfig, TrainConfig
 from ves.dataset import Batch, PairReader, batches, clips
-from ves.files import atomic, lock
+from ves.files import atomic, lock, remove
 from ves.losses import LOSSES
 from ves.model import VeS
-from ves.optimiser import learning_rate_at, make_optimizer, steps_of
+from ves.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.progress import track
 from ves.retrieval import ranks, summary
 from ves.similarity import SIMILARITIES, score
@@ -32,7 +34,8 @@ def objective(model: VeS, batch: Batch, train: TrainConfig) -> tuple[Tensor, dic
     """The weighted sum of the run's losses over one micro-batch, and what to log of each term.
 
     All terms share one temperature, as in the reference code. `effective_scale` of a term is the standard deviation of
-    its logits over the negatives: what the softmax of that term really sees of the shared scale.
+    its logits over the negatives: what the softmax of that term really sees of the shared scale. It is left out where
+    there are fewer than two negatives, which have no standard deviation.
     """
     audio, mask = model.audio_tokens(batch.waveform, batch.valid)
     image = model.image_tokens(batch.patches, batch.image_mask)
@@ -43,7 +46,9 @@ def objective(model: VeS, batch: Batch, train: TrainConfig) -> tuple[Tensor, dic
         loss = LOSSES[train.loss](logits, batch.same_image)
         total = total + weight * loss
         logged[f"{name}/loss"] = loss.detach()
-        logged[f"{name}/effective_scale"] = logits.detach()[~batch.same_image].std()
+        negatives = logits.detach()[~batch.same_image]
+        if len(negatives) > 1:
+            logged[f"{name}/effective_scale"] = negatives.std()
     return total, logged
 
 
@@ -54,8 +59,7 @@ def recall(
     """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank."""
     model.eval()
     sound, masks, images = [], [], []
-    rows = frame["image_row"].to_numpy()
-    reader_mask = reader.patches(rows)[1]
+    rows = frame["image_row"].to_numpy(writable=True)
     for start in range(0, len(frame), train.batch_size):
         part = slice(start, start + train.batch_size)
         waveform, valid = reader.waveforms(frame[part])
@@ -66,9 +70,9 @@ def recall(
         sound.append(tokens)
         masks.append(audible)
         images.append(image)
-    image_mask = None if reader_mask is None else reader_mask.to(device)
+    image_mask = None if reader.masks is None else reader.masks[rows].to(device)
     scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
-    image_of = torch.from_numpy(rows.copy())
+    image_of = torch.from_numpy(rows)
     found = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
     model.train()
     return {"tune/R@10": found["R@10"], "tune/median_rank": found["median_rank"]}
@@ -77,6 +81,25 @@ def recall(
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
     """bfloat16 where it is safe, or nothing for fp32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
+
+
+def open_log(run: Path, folder: Path, step: int) -> TextIO:
+    """The log beside the checkpoints of one identity, cut after `step`; a link shows it as <run>/log.jsonl."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cut_log(folder / "log.jsonl", step)
+    link = run / "log.jsonl.link"
+    remove(link)
+    link.symlink_to((folder / "log.jsonl").relative_to(run))
+    link.replace(run / "log.jsonl")  # in one step: there always is a log to read
+    return open(folder / "log.jsonl", "a", buffering=1, encoding="utf-8")
+
+
+def publish(run: Path, folder: Path, model: VeS) -> None:
+    """Put the finished log, as a file that outlives the checkpoints, and last the model into the run's directory."""
+    with atomic(run / "log.jsonl") as temporary:
+        shutil.copyfile(folder / "log.jsonl", temporary)
+    with atomic(run / "model.safetensors") as temporary:
+        save_file(checkpoint.contiguous(model), temporary)
 
 
 def cut_log(path: Path, step: int) -> None:
@@ -93,14 +116,15 @@ def cut_log(path: Path, step: int) -> None:
 
 def optimise(model: VeS, optimizer: torch.optim.Optimizer, micro: list[Batch], train: TrainConfig) -> dict[str, float]:
     """One step over its micro-batches. Raises FloatingPointError before applying what is not finite."""
-    device, entry = model.log_scale.device, {}
+    device, logs = model.log_scale.device, {}
     optimizer.zero_grad(set_to_none=True)
     for batch in micro:
         with autocast(train, device):
             loss, logged = objective(model, batch.to(device), train)
         (loss / len(micro)).backward()
         for name, value in {"loss": loss.detach(), **logged}.items():
-            entry[name] = entry.get(name, 0.0) + value.item() / len(micro)
+            logs.setdefault(name, []).append(value.item())
+    entry = {name: sum(values) / len(values) for name, values in logs.items()}
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], train.clip_norm)
     entry["gradient_norm"] = norm.item()
     if not math.isfinite(entry["loss"] + entry["gradient_norm"]):
@@ -114,7 +138,7 @@ def optimise(model: VeS, optimizer: torch.optim.Optimizer, micro: list[Batch], t
 def train(run: Path) -> None:
     """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
 
-    Writes log.jsonl, checkpoints/<identity>/ and, last, model.safetensors.
+    Writes checkpoints/<identity>/, log.jsonl (while it trains, a link to the log there) and, last, model.safetensors.
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     with lock(run / "train"):
@@ -128,59 +152,29 @@ def _train(run: Path, config: RunConfig) -> None:
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = clips(config.data, "train"), clips(config.data, "tune")
-    steps = steps_of(settings, len(frame))
+    steps, size, micro_batches = steps_of(settings, len(frame)), settings.batch_size, settings.accumulate
     model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     optimizer = make_optimizer(model, settings)
     folder = run / "checkpoints" / checkpoint.identity(config)
     first = checkpoint.resume(folder, model, optimizer)
-    cut_log(run / "log.jsonl", first)
-    log.info(
-        "%s: %d steps of %d x %d clips, from step %d, on %s",
-        config.run,
-        steps,
-        settings.accumulate,
-        settings.batch_size,
-        first,
-        device,
-    )
-    stream = batches(
-        reader,
-        frame,
-        batch_size=settings.batch_size,
-        seed=config.seed,
-        first=first * settings.accumulate,
-        last=steps * settings.accumulate,
-    )
+    log.info("%s: %d steps of %d x %d clips, from %d, on %s", config.run, steps, micro_batches, size, first, device)
+    begin, end = first * micro_batches, steps * micro_batches
+    stream = batches(reader, frame, batch_size=size, seed=config.seed, first=begin, last=end)
 
-    with open(run / "log.jsonl", "a", buffering=1) as lines:
+    with open_log(run, folder, first) as lines:
         for step in track(range(first + 1, steps + 1), label=f"train {config.run}", unit="step"):
             started = time.perf_counter()
-            micro = [next(stream) for _ in range(settings.accumulate)]
-            waited = time.perf_counter() - started
-            factor = learning_rate_at(step - 1, steps, settings.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = factor * group["initial_lr"]
-
+            micro = [next(stream) for _ in range(micro_batches)]
+            entry: dict[str, float] = {"step": step, "data_wait": time.perf_counter() - started}
+            entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
             try:
-                entry = {"step": step} | optimise(model, optimizer, micro, settings)
+                entry |= optimise(model, optimizer, micro, settings)
             except FloatingPointError as error:
-                raise FloatingPointError(
-                    f"{run}: step {step} is not finite ({error}); the last checkpoint is kept"
-                ) from error
-
-            # once in a while: recall on tune
+                message = f"{run}: step {step} is not finite ({error}); the last checkpoint is kept"
+                raise FloatingPointError(message) from error
             if step % settings.evaluate_every == 0 or step == steps:
                 entry |= recall(model, reader, tune, settings, device)
-            entry |= {
-                "learning_rate": factor * settings.learning_rate,
-                "seconds": time.perf_counter() - started,
-                "data_wait": waited,
-            }
-            lines.write(json.dumps(entry) + "\n")
-
-            # once in a while: a checkpoint
+            lines.write(json.dumps(entry | {"seconds": time.perf_counter() - started}) + "\n")
             if step % settings.checkpoint_every == 0 or step == steps:
                 checkpoint.save(folder, step, model, optimizer, settings.keep_checkpoints)
-
-    with atomic(run / "model.safetensors") as temporary:
-        save_file(checkpoint.contiguous(model), temporary)
+    publish(run, folder, model)
