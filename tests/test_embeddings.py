@@ -70,6 +70,21 @@ def test_a_damaged_chunk_is_an_error(store):
         load(store)
 
 
+@pytest.mark.parametrize("name", ["image_tokens", "audio_mask", "clip_id"])
+def test_a_missing_chunk_is_an_error_and_not_zeros(store, name):
+    next(path for path in (store / name / "c").rglob("*") if path.is_file()).unlink()
+    with pytest.raises(ValueError, match=rf"val\.zarr/{name}: missing, damaged or of another store"):
+        load(store)
+
+
+def test_another_store_in_its_place_is_an_error(store, tmp_path):
+    other = tmp_path / "other" / "val.zarr"
+    write(other, random_embeddings(70, 66, tokens=5, dim=4, seed=1))
+    manifest_path(store).write_bytes(manifest_path(other).read_bytes())
+    with pytest.raises(ValueError, match="of another store"):
+        load(store)
+
+
 def test_tokens_that_are_not_finite_leave_nothing_behind(store):
     broken = random_embeddings(70, 66)
     broken.audio_tokens[3, 2, 1] = torch.nan

@@ -61,8 +61,12 @@ class Corpus:
         images = pl.DataFrame({"image_id": stored.image_id, "shard": "images/train"})
         images.with_columns(width=pl.lit(size[0]), height=pl.lit(size[1])).write_parquet(self.data.images)
 
-    def say(self, clip: int, start: float, end: float, thing: int, role: str = "noun") -> None:
-        spoken = {"source_path": f"clip{clip}.wav", "word": len(self.words), "text": "x", "english": "x", "role": role}
+    def say(
+        self, clip: int, start: float, end: float, thing: int, role: str = "noun", *, follows: bool = False
+    ) -> None:
+        """Add a word; unless it follows the last one, another stands between the two."""
+        word = self.words[-1]["word"] + (1 if follows else 2) if self.words else 0
+        spoken = {"source_path": f"clip{clip}.wav", "word": word, "text": "x", "english": "x", "role": role}
         self.words.append(spoken | {"object": thing, "start_s": start, "end_s": end})
 
     def show(self, image: int, thing: int, kind: str, mask: np.ndarray) -> None:
@@ -123,6 +127,22 @@ def test_a_word_uses_its_own_tokens_alone(two):
     two.words.clear()
     two.say(0, 0.1, 1.0, 0)  # four tokens say top left, five bottom left
     assert two.evaluate()["pointing"] == 0.0
+
+
+def test_a_noun_of_two_words_is_one_noun(two):
+    """Pooled over both: four tokens of the first say top left, five of the second bottom left."""
+    two.say(0, 0.1, 0.5, 0)
+    two.say(0, 0.5, 1.0, 0, follows=True)
+    report = two.evaluate()
+    assert (report["n"], report["pointing"]) == (1, 0.0)
+    two.say(1, 0.0, 0.3, 0, follows=True)  # another clip, whatever its number
+    two.say(1, 0.3, 0.6, 0, role="colour", follows=True)
+    two.say(1, 0.6, 0.9, 0, follows=True)  # a word lies between: it is named twice
+    report = two.evaluate()
+    assert (report["n"], report["pointing"]) == (3, pytest.approx(100 * 2 / 3))
+    two.show(1, 1, "hat", rectangle(4, 4, 0, 0, 2, 2))
+    two.say(1, 0.9, 1.0, 1, follows=True)
+    assert two.evaluate()["n"] == 4, "two objects, one after the other"
 
 
 def test_the_wrong_clip_is_heard_in_this_picture(two):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves.config import registered
+from ves.section import registered
 from ves.similarity import SIMILARITIES, bidirectional, max_mean, mean_max, mean_mean, mean_mean_cosine, score
 
 A, T, V, P, D = 3, 5, 4, 6, 7
@@ -131,6 +131,17 @@ def test_bfloat16_follows_float32(tokens):
         low = function(audio.bfloat16(), mask, image.bfloat16())
         assert low.dtype == torch.float32
         torch.testing.assert_close(low, function(audio, mask, image), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("name", ["mean_mean", "mean_mean_cosine"])
+def test_autocast_leaves_the_global_similarities_in_float32(name, tokens):
+    """Training calls them under bfloat16 autocast, whose product would keep 8 bits of each logit."""
+    audio, mask, image, image_mask = tokens
+    expected = SIMILARITIES[name](audio, mask, image, image_mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = SIMILARITIES[name](audio, mask, image, image_mask)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_the_configuration_knows_these_names():

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float16, Int32
 from torch import Tensor
 from zarr.codecs import Crc32cCodec
 
-from ves.files import atomic, remove, write_json
+from ves.files import atomic, read_json, remove, write_json
 
 ROWS = 64  # utterances or images in a chunk
 ARRAYS = ("audio_tokens", "audio_mask", "clip_image", "image_tokens", "image_mask")
@@ -75,11 +75,17 @@ def write(store: Path, embeddings: Embeddings) -> None:
 
 
 def load(store: Path) -> Embeddings:
-    """Read a finished store into memory. Raises FileNotFoundError when it is not finished, naming what to do."""
+    """Read a finished store into memory, checked against its manifest: zarr reads a missing chunk as zeros.
+
+    Raises FileNotFoundError when it is not finished, ValueError when it holds something else, both saying what to do.
+    """
     if not manifest_path(store).is_file():
         raise FileNotFoundError(f"{manifest_path(store)}: absent, so {store} is not finished; embed the split again")
     group = zarr.open_group(store, mode="r")
     arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    for name, written in read_json(manifest_path(store))["arrays"].items():
+        if name not in arrays or _digest(arrays[name]) != written["sha256"]:
+            raise ValueError(f"{store / name}: missing, damaged or of another store; delete {store}* and embed again")
     fields: dict[str, Any] = {name: torch.from_numpy(arrays[name]) for name in ARRAYS}
     fields |= {name: [row.tobytes().hex() for row in arrays[name]] for name in ("clip_id", "image_id")}
     return Embeddings(**fields, attrs=dict(group.attrs))

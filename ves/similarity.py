@@ -25,6 +25,12 @@ def token_similarity(audio: Float[Tensor, "A T D"], image: Float[Tensor, "V P D"
     return torch.einsum("atd,vpd->avtp", audio, image)
 
 
+def _inner(audio: Float[Tensor, "A D"], image: Float[Tensor, "V D"]) -> Float[Tensor, "A V"]:
+    """audio . image in fp32, under autocast too: these are the logits, whose last bits decide ranks."""
+    with torch.autocast(audio.device.type, enabled=False):
+        return audio.float() @ image.float().T
+
+
 def masked_mean(values: Float[Tensor, "*b N D"], mask: Bool[Tensor, "*b N"] | None) -> Float[Tensor, "*b D"]:
     """Mean over N of the entries that the mask keeps; without a mask, of all."""
     if mask is None:
@@ -77,7 +83,7 @@ def mean_mean(
     image_mask: Bool[Tensor, "V P"] | None = None,
 ) -> Float[Tensor, "A V"]:
     """Global: inner product of the mean audio token and the mean patch (Eq. 4-6; not normalised, as there)."""
-    return masked_mean(audio, mask).float() @ masked_mean(image, image_mask).float().T
+    return _inner(masked_mean(audio, mask), masked_mean(image, image_mask))
 
 
 def mean_mean_cosine(
@@ -88,7 +94,7 @@ def mean_mean_cosine(
 ) -> Float[Tensor, "A V"]:
     """Global with both means normalised: the cosine that the paper's text names."""
     audio_mean = F.normalize(masked_mean(audio, mask).float(), dim=-1)
-    return audio_mean @ F.normalize(masked_mean(image, image_mask).float(), dim=-1).T
+    return _inner(audio_mean, F.normalize(masked_mean(image, image_mask).float(), dim=-1))
 
 
 SIMILARITIES = {

@@ -12,6 +12,7 @@ import polars as pl
 from jaxtyping import Bool
 from PIL import Image
 
+from ves import parquet
 from ves.config import DataPaths
 from ves.embeddings import Embeddings
 
@@ -32,9 +33,11 @@ def _read(truth: Path, shards: list[str], columns: list[str], what: str) -> pl.D
     if missing:
         raise FileNotFoundError(f"{missing[0]}: absent, while other shards have {what}; make that shard again")
     for file in files.values():
-        if lacking := [name for name in columns if name not in pl.read_parquet_schema(file)]:
+        with parquet.naming(file):
+            there = pl.read_parquet_schema(file)
+        if lacking := [name for name in columns if name not in there]:
             raise NoTruth(f"this corpus has no {what}: its truth has no column {', '.join(lacking)}")
-    tables = [pl.read_parquet(file, columns=columns).with_columns(shard=pl.lit(shard)) for shard, file in files.items()]
+    tables = [parquet.read(file, columns=columns).with_columns(shard=pl.lit(shard)) for shard, file in files.items()]
     return pl.concat(tables)
 
 
@@ -72,8 +75,8 @@ def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.
     """Where the clips and the images of the embeddings come from, each with its row there (clip_row, image_row)."""
     clips = pl.DataFrame({"clip_id": embeddings.clip_id, "image_row": embeddings.clip_image.tolist()})
     images = pl.DataFrame({"image_id": embeddings.image_id})
-    manifest = pl.read_parquet(data.manifest, columns=["clip_id", "shard", "source_path", "language"])
-    pictures = pl.read_parquet(data.images, columns=["image_id", "shard", "width", "height"])
+    manifest = parquet.read(data.manifest, columns=["clip_id", "shard", "source_path", "language"])
+    pictures = parquet.read(data.images, columns=["image_id", "shard", "width", "height"])
     clips = clips.with_row_index("clip_row").join(manifest, on="clip_id", how="inner").sort("clip_id")
     images = images.with_row_index("image_row").cast({"image_row": pl.Int64}).join(pictures, on="image_id", how="inner")
     if (len(clips), len(images)) != (len(embeddings.clip_id), len(embeddings.image_id)):
@@ -83,14 +86,26 @@ def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.
     return clips, images
 
 
+def _joined(named: pl.DataFrame) -> pl.DataFrame:
+    """Words of one clip about one object that follow each other, taken together."""
+    goes_on = pl.col("word") == pl.col("word").shift(1) + 1
+    for column in ("clip_row", "object"):
+        goes_on &= pl.col(column) == pl.col(column).shift(1)
+    runs = named.with_columns(run=(~goes_on).fill_null(True).cum_sum()).group_by("run", maintain_order=True)
+    return runs.agg(pl.exclude("text", "end_s").first(), pl.col("text").str.join(" "), pl.col("end_s").last()).drop(
+        "run"
+    )
+
+
 def nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
     """Every spoken noun that names an object, with that object, in the order of clip_id, then as spoken.
 
+    A noun of several words that follow each other is one noun, from the start of the first to the end of the last.
     Columns: those of WORDS and OBJECTS, the clip's language, clip_row and image_row (rows of the embeddings), width and
     height of the picture. Raises NoTruth, or ValueError when the files are not of one making.
     """
     clips, images = _located(embeddings, data)
-    named = words(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0)
+    named = _joined(words(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0))
     shown = images.drop("shard").join(objects(truth, images), on="image_id", how="left")
     found = named.join(shown, on=["image_row", "object"], how="left", maintain_order="left")
     if found["kind"].null_count():
