@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import polars as pl
 import pytest
 import yaml
 
-from ves.config import features_name, registered
+from ves.config import features_name
 from ves.losses import LOSSES
+from ves.section import registered
 from ves.similarity import SIMILARITIES
-from ves.validate import read_yaml, validate, validate_backbones, validate_batches
+from ves.validate import naming_files, read_yaml, validate, validate_backbones, validate_batches
 
 DEFAULT = Path("config.yaml")
 
@@ -80,7 +82,33 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         # impossible values
         ("train.epochs", 0, "FILE: train.epochs: Input should be greater than 0 (given: 0)"),
         ("train.objective", {}, "FILE: train.objective: Dictionary should have at least 1 item"),
-        ("train.batch_size", 99_999, "FILE: train.batch_size: 99999 is more than corpus.scenes.clips (15000)"),
+        ("train.batch_size", 13_701, "FILE: train.batch_size: 13701 is more than the clips to train on (13700)"),
+        ("train.epochs", math.inf, "FILE: train.epochs: Input should be a finite number (given: inf)"),
+        ("train.epochs", math.nan, "FILE: train.epochs: Input should be a finite number (given: nan)"),
+        ("corpus.scenes.snr_db", [5, math.inf], "FILE: corpus.scenes.snr_db.1: Input should be a finite number"),
+        ("train.temperature", 0.001, "FILE: train.temperature: 0.001 is below 1/max_scale, 0.01"),
+        ("train.max_scale", 10.0, "FILE: train.temperature: 0.05 is below 1/max_scale, 0.1"),
+        ("seeds", [-1], "FILE: seeds.0: Input should be greater than or equal to 0 (given: -1)"),
+        ("seeds", [2**32], "FILE: seeds.0: Input should be less than 4294967296"),
+        ("split.seed", -1, "FILE: split.seed: Input should be greater than or equal to 0 (given: -1)"),
+        ("corpus.scenes.seed", -1, "FILE: corpus.scenes.seed: Input should be greater than or equal to 0"),
+        ("corpus.keep_seconds", 3.0, "FILE: corpus.keep_seconds: 3.0 is less than audio.seconds, 5.0"),
+        (
+            "corpus.scenes.audio_shards",
+            13,
+            "FILE: corpus.scenes.audio_shards: Input should be less than or equal to 12",
+        ),
+        ("corpus.scenes.speakers", 11, "FILE: corpus.scenes.speakers: 11, but each language and audio shard needs one"),
+        ("corpus.scenes.clips", 4_299, "FILE: corpus.scenes.clips: 4299, but each of the 4300 images needs a clip"),
+        ("corpus.scenes.images", 15, "FILE: corpus.scenes.images: 15, but each of the 8 audio shards needs two"),
+        ("corpus.scenes.objects", [2, 9], "FILE: corpus.scenes.objects.1: Input should be less than or equal to 8"),
+        (
+            "corpus.scenes.image_side",
+            [20, 90],
+            "FILE: corpus.scenes.image_side.0: Input should be greater than or equal",
+        ),
+        ("table", ["dense", "dense"], "FILE: table: 'dense' stands twice"),
+        ("runs.chance", {}, "FILE: runs.chance: the tables call their row of random ranks so; take another name"),
         ("corpus.scenes.objects", [6, 2], "FILE: corpus.scenes.objects: [6, 2] is not an ascending range"),
         (
             "corpus.scenes.mentions",
@@ -99,7 +127,8 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
             "FILE: runs.dense.learning_rte is not a known key; known here: objective, ",
         ),
         ("runs.dense", {"epochs": -1}, "FILE: runs.dense.epochs: Input should be greater than 0 (given: -1)"),
-        ("runs.dense", {"batch_size": 99_999}, "FILE: runs.dense.batch_size: 99999 is more than corpus.scenes.clips"),
+        ("runs.dense", {"batch_size": 99_999}, "FILE: runs.dense.batch_size: 99999 is more than the clips to train on"),
+        ("runs.dense", {"temperature": 0.001}, "FILE: runs.dense.temperature: 0.001 is below 1/max_scale, 0.01"),
         ("runs.Dense run", {}, "FILE: runs.Dense run: String should match pattern"),
     ],
 )
@@ -253,6 +282,29 @@ def test_a_backbone_is_a_folder_or_a_name_on_the_hub(content: dict[str, Any]) ->
     validate_backbones(validate(put(content, "vision.backbone", "facebook/dinov2-large"), [DEFAULT]))
     with pytest.raises(ValueError, match=r"audio.backbone: 'ves/standins/hubert' is neither a folder here nor "):
         validate_backbones(validate(put(content, "audio.backbone", "ves/standins/hubert"), [DEFAULT]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("vision.image_size", 150, "vision.image_size: 150 is not a multiple of the patches, 14; take 140 or 154"),
+        (
+            "model.visual_heads",
+            5,
+            "model.visual_heads: 5 does not divide the backbone's width, 192; take 1, 2, 3, 4, 6",
+        ),
+        ("audio.seconds", 0.01, "audio.seconds: 0.01 is less than one token takes, 0.0"),
+        ("audio.backbone", "tests", "audio.backbone: the folder 'tests' has no config.json, so it is no backbone"),
+    ],
+)
+def test_sizes_must_fit_a_backbone_that_is_here(
+    key: str, value: Any, message: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    over = tmp_path / "over.yaml"
+    over.write_text(yaml.safe_dump({key.split(".")[0]: {key.split(".")[1]: value}}))
+    config = validate(put(content, key, value), [DEFAULT, over])
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{over}: {message}')}"), naming_files(content, [DEFAULT, over]):
+        validate_backbones(config)
 
 
 @pytest.fixture

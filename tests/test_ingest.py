@@ -11,7 +11,7 @@ from PIL import Image
 
 from ves import images, ingest
 from ves.audio_store import AudioStore
-from ves.config import CorpusConfig, VaaniConfig
+from ves.corpus_config import CorpusConfig, VaaniConfig
 from ves.ingest import ingest_audio, ingest_images
 
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
@@ -105,6 +105,14 @@ def test_keep_seconds_caps_what_is_stored_not_what_is_known(tmp_path: Path):
     store = AudioStore(tmp_path / "audio.zarr")
     assert [len(store.read(SHARD, row)) for row in (0, 1)] == [12_000, 6_400]
     assert part["duration_s"].to_list() == [1.5, 0.4]
+
+
+def test_other_samples_make_another_part(tmp_path: Path):
+    """The store is sealed anew after a part that changed; only the samples differ here, no row does."""
+    rows = [clip(wav(0, 1.5))]
+    one, other = (audio_part(tmp_path / str(kept), rows, keep_seconds=kept) for kept in (0.5, 0.75))
+    assert one.equals(other)
+    assert (tmp_path / "0.5/part.parquet").read_bytes() != (tmp_path / "0.75/part.parquet").read_bytes()
 
 
 def test_a_second_run_gives_the_same_bytes(tmp_path: Path):

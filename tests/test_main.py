@@ -9,8 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from ves import __main__ as command_line
+from ves import stage
+from ves.shards import BadStore
+from ves.validate import read_yaml, validate
 
 PYTHON_VES = [sys.executable, "-m", "ves"]
 
@@ -22,8 +26,8 @@ def ves(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_stage_has_help_from_its_own_docstring() -> None:
     shown = ves("--help").stdout
-    for stage in command_line.STAGES:
-        assert f"\n    {stage.__name__.replace('_', '-')}" in shown
+    for function in command_line.STAGES:
+        assert f"\n    {function.__name__.replace('_', '-')}" in shown
     assert "goes on from its newest checkpoint" in " ".join(ves("train", "--help").stdout.split())
 
 
@@ -65,7 +69,14 @@ def test_what_a_user_can_mend_is_one_line_and_the_log_has_the_traceback(tmp_path
 
 @pytest.mark.parametrize(
     ("error", "traceback"),
-    [(ValueError("key: wrong"), False), (FileNotFoundError(2, "absent", "f"), False), (KeyError("bug"), True)],
+    [
+        (ValueError("key: wrong"), False),
+        (FileNotFoundError(2, "absent", "f"), False),
+        (BadStore("a row is damaged"), False),
+        (torch.cuda.OutOfMemoryError("Tried to allocate 2 GiB"), False),
+        (KeyError("bug"), True),
+        (RuntimeError("bug"), True),
+    ],
 )
 def test_only_faults_of_ours_show_a_traceback(
     error: Exception,
@@ -74,16 +85,37 @@ def test_only_faults_of_ours_show_a_traceback(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def stage() -> None:
+    def fail() -> None:
         """A stage that fails."""
         raise error
 
-    monkeypatch.setattr(command_line, "STAGES", (stage,))
-    monkeypatch.setattr(command_line, "start_log", lambda path: None)
-    assert command_line.main(["stage"]) == 1
+    monkeypatch.setattr(command_line, "STAGES", (fail,))
+    monkeypatch.setattr(stage, "start_log", lambda path: None)
+    assert command_line.main(["fail"]) == 1
     shown = capsys.readouterr().err
     assert ("fault of VeS" in caplog.text and "Traceback" in caplog.text) == traceback
-    assert shown.startswith("stage: ") != traceback
+    assert shown.startswith("fail: ") != traceback
+    assert ("train.batch_size" in shown) == isinstance(error, torch.cuda.OutOfMemoryError)
+
+
+def test_a_damaged_table_is_named(tmp_path: Path) -> None:
+    manifest, images, split = tmp_path / "manifest.parquet", tmp_path / "images.parquet", tmp_path / "split.json"
+    manifest.write_bytes(b"PAR1 and then nothing")
+    split.write_text(validate(read_yaml(Path("config.yaml")), [Path("config.yaml")]).split.model_dump_json())
+    ended = ves(
+        *("split", "--manifest", manifest, "--images", images, "--split", split),
+        *("--out", tmp_path / "out", "--summary", tmp_path / "summary"),
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"split: {manifest}: not a whole parquet file (")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_shard_that_is_not_listed_is_named(tmp_path: Path) -> None:
+    listing = tmp_path / "shards.json"
+    listing.write_text('{"shards": [{"name": "audio/a/b"}]}')
+    ended = ves("fetch", "--corpus", tmp_path, "--listing", listing, "--shard", "audio/x", "--out", tmp_path / "out")
+    assert ended.stderr == f"fetch: {listing}: no shard 'audio/x' among its 1, such as audio/a/b\n"
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:

@@ -6,6 +6,7 @@ from little_scenes import settings
 
 from ves.corpora.scenes.lexicon import codes
 from ves.corpora.scenes.plan import DISTRICTS, MOST_CLIPS, Plan, _quotas
+from ves.corpus_config import MOST_DISTRICTS
 
 LANGUAGES = codes()[:12]
 SETTINGS = settings(images=4300, clips=15000, languages=LANGUAGES, speakers=240, audio_shards=8, image_shards=4)
@@ -74,12 +75,18 @@ def test_names_are_vaanis_and_unique():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"audio_shards": 13}, "audio_shards is 13; allowed are 1 to 12"),
-        ({"speakers": 3}, "speakers is 3"),
-        ({"clips": 30}, "a clip for each image"),
-        ({"objects": (2, 9)}, "objects goes up to 9"),
+        ({"audio_shards": 13}, "audio_shards\n  Input should be less than or equal to 12"),
+        ({"speakers": 3}, "speakers: 3, but each language and audio shard needs one, so 4 or more"),
+        ({"clips": 30}, "clips: 30, but each of the 40 images needs a clip"),
+        ({"images": 7}, "images: 7, but each of the 4 audio shards needs two"),
+        ({"objects": (2, 9)}, "objects.1\n  Input should be less than or equal to 8"),
+        ({"image_side": (20, 30)}, "image_side.0\n  Input should be greater than or equal to 64"),
     ],
 )
 def test_settings_that_do_not_go_together_are_errors_that_name_them(changes, message):
     with pytest.raises(ValueError, match=message):
-        Plan(settings(**changes))
+        settings(**changes)
+
+
+def test_there_are_names_for_as_many_districts_as_may_be_asked_for():
+    assert len(DISTRICTS) == MOST_DISTRICTS

@@ -13,8 +13,8 @@ import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 from snakemake.utils import update_config
 
-from ves.config import VaaniConfig
 from ves.corpora import SOURCES, source, vaani
+from ves.corpus_config import VaaniConfig
 from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parent.parent
@@ -120,7 +120,7 @@ def test_the_shipped_configurations_are_valid_and_choose_shards(hub: Hub, name: 
     hub.files |= {f"audio/AndhraPradesh/Anantpur/train-{shard:05}-of-00052.parquet": b"PAR1" for shard in range(52)}
     content, files = read_yaml(ROOT / "config.yaml"), [ROOT / "config.yaml", ROOT / "config" / f"{name}.yaml"]
     update_config(content, read_yaml(files[1]))
-    assert content["corpus"]["vaani"]["revision"] is None  # none is known; vaani.pinned tells how to find one
+    assert content["corpus"]["vaani"]["revision"] is None  # none is known; VaaniConfig.commit tells how to find one
     content["corpus"]["vaani"]["revision"] = COMMIT
     config = validate(content, files)
     assert config.corpus.kind == "vaani"

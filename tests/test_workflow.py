@@ -178,6 +178,30 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
         assert planned_after_editing(costly) == set()
 
 
+def test_correcting_a_word_remakes_what_is_spoken_and_no_picture(reference: Path) -> None:
+    def planned_after_correcting(language: str) -> set[str]:
+        table = reference / f"ves/corpora/scenes/lexicon/{language}.yaml"
+        before = table.read_text()
+        table.write_text(before + "# corrected\n")
+        try:
+            return planned(reference, *TOY)
+        finally:
+            table.write_text(before)
+
+    remade = planned_after_correcting("bn")
+    assert {"generate", "ingest_audio", "merge", "seal_audio", "train dense-s0"} <= remade
+    assert not remade & {"ingest_images", "write_corpus_config", "list_shards"}
+    assert planned_after_correcting("ml") == set(), "nobody speaks it here"
+
+
+def test_a_run_may_have_threads_of_its_own(reference: Path) -> None:
+    edited = overlay(reference, "runs: {hybrid: {threads: 1}}\ntrain: {epochs: 0.4}\n")
+    output = run(reference, "--dry-run", "--cores", "2", *edited)
+    bodies = re.findall(r"^rule (train|embed):\n((?:    .*\n)+)", output, flags=re.MULTILINE)
+    threads = {(rule, "hybrid" in body): re.findall(r"threads: (\d+)", body) for rule, body in bodies}
+    assert threads == {(rule, own): [] if own else ["2"] for rule in ("train", "embed") for own in (True, False)}
+
+
 def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_back(reference: Path) -> None:
     model, checkpoints = (reference / "results/toy/dense-s0" / name for name in ("model.safetensors", "checkpoints"))
     trained, saved = model.read_bytes(), sorted(checkpoints.glob("*/step-*"))
@@ -189,7 +213,7 @@ def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_bac
     assert set(saved) <= set(checkpoints.glob("*/step-*"))
     run(reference, "train_dense", *TOY)
     assert model.read_bytes() == trained
-    assert "from step 0" not in (reference / "logs/toy/train/dense-s0.log").read_text()
+    assert re.search(r"from [1-9]\d*, on", (reference / "logs/toy/train/dense-s0.log").read_text())
 
 
 @pytest.fixture
@@ -202,6 +226,20 @@ def test_a_faulty_configuration_stops_before_any_job(fresh: Path) -> None:
     output = run(fresh, *faulty, fails=True)
     assert "config/edited.yaml: train.batch_size: Input should be greater than or equal to 2 (given: 0)" in output
     assert "config/edited.yaml: split.colour is not a known key; known here: seed, val, tune" in output
+    assert not (fresh / "data").exists()
+    assert "Traceback" not in output
+
+
+def test_sizes_that_do_not_fit_the_backbone_stop_before_any_job(fresh: Path) -> None:
+    output = run(fresh, *overlay(fresh, "vision: {image_size: 150}"), fails=True)
+    assert "config/edited.yaml: vision.image_size: 150 is not a multiple of the patches, 14; take 140 or 154" in output
+    assert not (fresh / "data").exists()
+
+
+def test_without_a_revision_nothing_is_started(fresh: Path) -> None:
+    """A dry run shows what it would do; a run is refused before its first job, which needs no network either."""
+    output = run(fresh, "train_dense", "--configfile", "config/vaani.yaml", fails=True)
+    assert "corpus.vaani.revision is not set; `hf datasets info ARTPARK-IISc/Vaani --expand sha` prints" in output
     assert not (fresh / "data").exists()
     assert "Traceback" not in output
 

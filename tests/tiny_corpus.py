@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ves.config import CorpusConfig, DataPaths, RunConfig, features_name
+from ves.config import DataPaths, RunConfig, features_name
+from ves.corpus_config import CorpusConfig
 from ves.files import write_json
 from ves.validate import read_yaml, validate
 

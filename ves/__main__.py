@@ -5,26 +5,18 @@ of that name, and the docstring is the help. What a stage needs is imported when
 """
 
 import argparse
-import ctypes
-import faulthandler
 import inspect
-import logging
-import os
-import signal
 import sys
 import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from ves import config
+from ves import config, stage
+from ves.corpus_config import CorpusConfig
 from ves.files import read_json, write_json
-
-log = logging.getLogger("ves")
+from ves.section import Section
 
 PARTS = ("audio", "images")  # of a corpus
-
-# What a user can mend (a setting, a file, the disk, the network, a diverged run); anything else shows its traceback.
-MENDABLE = (ValueError, OSError, FloatingPointError)
 
 
 def list_shards(*, corpus: Path, out: Path) -> None:
@@ -41,8 +33,12 @@ def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
     """Download one shard of Vaani; resumes, and verifies what came."""
     from ves.corpora.vaani import fetch
 
-    (listed,) = (entry for entry in read_json(listing)["shards"] if entry["name"] == shard)
-    fetch(_block(_corpus(corpus).vaani), listed, out)
+    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
+    if shard not in listed:
+        raise ValueError(
+            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
+        )
+    fetch(_block(_corpus(corpus).vaani), listed[shard], out)
 
 
 def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
@@ -150,7 +146,7 @@ STAGES: tuple[Callable[..., None], ...] = (
 )
 
 
-def _read[T: config.Section](kind: type[T], path: Path) -> T:
+def _read[T: Section](kind: type[T], path: Path) -> T:
     """A settings file as its section. Raises ValueError that names the file."""
     try:
         return kind.model_validate(read_json(path))
@@ -158,8 +154,8 @@ def _read[T: config.Section](kind: type[T], path: Path) -> T:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _corpus(path: Path) -> config.CorpusConfig:
-    return _read(config.CorpusConfig, path)
+def _corpus(path: Path) -> CorpusConfig:
+    return _read(CorpusConfig, path)
 
 
 def _names(listing: Path, part: str) -> list[str]:
@@ -177,12 +173,12 @@ def parser() -> argparse.ArgumentParser:
     """The command line, read off the signatures of the stages."""
     top = argparse.ArgumentParser(prog="python -m ves", description="The stages of VeS, in order.")
     commands = top.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    for stage in STAGES:
-        help_text = inspect.getdoc(stage)
-        command = commands.add_parser(stage.__name__.replace("_", "-"), help=help_text, description=help_text)
+    for function in STAGES:
+        help_text = inspect.getdoc(function)
+        command = commands.add_parser(function.__name__.replace("_", "-"), help=help_text, description=help_text)
         command.add_argument("--log", type=Path, metavar="FILE", help="also write messages and tracebacks to this file")
-        command.set_defaults(function=stage)
-        for name, parameter in inspect.signature(stage).parameters.items():
+        command.set_defaults(function=function)
+        for name, parameter in inspect.signature(function).parameters.items():
             many = typing.get_origin(parameter.annotation) is list
             kind = typing.get_args(parameter.annotation)[0] if many else parameter.annotation
             options: dict[str, typing.Any] = {"type": kind, "metavar": name.upper()} | ({"nargs": "+"} if many else {})
@@ -193,46 +189,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def start_log(path: Path | None) -> None:
-    """Messages and warnings to standard error and, with times and the traces of crashes, to a file."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    handlers[0].setFormatter(logging.Formatter("%(message)s"))
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - it is closed when the process ends
-        faulthandler.enable(stream)
-        handlers.append(logging.StreamHandler(stream))
-        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=handlers)
-    logging.captureWarnings(True)
-
-
-def die_with(parent: int) -> None:
-    """Ask the kernel to end this process when its parent does: after kill -9 of the workflow no stage writes on."""
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it ended before we asked
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run one stage; 0 when it is done, 1 after an error, which is one line unless it is a fault of ours."""
+    """Run one stage; 0 when it is done, 1 after an error."""
     given = vars(parser().parse_args(arguments))
     name, function, log_file = (given.pop(key) for key in ("stage", "function", "log"))
-    if parent := os.environ.get("VES_DIE_WITH_PARENT"):  # set by the workflow only: by hand, nohup keeps its meaning
-        die_with(int(parent))
-    start_log(log_file)
-    try:
-        function(**given)
-    except MENDABLE as error:
-        for line in str(error).splitlines() or [type(error).__name__]:
-            print(f"{name}: {line}", file=sys.stderr)
-        for handler in logging.getLogger().handlers[1:]:  # the file keeps the traceback
-            handler.handle(log.makeRecord("ves", logging.ERROR, __file__, 0, name, (), sys.exc_info()))
-        return 1
-    except Exception:  # the last resort: nothing is muffled, the traceback goes to the screen and to the log file
-        log.exception("%s failed, which is a fault of VeS", name)
-        return 1
-    return 0
+    return stage.run(name, function, given, log_file)
 
 
 if __name__ == "__main__":

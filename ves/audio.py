@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int16
 from ves import riff
 
 RATE = 16_000  # Hz, everywhere
+POOL = 2  # encoder frames to one audio token (the paper: average pooling, kernel 2, stride 2)
 SHORTEST_S = 0.1  # a clip below this holds no word
 SILENT_PEAK = 3  # 16-bit steps about the middle (-81 dBFS): the dither of a silent recording reaches 2
 BLOCK = 1 << 20  # samples decoded at a time

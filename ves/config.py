@@ -4,32 +4,16 @@ Nothing here has a default: config.yaml is the one home of every default, and a 
 impossible is an error that names the file, the key and what is allowed, before any job starts.
 """
 
-import ast
 import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from ves.corpus_config import CorpusConfig, ScenesConfig
+from ves.section import Fraction, Name, Positive, PositiveFloat, Section, Seed, registered
 
 TRAINING = 1  # raise it when a change of code gives a training another result: runs are then trained anew
-
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]  # becomes a folder name and part of a target
-
-
-def registered(module: str, registry: str) -> tuple[str, ...]:
-    """Keys of the dict literal `registry` in ves/<module>.py, read from its source: importing torch takes seconds."""
-    tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and ast.unparse(node.targets[0]) == registry
-            and isinstance(node.value, ast.Dict)
-        ):
-            return tuple(ast.literal_eval(key) for key in node.value.keys if key is not None)
-    raise LookupError(f"ves/{module}.py: no dict literal named {registry}")
 
 
 def _one_of(module: str, registry: str) -> AfterValidator:
@@ -47,82 +31,10 @@ Similarity = Annotated[str, _one_of("similarity", "SIMILARITIES")]
 Loss = Annotated[str, _one_of("losses", "LOSSES")]
 
 
-def _spoken(languages: list[str]) -> list[str]:
-    """Validator: each language has a word table, and none is named twice."""
-    known = sorted(table.stem for table in (Path(__file__).parent / "corpora/scenes/lexicon").glob("*.yaml"))
-    for language in languages:
-        if language not in known:
-            raise ValueError(f"{language!r} is not one of {', '.join(known)}")
-        if languages.count(language) > 1:
-            raise ValueError(f"{language!r} is named twice")
-    return languages
-
-
-class Section(BaseModel):
-    """A block of the configuration: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ScenesConfig(Section):
-    """The embedded corpus, synthesised (ves.corpora.scenes)."""
-
-    seed: int
-    images: Positive
-    clips: Positive
-    languages: Annotated[list[str], Field(min_length=1), AfterValidator(_spoken)]
-    speakers: Positive
-    audio_shards: Positive
-    image_shards: Positive
-    broken: Fraction
-    objects: tuple[Positive, Positive] = Field(strict=False)
-    mentions: tuple[Positive, Positive] = Field(strict=False)
-    snr_db: tuple[float, float] = Field(strict=False)
-    code_switching: Fraction
-    image_side: tuple[Positive, Positive] = Field(strict=False)
-
-    @model_validator(mode="after")
-    def _ranges(self) -> "ScenesConfig":
-        for key in ("objects", "mentions", "snr_db", "image_side"):
-            low, high = getattr(self, key)
-            if low > high:
-                raise ValueError(f"{key}: [{low}, {high}] is not an ascending range")
-        if self.mentions[0] > self.objects[0]:
-            raise ValueError(f"mentions: at least {self.mentions[0]}, but some pictures show {self.objects[0]} objects")
-        return self
-
-
-class VaaniConfig(Section):
-    """Project Vaani on the hub (ves.corpora.vaani)."""
-
-    repository: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None  # a full commit; null: not chosen yet
-    audio: list[str]
-    images: list[str]
-    shards_per_district: Positive | None
-
-
-class CorpusConfig(Section):
-    """Where pairs come from; everything of a corpus lies under data/<name>/ and results/<name>/."""
-
-    name: Name
-    kind: Literal["scenes", "vaani"]
-    keep_source: bool
-    keep_seconds: PositiveFloat | None
-    scenes: ScenesConfig | None = None
-    vaani: VaaniConfig | None = None
-
-    @model_validator(mode="after")
-    def _has_its_block(self) -> "CorpusConfig":
-        if getattr(self, self.kind) is None:
-            raise ValueError(f"{self.kind}: kind is {self.kind!r}, so this block is needed")
-        return self
-
-
 class SplitConfig(Section):
     """Who is held out (ves.splits)."""
 
-    seed: int
+    seed: Seed
     val: Positive
     tune: Positive
     held_out_speakers: Annotated[float, Field(gt=0, lt=1)]
@@ -191,6 +103,12 @@ class TrainConfig(Section):
     keep_checkpoints: Annotated[int, Field(ge=2)]
     threads: Positive
 
+    @model_validator(mode="after")
+    def _starts_below_the_clamp(self) -> "TrainConfig":
+        if self.temperature * self.max_scale < 1:
+            raise ValueError(f"temperature: {self.temperature} is below 1/max_scale, {1 / self.max_scale:g}")
+        return self
+
 
 class HeatmapConfig(Section):
     """The gallery of validation clips that people look at (ves.heatmaps)."""
@@ -201,7 +119,7 @@ class HeatmapConfig(Section):
 class TableConfig(Section):
     """Rows of the tables: which runs, as means over which seeds (ves.tables)."""
 
-    seeds: Annotated[list[int], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     table: Annotated[list[str], Field(min_length=1)]
 
 
@@ -222,8 +140,14 @@ class Config(TableConfig):
         for name in self.table:
             if name not in self.runs:
                 raise ValueError(f"table: {name!r} is not one of the runs: {', '.join(self.runs)}")
+            if self.table.count(name) > 1:
+                raise ValueError(f"table: {name!r} stands twice")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} repeats a seed")
+        if "chance" in self.runs:
+            raise ValueError("runs.chance: the tables call their row of random ranks so; take another name")
+        if (kept := self.corpus.keep_seconds) is not None and kept < self.audio.seconds:
+            raise ValueError(f"corpus.keep_seconds: {kept} is less than audio.seconds, {self.audio.seconds}")
         if self.corpus.kind == "scenes" and (scenes := self.corpus.scenes):
             self._fits_scenes(scenes)
         return self
@@ -232,11 +156,17 @@ class Config(TableConfig):
         """What can be said of sizes before the corpus is there (afterwards: ves.validate.validate_batches)."""
         if self.split.val + self.split.tune >= scenes.images:
             raise ValueError(f"split.val: with split.tune it must be below corpus.scenes.images ({scenes.images})")
+        left = scenes.clips - self.split.val - self.split.tune  # and what else the held-out speakers say is not known
         for name, overrides in self.runs.items():
             batch = overrides.get("batch_size", self.train.batch_size)
-            if isinstance(batch, int) and batch > scenes.clips:
-                key = f"runs.{name}.batch_size" if "batch_size" in overrides else "train.batch_size"
-                raise ValueError(f"{key}: {batch} is more than corpus.scenes.clips ({scenes.clips})")
+            if isinstance(batch, int) and batch > left:
+                raise ValueError(
+                    f"{self.key_of('batch_size', name)}: {batch} is more than the clips to train on ({left})"
+                )
+
+    def key_of(self, key: str, run: str) -> str:
+        """Where a training setting of a run is set, dotted: in its own block or in the shared one."""
+        return f"runs.{run}.{key}" if key in self.runs[run] else f"train.{key}"
 
     def train_of(self, run: str) -> TrainConfig:
         """The shared training block with that run's overrides."""
@@ -263,7 +193,7 @@ class RunConfig(Section):
     """One run, resolved: results/<corpus>/<run>/config.json, the file the trainer reads and the model is loaded by."""
 
     run: str
-    seed: int
+    seed: Seed
     data: DataPaths
     audio: AudioConfig
     model: ModelConfig

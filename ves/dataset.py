@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ves import parquet
 from ves.audio import window
 from ves.audio_store import AudioStore
 from ves.config import DataPaths
@@ -28,8 +29,8 @@ def clips(data: DataPaths, split: str) -> pl.DataFrame:
 
     Raises ValueError when the split has no clip, or a clip's image is not in images.parquet.
     """
-    manifest, splits = pl.read_parquet(data.manifest), pl.read_parquet(data.splits)
-    images = pl.read_parquet(data.images, columns=["image_id", "row"]).rename({"row": "image_row"})
+    manifest, splits = parquet.read(data.manifest), parquet.read(data.splits)
+    images = parquet.read(data.images, columns=["image_id", "row"]).rename({"row": "image_row"})
     chosen = manifest.join(splits.filter(pl.col("split") == split), on="clip_id", how="inner")
     if chosen.is_empty():
         raise ValueError(f"{data.splits}: no clip is in split {split!r}")
@@ -53,7 +54,7 @@ class PairReader:
         attrs, (rows, columns) = self.features.attrs, self.features.grid
         if attrs["fit"] != "pad":
             return None
-        images = pl.read_parquet(data.images, columns=["row", "width", "height"])
+        images = parquet.read(data.images, columns=["row", "width", "height"])
         masks = np.ones((len(self.features), rows * columns), dtype=bool)
         for row, width, height in images.iter_rows():
             masks[row] = Geometry(width, height, attrs["image_size"], attrs["fit"]).patch_mask(rows, columns)
@@ -71,7 +72,8 @@ class PairReader:
 
     def patches(self, image_rows: np.ndarray) -> tuple[Tensor, Bool[Tensor, "V P"] | None]:
         """Patch tokens (bfloat16 [V, P, W]) of feature rows, in that order, and their mask (None: all count)."""
-        return self.features.read(image_rows), None if self.masks is None else self.masks[image_rows]
+        mask = None if self.masks is None else self.masks[image_rows.astype(np.int64)]  # a copy: polars' are read-only
+        return self.features.read(image_rows), mask
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from jaxtyping import BFloat16, Float
 from torch import Tensor
 from transformers import AutoConfig
 
-from ves import files
+from ves import files, parquet
 from ves.backbone import backbone_folder, file_sha256, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.config import VisionConfig
 from ves.geometry import RESAMPLE, Geometry
@@ -39,7 +39,7 @@ LIBRARIES = ("ves", "torch", "transformers", "pillow")
 
 def listed(path: Path) -> pl.DataFrame:
     """images.parquet in the order of its rows in the store. Raises ValueError unless they are 0, 1, 2, ..."""
-    frame = pl.read_parquet(path, columns=["image_id", "row", "shard", "row_in_shard"]).sort("row")
+    frame = parquet.read(path, columns=["image_id", "row", "shard", "row_in_shard"]).sort("row")
     if frame.is_empty() or not (frame["row"] == pl.Series(range(len(frame)))).all():
         raise ValueError(f"{path}: its column `row` does not number the images 0, 1, 2, ...; merge the manifest again")
     return frame

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from ves import images
+from ves import images, parquet
 from ves.comparison import Comparison, compare
 from ves.config import DataPaths
 from ves.embeddings import Embeddings
@@ -39,8 +39,8 @@ def _clips(stored: Embeddings, data: DataPaths) -> pl.DataFrame:
     """Validation clips with their row in the embeddings and where clip and picture come from."""
     held = pl.DataFrame({"clip_id": stored.clip_id, "image_row": stored.clip_image.tolist()}).with_row_index("clip_row")
     held = held.with_columns(image_id=pl.Series(stored.image_id).gather(held["image_row"]))
-    clips = pl.read_parquet(data.manifest, columns=["clip_id", "shard", "source_path", "language"])
-    pictures = pl.read_parquet(data.images, columns=["image_id", "shard", "row_in_shard"])
+    clips = parquet.read(data.manifest, columns=["clip_id", "shard", "source_path", "language"])
+    pictures = parquet.read(data.images, columns=["image_id", "shard", "row_in_shard"])
     found = held.join(clips, on="clip_id").join(pictures.rename({"shard": "image_shard"}), on="image_id")
     if len(found) != len(held):
         raise ValueError(f"{data.manifest}: lacks clips of the embeddings of {stored.attrs['run']}; embed them again")

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageOps
 
+from ves import parquet
 from ves.geometry import Geometry as Geometry
 
 Picture = Image.Image  # what PIL calls an image; upright RGB wherever this module hands one out
@@ -77,7 +78,8 @@ def read_encoded(pictures: Path, shard: str, rows: Sequence[int]) -> list[tuple[
     """
     path = Path(pictures) / f"{shard}.parquet"
     first = min(rows)
-    frame = pl.scan_parquet(path).slice(first, max(rows) - first + 1).select("image_id", "bytes").collect()
+    with parquet.naming(path):
+        frame = pl.scan_parquet(path).slice(first, max(rows) - first + 1).select("image_id", "bytes").collect()
     if max(rows) >= first + len(frame):
         raise IndexError(
             f"{path}: no row {max(rows)}; it was written for other images than images.parquet, ingest again"

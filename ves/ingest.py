@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int16
 
-from ves import audio, images
+from ves import audio, images, parquet
 from ves.audio_store import write_group
-from ves.config import CorpusConfig
+from ves.corpus_config import CorpusConfig
 from ves.files import atomic
 from ves.progress import track
 
@@ -44,8 +44,10 @@ PICTURES = COMMON | {
 def ingest_audio(corpus: CorpusConfig, shard: str, source: Path, store: Path, part: Path) -> None:
     """Write the samples of a shard's clips to the group <store>/<shard> and one row per source row to `part`.
 
-    At most `keep_seconds` of a clip are stored; `duration_s` is of the whole clip. Reasons: those of audio.decode,
-    `no_language`, `no_reference` (no image named). Raises ValueError if the shard is not a whole parquet file of clips.
+    At most `keep_seconds` of a clip are stored; `duration_s` is of the whole clip. The part also holds the hash of the
+    samples, as metadata: other samples make another part, so that what follows a part also follows the group. Reasons:
+    those of audio.decode, `no_language`, `no_reference` (no image named). Raises ValueError if the shard is not a whole
+    parquet file of clips.
     """
     rows: list[dict[str, Any]] = []
     accepted: list[str] = []
@@ -64,8 +66,8 @@ def ingest_audio(corpus: CorpusConfig, shard: str, source: Path, store: Path, pa
                 accepted.append(rows[-1]["clip_id"])
                 yield samples[:limit]
 
-    write_group(store / shard, clips(), accepted)
-    _write(pl.DataFrame(rows, schema=CLIPS), part)
+    samples = write_group(store / shard, clips(), accepted)
+    _write(pl.DataFrame(rows, schema=CLIPS), part, samples=samples)
 
 
 def ingest_images(corpus: CorpusConfig, shard: str, source: Path, pictures: Path, part: Path) -> None:
@@ -122,7 +124,7 @@ def _picture(row: dict[str, Any], encoded: bytes | None) -> None:
 
 def _rows(source: Path, media: str) -> Iterator[dict[str, Any]]:
     """The rows of a shard: source_row, bytes and source_path from the struct column `media`, the texts (stripped)."""
-    try:
+    with parquet.naming(source):
         scan = pl.scan_parquet(source)
         schema = scan.collect_schema()
         struct = schema.get(media)
@@ -137,14 +139,12 @@ def _rows(source: Path, media: str) -> Iterator[dict[str, Any]]:
             for row in batch.iter_rows(named=True):
                 yield row | {"source_row": number}
                 number += 1
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{source}: not a whole parquet file ({error}); delete it and run again") from error
 
 
-def _write(frame: pl.DataFrame, part: Path) -> None:
-    """Write a part and log how many rows were refused, and why."""
+def _write(frame: pl.DataFrame, part: Path, **metadata: str) -> None:
+    """Write a part, with metadata of the file, and log how many rows were refused, and why."""
     refused = Counter(frame["reason"].drop_nulls().to_list())
     reasons = ", ".join(f"{reason} {n}" for reason, n in refused.most_common())
     log.info("%s: %d rows, %d refused%s", part, len(frame), refused.total(), f" ({reasons})" if reasons else "")
     with atomic(part) as temporary:
-        frame.write_parquet(temporary)
+        frame.write_parquet(temporary, metadata=metadata)

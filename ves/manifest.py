@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ves import parquet
 from ves.files import atomic
 from ves.references import LEVELS, resolve
 
@@ -32,9 +33,9 @@ def merge(clip_parts: list[Path], image_parts: list[Path], manifest: Path, refus
     follow; else rows are numbered anew.
     """
     clip_parts = sorted(clip_parts)
-    pictures = pl.concat([_read(part) for part in sorted(image_parts)])
+    pictures = pl.concat([parquet.read(part) for part in sorted(image_parts)])
     contents = pictures.filter(pl.col("reason").is_null()).select("image_id").unique(maintain_order=True)
-    references = pl.concat([_read(part, ["image_reference"])["image_reference"].unique() for part in clip_parts])
+    references = pl.concat([parquet.read(part, ["image_reference"])["image_reference"].unique() for part in clip_parts])
     names = resolve(references.filter(references != ""), pictures)
     names = names.join(contents.with_row_index("image"), on="image_id", how="left", maintain_order="left")
     pairs = pl.concat([_pairs(part, number, names) for number, part in enumerate(clip_parts)])
@@ -45,18 +46,11 @@ def merge(clip_parts: list[Path], image_parts: list[Path], manifest: Path, refus
     _write(_refused(decided, pictures), refused)
     clips = contents.with_row_index("image").join(accepted.group_by("image").len("clips"), on="image", how="left")
     listed = clips.join(names, on="image_id", how="semi").select("image_id", pl.col("clips").fill_null(0))
-    _write(_images(listed, pictures, _read(images, ["image_id", "row"]) if images.is_file() else None), images)
+    _write(_images(listed, pictures, parquet.read(images, ["image_id", "row"]) if images.is_file() else None), images)
     with atomic(manifest) as temporary:
         chosen = [part.filter(pl.col("reason").is_null()).select(CLIP_COLUMNS) for part in decided]
         pl.concat(chosen).sink_parquet(temporary, row_group_size=ROW_GROUP)
     _log(names, pairs, accepted, contents)
-
-
-def _read(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path, columns=columns)
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path}: not a whole parquet file ({error}); delete it and run again") from error
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
@@ -66,7 +60,9 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
 
 def _pairs(part: Path, number: int, names: pl.DataFrame) -> pl.DataFrame:
     """The clips of a part that have their image, as numbers: clip (its hash), image, level, part, source_row."""
-    clips = _read(part, ["source_row", "reason", "clip_id", "image_reference"]).filter(pl.col("reason").is_null())
+    clips = parquet.read(part, ["source_row", "reason", "clip_id", "image_reference"]).filter(
+        pl.col("reason").is_null()
+    )
     found = names.filter(pl.col("reason").is_null()).select("image_reference", "image", "level")
     return clips.join(found, on="image_reference", how="inner", maintain_order="left").select(
         pl.col("clip_id").str.decode("hex").bin.reinterpret(dtype=pl.UInt128, endianness="big").alias("clip"),
@@ -79,7 +75,7 @@ def _pairs(part: Path, number: int, names: pl.DataFrame) -> pl.DataFrame:
 
 def _repeats(accepted: pl.DataFrame, repeated: pl.DataFrame, clip_parts: list[Path]) -> pl.DataFrame:
     """Clips whose bytes came before: part, source_row, and in `repeats` where the first of them is."""
-    shards = [_read(part, ["shard"]).head(1) for part in clip_parts]
+    shards = [parquet.read(part, ["shard"]).head(1) for part in clip_parts]
     shard = pl.concat([frame.with_columns(pl.lit(n, pl.UInt16).alias("part")) for n, frame in enumerate(shards)])
     origin = repeated.select("clip").unique().join(accepted, on="clip").join(shard, on="part")
     origin = origin.select("clip", pl.format("the bytes of {} row {}", "shard", "source_row").alias("repeats"))

@@ -19,10 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from ves.audio import FrameGrid
+from ves.audio import POOL, FrameGrid
 from ves.config import AudioConfig, ModelConfig, RunConfig
-
-POOL = 2  # encoder frames to one audio token (the paper: average pooling, kernel 2, stride 2)
 
 
 def projection(width: int, dim: int) -> nn.Sequential:

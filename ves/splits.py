@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ves import parquet
 from ves.config import SplitConfig
 from ves.draws import chance_of_names, draw
 from ves.files import atomic
@@ -107,8 +108,8 @@ def _held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.Series:
 
 def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: Path) -> None:
     """Assign, and write splits.parquet and a page (Markdown) that counts it. Raises ValueError as `assign` does."""
-    clips = pl.read_parquet(manifest, columns=["clip_id", "image_id", "language", "speaker"])
-    splits = assign(clips, pl.read_parquet(images, columns=["image_id", "phash"]), split)
+    clips = parquet.read(manifest, columns=["clip_id", "image_id", "language", "speaker"])
+    splits = assign(clips, parquet.read(images, columns=["image_id", "phash"]), split)
     with atomic(summary) as temporary:
         temporary.write_text(
             summarise(splits.join(clips, on="clip_id", how="inner", maintain_order="left"), split), "utf-8"

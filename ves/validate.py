@@ -1,14 +1,17 @@
 """Checking a configuration before any job starts: every fault in one line that names file, key and what is allowed."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from ves.config import Config, CorpusConfig, SplitConfig, TrainConfig
+from ves.config import Config, SplitConfig, TrainConfig
+from ves.corpus_config import CorpusConfig
 from ves.files import read_json
 
 COMMAND_LINE = "command line (--config)"
@@ -58,7 +61,7 @@ def _origin(path: tuple[Any, ...], merged: Any, files: dict[Path, Any]) -> str:
             found = _at(content, path)
         except LookupError:
             continue
-        if found == value or isinstance(value, Mapping):
+        if repr(found) == repr(value) or isinstance(value, Mapping):  # by repr, since NaN is unequal to itself
             setter = str(file)
     return setter
 
@@ -118,11 +121,54 @@ def validate(content: Mapping[str, Any], files: list[Path]) -> Config:
     return config
 
 
+@contextmanager
+def naming_files(content: Mapping[str, Any], files: list[Path]) -> Iterator[None]:
+    """Put the file that set the key before errors that begin with the key, as `validate` does."""
+    try:
+        yield
+    except ValueError as error:
+        if not (match := KEY.match(str(error))):
+            raise
+        path = tuple(match[1].split("."))
+        raise ValueError(f"{_origin(path, content, {file: read_yaml(file) for file in files})}: {error}") from None
+
+
 def validate_backbones(config: Config) -> None:
-    """Check that each backbone is a folder that is there or could be a name on the hub. Raises ValueError."""
+    """Check that each backbone is a folder that is there or could be a name on the hub, and that of a folder the sizes
+    fit. Those of the hub are seen when it has been downloaded. Raises ValueError that begins with the key.
+    """
     for key, backbone in (("vision", config.vision.backbone), ("audio", config.audio.backbone)):
         if not (Path(backbone).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", backbone)):
             raise ValueError(f"{key}.backbone: {backbone!r} is neither a folder here nor <owner>/<name> on the hub")
+        if Path(backbone).is_dir() and not (Path(backbone) / "config.json").is_file():
+            raise ValueError(f"{key}.backbone: the folder {backbone!r} has no config.json, so it is no backbone")
+    if Path(config.vision.backbone).is_dir():
+        _fits_vision(config, read_json(Path(config.vision.backbone) / "config.json"))
+    if Path(config.audio.backbone).is_dir():
+        _fits_speech(config, read_json(Path(config.audio.backbone) / "config.json"))
+
+
+def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
+    """Whole patches, and an equal share of the width for each head."""
+    size, patch, width = config.vision.image_size, backbone["patch_size"], backbone["hidden_size"]
+    step = patch if isinstance(patch, int) else math.lcm(*patch)
+    if size % step:
+        near = [str(n) for n in (size // step * step, (size // step + 1) * step) if n]
+        raise ValueError(
+            f"vision.image_size: {size} is not a multiple of the patches, {step}; take {' or '.join(near)}"
+        )
+    if width % (heads := config.model.visual_heads):
+        divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+        raise ValueError(f"model.visual_heads: {heads} does not divide the backbone's width, {width}; take {divisors}")
+
+
+def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
+    """At least one token in a window."""
+    from ves.audio import POOL, RATE, FrameGrid  # numpy: this module is read at the start of every command
+
+    grid = FrameGrid(tuple(backbone["conv_kernel"]), tuple(backbone["conv_stride"]), POOL)
+    if not grid.tokens(round((seconds := config.audio.seconds) * RATE)):
+        raise ValueError(f"audio.seconds: {seconds} is less than one token takes, {grid.field / RATE:g}")
 
 
 def validate_batches(config: Config, data: Path) -> None:
@@ -136,10 +182,11 @@ def validate_batches(config: Config, data: Path) -> None:
     corpus, split = (kind.model_validate(read_json(file)) for file, kind in settings.items())
     if (corpus, split) != (config.corpus_slice(), config.split):
         return
-    import polars as pl  # this module is read at the start of every command, and mostly has returned by now
+    from ves import parquet  # polars: this module is read at the start of every command, and mostly has returned by now
 
-    clips = pl.read_parquet(data / "splits.parquet", columns=["split"])["split"].eq("train").sum()
-    for run, overrides in config.runs.items():
+    splits = data / "splits.parquet"
+    clips = parquet.read(splits, columns=["split"])["split"].eq("train").sum()
+    for run in config.runs:
         if (batch := config.train_of(run).batch_size) > clips:
-            key = f"runs.{run}.batch_size" if "batch_size" in overrides else "train.batch_size"
-            raise ValueError(f"{key}: {batch} is more than the {clips} training clips of {data / 'splits.parquet'}")
+            key = config.key_of("batch_size", run)
+            raise ValueError(f"{key}: {batch} is more than the {clips} training clips of {splits}")

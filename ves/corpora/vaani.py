@@ -11,20 +11,10 @@ from typing import Any
 
 from huggingface_hub.hf_api import RepoFile
 
-from ves.config import VaaniConfig
 from ves.corpora import hub
+from ves.corpus_config import VaaniConfig
 
 SUFFIX = ".parquet"
-
-
-def pinned(settings: VaaniConfig) -> str:
-    """The commit that everything is read at. Raises ValueError, with the command that names one, where none is set."""
-    if settings.revision is None:
-        raise ValueError(
-            f"corpus.vaani.revision is not set; `hf datasets info {settings.repository} --expand sha` prints the "
-            "present commit of the repository: write its 40 digits there, so that every later run reads the same files"
-        )
-    return settings.revision
 
 
 def _folders_near(pattern: str, paths: list[str]) -> str:
@@ -67,7 +57,7 @@ def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
     Of the audio, `shards_per_district` of each folder; of the images all, since any clip may be about any of them.
     Raises ValueError for a choice that cannot be right, ves.corpora.hub.HubError when the hub does not answer it.
     """
-    files = [file for file in hub.list_files(settings.repository, pinned(settings)) if file.path.endswith(SUFFIX)]
+    files = [file for file in hub.list_files(settings.repository, settings.commit()) if file.path.endswith(SUFFIX)]
     audio = _matching(files, settings.audio, "audio")
     images = _matching(files, settings.images, "images")
     if twice := {file.path for file in audio} & {file.path for file in images}:
@@ -79,4 +69,4 @@ def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
 def fetch(settings: VaaniConfig, shard: dict[str, Any], destination: Path) -> None:
     """Download one shard of the listing to `destination`, resumed and verified (ves.corpora.hub.download)."""
     path = f"{shard['name']}{SUFFIX}"
-    hub.download(settings.repository, pinned(settings), path, destination, size=shard["bytes"], sha256=shard["sha256"])
+    hub.download(settings.repository, settings.commit(), path, destination, size=shard["bytes"], sha256=shard["sha256"])

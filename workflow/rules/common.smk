@@ -22,7 +22,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
 
 from ves.config import TRAINING, DataPaths, RunConfig, TableConfig, features_name
-from ves.validate import validate, validate_backbones, validate_batches
+from ves.validate import naming_files, validate, validate_backbones, validate_batches
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
 # a printed command can be pasted) leaves no shell between this process and a stage, which is told to end with it.
@@ -35,13 +35,23 @@ def checked_configuration():
     """The typed configuration. Every fault is reported before any job starts."""
     overlays = list(workflow.overwrite_configfiles)  # of `--configfile`: laid over config.yaml, though listed before it
     files = [file for file in workflow.configfiles if file not in overlays] + overlays
+    files = [Path(os.path.relpath(file)) for file in files]
     try:
-        checked = validate(config, [Path(os.path.relpath(file)) for file in files])
-        validate_backbones(checked)
-        validate_batches(checked, Path("data") / checked.corpus.name)
+        checked = validate(config, files)
+        with naming_files(config, files):
+            validate_backbones(checked)
+            validate_batches(checked, Path("data") / checked.corpus.name)
     except ValueError as error:
         raise WorkflowError(f"The configuration is not valid:\n{error}") from None
     return checked
+
+
+def require_revision():
+    """Refuse to run, before any job, what would have to download without saying which commit."""
+    try:
+        CONFIG.corpus.vaani.commit()
+    except ValueError as error:
+        raise WorkflowError(f"The configuration is not valid:\n{error}") from None
 
 
 CONFIG = checked_configuration()
@@ -68,10 +78,18 @@ def corpus_config(wildcards):
 
 
 def shard_origin(wildcards):
-    """What decides the content of every shard: a district added to the list leaves those already here alone."""
-    if CONFIG.corpus.kind == "scenes":
-        return CONFIG.corpus.scenes.model_dump_json()
-    return f"{CONFIG.corpus.vaani.repository}@{CONFIG.corpus.vaani.revision}"
+    """What decides the content of a shard: a district added to the list leaves those already here alone."""
+    if CONFIG.corpus.kind == "vaani":
+        return f"{CONFIG.corpus.vaani.repository}@{CONFIG.corpus.vaani.revision}"
+    scenes = CONFIG.corpus.scenes.model_dump_json()
+    return scenes + words_digest() if wildcards.shard.startswith("audio/") else scenes
+
+
+def words_digest():
+    """Hash of the word tables of the languages that are spoken: pictures do not depend on them, recordings do."""
+    tables = Path(workflow.basedir) / "ves/corpora/scenes/lexicon"
+    text = b"".join((tables / f"{language}.yaml").read_bytes() for language in CONFIG.corpus.scenes.languages)
+    return hashlib.sha256(text).hexdigest()[:12]
 
 
 def source(path):
@@ -106,6 +124,11 @@ def truth(wildcards):
     if CONFIG.corpus.kind != "scenes":
         return []
     return shards(wildcards, "audio", "truth") + shards(wildcards, "images", "truth")
+
+
+def run_threads(wildcards):
+    """Threads of one run: part of its recipe, so a run may override them."""
+    return CONFIG.train_of(wildcards.run.rsplit("-s", 1)[0]).threads
 
 
 def run_config(wildcards):
@@ -171,7 +194,7 @@ def imported(module):
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = {node.module.removeprefix("ves.") for node in froms if node.module.startswith("ves.")}
     names |= {alias.name for node in froms if node.module == "ves" for alias in node.names}
-    return names - {"config", "files", "progress"}
+    return names - {"config", "corpus_config", "section", "files", "parquet", "progress"}
 
 
 def digest(module):

@@ -14,7 +14,7 @@ rule embed:
         "logs/{corpus}/embed/{run}-{split}.log",
     benchmark:
         "logs/{corpus}/embed/{run}-{split}.tsv"
-    threads: CONFIG.train.threads
+    threads: run_threads
     resources:
         gpu=1,
     params:

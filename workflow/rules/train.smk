@@ -31,7 +31,7 @@ rule train:
         "logs/{corpus}/train/{run}.log",
     benchmark:
         "logs/{corpus}/train/{run}.tsv"
-    threads: CONFIG.train.threads
+    threads: run_threads
     resources:
         gpu=1,
     params:

@@ -1,6 +1,11 @@
 """Project Vaani: the shards are downloaded from the hub, resumed and verified."""
 
 
+# Not part of checking the configuration: whether this is a dry run, which needs no revision, is known only now.
+onstart:
+    require_revision()
+
+
 rule fetch:
     input:
         corpus=ancient("data/{corpus}/corpus.json"),

@@ -7,10 +7,10 @@ evaluation may see (word times, masks) is written apart from the shard.
 from pathlib import Path
 from typing import Any
 
-from ves.config import ScenesConfig
 from ves.corpora.scenes.pictures import image_shard, write
-from ves.corpora.scenes.plan import DISTRICTS, Plan
+from ves.corpora.scenes.plan import DISTRICTS
 from ves.corpora.scenes.utterances import audio_shard
+from ves.corpus_config import ScenesConfig
 
 
 def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:
@@ -24,11 +24,7 @@ def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:
 
 
 def list_shards(settings: ScenesConfig) -> list[dict[str, Any]]:
-    """Every shard of the corpus. Sizes and hashes are null: they are known once a shard has been made.
-
-    Raises ValueError naming the setting when the numbers of settings do not go together.
-    """
-    Plan(settings)
+    """Every shard of the corpus. Sizes and hashes are null: they are known once a shard has been made."""
     return [{"name": name, "part": part, "bytes": None, "sha256": None} for name, (part, _) in _names(settings).items()]
 
 

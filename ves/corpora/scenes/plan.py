@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ves.config import ScenesConfig
 from ves.corpora.scenes.chance import generator
+from ves.corpus_config import ScenesConfig
 
 DISTRICTS = (  # state, district, first pincode
     ("WestBengal", "Darjeeling", 734101),
@@ -30,7 +30,6 @@ OLD_DISTRICT = 0.15  # the last of four or more districts is this small beside t
 SPECIFIC = 0.4  # share of the pictures that belong to a district
 SECOND_LANGUAGE = 0.15  # share of speakers
 SECOND_SHARE = 0.3  # of the clips of such a speaker
-MOST_THINGS = 8  # in one picture
 MOST_CLIPS = 7  # of one picture, on average half as many
 
 
@@ -57,17 +56,6 @@ class Plan:
     """All choices that link pictures, speakers and clips; indices count from 0. Arrays are made on first use."""
 
     settings: ScenesConfig
-
-    def __post_init__(self) -> None:
-        s = self.settings
-        if not 1 <= s.audio_shards <= len(DISTRICTS):
-            raise ValueError(f"scenes.audio_shards is {s.audio_shards}; allowed are 1 to {len(DISTRICTS)}")
-        if s.speakers < max(len(s.languages), s.audio_shards):
-            raise ValueError(f"scenes.speakers is {s.speakers}, but each language and each audio shard needs a speaker")
-        if s.clips < s.images or s.images < 2 * s.audio_shards:
-            raise ValueError("scenes: there must be a clip for each image and two images for each audio shard")
-        if s.objects[1] > MOST_THINGS:
-            raise ValueError(f"scenes.objects goes up to {s.objects[1]}; more than {MOST_THINGS} hide one another")
 
     def _weights(self) -> np.ndarray:
         """How much each district speaks."""

@@ -1,0 +1,101 @@
+"""The block `corpus` of the configuration: where pairs come from, and what a corpus of each kind is made of."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ves.section import Fraction, Name, Positive, PositiveFloat, Section, Seed
+
+MOST_DISTRICTS = 12  # that Spoken Scenes has names for (ves.corpora.scenes.plan.DISTRICTS)
+MOST_THINGS = 8  # in one picture; more hide one another
+LEAST_SIDE = 64  # pixels; on less, things are specks
+
+
+def _spoken(languages: list[str]) -> list[str]:
+    """Validator: each language has a word table, and none is named twice."""
+    known = sorted(table.stem for table in (Path(__file__).parent / "corpora/scenes/lexicon").glob("*.yaml"))
+    for language in languages:
+        if language not in known:
+            raise ValueError(f"{language!r} is not one of {', '.join(known)}")
+        if languages.count(language) > 1:
+            raise ValueError(f"{language!r} is named twice")
+    return languages
+
+
+class ScenesConfig(Section):
+    """The embedded corpus, synthesised (ves.corpora.scenes)."""
+
+    seed: Seed
+    images: Positive
+    clips: Positive
+    languages: Annotated[list[str], Field(min_length=1), AfterValidator(_spoken)]
+    speakers: Positive
+    audio_shards: Annotated[int, Field(gt=0, le=MOST_DISTRICTS)]
+    image_shards: Positive
+    broken: Fraction
+    objects: tuple[Positive, Annotated[int, Field(gt=0, le=MOST_THINGS)]] = Field(strict=False)
+    mentions: tuple[Positive, Positive] = Field(strict=False)
+    snr_db: tuple[float, float] = Field(strict=False)
+    code_switching: Fraction
+    image_side: tuple[Annotated[int, Field(ge=LEAST_SIDE)], Positive] = Field(strict=False)
+
+    @model_validator(mode="after")
+    def _ranges(self) -> "ScenesConfig":
+        for key in ("objects", "mentions", "snr_db", "image_side"):
+            low, high = getattr(self, key)
+            if low > high:
+                raise ValueError(f"{key}: [{low}, {high}] is not an ascending range")
+        if self.mentions[0] > self.objects[0]:
+            raise ValueError(f"mentions: at least {self.mentions[0]}, but some pictures show {self.objects[0]} objects")
+        return self
+
+    @model_validator(mode="after")
+    def _shares_out(self) -> "ScenesConfig":
+        """There are enough of each thing to give every other its own (ves.corpora.scenes.plan)."""
+        if self.speakers < (least := max(len(self.languages), self.audio_shards)):
+            raise ValueError(
+                f"speakers: {self.speakers}, but each language and audio shard needs one, so {least} or more"
+            )
+        if self.clips < self.images:
+            raise ValueError(f"clips: {self.clips}, but each of the {self.images} images needs a clip")
+        if self.images < 2 * self.audio_shards:
+            raise ValueError(f"images: {self.images}, but each of the {self.audio_shards} audio shards needs two")
+        return self
+
+
+class VaaniConfig(Section):
+    """Project Vaani on the hub (ves.corpora.vaani)."""
+
+    repository: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None  # a full commit; null: not chosen yet
+    audio: list[str]
+    images: list[str]
+    shards_per_district: Positive | None
+
+    def commit(self) -> str:
+        """The commit that everything is read at. Raises ValueError, with the command that names one, without one."""
+        if self.revision is None:
+            raise ValueError(
+                f"corpus.vaani.revision is not set; `hf datasets info {self.repository} --expand sha` prints the "
+                "present commit of the repository: write its 40 digits there, so that every later run reads the same "
+                "files"
+            )
+        return self.revision
+
+
+class CorpusConfig(Section):
+    """Where pairs come from; everything of a corpus lies under data/<name>/ and results/<name>/."""
+
+    name: Name
+    kind: Literal["scenes", "vaani"]
+    keep_source: bool
+    keep_seconds: PositiveFloat | None
+    scenes: ScenesConfig | None = None
+    vaani: VaaniConfig | None = None
+
+    @model_validator(mode="after")
+    def _has_its_block(self) -> "CorpusConfig":
+        if getattr(self, self.kind) is None:
+            raise ValueError(f"{self.kind}: kind is {self.kind!r}, so this block is needed")
+        return self

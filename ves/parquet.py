@@ -1,0 +1,22 @@
+"""Reading parquet: polars does not say which file is damaged, here it is said."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Raise ValueError that names `path` for whatever polars finds wrong with it."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path}: not a whole parquet file ({error}); delete it and run again") from error
+
+
+def read(path: Path | str, columns: list[str] | None = None) -> pl.DataFrame:
+    """The columns of a file, or all. Raises ValueError that names a file which is damaged or lacks one of them."""
+    with naming(path):
+        return pl.read_parquet(path, columns=columns)

@@ -1,0 +1,71 @@
+"""How a stage runs as a process: its log, its life, and what is shown of an error."""
+
+import ctypes
+import faulthandler
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("ves")
+
+
+def start_log(path: Path | None) -> None:
+    """Messages and warnings to standard error and, with times and the traces of crashes, to a file."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    handlers[0].setFormatter(logging.Formatter("%(message)s"))
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - it is closed when the process ends
+        faulthandler.enable(stream)
+        handlers.append(logging.StreamHandler(stream))
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
+    logging.captureWarnings(True)
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel to end this process when its parent does: after kill -9 of the workflow no stage writes on."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it ended before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def remedy(error: Exception) -> str | None:
+    """What to tell of an error that a user can mend (a setting, a file, the disk, the network, a diverged run).
+
+    None for any other: that is a fault of VeS.
+    """
+    from ves.shards import BadStore  # imported only now, when something went wrong: most stages start without
+
+    torch = sys.modules.get("torch")  # no error of it without it, and it takes seconds
+    if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
+        return (
+            "the GPU's memory is full; lower train.batch_size and raise train.accumulate (which adds no negatives) or, "
+            f"for features, lower vision.batch_size ({str(error).partition('\n')[0]})"
+        )
+    if isinstance(error, ValueError | OSError | FloatingPointError | BadStore):
+        return str(error) or type(error).__name__
+    return None
+
+
+def run(name: str, function: Callable[..., None], given: dict[str, Any], log_file: Path | None) -> int:
+    """Call a stage; 0 when it is done, 1 after an error, which is one line unless it is a fault of ours."""
+    if parent := os.environ.get("VES_DIE_WITH_PARENT"):  # set by the workflow only: by hand, nohup keeps its meaning
+        die_with(int(parent))
+    start_log(log_file)
+    try:
+        function(**given)
+    except Exception as error:  # the last resort: nothing is muffled, the traceback goes to the screen and to the log
+        if (message := remedy(error)) is None:
+            log.exception("%s failed, which is a fault of VeS", name)
+            return 1
+        for line in message.splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
+        for handler in logging.getLogger().handlers[1:]:  # the file keeps the traceback
+            handler.handle(log.makeRecord("ves", logging.ERROR, __file__, 0, name, (), sys.exc_info()))
+        return 1
+    return 0
