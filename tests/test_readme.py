@@ -1,0 +1,78 @@
+"""The README: every file has its line in the tree, every line its file, and no link leads nowhere."""
+
+import fnmatch
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+README = Path("README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", "data/README.md", "results/README.md", "ves/standins/README.md", "ves/fonts/README.md"]
+
+
+def tree() -> list[str]:
+    """Paths and patterns of the tree: two spaces for each folder that a line is in."""
+    block = README.split("## The tree\n\n```\n")[1].split("```")[0]
+    folders: list[str] = []
+    found = []
+    for line in block.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name, *_ = line.split()
+        folders = folders[:depth]
+        if name.endswith("/"):
+            folders.append(name)
+        if not name.endswith("/") or name == "tests/":
+            found.append("".join(folders) + name if name != "tests/" else "tests/*")
+    return found
+
+
+def files() -> list[str]:
+    """Every file that git has or would take."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a checkout: there is no git to say which files are of the project")
+    return [name for name in listed.stdout.splitlines() if Path(name).is_file()]
+
+
+def covered(name: str, lines: list[str]) -> bool:
+    """Whether a line names the file, or a pattern of its own folder does (of tests/, at any depth)."""
+    return any(
+        name == line
+        or (
+            "*" in line
+            and fnmatch.fnmatchcase(name, line)
+            and (line == "tests/*" or name.count("/") == line.count("/"))
+        )
+        for line in lines
+    )
+
+
+def test_every_file_has_its_line() -> None:
+    lines = tree()
+    assert not [name for name in files() if not covered(name, lines)]
+
+
+def test_every_line_has_its_file() -> None:
+    here = files()
+    assert not [line for line in tree() if not any(covered(name, [line]) for name in here)]
+    assert len(set(tree())) == len(tree())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_pictures_are_there(page: str) -> None:
+    text = Path(page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" not in target:
+            assert (Path(page).parent / target.split("#")[0]).exists(), target
+
+
+def test_paths_in_the_text_are_there() -> None:
+    """What stands in backquotes and looks like a file of the repository is one."""
+    prose = README.split("## The tree")[0] + README.split("## The tree")[1].split("```", 2)[2]
+    roots = {name.split("/")[0] for name in files() if "/" in name} - {"data", "results"}
+    named = [name for name in re.findall(r"`([\w.-]+/[\w./-]*)`", prose) if name.split("/")[0] in roots]
+    assert len(named) > 5
+    assert not [name for name in named if not Path(name).exists()]
