@@ -25,6 +25,7 @@ from ves.config import DataPaths
 from ves.embeddings import Embeddings, load
 from ves.files import write_json
 from ves.images import Geometry
+from ves.progress import track
 from ves.similarity import token_similarity
 from ves.truth import NoTruth, decode_mask, nouns
 
@@ -94,7 +95,7 @@ def _outcomes(stored: Embeddings, spoken: list[dict[str, Any]], chosen: list[np.
         return hottest(heat, shown[picture])
 
     outcomes = []
-    for i, noun in enumerate(spoken):
+    for i, noun in enumerate(track(spoken, label="pointing", unit="noun")):
         picture, width, height = noun["image_row"], noun["width"], noun["height"]
         mask = decode_mask(noun["mask"])
         if mask.shape != (height, width):
