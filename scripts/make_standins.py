@@ -1,6 +1,6 @@
 """Make the stand-in backbones of the embedded corpus, or their untrained twins.
 
-    python scripts/make_standins.py                     # both, into ves/standins (about 20 minutes on 2 idle cores)
+    python scripts/make_standins.py                     # both, into ves/standins (about 25 minutes on 2 idle cores)
     python scripts/make_standins.py --only vision
     python scripts/make_standins.py --random build/untrained  # same architectures, random weights: for the ablation
 
