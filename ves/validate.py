@@ -172,7 +172,7 @@ def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
 
 
 def validate_source(config: Config) -> None:
-    """Check that own pairs have their folder, and tables that can be read. Raises ValueError that begins with the key."""
+    """Check that own pairs have their folder and readable tables. Raises ValueError that begins with the key."""
     if config.corpus.kind == "pairs" and (pairs := config.corpus.pairs):
         from ves.corpora.pairs import list_shards  # polars: this module is read at the start of every command
 
