@@ -37,15 +37,18 @@ def list_shards(settings: PairsConfig) -> list[dict[str, Any]]:
 
 
 def origins(settings: PairsConfig) -> dict[str, str]:
-    """What decides the content of every shard, as a hash: its rows, and size and time of each file that they name."""
+    """What decides the content of every shard, as a hash: its rows, size and time of the files in it, and, of clips,
+    whether their pictures are there."""
     folder, found = Path(settings.folder), {}
     for name, rows in _shards(settings).items():
         digest = hashlib.sha256(f"{settings.language} {rows.write_json()}".encode())
-        columns = pair_tables.NEEDED if name.startswith("audio/") else ("image",)
-        for file in itertools.chain.from_iterable(rows[column].drop_nulls() for column in columns):
+        packed = "audio" if name.startswith("audio/") else "image"
+        for file in rows[packed].drop_nulls():
             if _fault(folder, file) is None:
                 status = (folder / file).stat()
                 digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+        if packed == "audio":
+            digest.update(bytes(_fault(folder, file) is None for file in rows["image"].drop_nulls()))
         found[name] = digest.hexdigest()
     return found
 
