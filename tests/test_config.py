@@ -75,7 +75,7 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ("train.objective", {"max_men": 1.0}, "FILE: train.objective.max_men: 'max_men' is not one of max_mean, "),
         ("train.optimizer", "sgd", "FILE: train.optimizer: Input should be 'adam8bit' or 'adamw' (given: 'sgd')"),
         ("vision.fit", "squash", "FILE: vision.fit: Input should be 'stretch', 'pad' or 'crop' (given: 'squash')"),
-        ("corpus.kind", "video", "FILE: corpus.kind: Input should be 'scenes' or 'vaani' (given: 'video')"),
+        ("corpus.kind", "video", "FILE: corpus.kind: Input should be 'scenes', 'pairs' or 'vaani' (given: 'video')"),
         ("corpus.scenes.languages", ["hi", "en"], "FILE: corpus.scenes.languages: 'en' is not one of bn, gu, hi, "),
         ("corpus.scenes.languages", ["hi", "hi"], "FILE: corpus.scenes.languages: 'hi' is named twice"),
         ("table", ["dense", "sparse"], "FILE: table: 'sparse' is not one of the runs: dense, global, "),

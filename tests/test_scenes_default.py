@@ -44,9 +44,10 @@ def planned(settings: ScenesConfig) -> tuple[pl.DataFrame, pl.DataFrame]:
                 "image_id": f"{2 * image + bool(again):064x}",
                 "language": settings.languages[plan.language[clip]],
                 "speaker": None if unknown else f"S{plan.speaker[clip]}",
+                "given_split": None,
             }
         )
-    manifest = pl.DataFrame(clips, schema_overrides={"speaker": pl.String})
+    manifest = pl.DataFrame(clips, schema_overrides={"speaker": pl.String, "given_split": pl.String})
     names = manifest["image_id"].unique().sort()
     hashes = np.random.default_rng(0).integers(0, 1 << 63, settings.images, dtype=np.uint64)
     phash = [hashes[int(name, 16) // 2] for name in names]

@@ -45,8 +45,8 @@ def corpus(clips: int, images: int, speakers: int, languages: int = 12, unknown:
     names = [None if rng.random() < unknown else f"S{s}" for s in speaker]
     manifest = pl.DataFrame(
         {"clip_id": [d[:32] for d in digest[:clips]], "image_id": [digest[clips + i] for i in image],
-         "language": [LANGUAGES[i] for i in second], "speaker": names},
-        schema_overrides={"speaker": pl.String},
+         "language": [LANGUAGES[i] for i in second], "speaker": names, "given_split": None},
+        schema_overrides={"speaker": pl.String, "given_split": pl.String},
     )  # fmt: skip
     return manifest, pl.DataFrame({"image_id": digest[clips:], "phash": phash})
 

@@ -137,4 +137,4 @@ def test_the_registry_imports_no_source_before_it_is_used():
     )
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
-    assert set(SOURCES) == {"scenes", "vaani"}
+    assert set(SOURCES) == {"scenes", "pairs", "vaani"}

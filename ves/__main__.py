@@ -41,6 +41,13 @@ def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
     fetch(_block(_corpus(corpus).vaani), listed[shard], out)
 
 
+def pack(*, corpus: Path, shard: str, out: Path) -> None:
+    """Pack one shard of your own pairs from the files that the tables name."""
+    from ves.corpora.pairs import fetch
+
+    fetch(_block(_corpus(corpus).pairs), shard, out)
+
+
 def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
     """Synthesise one shard of Spoken Scenes, and what only evaluation may know of it."""
     from ves.corpora.scenes import fetch
@@ -141,7 +148,7 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 
 
 STAGES: tuple[Callable[..., None], ...] = (
-    *(list_shards, fetch, generate, ingest_audio, ingest_images, merge, seal_audio, split),
+    *(list_shards, fetch, pack, generate, ingest_audio, ingest_images, merge, seal_audio, split),
     *(features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps),
 )
 

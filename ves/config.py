@@ -174,7 +174,7 @@ class Config(TableConfig):
 
     def corpus_slice(self) -> CorpusConfig:
         """Settings of the corpus alone: other kinds' blocks change nothing in it, nor does keeping its raw shards."""
-        other = {kind: None for kind in ("scenes", "vaani") if kind != self.corpus.kind}
+        other = {kind: None for kind in ("scenes", "pairs", "vaani") if kind != self.corpus.kind}
         return self.corpus.model_copy(update={"keep_source": False, **other})
 
 

@@ -84,14 +84,24 @@ class VaaniConfig(Section):
         return self.revision
 
 
+class PairsConfig(Section):
+    """Own recordings and pictures in a folder, paired by tables (ves.corpora.pairs)."""
+
+    folder: str
+    tables: Annotated[list[str], Field(min_length=1)]  # names or patterns, in the folder
+    language: Annotated[str, Field(min_length=1)]  # of rows that name none
+    rows_per_shard: Positive
+
+
 class CorpusConfig(Section):
     """Where pairs come from; everything of a corpus lies under data/<name>/ and results/<name>/."""
 
     name: Name
-    kind: Literal["scenes", "vaani"]
+    kind: Literal["scenes", "pairs", "vaani"]
     keep_source: bool
     keep_seconds: PositiveFloat | None
     scenes: ScenesConfig | None = None
+    pairs: PairsConfig | None = None
     vaani: VaaniConfig | None = None
 
     @model_validator(mode="after")

@@ -33,7 +33,9 @@ TEXTS = {  # column of the part: column of the source
     "state": "state",
     "speaker": "speakerID",
     "image_reference": "referenceImage",
+    "given_split": "givenSplit",
 }
+REFUSAL = {"reason": "refused", "detail": "refusedDetail"}  # why the source itself refuses a row, if it does
 COMMON = {"source_row": pl.UInt32} | dict.fromkeys(("source_path", "shard", "reason", "detail"), pl.String)
 CLIPS = COMMON | {"clip_id": pl.String} | dict.fromkeys(TEXTS, pl.String) | {"duration_s": pl.Float64, "row": pl.UInt32}
 PICTURES = COMMON | {
@@ -46,8 +48,8 @@ def ingest_audio(corpus: CorpusConfig, shard: str, source: Path, store: Path, pa
 
     At most `keep_seconds` of a clip are stored; `duration_s` is of the whole clip. The part also holds the hash of the
     samples, as metadata: other samples make another part, so that what follows a part also follows the group. Reasons:
-    those of audio.decode, `no_language`, `no_reference` (no image named). Raises ValueError if the shard is not a whole
-    parquet file of clips.
+    those of audio.decode, `no_language`, `no_reference` (no image named), the source's own (REFUSAL). Raises
+    ValueError if the shard is not a whole parquet file of clips.
     """
     rows: list[dict[str, Any]] = []
     accepted: list[str] = []
@@ -73,13 +75,13 @@ def ingest_audio(corpus: CorpusConfig, shard: str, source: Path, store: Path, pa
 def ingest_images(corpus: CorpusConfig, shard: str, source: Path, pictures: Path, part: Path) -> None:
     """Write the bytes of a shard's pictures (each content once) to `pictures` and one row per source row to `part`.
 
-    Reasons: those of images.decode, and `no_name` (nothing can refer to it). Raises as ingest_audio does.
+    Reasons: those of images.decode, `no_name` (nothing can refer to it), the source's own. Raises as ingest_audio does.
     """
     rows: list[dict[str, Any]] = []
     taken: dict[str, int] = {}  # image_id: source row; its place in `pictures` is its place here
     for row in track(_rows(source, "image"), label=f"ingest {shard}", unit=" pictures"):
         encoded = row.pop("bytes")
-        rows.append({key: row[key] for key in ("source_row", "source_path")} | {"shard": shard})
+        rows.append({key: row[key] for key in ("source_row", "source_path", *REFUSAL)} | {"shard": shard})
         try:
             _picture(rows[-1], encoded)
         except images.BadImage as refusal:
@@ -104,6 +106,8 @@ def _clip(row: dict[str, Any], encoded: bytes | None) -> Int16[np.ndarray, " n"]
     row["clip_id"] = hashlib.sha256(encoded).hexdigest()[:32] if encoded else None
     if row["speaker"] in UNKNOWN_SPEAKERS:
         row["speaker"] = None
+    if row["reason"]:
+        raise audio.BadAudio(row["reason"], row["detail"])
     samples = audio.decode(encoded or b"")
     row["duration_s"] = len(samples) / audio.RATE
     for column, reason in (("language", "no_language"), ("image_reference", "no_reference")):
@@ -115,6 +119,8 @@ def _clip(row: dict[str, Any], encoded: bytes | None) -> Int16[np.ndarray, " n"]
 def _picture(row: dict[str, Any], encoded: bytes | None) -> None:
     """Check one picture, fill in its identity, size and perceptual hash. Raises BadImage."""
     row["image_id"] = hashlib.sha256(encoded).hexdigest() if encoded else None
+    if row["reason"]:
+        raise images.BadImage(row["reason"], row["detail"])
     picture = images.decode(encoded or b"")
     row["width"], row["height"] = picture.size
     row["phash"] = images.phash(picture)
@@ -123,7 +129,7 @@ def _picture(row: dict[str, Any], encoded: bytes | None) -> None:
 
 
 def _rows(source: Path, media: str) -> Iterator[dict[str, Any]]:
-    """The rows of a shard: source_row, bytes and source_path from the struct column `media`, the texts (stripped)."""
+    """The rows of a shard: source_row, bytes and source_path from the struct column `media`, texts (stripped)."""
     with parquet.naming(source):
         scan = pl.scan_parquet(source)
         schema = scan.collect_schema()
@@ -131,7 +137,7 @@ def _rows(source: Path, media: str) -> Iterator[dict[str, Any]]:
         if not isinstance(struct, pl.Struct) or not {"bytes", "path"} <= {field.name for field in struct.fields}:
             raise ValueError(f"{source}: no column {media} of bytes and path; it has {', '.join(schema.names())}")
         columns = [pl.col(media).struct.field("bytes"), pl.col(media).struct.field("path").alias("source_path")]
-        for name, column in TEXTS.items():
+        for name, column in (TEXTS | REFUSAL).items():
             text = pl.col(column) if column in schema.names() else pl.lit(None)
             columns.append(text.cast(pl.String).str.strip_chars().alias(name))
         number = 0

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 ROW_GROUP = 1 << 18
 CLIP_COLUMNS = (
     "clip_id", "image_id", "language", "district", "state", "speaker", "duration_s", "shard", "row", "source_path",
+    "given_split",
 )  # fmt: skip
 REFUSED_COLUMNS = ("item", "shard", "source_row", "source_path", "reason", "detail")
 
@@ -86,7 +87,10 @@ def _decided(part: Path, names: pl.DataFrame, repeats: pl.DataFrame) -> pl.LazyF
     """The rows of a part with their image and the final word on each: `reason` is null where the clip is in."""
     renamed = {"reason": "image_reason", "detail": "image_detail"}
     named = names.lazy().select("image_reference", "image_id", "reason", "detail").rename(renamed)
-    clips = pl.scan_parquet(part).join(named, on="image_reference", how="left", maintain_order="left")
+    clips = pl.scan_parquet(part)
+    if "given_split" not in clips.collect_schema():  # a part written before sources could give one
+        clips = clips.with_columns(pl.lit(None, pl.String).alias("given_split"))
+    clips = clips.join(named, on="image_reference", how="left", maintain_order="left")
     clips = clips.join(repeats.lazy().drop("part"), on="source_row", how="left", maintain_order="left")
     again = pl.when(pl.col("repeats").is_not_null()).then(pl.lit("duplicate"))
     own = pl.col("reason").is_not_null()

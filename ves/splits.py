@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import parquet
+from ves import given_splits, parquet
 from ves.config import SplitConfig
 from ves.draws import chance_of_names, draw
 from ves.files import atomic
@@ -38,10 +38,14 @@ def assign(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> 
     3. The other clips of val images are `val_more`, those of tune images `dropped` (tune_image); what held-out speakers
        say of other images is `dropped` (speaker_held_out); the rest is `train`.
 
+    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.given_splits says what that
+    changes of all this.
+
     Raises ValueError that says how many pairs there could be if they are too few, or if nothing is left to train on.
     """
     clips = _clips(manifest, images, split)
-    chosen = draw(clips, split)
+    given = given_splits.pairs(clips, split.seed)
+    chosen = pl.concat([given, draw(*given_splits.left_to_draw(clips, given, split))])
     clips = clips.join(chosen.select("clip_id", "pair"), on="clip_id", how="left", maintain_order="left")
     clips = clips.join(chosen.select("group", image_of="pair"), on="group", how="left", maintain_order="left")
     held, image_of = pl.col("held_out"), pl.col("image_of")
@@ -79,7 +83,7 @@ def _clips(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> 
         group.n_unique(),
         group.value_counts()["count"].max(),
     )
-    clips = manifest.select("clip_id", "image_id", "language", "speaker").sort("clip_id")
+    clips = manifest.select("clip_id", "image_id", "language", "speaker", "given_split").sort("clip_id")
     stratum = strata(clips.group_by("language").len("clips"), split)
     clips = clips.join(stratum, on="language", how="left", maintain_order="left")
     clips = clips.join(images.select("image_id", group), on="image_id", how="left", maintain_order="left")
@@ -87,8 +91,9 @@ def _clips(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> 
         raise ValueError(
             f"{missing} clips of the manifest are of images that images.parquet lacks; run the merge again"
         )
-    held = _held_out(clips, split)
-    known = len(clips) > clips["speaker"].null_count()
+    pool = given_splits.speakers_to_hold_out(clips)
+    held = _held_out(pool, split)
+    known = pool["speaker"].null_count() < len(pool)
     reportable = pl.col("held_out") if known else pl.lit(True)
     clips = clips.with_columns(pl.col("speaker").is_in(held.implode()).fill_null(False).alias("held_out"))
     return clips.with_columns(reportable.alias("reportable")).drop("image_id")
@@ -108,7 +113,7 @@ def _held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.Series:
 
 def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: Path) -> None:
     """Assign, and write splits.parquet and a page (Markdown) that counts it. Raises ValueError as `assign` does."""
-    clips = parquet.read(manifest, columns=["clip_id", "image_id", "language", "speaker"])
+    clips = parquet.read(manifest, columns=["clip_id", "image_id", "language", "speaker", "given_split"])
     splits = assign(clips, parquet.read(images, columns=["image_id", "phash"]), split)
     with atomic(summary) as temporary:
         temporary.write_text(
@@ -122,7 +127,7 @@ def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: 
 
 
 def summarise(clips: pl.DataFrame, split: SplitConfig) -> str:
-    """splits.md, from the columns of splits.parquet with image_id, language and speaker of each clip."""
+    """splits.md, from the columns of splits.parquet with image_id, language, speaker and given_split of each clip."""
     names = SPLITS.categories.to_list()
     counts = [pl.len().alias("all"), *((pl.col("split") == name).sum().alias(name) for name in names)]
     by_language = (
@@ -135,14 +140,19 @@ def summarise(clips: pl.DataFrame, split: SplitConfig) -> str:
     by_split = clips.group_by("split").agg(pl.len().alias("clips"), distinct).sort("split")
     dropped = clips.drop_nulls("reason").group_by("reason").len("clips").sort("reason")
     unknown = clips["speaker"].null_count()
-    speakers = f"{unknown} of {len(clips)} clips have no known speaker; they are never in tune or val."
+    speakers = (
+        f"{split.held_out_speakers:.0%} of each language's speakers are held out. {unknown} of {len(clips)} clips "
+    )
+    speakers += "have no known speaker; they are never in tune or val."
     if unknown == len(clips):
         speakers = "No clip has a known speaker: speakers of val may occur in train."
+    elif "val" in clips["given_split"]:
+        speakers = f"Val is given, so no speaker is held out; {unknown} of {len(clips)} clips have no known speaker."
     val = clips.filter(pl.col("split") == "val_more")["speaker_seen"]
     return "\n".join(
         [
             "# Splits\n",
-            f"Seed {split.seed}; {split.held_out_speakers:.0%} of each language's speakers are held out. {speakers}\n",
+            f"Seed {split.seed}. {speakers} {given_splits.summary(clips)}".rstrip() + "\n",
             _table(by_split.rename({"image_id": "images", "speaker": "speakers"})),
             f"Of val_more, {val.sum()} clips are by speakers who also occur in train.\n",
             "## Dropped\n", _table(dropped),

@@ -171,6 +171,14 @@ def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
         raise ValueError(f"audio.seconds: {seconds} is less than one token takes, {grid.field / RATE:g}")
 
 
+def validate_source(config: Config) -> None:
+    """Check that own pairs have their folder and readable tables. Raises ValueError that begins with the key."""
+    if config.corpus.kind == "pairs" and (pairs := config.corpus.pairs):
+        from ves.corpora.pairs import list_shards  # polars: this module is read at the start of every command
+
+        list_shards(pairs)
+
+
 def validate_batches(config: Config, data: Path) -> None:
     """Check every run's batch size against the training clips, where this corpus is already split.
 

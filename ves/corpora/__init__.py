@@ -9,7 +9,7 @@ of the configuration that is named after the kind.
 from importlib import import_module
 from types import ModuleType
 
-SOURCES = {"scenes": "ves.corpora.scenes", "vaani": "ves.corpora.vaani"}
+SOURCES = {"scenes": "ves.corpora.scenes", "pairs": "ves.corpora.pairs", "vaani": "ves.corpora.vaani"}
 
 
 def source(kind: str) -> ModuleType:

@@ -11,6 +11,7 @@ outputs before it runs a job again and after it fails; the output is a small fil
 """
 
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
 
 from ves.config import TRAINING, DataPaths, RunConfig, TableConfig, features_name
-from ves.validate import naming_files, validate, validate_backbones, validate_batches
+from ves.validate import naming_files, validate, validate_backbones, validate_batches, validate_source
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
 # a printed command can be pasted) leaves no shell between this process and a stage, which is told to end with it.
@@ -40,6 +41,7 @@ def checked_configuration():
         checked = validate(config, files)
         with naming_files(config, files):
             validate_backbones(checked)
+            validate_source(checked)
             validate_batches(checked, Path("data") / checked.corpus.name)
     except ValueError as error:
         raise WorkflowError(f"The configuration is not valid:\n{error}") from None
@@ -79,10 +81,25 @@ def corpus_config(wildcards):
 
 def shard_origin(wildcards):
     """What decides the content of a shard: a district added to the list leaves those already here alone."""
+    if CONFIG.corpus.kind == "pairs":
+        return pairs_origins().get(wildcards.shard)
     if CONFIG.corpus.kind == "vaani":
         return f"{CONFIG.corpus.vaani.repository}@{CONFIG.corpus.vaani.revision}"
     scenes = CONFIG.corpus.scenes.model_dump_json()
     return scenes + words_digest() if wildcards.shard.startswith("audio/") else scenes
+
+
+def listing_origin(wildcards):
+    """What decides the list of shards besides the settings: the tables of own pairs, which may change any time."""
+    return hashlib.sha256("".join(pairs_origins()).encode()).hexdigest() if CONFIG.corpus.kind == "pairs" else None
+
+
+@functools.cache
+def pairs_origins():
+    """What decides each shard of own pairs; reads the tables and asks for size and time of every file that they name."""
+    from ves.corpora.pairs import origins
+
+    return origins(CONFIG.corpus.pairs)
 
 
 def words_digest():

@@ -25,6 +25,8 @@ checkpoint list_shards:
         listing="data/{corpus}/shards.json",
     log:
         "logs/{corpus}/list_shards.log",
+    params:
+        origin=listing_origin,
     shell:
         "python -m ves list-shards --corpus {input.corpus} --out {output.listing} --log {log}"
 

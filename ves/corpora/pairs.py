@@ -1,0 +1,157 @@
+"""Your own pairs: a folder of recordings and pictures, with tables that pair them (ves.corpora.pair_tables).
+
+They are packed into shards of Vaani's layout, `rows_per_shard` rows each in the order of the tables, so everything from
+ingest on is the code that Vaani goes through. Rows appended to a table make new shards and leave the full ones alone.
+A row that names a file which is not there, or which leaves the folder, is packed as refused: ingest carries the reason
+on. Which link a name follows inside the folder is its owner's affair; `..` out of it is not.
+"""
+
+import hashlib
+import io
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from PIL import Image, ImageOps
+from polars.io.plugins import register_io_source
+
+from ves import images
+from ves.corpora import pair_tables
+from ves.corpus_config import PairsConfig
+from ves.files import atomic
+from ves.progress import track
+
+BATCH = 16  # files in memory; rows of a row group
+FILE = pl.Struct({"bytes": pl.Binary, "path": pl.String})
+REFUSAL = {"refused": pl.String, "refusedDetail": pl.String}
+TEXTS = dict.fromkeys(("language", "speakerID", "referenceImage", "givenSplit"), pl.String)
+SCHEMAS = {"audio": {"audio": FILE, **TEXTS, **REFUSAL}, "images": {"image": FILE, **REFUSAL}}
+UNSAFE = ("EPS",)  # Pillow hands it to Ghostscript
+
+
+def list_shards(settings: PairsConfig) -> list[dict[str, Any]]:
+    """Every shard, clips first. Raises ValueError as pair_tables.read does."""
+    return [{"name": name, "part": name.split("/")[0], "bytes": None, "sha256": None} for name in _shards(settings)]
+
+
+def origins(settings: PairsConfig) -> dict[str, str]:
+    """What decides the content of every shard, as a hash: its rows, size and time of the files in it, and, of clips,
+    whether their pictures are there."""
+    folder, found = Path(settings.folder), {}
+    for name, rows in _shards(settings).items():
+        digest = hashlib.sha256(f"{settings.language} {rows.write_json()}".encode())
+        packed = "audio" if name.startswith("audio/") else "image"
+        for file in rows[packed].drop_nulls():
+            if _fault(folder, file) is None:
+                status = (folder / file).stat()
+                digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+        if packed == "audio":
+            digest.update(bytes(_fault(folder, file) is None for file in rows["image"].drop_nulls()))
+        found[name] = digest.hexdigest()
+    return found
+
+
+def fetch(settings: PairsConfig, shard: str, destination: Path) -> None:
+    """Pack one shard of the listing into `destination`, parquet, whole or not at all; a few files in memory at a time.
+
+    Raises ValueError for a shard that the tables do not make, OSError that names a file which cannot be read.
+    """
+    shards = _shards(settings)
+    if shard not in shards:
+        raise ValueError(f"no shard {shard!r}: the tables of {settings.folder} make {len(shards)}; list them again")
+    part, rows = shard.split("/")[0], shards[shard].iter_rows(named=True)
+    pack = {"audio": _clip, "images": _picture}[part]
+    rows = track(rows, label=shard, total=len(shards[shard]), unit=" files")
+    _write((pack(settings, row) for row in rows), SCHEMAS[part], destination)
+
+
+def _shards(settings: PairsConfig) -> dict[str, pl.DataFrame]:
+    """Rows of the tables in every shard, by name; of the pictures, each under the first row that names it."""
+    rows, size = pair_tables.read(settings), settings.rows_per_shard
+    pictures = rows.drop_nulls("image").unique("image", keep="first", maintain_order=True)
+    if pictures.is_empty():
+        raise ValueError(f"corpus.pairs.tables: no row of {', '.join(settings.tables)} names an image")
+    parts = {"audio": rows, "images": pictures}
+    return {
+        f"{part}/rows-{start:08d}": frame.slice(start, size)
+        for part, frame in parts.items()
+        for start in range(0, len(frame), size)
+    }
+
+
+def _fault(folder: Path, name: str) -> tuple[str, str] | None:
+    """Why a name cannot be followed: reason and detail; None if it can."""
+    if Path(name).parts[:1] == ("..",):
+        return "outside", f"{name} leaves the folder of the corpus"
+    if not (folder / name).is_file():
+        return "missing_file", f"there is no file {name} in the folder of the corpus"
+    return None
+
+
+def _refusal(row: dict[str, Any], fault: tuple[str, str] | None) -> dict[str, str]:
+    """The columns of a shard that refuse a row, with the place in the table."""
+    if fault is None:
+        return {}
+    return {"refused": fault[0], "refusedDetail": f"{row['table']} row {row['row']}: {fault[1]}"}
+
+
+def _clip(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
+    """One row of a clip shard. Refused are `no_audio` and `no_reference` (none named), `missing_file`, `outside`."""
+    folder, audio, image = Path(settings.folder), row["audio"], row["image"]
+    fault = ("no_audio", "it names no audio") if audio is None else _fault(folder, audio)
+    fault = fault or (("no_reference", "it names no image") if image is None else _fault(folder, image))
+    content = None if fault or audio is None else (folder / audio).read_bytes()
+    return {
+        "audio": {"bytes": content, "path": audio},
+        "language": row["language"] or settings.language,
+        "speakerID": row["speaker"],
+        "referenceImage": image,
+        "givenSplit": row["split"],
+    } | _refusal(row, fault)
+
+
+def _picture(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
+    """One row of a picture shard. Refused are `missing_file` and `outside`."""
+    folder, name = Path(settings.folder), row["image"]
+    fault = _fault(folder, name)
+    content = None if fault else as_known_format((folder / name).read_bytes())
+    return {"image": {"bytes": content, "path": name}} | _refusal(row, fault)
+
+
+def as_known_format(encoded: bytes) -> bytes:
+    """A picture of a format that ingest reads, as it is; of another that Pillow reads (TIFF, AVIF, ...), as PNG.
+
+    What Pillow cannot read, or is too large, comes back as it is: ingest refuses it, and says why.
+    """
+    try:
+        Image.open(io.BytesIO(encoded), formats=images.FORMATS).close()
+        return encoded
+    except (*images.BOMB, *images.DAMAGE):
+        Image.init()
+    try:
+        others = [name for name in Image.ID if name not in images.FORMATS + UNSAFE]
+        with Image.open(io.BytesIO(encoded), formats=others) as picture:
+            if picture.width * picture.height > images.MAX_PIXELS:
+                return encoded
+            upright = ImageOps.exif_transpose(picture)
+        if upright.mode in images.MODES:  # of more bits, PNG keeps them, and ingest refuses it for them
+            upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+        upright.save(file := io.BytesIO(), "PNG")
+        return file.getvalue()
+    except (*images.BOMB, *images.DAMAGE):
+        return encoded
+
+
+def _write(rows: Iterable[dict[str, Any]], schema: dict[str, Any], path: Path) -> None:
+    """Stream rows to parquet; files of pictures and sound are compressed as they are."""
+
+    def batches(*_pushed_down: object) -> Iterator[pl.DataFrame]:  # nothing is: all columns and rows are written
+        for batch in itertools.batched(rows, BATCH):
+            yield pl.DataFrame(batch, schema, orient="row")
+
+    with atomic(path) as temporary:
+        register_io_source(batches, schema=schema).sink_parquet(
+            temporary, row_group_size=BATCH, compression="uncompressed", statistics=False
+        )

@@ -1,0 +1,17 @@
+"""Your own pairs: the shards are packed from the files that the tables name."""
+
+
+rule pack:
+    input:
+        corpus=ancient("data/{corpus}/corpus.json"),
+    output:
+        source=source("data/{corpus}/source/{shard}.parquet"),
+    log:
+        "logs/{corpus}/pack/{shard}.log",
+    benchmark:
+        "logs/{corpus}/pack/{shard}.tsv"
+    params:
+        version=1,
+        origin=shard_origin,
+    shell:
+        "python -m ves pack --corpus {input.corpus} --shard {wildcards.shard} --out {output.source} --log {log}"
