@@ -80,9 +80,18 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ("corpus.scenes.languages", ["hi", "hi"], "FILE: corpus.scenes.languages: 'hi' is named twice"),
         ("table", ["dense", "sparse"], "FILE: table: 'sparse' is not one of the runs: dense, global, "),
         # impossible values
+        (
+            "train.learning_rate",
+            "1e-3",
+            "FILE: train.learning_rate: Input should be a valid number (given: '1e-3'); YAML takes",
+        ),
         ("train.epochs", 0, "FILE: train.epochs: Input should be greater than 0 (given: 0)"),
         ("train.objective", {}, "FILE: train.objective: Dictionary should have at least 1 item"),
-        ("train.batch_size", 13_701, "FILE: train.batch_size: 13701 is more than the clips to train on (13700)"),
+        (
+            "train.batch_size",
+            13_701,
+            "FILE: train.batch_size: 13701 is more than the clips to train on (at most 13700)",
+        ),
         ("train.epochs", math.inf, "FILE: train.epochs: Input should be a finite number (given: inf)"),
         ("train.epochs", math.nan, "FILE: train.epochs: Input should be a finite number (given: nan)"),
         ("corpus.scenes.snr_db", [5, math.inf], "FILE: corpus.scenes.snr_db.1: Input should be a finite number"),

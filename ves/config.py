@@ -161,7 +161,7 @@ class Config(TableConfig):
             batch = overrides.get("batch_size", self.train.batch_size)
             if isinstance(batch, int) and batch > left:
                 raise ValueError(
-                    f"{self.key_of('batch_size', name)}: {batch} is more than the clips to train on ({left})"
+                    f"{self.key_of('batch_size', name)}: {batch} is more than the clips to train on (at most {left})"
                 )
 
     def key_of(self, key: str, run: str) -> str:

@@ -16,6 +16,7 @@ from ves.files import read_json
 
 COMMAND_LINE = "command line (--config)"
 KEY = re.compile(r"^([a-z0-9_]+(?:\.[a-z0-9_]+)*): ")  # our own validators begin with the key, if it is below theirs
+EXPONENT = re.compile(r"[-+]?\d+e[-+]?\d+", re.IGNORECASE)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -96,6 +97,8 @@ def _message(error: Any, merged: Any, files: dict[Path, Any]) -> str:
         return f"{origin}: {key} is not a known key; known here: {_known_keys(path[:-1])}"
     if origin == COMMAND_LINE and isinstance(error["input"], str) and "valid" in text:
         given += "; inside a block --config takes everything as text: use --configfile"
+    elif isinstance(error["input"], str) and EXPONENT.fullmatch(error["input"]):
+        given += "; YAML takes a power without a point for text: write 1.0e-3 for 1e-3"
     return f"{origin}: {key}: {text}{given}"
 
 
