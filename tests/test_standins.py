@@ -83,8 +83,8 @@ def test_pretraining_was_worth_it():
     assert heard["linear_probe_trained"] > heard["linear_probe_untrained"] + 0.4
     seen = json.loads((STANDINS / "dinov2-scenes" / "made.json").read_text("utf-8"))["measured"]
     trained, untrained = seen["linear_probe_trained"], seen["linear_probe_untrained"]
-    assert trained["colour"] > untrained["colour"] + 0.05
-    assert trained["thing_3x3"] > untrained["thing_3x3"] + 0.02
+    assert trained["thing"] > untrained["thing"] + 0.3
+    assert trained["colour"] > untrained["colour"]  # which the weights that it starts from nearly give already
 
 
 def test_lexicon_words_are_found_whatever_the_shape_of_the_table(tmp_path):
