@@ -14,7 +14,7 @@ STANDINS = ROOT / "ves" / "standins"
 LEXICON = ROOT / "ves" / "corpora" / "scenes" / "lexicon"
 
 sys.path.append(str(ROOT / "scripts"))  # the scripts are no package of the project
-from standins import pictures, pseudowords  # noqa: E402  # pyright: ignore[reportMissingImports]
+from standins import exemplars, pictures, pseudowords  # noqa: E402  # pyright: ignore[reportMissingImports]
 from standins.probe import ridge_accuracy  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 
@@ -127,3 +127,39 @@ def test_ridge_probe_reads_what_is_linear_and_nothing_else():
     told[torch.arange(600), labels] += 6
     assert ridge_accuracy(told[:400], labels[:400], told[400:], labels[400:]) > 0.97
     assert ridge_accuracy(tokens[:400], labels[:400], tokens[400:], labels[400:]) < 0.5
+
+
+def test_a_patch_must_name_the_nearest_thing_within_reach():
+    places = torch.tensor([[[-0.9, -0.9, 0.3], [0.1, -0.9, 0.3]]])  # centres of the patches at columns 0 and 5, row 0
+    drawn = exemplars.Drawn(np.zeros((1, 140, 140, 3), np.uint8), torch.tensor([[7, 11]]), places)
+    named = exemplars.thing_at_patch(drawn, torch.tensor([0])).reshape(10, 10)
+    assert named[0].tolist() == [7, 7, -100, -100, 11, 11, 11, -100, -100, -100]  # 0.75 x 0.3 reaches one patch, 0.2
+    assert named[1].tolist() == [7, -100, -100, -100, -100, 11, -100, -100, -100, -100]
+    assert (named[2:] == -100).all()
+
+
+def test_a_histogram_counts_the_pixels_of_its_patch():
+    picture = np.zeros((1, 140, 140, 3), np.uint8)
+    picture[0, 14:28, 28:35] = (255, 0, 0)  # half of the patch in row 1, column 2
+    picture[0, 14:28, 35:42] = (0, 70, 200)
+    shares = exemplars.colour_histogram(picture)
+    assert shares.shape == (1, 100, 64)
+    assert shares.sum(-1).allclose(torch.ones(1, 100))
+    assert shares[0, 12].nonzero().flatten().tolist() == [7, 48]  # (0, 1, 3) and (3, 0, 0) to the base of 4
+    assert shares[0, 12, [7, 48]].tolist() == [0.5, 0.5]
+    assert shares[0, 0, 0] == 1
+
+
+def test_the_teacher_s_features_are_standardised_at_each_patch():
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    drawn = exemplars.Drawn(
+        rng.integers(0, 256, (64, 140, 140, 3), dtype=np.uint8), torch.zeros(64, 1), torch.zeros(64, 1, 3)
+    )
+    teacher = exemplars.Teacher().eval()
+    features = exemplars.targets(teacher, drawn)
+    assert features.shape == (64, 100, exemplars.WIDTH)
+    slow = teacher(exemplars.to_input(drawn.pictures[:2]))[1, :, 3, 4].detach()
+    everywhere = teacher(exemplars.to_input(drawn.pictures)).flatten(2).transpose(1, 2).flatten(0, 1).detach()
+    expected = (slow - everywhere.mean(0)) / everywhere.std(0).clamp_min(0.05)
+    assert torch.corrcoef(torch.stack([features[1, 34].float(), expected]))[0, 1] > 0.95  # bfloat16
