@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
 
+from standins.descent import descend
 from standins.probe import ridge_accuracy
 from standins.pseudowords import VOICES, utterance
 from ves.corpora.scenes.espeak import SAMPLE_RATE, Speech, speak
@@ -182,11 +183,7 @@ def train(
         with torch.autocast("cpu", torch.bfloat16):
             logits = head(model(noisy, attention_mask=mask).last_hidden_state)
         loss = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
+        descend(loss, parameters, optimizer, schedule)
         if step % 100 == 0:
             log.info("step %d loss %.3f, %.0f s", step, loss.item(), time.monotonic() - started)
     return model.eval(), head.eval()

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from standins.descent import descend
 from standins.pictures import THINGS_SHOWN, surrogate_picture
 from ves.progress import track
 
@@ -119,11 +120,7 @@ def train_teacher(drawn: Drawn, steps: int, batch_size: int, rate: float, seed: 
             logits = head(model(to_input(drawn.pictures[rows])))
         wanted = thing_at_patch(drawn, torch.from_numpy(rows))
         loss = F.cross_entropy(logits.float().flatten(2), wanted, ignore_index=-100)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
+        descend(loss, parameters, optimizer, schedule)
         if step % 100 == 0:
             log.info("step %d teacher %.3f, %.0f s", step, loss.item(), time.monotonic() - started)
     return model.eval()

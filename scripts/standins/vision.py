@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
+from standins.descent import descend
 from standins.exemplars import GRID, LEVELS, PATCH, SIDE, WIDTH, Drawn, colour_histogram, to_input
 from standins.pictures import PROBE_COLOURS, probe_picture
 from standins.probe import ridge_accuracy
@@ -86,11 +87,7 @@ def train(drawn: Drawn, targets: Tensor, steps: int, batch_size: int, rate: floa
         if step >= COLOURS_FROM * steps:
             share = colour_histogram(drawn.pictures[rows])
             loss = loss + COLOURS_WEIGHT * F.cross_entropy(coloured(tokens).flatten(0, 1), share.flatten(0, 1))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
+        descend(loss, parameters, optimizer, schedule)
         if step % 100 == 0:
             log.info("step %d error %.3f colour %.4f, %.0f s", step, error, colour, time.monotonic() - started)
     return model.eval()
