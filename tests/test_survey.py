@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 
-from ves.corpora import footers, patience, survey
+from ves.corpora import footers, patience, remote, survey
 from ves.corpora.hub_errors import HubError
 from ves.corpus_config import VaaniConfig
 
@@ -122,14 +122,15 @@ def test_the_tables_hold_the_columns_of_text(hub: Hub, tmp_path: Path):
 
 
 def test_no_audio_and_no_picture_is_asked_for(hub: Hub, tmp_path: Path, monkeypatch, caplog):
-    monkeypatch.setattr("ves.corpora.remote.TAIL", 4096)
     monkeypatch.setattr("ves.corpora.remote.HOLE", 256)
+    many = pl.concat([clips(NEW, language=["Tulu"] * 7, referenceImage=["x"] * 7)] * 20)
+    hub.files[f"{NEW}.parquet"] = packed(many, compression="uncompressed", row_group_size=28, statistics=False)
     with caplog.at_level(logging.INFO):
         run(tmp_path)
-    assert hub.sent < 20_000
-    assert sum(map(len, hub.files.values())) > 500_000
-    asked = len(hub.downloads())
-    assert f"took {asked} requests" in caplog.text
+    assert sum(map(len, hub.files.values())) > 4_500_000
+    assert hub.sent < 3 * remote.TAIL + 10_000
+    assert f"took {len(hub.downloads())} requests and {hub.sent / 1e6:.1f} MB" in caplog.text
+    assert "HTTP Request" not in caplog.text  # nor their addresses, which are signed
 
 
 def test_a_survey_that_broke_off_goes_on_and_gives_the_same_bytes(hub: Hub, tmp_path: Path):
