@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import huggingface_hub
 import polars as pl
@@ -129,6 +130,8 @@ def test_no_audio_and_no_picture_is_asked_for(hub: Hub, tmp_path: Path, monkeypa
         run(tmp_path)
     assert sum(map(len, hub.files.values())) > 4_500_000
     assert hub.sent < 3 * remote.TAIL + 10_000
+    assert sum(NEW in unquote(request.path) for request in hub.downloads()) == 1 + 4  # the footer, 5 row groups, of
+    # which the last is in the tail
     assert f"took {len(hub.downloads())} requests and {hub.sent / 1e6:.1f} MB" in caplog.text
     assert "HTTP Request" not in caplog.text  # nor their addresses, which are signed
 

@@ -87,7 +87,9 @@ def read(
             "report it to its owners"
         )
     file.expect(ranges)
-    table = parquet.read_row_groups(list(groups), list(wanted), use_threads=False)
+    # one by one: pyarrow would read the first column of all of them, then the next, and so each piece many times
+    tables = [parquet.read_row_group(group, list(wanted), use_threads=False) for group in groups]
+    table = pa.concat_tables(tables) if tables else parquet.read_row_groups([], list(wanted))
     table.validate(full=True)  # polars takes what is no UTF-8 for it
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
