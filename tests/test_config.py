@@ -18,6 +18,7 @@ from ves.similarity import SIMILARITIES
 from ves.validate import naming_files, read_yaml, validate, validate_backbones, validate_batches
 
 DEFAULT = Path("config.yaml")
+VAANI = read_yaml(Path("config/vaani.yaml"))["corpus"]["vaani"]
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +166,31 @@ def test_an_unknown_key_is_named_beside_the_known_ones(
     assert known in message
 
 
+@pytest.mark.parametrize("revision", ["main", "0123abc", "0" * 41, "F" * 40, "refs/convert/parquet", "a b"])
+def test_a_revision_that_may_move_is_refused_with_the_command_that_pins_it(
+    revision: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    put(content, "corpus.kind", "vaani")
+    put(content, "corpus.vaani", VAANI | {"revision": revision})
+    message = fault(tmp_path, content)
+    assert message.startswith(f"FILE: corpus.vaani.revision: {revision!r} is no full commit id; a branch or tag moves")
+    name = f"'{revision}'" if " " in revision else revision  # can be pasted into a shell
+    assert f"`hf datasets info ARTPARK-IISc/Vaani --revision {name} --expand sha`" in message
+    assert "\n" not in message
+    put(content, "corpus.vaani.revision", "0123456789abcdef0123456789abcdef01234567")
+    validate(content, [DEFAULT])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("clips", 0), ("clips_per_language", -1), ("clips_per_image", 1.5), ("languages", []), ("districts", [""])],
+)
+def test_a_choice_of_nothing_is_a_fault(key: str, value: Any, content: dict[str, Any], tmp_path: Path) -> None:
+    put(content, "corpus.kind", "vaani")
+    put(content, "corpus.vaani", VAANI | {key: value})
+    assert fault(tmp_path, content).startswith(f"FILE: corpus.vaani.{key}")
+
+
 def keys(block: dict[str, Any], prefix: str = "") -> list[str]:
     """Every key of nested blocks, dotted."""
     found = []
@@ -262,8 +288,7 @@ def test_settings_files_come_back_as_they_were(content: dict[str, Any]) -> None:
 def test_the_slice_of_the_corpus_leaves_out_what_changes_nothing(content: dict[str, Any]) -> None:
     before = validate(content, [DEFAULT]).corpus_slice()
     put(content, "corpus.keep_source", True)
-    vaani = {"repository": "a/b", "revision": None, "audio": [], "images": [], "shards_per_district": None}
-    put(content, "corpus.vaani", vaani)
+    put(content, "corpus.vaani", VAANI | {"repository": "a/b"})
     assert validate(content, [DEFAULT]).corpus_slice() == before
     put(content, "corpus.scenes.seed", 7)
     assert validate(content, [DEFAULT]).corpus_slice() != before
