@@ -185,7 +185,8 @@ def test_a_lower_cap_takes_a_part_of_what_a_higher_one_takes(
 ) -> None:
     before: set[Place] = set()
     for value in (1, 2, 3, 5, 8, 40, 41, 42, 43, 120, 10_000):
-        now = clips_of(chosen(tmp_path, corpus[0], **{cap: value}))
+        changes: dict[str, Any] = {cap: value}
+        now = clips_of(chosen(tmp_path, corpus[0], **changes))
         assert before <= now
         before = now
     assert len(before) == sum(

@@ -70,7 +70,6 @@ def vaani_check(*, configfile: list[Path] | None = None, corpus: Path | None = N
     The corpus is that of configuration files, laid over the config.yaml of this folder, or of a corpus.json. The table
     goes to OUT, by default to results/<corpus>/vaani-check.md.
     """
-    from ves.corpora.check import check
     from ves.validate import load
 
     if (configfile is None) == (corpus is None):
@@ -78,7 +77,11 @@ def vaani_check(*, configfile: list[Path] | None = None, corpus: Path | None = N
     settings = _corpus(corpus) if corpus else load(Path("config.yaml"), configfile or []).corpus
     if settings.kind != "vaani":
         raise ValueError(f"corpus.kind: {settings.kind!r}; only of 'vaani' is anything assumed that could be checked")
-    check(_block(settings.vaani), _spellings(settings), out or Path("results") / settings.name / "vaani-check.md")
+    from ves.corpora.check import check
+
+    surveyed = Path("data") / settings.name / "survey"  # used where it is there
+    out = out or Path("results") / settings.name / "vaani-check.md"
+    check(_block(settings.vaani), _spellings(settings), surveyed, out)
 
 
 def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:

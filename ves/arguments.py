@@ -47,7 +47,7 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
     command.add_argument("--log", type=Path, metavar="FILE", help="also write messages and tracebacks to this file")
     command.set_defaults(function=stage)
     for key, parameter in inspect.signature(stage).parameters.items():
-        options = _kind(parameter.annotation) | {"metavar": key.upper()}
+        options: dict[str, typing.Any] = {"metavar": key.upper()} | _kind(parameter.annotation)
         if parameter.kind is not parameter.KEYWORD_ONLY:
             command.add_argument(key, **options)
         elif parameter.default is parameter.empty:

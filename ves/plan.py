@@ -98,7 +98,7 @@ def _references(every: pl.DataFrame, there: pl.DataFrame) -> dict[str, Any]:
     `images` is a bound: an ambiguous name counts as one picture, which it is if its bearers are copies; and two paths
     to one content count as two.
     """
-    counts = every.group_by(pl.col("image_reference").cast(pl.String)).len("clips")
+    counts = every.group_by("image_reference").len("clips").with_columns(pl.col("image_reference").cast(pl.String))
     named = counts.drop_nulls("image_reference")
     names = image_of(named["image_reference"], there).join(named, on="image_reference", how="left")
 

@@ -34,8 +34,9 @@ def text(name: str, plan: dict[str, Any], disk: Room) -> str:
     return "\n".join(
         [
             f"# Plan of {name}\n",
-            f"`{plan['repository']}` at commit `{plan['revision']}`. Nothing of it is downloaded yet but the listing, "
-            "the footers and the texts of its parquet files. ~ marks what is estimated from the size of the sound.\n",
+            f"`{plan['repository']}` at commit `{plan['revision']}`, from its listing and the footers and texts of "
+            "its parquet files; no sound or picture was needed. ~ marks hours that are estimated, from the size of the "
+            "sound.\n",
             *_verdict(plan, disk),
             *_download(plan, disk),
             *_disk(disk, plan),

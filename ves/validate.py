@@ -137,12 +137,16 @@ def naming_files(content: Mapping[str, Any], files: list[Path]) -> Iterator[None
 
 
 def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with another laid over it, as the workflow does it: blocks are merged, all else is replaced."""
+    """A configuration with another laid over it, as the workflow does it: blocks are merged, all else is replaced; an
+    empty block replaces nothing."""
     merged = dict(base)
     for key, value in over.items():
+        if isinstance(value, Mapping) and not value and key in merged:
+            continue
         below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = laid_over(below, value) if both else value
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            value = laid_over(below, value)
+        merged[key] = value
     return merged
 
 
