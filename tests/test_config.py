@@ -10,28 +10,62 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from ves.config import features_name
 from ves.losses import LOSSES
 from ves.section import registered
 from ves.similarity import SIMILARITIES
-from ves.validate import naming_files, read_yaml, validate, validate_backbones, validate_batches
+from ves.validate import (
+    laid_over,
+    load,
+    naming_files,
+    read_yaml,
+    validate,
+    validate_backbones,
+    validate_batches,
+    validate_source,
+)
 
 DEFAULT = Path("config.yaml")
-
-
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """A configuration file laid over another, as the workflow does it: blocks are merged, values replaced."""
-    result = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else value
-    return result
+VAANI = read_yaml(Path("config/vaani.yaml"))["corpus"]["vaani"]
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
     return copy.deepcopy(read_yaml(DEFAULT))
+
+
+BLOCKS = st.recursive(
+    st.none() | st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2),
+    lambda below: st.dictionaries(st.sampled_from("abc"), below, max_size=3),
+)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), BLOCKS), st.dictionaries(st.sampled_from("abc"), BLOCKS))
+def test_files_are_laid_over_one_another_as_the_workflow_does_it(base: dict[str, Any], over: dict[str, Any]) -> None:
+    before, expected = copy.deepcopy(base), copy.deepcopy(base)
+    update_config(expected, copy.deepcopy(over))
+    assert laid_over(base, over) == expected
+    assert base == before
+
+
+def test_a_configuration_is_loaded_over_another(tmp_path: Path) -> None:
+    config = load(DEFAULT, [Path("config/vaani.yaml"), Path("config/vaani-mini.yaml")])
+    assert config.corpus.name == "vaani_mini"
+    assert config.train.epochs == 20
+    assert config.heatmaps.clips == read_yaml(DEFAULT)["heatmaps"]["clips"]
+    (file := tmp_path / "empty.yaml").write_text("# nothing\n")
+    with pytest.raises(ValueError, match=r"empty.yaml: not a configuration"):
+        load(DEFAULT, [file])
+
+
+def test_a_table_of_spellings_that_is_not_there_is_a_fault(content: dict[str, Any], tmp_path: Path) -> None:
+    put(content, "corpus.labels", "config/lables.yaml")
+    with pytest.raises(ValueError, match=r"^corpus.labels: there is no file 'config/lables.yaml' here"):
+        validate_source(validate(content, [DEFAULT]))
 
 
 def fault(tmp_path: Path, content: dict[str, Any]) -> str:
@@ -53,9 +87,14 @@ def put(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     return content
 
 
-@pytest.mark.parametrize("file", ["config.yaml", *map(str, sorted(Path("config").glob("*.yaml")))])
+SHIPPED = [
+    file for file in sorted(Path("config").glob("*.yaml")) if isinstance(read_yaml(file), dict)
+]  # not the labels
+
+
+@pytest.mark.parametrize("file", ["config.yaml", *map(str, SHIPPED)])
 def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]) -> None:
-    config = validate(merged(content, read_yaml(Path(file))), [DEFAULT, Path(file)])
+    config = validate(laid_over(content, read_yaml(Path(file))), [DEFAULT, Path(file)])
     validate_backbones(config)
     assert set(config.table) <= set(config.runs)
 
@@ -124,6 +163,8 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
             [3, 4],
             "FILE: corpus.scenes.mentions: at least 3, but some pictures show 2 objects",
         ),
+        ("corpus.max_refused", 1.5, "FILE: corpus.max_refused: Input should be less than or equal to 1 (given: 1.5)"),
+        ("plan.download_mb_s", 0.0, "FILE: plan.download_mb_s: Input should be greater than 0 (given: 0.0)"),
         ("corpus.name", "../scenes", "FILE: corpus.name: String should match pattern"),
         ("split.high", 0.9, "FILE: split.high: 0.9 is not below mid: 0.85"),
         ("split.val", 4_200, "FILE: split.val: with split.tune it must be below corpus.scenes.images (4300)"),
@@ -165,6 +206,31 @@ def test_an_unknown_key_is_named_beside_the_known_ones(
     assert known in message
 
 
+@pytest.mark.parametrize("revision", ["main", "0123abc", "0" * 41, "F" * 40, "refs/convert/parquet", "a b"])
+def test_a_revision_that_may_move_is_refused_with_the_command_that_pins_it(
+    revision: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    put(content, "corpus.kind", "vaani")
+    put(content, "corpus.vaani", VAANI | {"revision": revision})
+    message = fault(tmp_path, content)
+    assert message.startswith(f"FILE: corpus.vaani.revision: {revision!r} is no full commit id; a branch or tag moves")
+    name = f"'{revision}'" if " " in revision else revision  # can be pasted into a shell
+    assert f"`hf datasets info ARTPARK-IISc/Vaani --revision {name} --expand sha`" in message
+    assert "\n" not in message
+    put(content, "corpus.vaani.revision", "0123456789abcdef0123456789abcdef01234567")
+    validate(content, [DEFAULT])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("clips", 0), ("clips_per_language", -1), ("clips_per_image", 1.5), ("languages", []), ("districts", [""])],
+)
+def test_a_choice_of_nothing_is_a_fault(key: str, value: Any, content: dict[str, Any], tmp_path: Path) -> None:
+    put(content, "corpus.kind", "vaani")
+    put(content, "corpus.vaani", VAANI | {key: value})
+    assert fault(tmp_path, content).startswith(f"FILE: corpus.vaani.{key}")
+
+
 def keys(block: dict[str, Any], prefix: str = "") -> list[str]:
     """Every key of nested blocks, dotted."""
     found = []
@@ -204,7 +270,7 @@ def test_the_file_that_set_the_key_is_named(content: dict[str, Any], tmp_path: P
     base.write_text(yaml.safe_dump(put(content, "train.warmup", 2.0)))
     over.write_text("train: {epochs: -3}")
     with pytest.raises(ValueError, match="train.epochs") as caught:
-        validate(merged(content, read_yaml(over)), [base, over])
+        validate(laid_over(content, read_yaml(over)), [base, over])
     assert [line.split(": Input")[0] for line in str(caught.value).splitlines()] == [
         f"{over}: train.epochs",
         f"{base}: train.warmup",
@@ -262,8 +328,7 @@ def test_settings_files_come_back_as_they_were(content: dict[str, Any]) -> None:
 def test_the_slice_of_the_corpus_leaves_out_what_changes_nothing(content: dict[str, Any]) -> None:
     before = validate(content, [DEFAULT]).corpus_slice()
     put(content, "corpus.keep_source", True)
-    vaani = {"repository": "a/b", "revision": None, "audio": [], "images": [], "shards_per_district": None}
-    put(content, "corpus.vaani", vaani)
+    put(content, "corpus.vaani", VAANI | {"repository": "a/b"})
     assert validate(content, [DEFAULT]).corpus_slice() == before
     put(content, "corpus.scenes.seed", 7)
     assert validate(content, [DEFAULT]).corpus_slice() != before

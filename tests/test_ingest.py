@@ -18,8 +18,13 @@ SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of
 
 
 def corpus(keep_seconds: float | None = None) -> CorpusConfig:
-    vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=[], images=[], shards_per_district=None)
-    return CorpusConfig(name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, vaani=vaani)
+    none = dict.fromkeys(
+        ("shards_per_district", "languages", "districts", "clips", "clips_per_language", "clips_per_image")
+    )
+    vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=[], images=[], seed=0, **none)
+    return CorpusConfig(
+        name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, labels=None, max_refused=1.0, vaani=vaani
+    )
 
 
 def wav(seed: int, seconds: float = 0.5, rate: int = 16_000) -> bytes:

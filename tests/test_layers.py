@@ -9,14 +9,14 @@ import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
     {"section", "corpus_config", "config", "files", "parquet", "progress", "columns", "bfloat16"},
-    {"manifest", "references", "shards"},
+    {"labels", "manifest", "references", "shards"},
     {"riff", "audio", "audio_store", "geometry", "images", "store", "similarity", "losses", "near_duplicates"},
     {"draws", "given_splits", "splits"},
     {"corpora", "ingest", "backbone", "features", "dataset", "model", "embeddings"},
     {"truth", "retrieval", "localisation"},
-    {"checkpoint", "optimiser", "train", "embed", "tables"},
+    {"checkpoint", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps"},
-    {"validate", "stage", "__main__"},
+    {"validate", "stage", "arguments", "__main__"},
 )
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}
 

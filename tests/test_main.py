@@ -1,10 +1,12 @@
 """The command line: what a user sees of an error, what the log keeps, and who ends with whom."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +49,20 @@ def test_settings_reach_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(command_line, "STAGES", (stage,))
     assert command_line.main(["stage", "a", "--runs", "b", "c", "--clips", "3"]) == 0
     assert calls == [(Path("a"), [Path("b"), Path("c")], 3)]
+
+
+def test_a_check_wants_one_corpus_and_one_of_vaani(tmp_path: Path) -> None:
+    ended = ves("vaani", "check")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("vaani check: give --configfile, such as config/vaani-mini.yaml, or --corpus")
+    ended = ves("vaani-check", "--configfile", "config/toy.yaml")
+    assert ended.stderr.startswith("vaani-check: corpus.kind: 'scenes'; only of 'vaani' is anything assumed")
+
+
+def test_the_console_script_is_this_command_line() -> None:
+    scripts = tomllib.loads(Path("pyproject.toml").read_text())["project"]["scripts"]
+    module, _, function = scripts["ves"].partition(":")
+    assert getattr(importlib.import_module(module), function) is command_line.main
 
 
 def test_what_a_user_can_mend_is_one_line_and_the_log_has_the_traceback(tmp_path: Path) -> None:

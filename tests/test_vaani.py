@@ -56,6 +56,7 @@ def settings(**changes: Any) -> VaaniConfig:
     """The block of config/vaani.yaml, with changes; unvalidated, to allow what the validator refuses."""
     block = {"repository": REPOSITORY, "revision": COMMIT, "audio": ["audio/*/*/train-*.parquet"]}
     block |= {"images": ["images/train-*.parquet"], "shards_per_district": None}
+    block |= dict.fromkeys(("languages", "districts", "clips", "clips_per_language", "clips_per_image")) | {"seed": 0}
     return VaaniConfig.model_construct(**(block | changes))
 
 

@@ -1,20 +1,22 @@
-"""The command line: `python -m ves <stage> ...`, arguments to function calls and nothing else.
+"""The command line: `ves <stage> ...` or `python -m ves <stage> ...`, arguments to function calls and nothing else.
 
-Each stage is a function below. Positional parameters are positional arguments, keyword-only ones are required options
-of that name, and the docstring is the help. What a stage needs is imported when it is called: torch takes seconds.
+Each stage is a function below, and its signature and docstring are its arguments and help (ves.arguments). A stage
+whose name begins with one of GROUPS may be written as two words: `vaani check`. What a stage needs is imported when it
+is called: torch takes seconds.
 """
 
-import argparse
-import inspect
 import sys
-import typing
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ves import config, stage
+from ves import arguments, config, stage
 from ves.corpus_config import CorpusConfig
 from ves.files import read_json, write_json
 from ves.section import Section
+
+if TYPE_CHECKING:
+    import polars as pl
 
 PARTS = ("audio", "images")  # of a corpus
 
@@ -26,7 +28,60 @@ def list_shards(*, corpus: Path, out: Path) -> None:
     settings = _corpus(corpus)
     block = getattr(settings, settings.kind)
     shards = source(settings.kind).list_shards(block)
+    shards = [shard | {"chosen": None} for shard in shards]  # all rows
     write_json(out, {"revision": getattr(block, "revision", None), "shards": shards})
+
+
+def survey(*, corpus: Path, folder: Path, out: Path) -> None:
+    """Read the listing of Vaani, and of each file the footer and the texts; nothing of the sound or the pictures."""
+    from ves.corpora.survey import survey
+
+    survey(_block(_corpus(corpus).vaani), folder, out)
+
+
+def choose(*, corpus: Path, survey: Path, folder: Path, chosen: Path, out: Path) -> None:
+    """Choose among the surveyed clips by label and caps; list the shards that are wanted."""
+    from ves.corpora.choice import choose
+
+    settings = _corpus(corpus)
+    choose(_block(settings.vaani), _spellings(settings), survey, folder, chosen, out)
+
+
+def plan(*, settings: Path, survey: Path, listing: Path, data: Path, page: Path, out: Path) -> None:
+    """What a download will bring, weigh and take: a page for people, and the numbers as JSON.
+
+    DATA is the folder of the corpus: what was surveyed and chosen is read there, and what is there already counts.
+    """
+    from ves.plan_page import write
+
+    write(_read(config.PlanSettings, settings), survey, listing, data, page, out)
+
+
+def check_room(*, plan: Path, data: Path) -> None:
+    """Fail, before anything is downloaded, when the disk cannot hold what the plan foresees."""
+    from ves.room import check_room
+
+    check_room(plan, data)
+
+
+def vaani_check(*, configfile: list[Path] | None = None, corpus: Path | None = None, out: Path | None = None) -> None:
+    """Compare what VeS assumes of Vaani with one row group of its smallest shards; a table of what differs.
+
+    The corpus is that of configuration files, laid over the config.yaml of this folder, or of a corpus.json. The table
+    goes to OUT, by default to results/<corpus>/vaani-check.md.
+    """
+    from ves.validate import load
+
+    if (configfile is None) == (corpus is None):
+        raise ValueError("give --configfile, such as config/vaani-mini.yaml, or --corpus, a corpus.json; one of them")
+    settings = _corpus(corpus) if corpus else load(Path("config.yaml"), configfile or []).corpus
+    if settings.kind != "vaani":
+        raise ValueError(f"corpus.kind: {settings.kind!r}; only of 'vaani' is anything assumed that could be checked")
+    from ves.corpora.check import check
+
+    surveyed = Path("data") / settings.name / "survey"  # used where it is there
+    out = out or Path("results") / settings.name / "vaani-check.md"
+    check(_block(settings.vaani), _spellings(settings), surveyed, out)
 
 
 def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
@@ -55,14 +110,14 @@ def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
     fetch(_block(_corpus(corpus).scenes), shard, out, truth)
 
 
-def ingest_audio(*, corpus: Path, shard: str, source: Path, store: Path, part: Path) -> None:
+def ingest_audio(*, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path) -> None:
     """Decode and check one shard of clips: samples to the store, one row per clip to the part."""
     from ves.ingest import ingest_audio
 
     ingest_audio(_corpus(corpus), shard, source, store, part)
 
 
-def ingest_images(*, corpus: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
+def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
     """Decode and check one shard of pictures: those accepted, and one row per picture to the part."""
     from ves.ingest import ingest_images
 
@@ -148,9 +203,27 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 
 
 STAGES: tuple[Callable[..., None], ...] = (
-    *(list_shards, fetch, pack, generate, ingest_audio, ingest_images, merge, seal_audio, split),
+    *(
+        vaani_check,
+        list_shards,
+        survey,
+        choose,
+        plan,
+        check_room,
+        fetch,
+        pack,
+        generate,
+        ingest_audio,
+        ingest_images,
+        merge,
+        seal_audio,
+        split,
+    ),
     *(features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps),
 )
+
+
+GROUPS = ("vaani",)  # first words of stages of two words
 
 
 def _read[T: Section](kind: type[T], path: Path) -> T:
@@ -165,6 +238,13 @@ def _corpus(path: Path) -> CorpusConfig:
     return _read(CorpusConfig, path)
 
 
+def _spellings(corpus: CorpusConfig) -> "pl.DataFrame":
+    """The table of spellings that the corpus names, or an empty one."""
+    from ves import labels
+
+    return labels.read(None if corpus.labels is None else Path(corpus.labels))
+
+
 def _names(listing: Path, part: str) -> list[str]:
     """The shards of one part of the corpus."""
     return [shard["name"] for shard in read_json(listing)["shards"] if shard["part"] == part]
@@ -176,31 +256,11 @@ def _block[T](block: T | None) -> T:
     return block
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line, read off the signatures of the stages."""
-    top = argparse.ArgumentParser(prog="python -m ves", description="The stages of VeS, in order.")
-    commands = top.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    for function in STAGES:
-        help_text = inspect.getdoc(function)
-        command = commands.add_parser(function.__name__.replace("_", "-"), help=help_text, description=help_text)
-        command.add_argument("--log", type=Path, metavar="FILE", help="also write messages and tracebacks to this file")
-        command.set_defaults(function=function)
-        for name, parameter in inspect.signature(function).parameters.items():
-            many = typing.get_origin(parameter.annotation) is list
-            kind = typing.get_args(parameter.annotation)[0] if many else parameter.annotation
-            options: dict[str, typing.Any] = {"type": kind, "metavar": name.upper()} | ({"nargs": "+"} if many else {})
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                command.add_argument(f"--{name}", required=True, **options)
-            else:
-                command.add_argument(name, **options)
-    return top
-
-
-def main(arguments: list[str] | None = None) -> int:
+def main(given_arguments: list[str] | None = None) -> int:
     """Run one stage; 0 when it is done, 1 after an error."""
-    given = vars(parser().parse_args(arguments))
-    name, function, log_file = (given.pop(key) for key in ("stage", "function", "log"))
-    return stage.run(name, function, given, log_file)
+    given = vars(arguments.parser(STAGES, GROUPS).parse_args(given_arguments))
+    name, second, function, log_file = (given.pop(key, "") for key in ("stage", "second", "function", "log"))
+    return stage.run(f"{name} {second}".rstrip(), function, given, log_file)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,13 @@ class HeatmapConfig(Section):
     clips: Positive
 
 
+class PlanConfig(Section):
+    """Rates that the plan of a download assumes (ves.plan)."""
+
+    download_mb_s: PositiveFloat  # 10**6 bytes a second
+    features_s: PositiveFloat  # pictures a second
+
+
 class TableConfig(Section):
     """Rows of the tables: which runs, as means over which seeds (ves.tables)."""
 
@@ -134,6 +141,7 @@ class Config(TableConfig):
     train: TrainConfig
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
     heatmaps: HeatmapConfig
+    plan: PlanConfig
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Config":
@@ -176,6 +184,16 @@ class Config(TableConfig):
         """Settings of the corpus alone: other kinds' blocks change nothing in it, nor does keeping its raw shards."""
         other = {kind: None for kind in ("scenes", "pairs", "vaani") if kind != self.corpus.kind}
         return self.corpus.model_copy(update={"keep_source": False, **other})
+
+
+class PlanSettings(Section):
+    """data/<corpus>/plan_settings.json: what decides the sizes and times of a corpus that is to be downloaded."""
+
+    corpus: CorpusConfig
+    split: SplitConfig
+    vision: VisionConfig
+    plan: PlanConfig
+    downloads: Positive  # at once
 
 
 class DataPaths(Section):

@@ -1,5 +1,7 @@
 """The block `corpus` of the configuration: where pairs come from, and what a corpus of each kind is made of."""
 
+import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -64,14 +66,33 @@ class ScenesConfig(Section):
         return self
 
 
+Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
 class VaaniConfig(Section):
-    """Project Vaani on the hub (ves.corpora.vaani)."""
+    """Project Vaani on the hub (ves.corpora.vaani), and which of its clips are taken (ves.corpora.choice)."""
 
     repository: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None  # a full commit; null: not chosen yet
+    revision: str | None  # a full commit; null: not chosen yet
     audio: list[str]
     images: list[str]
     shards_per_district: Positive | None
+    languages: Names | None  # labels as the table of spellings leaves them; null: all
+    districts: Names | None
+    clips: Positive | None  # in total, in proportion over the languages
+    clips_per_language: Positive | None
+    clips_per_image: Positive | None
+    seed: Seed  # of the chances by which clips fall to a cap
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "VaaniConfig":
+        if self.revision is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            command = f"hf datasets info {self.repository} --revision {shlex.quote(self.revision)} --expand sha"
+            raise ValueError(
+                f"revision: {self.revision!r} is no full commit id; a branch or tag moves, and a short id may come to "
+                f"mean two; `{command}` prints the commit that it is now at: write its 40 digits"
+            )
+        return self
 
     def commit(self) -> str:
         """The commit that everything is read at. Raises ValueError, with the command that names one, without one."""
@@ -82,6 +103,10 @@ class VaaniConfig(Section):
                 "files"
             )
         return self.revision
+
+    def capped(self) -> bool:
+        """Whether some clips may be left out for their number alone."""
+        return (self.clips, self.clips_per_language, self.clips_per_image) != (None, None, None)
 
 
 class PairsConfig(Section):
@@ -100,6 +125,8 @@ class CorpusConfig(Section):
     kind: Literal["scenes", "pairs", "vaani"]
     keep_source: bool
     keep_seconds: PositiveFloat | None
+    labels: str | None  # a YAML table of spellings (ves.labels)
+    max_refused: Fraction  # of the rows of a shard; of more, its ingest fails
     scenes: ScenesConfig | None = None
     pairs: PairsConfig | None = None
     vaani: VaaniConfig | None = None

@@ -136,6 +136,30 @@ def naming_files(content: Mapping[str, Any], files: list[Path]) -> Iterator[None
         raise ValueError(f"{_origin(path, content, {file: read_yaml(file) for file in files})}: {error}") from None
 
 
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with another laid over it, as the workflow does it: blocks are merged, all else is replaced; an
+    empty block replaces nothing."""
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and not value and key in merged:
+            continue
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            value = laid_over(below, value)
+        merged[key] = value
+    return merged
+
+
+def load(base: Path, files: list[Path]) -> Config:
+    """The configuration of `base` with `files` laid over it in turn. Raises ValueError as `validate` does."""
+    content: dict[str, Any] = {}
+    for file in [base, *files]:
+        if not isinstance(block := read_yaml(file), Mapping):
+            raise ValueError(f"{file}: not a configuration: a mapping of keys to values is wanted")
+        content = laid_over(content, block)
+    return validate(content, [base, *files])
+
+
 def validate_backbones(config: Config) -> None:
     """Check that each backbone is a folder that is there or could be a name on the hub, and that of a folder the sizes
     fit. Those of the hub are seen when it has been downloaded. Raises ValueError that begins with the key.
@@ -175,7 +199,12 @@ def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
 
 
 def validate_source(config: Config) -> None:
-    """Check that own pairs have their folder and readable tables. Raises ValueError that begins with the key."""
+    """Check that the table of spellings is there, and that own pairs have their folder and readable tables.
+
+    Raises ValueError that begins with the key.
+    """
+    if (labels := config.corpus.labels) is not None and not Path(labels).is_file():
+        raise ValueError(f"corpus.labels: there is no file {labels!r} here; null is for no table")
     if config.corpus.kind == "pairs" and (pairs := config.corpus.pairs):
         from ves.corpora.pairs import list_shards  # polars: this module is read at the start of every command
 

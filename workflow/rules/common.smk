@@ -22,7 +22,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
 
-from ves.config import TRAINING, DataPaths, RunConfig, TableConfig, features_name
+from ves.config import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, features_name
 from ves.validate import naming_files, validate, validate_backbones, validate_batches, validate_source
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
@@ -84,9 +84,51 @@ def shard_origin(wildcards):
     if CONFIG.corpus.kind == "pairs":
         return pairs_origins().get(wildcards.shard)
     if CONFIG.corpus.kind == "vaani":
-        return f"{CONFIG.corpus.vaani.repository}@{CONFIG.corpus.vaani.revision}"
+        return entries(wildcards).get(wildcards.shard, {}).get("sha256")
     scenes = CONFIG.corpus.scenes.model_dump_json()
     return scenes + words_digest() if wildcards.shard.startswith("audio/") else scenes
+
+
+def chosen_rows(wildcards):
+    """Which rows of a downloaded shard are taken: a changed choice ingests anew the shards in which it takes others."""
+    if CONFIG.corpus.kind != "vaani":
+        return None
+    return entries(wildcards).get(wildcards.shard, {}).get("chosen")
+
+
+def survey_origin():
+    """What decides which files are surveyed; what is chosen of them afterwards does not."""
+    keys = {"repository", "revision", "audio", "images", "shards_per_district"}
+    return CONFIG.corpus.vaani.model_dump_json(include=keys)
+
+
+def plan_settings(wildcards):
+    """Settings that decide sizes and times, also whether raw shards are kept."""
+    limited = "download" in workflow.global_resources  # in the profile, or on the command line
+    at_once = workflow.global_resources["download" if limited else "_cores"]
+    other = {"scenes": None, "pairs": None}
+    return as_json(
+        PlanSettings(
+            corpus=CONFIG.corpus.model_copy(update=other),
+            split=CONFIG.split,
+            vision=CONFIG.vision,
+            plan=CONFIG.plan,
+            downloads=at_once.value,
+        )
+    )
+
+
+def nothing_to_plan(wildcards):
+    """Asked for a plan of what is made here."""
+    raise WorkflowError(
+        f"There is nothing to plan: a plan is of what is downloaded (corpus.kind: vaani), and the corpus {CORPUS} is "
+        f"made here (corpus.kind: {CONFIG.corpus.kind}). Leave out the target `plan`."
+    )
+
+
+def labels_table(wildcards):
+    """The table of spellings, where the configuration names one."""
+    return [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]
 
 
 def listing_origin(wildcards):
@@ -114,10 +156,21 @@ def source(path):
     return path if CONFIG.corpus.keep_source else temp(path)
 
 
+def entries(wildcards):
+    """The listed shards by name; known once they are listed."""
+    listing = Path(checkpoints.list_shards.get(corpus=wildcards.corpus).output.listing)
+    return read_listing(listing, listing.stat().st_mtime_ns)
+
+
+@functools.cache
+def read_listing(listing, changed):
+    """The shards of a listing by name; read once each time that it has changed: every job asks for its own entry."""
+    return {shard["name"]: shard for shard in json.loads(listing.read_text())["shards"]}
+
+
 def shards(wildcards, part, folder):
     """The files of one part of the corpus in a folder of it; known once the shards are listed."""
-    listing = checkpoints.list_shards.get(corpus=wildcards.corpus).output.listing
-    found = [shard["name"] for shard in json.loads(Path(listing).read_text())["shards"] if shard["part"] == part]
+    found = [name for name, shard in entries(wildcards).items() if shard["part"] == part]
     return [f"data/{wildcards.corpus}/{folder}/{name}.parquet" for name in found]
 
 
@@ -205,9 +258,14 @@ def final_outputs():
     return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")
 
 
+def module_file(module):
+    """The source of a module of ves, by its dotted name below ves."""
+    return Path(workflow.basedir) / "ves" / f"{module.replace('.', '/')}.py"
+
+
 def imported(module):
     """Modules of ves that a module of it imports, but for those that have no part in any result."""
-    tree = ast.parse((Path(workflow.basedir) / f"ves/{module}.py").read_text())
+    tree = ast.parse(module_file(module).read_text())
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = {node.module.removeprefix("ves.") for node in froms if node.module.startswith("ves.")}
     names |= {alias.name for node in froms if node.module == "ves" for alias in node.names}
@@ -220,5 +278,5 @@ def digest(module):
     while ahead:
         found |= ahead
         ahead = set().union(*map(imported, ahead)) - found
-    text = b"".join((Path(workflow.basedir) / f"ves/{name}.py").read_bytes() for name in sorted(found))
+    text = b"".join(module_file(name).read_bytes() for name in sorted(found))
     return hashlib.sha256(text).hexdigest()[:12]

@@ -17,23 +17,10 @@ rule write_corpus_config:
         "printf '%s\\n' {params.content:q} > {output} 2> {log}"
 
 
-# A checkpoint: what follows is known once the shards are.
-checkpoint list_shards:
-    input:
-        corpus="data/{corpus}/corpus.json",
-    output:
-        listing="data/{corpus}/shards.json",
-    log:
-        "logs/{corpus}/list_shards.log",
-    params:
-        origin=listing_origin,
-    shell:
-        "python -m ves list-shards --corpus {input.corpus} --out {output.listing} --log {log}"
-
-
 rule ingest_audio:
     input:
         corpus=ancient("data/{corpus}/corpus.json"),
+        listing=ancient("data/{corpus}/shards.json"),
         source="data/{corpus}/source/{shard}.parquet",
     output:
         part="data/{corpus}/parts/{shard}.parquet",
@@ -43,19 +30,22 @@ rule ingest_audio:
         "logs/{corpus}/ingest/{shard}.tsv"
     wildcard_constraints:
         shard="audio/.+",
+    priority: 1  # before another download or recording: what is ingested makes room
     params:
         version=1,
         origin=shard_origin,
+        chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,
         store="data/{corpus}/audio.zarr",
     shell:
-        "python -m ves ingest-audio --corpus {input.corpus} --shard {wildcards.shard} --source {input.source} "
-        "--store {params.store} --part {output.part} --log {log}"
+        "python -m ves ingest-audio --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
+        "--source {input.source} --store {params.store} --part {output.part} --log {log}"
 
 
 rule ingest_images:
     input:
         corpus=ancient("data/{corpus}/corpus.json"),
+        listing=ancient("data/{corpus}/shards.json"),
         source="data/{corpus}/source/{shard}.parquet",
     output:
         part="data/{corpus}/parts/{shard}.parquet",
@@ -66,18 +56,21 @@ rule ingest_images:
         "logs/{corpus}/ingest/{shard}.tsv"
     wildcard_constraints:
         shard="images/.+",
+    priority: 1  # before another download or recording: what is ingested makes room
     params:
         version=1,
         origin=shard_origin,
+        chosen=chosen_rows,
     shell:
-        "python -m ves ingest-images --corpus {input.corpus} --shard {wildcards.shard} --source {input.source} "
-        "--pictures {output.pictures} --part {output.part} --log {log}"
+        "python -m ves ingest-images --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
+        "--source {input.source} --pictures {output.pictures} --part {output.part} --log {log}"
 
 
 rule merge:
     input:
         clip_parts,
         image_parts,
+        labels_table,
         listing="data/{corpus}/shards.json",
     output:
         manifest="data/{corpus}/manifest.parquet",

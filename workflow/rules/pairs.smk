@@ -1,6 +1,9 @@
 """Your own pairs: the shards are packed from the files that the tables name."""
 
 
+include: "listing.smk"
+
+
 rule pack:
     input:
         corpus=ancient("data/{corpus}/corpus.json"),

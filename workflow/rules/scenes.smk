@@ -1,6 +1,9 @@
 """Spoken Scenes: the shards are synthesised here, with what only evaluation may open."""
 
 
+include: "listing.smk"
+
+
 rule generate:
     input:
         corpus=ancient("data/{corpus}/corpus.json"),

@@ -1,4 +1,8 @@
-"""Project Vaani: the shards are downloaded from the hub, resumed and verified."""
+"""Project Vaani: surveyed and chosen without its sound, then downloaded from the hub, resumed and verified."""
+
+
+localrules:
+    write_plan_settings,
 
 
 # Not part of checking the configuration: whether this is a dry run, which needs no revision, is known only now.
@@ -6,8 +10,92 @@ onstart:
     require_revision()
 
 
+# What it has read of each file stays in its folder, undeclared: a wider choice asks the hub for what is new.
+rule survey:
+    input:
+        corpus=ancient("data/{corpus}/corpus.json"),
+    output:
+        survey="data/{corpus}/survey.json",
+    log:
+        "logs/{corpus}/survey.log",
+    params:
+        version=1,
+        origin=survey_origin(),
+        folder="data/{corpus}/survey",
+    shell:
+        "python -m ves survey --corpus {input.corpus} --folder {params.folder} --out {output.survey} --log {log}"
+
+
+# A checkpoint: what follows is known once the shards are. The rows chosen of a shard are part of its entry, as a hash.
+checkpoint list_shards:
+    input:
+        labels_table,
+        corpus="data/{corpus}/corpus.json",
+        survey="data/{corpus}/survey.json",
+    output:
+        listing="data/{corpus}/shards.json",
+    log:
+        "logs/{corpus}/list_shards.log",
+    params:
+        code=digest("corpora.choice"),
+        folder="data/{corpus}/survey",
+        chosen="data/{corpus}/chosen",
+    shell:
+        "python -m ves choose --corpus {input.corpus} --survey {input.survey} --folder {params.folder} "
+        "--chosen {params.chosen} --out {output.listing} --log {log}"
+
+
+rule write_plan_settings:
+    output:
+        "data/{corpus}/plan_settings.json",
+    log:
+        "logs/{corpus}/write_plan_settings.log",
+    params:
+        content=plan_settings,
+    shell:
+        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
+
+
+rule write_plan:
+    input:
+        labels_table,
+        settings="data/{corpus}/plan_settings.json",
+        survey="data/{corpus}/survey.json",
+        listing="data/{corpus}/shards.json",
+    output:
+        plan="data/{corpus}/plan.json",
+        page="results/{corpus}/plan.md",
+    log:
+        "logs/{corpus}/write_plan.log",
+    params:
+        code=digest("plan_page"),
+        data="data/{corpus}",
+    shell:
+        "python -m ves plan --settings {input.settings} --survey {input.survey} --listing {input.listing} "
+        "--data {params.data} --page {output.page} --out {output.plan} --log {log}"
+
+
+rule plan:
+    input:
+        f"results/{CORPUS}/plan.md",
+
+
+rule check_room:
+    input:
+        plan="data/{corpus}/plan.json",
+    output:
+        fits=touch("data/{corpus}/room.ok"),
+    log:
+        "logs/{corpus}/check_room.log",
+    params:
+        data="data/{corpus}",
+    shell:
+        "python -m ves check-room --plan {input.plan} --data {params.data} --log {log}"
+
+
 rule fetch:
     input:
+        ancient("data/{corpus}/room.ok"),
         corpus=ancient("data/{corpus}/corpus.json"),
         listing=ancient("data/{corpus}/shards.json"),
     output:
@@ -17,6 +105,8 @@ rule fetch:
     benchmark:
         "logs/{corpus}/fetch/{shard}.tsv"
     retries: 2
+    resources:
+        download=1,
     params:
         version=1,
         origin=shard_origin,

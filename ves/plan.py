@@ -1,0 +1,150 @@
+"""What a corpus that is to be downloaded will hold and weigh, computed from its survey and the settings alone.
+
+So the same input gives the same plan.json. What is on the disk is looked up by ves.room, and ves.plan_page shows both.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ves import labels, parquet
+from ves.audio import RATE
+from ves.audio_store import CHUNK, SHARD
+from ves.config import PlanSettings, VisionConfig, features_name
+from ves.corpora.surveyed import clips, image_of, pictures
+from ves.files import read_json
+from ves.references import LEVELS
+from ves.shards import CRC
+from ves.splits import strata
+
+INDEX = 16  # bytes for each chunk in the index of a file of a store
+PER_CLIP = 8 + 4 + 16  # bytes: offset, length and id of a clip, beside its samples
+PER_IMAGE = CRC + INDEX + 32  # bytes beside the tokens of a picture: the last are its id
+TABLES = 400  # bytes of a clip in parts, manifest and splits together; about what those of Spoken Scenes take
+WIDTHS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}  # of DINOv2
+PARTS = ("audio", "images")
+PATCH = 14  # pixels a side, of DINOv2
+
+
+def expected(settings: PlanSettings, survey: Path, listing: Path, folder: Path, chosen: Path) -> dict[str, Any]:
+    """The content of plan.json: what is listed, clips and hours by language and district, references, sizes, times.
+
+    `survey` is survey.json, `folder` its tables, `listing` shards.json, `chosen` the rows of shards wanted in part.
+    Bytes throughout; hours of clips without a duration are estimated (`exact` is false where any is).
+    """
+    read, shards = read_json(survey), read_json(listing)["shards"]
+    files = {file["name"]: file for file in read["files"]}
+    audio, images = ([files[s["name"]] for s in shards if s["part"] == part] for part in PARTS)
+    rows = {s["name"]: parquet.read(chosen / f"{s['name']}.parquet")["source_row"] for s in shards if s["chosen"]}
+    table = labels.read(None if settings.corpus.labels is None else Path(settings.corpus.labels))
+    every = clips(audio, folder, table, rows)
+    references = _references(every, pictures(images, folder))
+    stores = {
+        "audio.zarr": audio_bytes(every, settings.corpus.keep_seconds),
+        "features": feature_bytes(settings.vision, references["images"]),
+        "images": sum(file["media_bytes"] for file in images),
+        "tables": TABLES * len(every),
+    }
+    return {
+        "repository": read["repository"],
+        "revision": read["revision"],
+        "shards": [{key: shard[key] for key in ("name", "part", "bytes")} for shard in shards],
+        "left_out": _left_out(read["files"], shards),
+        "clips": len(every),
+        "clips_listed": sum(file["rows"] for file in audio),
+        "seconds": _seconds(every),
+        "exact": bool(every["exact"].all()),
+        "languages": _languages(every, settings).to_dicts(),
+        "districts": _by(every, "district").to_dicts(),
+        "references": references,
+        "stores": stores,
+        "feature_store": f"{features_name(settings.vision)}.zarr",
+        "downloads": settings.downloads,
+        "keep_source": settings.corpus.keep_source,
+        "rates": settings.plan.model_dump(),
+    }
+
+
+def _left_out(surveyed: list[dict[str, Any]], shards: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Shards that the patterns choose and the listing leaves out, of each part: how many, and bytes."""
+    listed = {shard["name"] for shard in shards}
+    sizes = {part: [f["bytes"] for f in surveyed if f["part"] == part and f["name"] not in listed] for part in PARTS}
+    return {part: {"shards": len(found), "bytes": sum(found)} for part, found in sizes.items()}
+
+
+def _seconds(every: pl.DataFrame) -> float:
+    return round(float(every["seconds"].cast(pl.Float64).sum()), 3)
+
+
+def _by(every: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Columns `column`, clips, seconds, exact: sorted from the most clips down; without a label last."""
+    seconds = pl.col("seconds").cast(pl.Float64).sum().round(3)
+    found = every.group_by(pl.col(column).cast(pl.String)).agg(pl.len().alias("clips"), seconds, pl.col("exact").all())
+    return found.sort(pl.col(column).is_null(), -pl.col("clips").cast(pl.Int64), column)
+
+
+def _languages(every: pl.DataFrame, settings: PlanSettings) -> pl.DataFrame:
+    """The languages with their stratum; clips without a language, which ingest refuses, have none."""
+    found = _by(every, "language")
+    stratum = strata(found.drop_nulls("language").select("language", "clips"), settings.split)
+    return found.join(stratum, on="language", how="left", maintain_order="left")
+
+
+def _references(every: pl.DataFrame, there: pl.DataFrame) -> dict[str, Any]:
+    """How the references of the clips resolve, as references and as clips; and how many images they are about.
+
+    `images` is a bound: an ambiguous name counts as one picture, which it is if its bearers are copies; and two paths
+    to one content count as two.
+    """
+    counts = every.group_by("image_reference").len("clips").with_columns(pl.col("image_reference").cast(pl.String))
+    named = counts.drop_nulls("image_reference")
+    names = image_of(named["image_reference"], there).join(named, on="image_reference", how="left")
+
+    def count(frame: pl.DataFrame) -> dict[str, int]:
+        return {"references": len(frame), "clips": int(frame["clips"].sum())}
+
+    resolved = names.filter(pl.col("reason").is_null())
+    return {
+        "distinct": len(named),
+        "levels": {level: count(resolved.filter(pl.col("level") == level)) for level in LEVELS},
+        "ambiguous": count(names.filter(pl.col("reason") == "image_ambiguous")),
+        "missing": count(names.filter(pl.col("reason") == "image_missing")),
+        "empty": {"clips": int(counts.filter(pl.col("image_reference").is_null())["clips"].sum())},
+        "images": names["image"].drop_nulls().n_unique(),
+        "pictures": len(there),
+    }
+
+
+def audio_bytes(every: pl.DataFrame, keep_seconds: float | None) -> int:
+    """Size of audio.zarr: of each shard, chunks of a second with their checksums, and files of SHARD samples with
+    their indices (ves.audio_store). All clips count, also those that ingest will refuse."""
+    kept = pl.col("seconds").cast(pl.Float64)
+    kept = kept if keep_seconds is None else kept.clip(upper_bound=keep_seconds)
+    groups = every.group_by("file").agg((kept.sum() * RATE).round().cast(pl.Int64).alias("samples"), pl.len())
+    total = 0
+    for samples, n in groups.select("samples", "len").iter_rows():
+        chunks = math.ceil(samples / CHUNK)
+        indices = math.ceil(samples / SHARD) * (SHARD // CHUNK * INDEX + CRC)
+        total += chunks * (2 * CHUNK + CRC) + indices + n * PER_CLIP
+    return total
+
+
+def backbone_sizes(vision: VisionConfig) -> tuple[int, int] | None:
+    """Width and patch side of the backbone: of a local one as it says, of a DINOv2 by its name, else None."""
+    local = Path(vision.backbone) / "config.json"
+    if local.is_file():
+        config = read_json(local)
+        return config["hidden_size"], config["patch_size"]
+    name = vision.backbone.rsplit("/", 1)[-1].lower()
+    widths = [width for size, width in WIDTHS.items() if size in name]
+    return (widths[0], PATCH) if "dinov2" in name and len(widths) == 1 else None
+
+
+def feature_bytes(vision: VisionConfig, images: int) -> int | None:
+    """Size of the feature store: bfloat16 [images, patches, width] with checksums; None for an unknown backbone."""
+    if (sizes := backbone_sizes(vision)) is None:
+        return None
+    width, patch = sizes
+    return images * ((vision.image_size // patch) ** 2 * width * 2 + PER_IMAGE)

@@ -1,0 +1,157 @@
+"""plan.md: what a download will bring, cost and take, for people to read before they start it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ves.config import PlanSettings
+from ves.files import atomic, write_json
+from ves.plan import expected
+from ves.room import Room, room
+
+STORES = {
+    "audio.zarr": "samples, 16 kHz int16",
+    "features": "patch tokens, bfloat16",
+    "images": "the photographs, as downloaded",
+    "tables": "parts, manifest, splits (about 0.4 kB a clip)",
+    "source": "shards on their way",
+}
+
+
+def write(settings: PlanSettings, survey: Path, listing: Path, data: Path, page: Path, out: Path) -> None:
+    """Write plan.json to `out`, then plan.md to `page`; `data` is the folder of the corpus (data/<corpus>).
+
+    Lack of room is said on the page; it is no error before ves.room.check_room.
+    """
+    plan = expected(settings, survey, listing, data / "survey", data / "chosen")
+    write_json(out, plan)
+    with atomic(page) as temporary:
+        temporary.write_text(text(settings.corpus.name, plan, room(plan, data)), encoding="utf-8")
+
+
+def text(name: str, plan: dict[str, Any], disk: Room) -> str:
+    """The page (Markdown)."""
+    return "\n".join(
+        [
+            f"# Plan of {name}\n",
+            f"`{plan['repository']}` at commit `{plan['revision']}`, from its listing and the footers and texts of "
+            "its parquet files; no sound or picture was needed. ~ marks hours that are estimated, from the size of the "
+            "sound.\n",
+            *_verdict(plan, disk),
+            *_download(plan, disk),
+            *_disk(disk, plan),
+            *_pictures(plan),
+            *_labels(plan),
+        ]
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table; columns after the first are numbers, to the right."""
+    marks = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, marks, *rows]) + "\n"
+
+
+def _cell(label: str | None) -> str:
+    """A label of the corpus as a cell: what it holds must not end the cell or the row."""
+    return "(none)" if label is None else " ".join(label.split()).replace("|", "\\|")
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:,.1f}"
+
+
+def _hours(row: dict[str, Any]) -> str:
+    """Hours with one decimal; ~ before those that are estimated, in part or all."""
+    return f"{'' if row['exact'] else '~'}{row['seconds'] / 3600:,.1f}"
+
+
+def _duration(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 90 * 60:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def _verdict(plan: dict[str, Any], disk: Room) -> list[str]:
+    short = disk.missing - disk.free
+    fits = f"**It does not fit: {_gb(short)} GB too few.**" if short > 0 else "**It fits.**"
+    lines = [f"{fits} {_gb(disk.missing)} GB more are needed in data/, {_gb(disk.free)} GB are free.\n"]
+    if plan["stores"]["features"] is None:
+        lines.append("Features are not counted: the width of the backbone is not known before it is here.\n")
+    return lines
+
+
+def _download(plan: dict[str, Any], disk: Room) -> list[str]:
+    rows = []
+    for part in ("audio", "images"):
+        sizes, left = [s["bytes"] for s in plan["shards"] if s["part"] == part], plan["left_out"][part]
+        rows.append((part, f"{len(sizes):,}", _gb(sum(sizes)), f"{left['shards']:,}", _gb(left["bytes"])))
+    rates, images = plan["rates"], plan["references"]["images"]
+    download = _duration(disk.to_download / (rates["download_mb_s"] * 1e6))
+    return [
+        "## Download\n",
+        _table(("part", "shards", "GB", "left out: shards", "GB"), rows),
+        "Left out are shards that the patterns match and that hold no chosen clip, or no picture of one.\n",
+        f"{_gb(disk.to_download)} GB are still to come: {download} at {rates['download_mb_s']:g} MB/s. Features of "
+        f"{images:,} photographs: {_duration(images / rates['features_s'])} at {rates['features_s']:g} a second. Both "
+        "rates are assumptions (`plan` in the configuration).\n",
+    ]
+
+
+def _disk(disk: Room, plan: dict[str, Any]) -> list[str]:
+    rows = [(store, STORES[store], _gb(size), _gb(disk.there[store])) for store, size in disk.needed.items()]
+    rows.append(("all", "", _gb(sum(disk.needed.values())), _gb(sum(disk.there.values()))))
+    kept = "all of them, since `corpus.keep_source` is true"
+    if not plan["keep_source"]:
+        kept = f"the {plan['downloads']} largest at once, and one that is being ingested; each is deleted after that"
+    head, marks = "| data/ | what | GB | there already |", "| --- | --- | ---: | ---: |"
+    body = "\n".join([head, marks, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+    return [
+        "## Disk\n",
+        body,
+        f"Shards on their way: {kept}. Not counted: results/ (models, checkpoints, embeddings: some GB).\n",
+    ]
+
+
+def _pictures(plan: dict[str, Any]) -> list[str]:
+    found = plan["references"]
+    rows = [(f"found by {level}", n["references"], n["clips"]) for level, n in found["levels"].items()]
+    rows.append(("several pictures bear the name", *found["ambiguous"].values()))
+    rows.append(("no picture bears it", *found["missing"].values()))
+    rows.append(("clips that name none", 0, found["empty"]["clips"]))
+    return [
+        "## Photographs\n",
+        f"The clips name {found['distinct']:,} distinct references, of which {found['images']:,} photographs at most "
+        f"come; {found['pictures']:,} are in the shards to download.\n",
+        _table(("reference", "distinct", "clips"), [(what, f"{n:,}", f"{clips:,}") for what, n, clips in rows]),
+        "A name that several bear is refused by the merge unless they are copies of one picture, which only their "
+        "bytes tell. Clips without a photograph are refused and counted there.\n",
+    ]
+
+
+def _labels(plan: dict[str, Any]) -> list[str]:
+    """Clips and hours: of all, by stratum, by language, by district."""
+    total = plan["clips"], plan["clips_listed"]
+    strata = {name: [row for row in plan["languages"] if row["stratum"] == name] for name in ("high", "mid", "low")}
+    by_stratum = [
+        (name, len(rows), f"{sum(r['clips'] for r in rows):,}", _hours(_sum(rows))) for name, rows in strata.items()
+    ]
+    languages = [
+        (_cell(row["language"]), f"{row['clips']:,}", _hours(row), row["stratum"] or "-") for row in plan["languages"]
+    ]
+    districts = [(_cell(row["district"]), f"{row['clips']:,}", _hours(row)) for row in plan["districts"]]
+    return [
+        "## Clips\n",
+        f"{total[0]:,} clips of {total[1]:,} in these shards, {_hours(plan)} hours, {len(languages)} languages, "
+        f"{len(districts)} districts. Some will be refused when they are decoded.\n",
+        _table(("stratum", "languages", "clips", "hours"), by_stratum),
+        "### Languages\n",
+        _table(("language", "clips", "hours", "stratum"), languages),
+        "### Districts\n",
+        _table(("district", "clips", "hours"), districts),
+    ]
+
+
+def _sum(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"seconds": sum(row["seconds"] for row in rows), "exact": all(row["exact"] for row in rows)}
