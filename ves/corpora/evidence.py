@@ -1,0 +1,130 @@
+"""What a check of a repository looks at: its listing, and of each part the smallest file's footer and one row group.
+
+Everything is read when it is first asked for, and a failure to read it is kept as a value would be: whatever else needs
+it fails alike, without asking the hub again.
+"""
+
+import fnmatch
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from huggingface_hub.hf_api import RepoFile
+from pyarrow.parquet import ParquetFile
+
+from ves.corpora import footers, hub, vaani
+from ves.corpora.remote import RemoteFile
+from ves.corpus_config import VaaniConfig
+
+
+class Kept:
+    """Values by name, each made once; what making one raised is raised again."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._failures: dict[str, Exception] = {}
+
+    def get[T](self, name: str, make: Callable[[], T]) -> T:
+        """The value of that name, made by `make` at the first call."""
+        if name in self._failures:
+            raise self._failures[name]
+        if name not in self._values:
+            try:
+                self._values[name] = make()
+            except Exception as error:
+                self._failures[name] = error
+                raise
+        return self._values[name]
+
+
+class Sample:
+    """One file of the repository: its footer, and columns of its smallest row group that has rows."""
+
+    def __init__(self, settings: VaaniConfig, file: RepoFile) -> None:
+        self.remote = RemoteFile(settings.repository, settings.commit(), file.path, file.size)
+        self._kept = Kept()
+
+    @property
+    def parquet(self) -> ParquetFile:
+        """The footer. Raises ValueError that names the file."""
+        with footers.naming(self.remote.name):
+            return self._kept.get("footer", lambda: footers.open_footer(self.remote))
+
+    @property
+    def names(self) -> list[str]:
+        """Of its columns."""
+        return self.parquet.schema_arrow.names
+
+    def media(self, media: str) -> str:
+        """The struct column `media` of bytes and path. Raises ValueError that names the file without one."""
+        return footers.media_column(self.parquet, media, self.remote.name)
+
+    def column(self, name: str) -> pl.Series:
+        """One column (or `struct.field`) of the row group. Raises ValueError that names the file."""
+        return self._kept.get(name, lambda: self._column(name))
+
+    @property
+    def group(self) -> int:
+        """Number of the row group. Raises ValueError that names a file without rows."""
+        metadata = self.parquet.metadata
+        sizes = {group: metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)}
+        filled = [group for group in sizes if metadata.row_group(group).num_rows > 0]
+        if not filled:
+            raise ValueError(f"{self.remote.name}: no rows")
+        return min(filled, key=sizes.__getitem__)
+
+    def _column(self, name: str) -> pl.Series:
+        with footers.naming(self.remote.name):
+            return self._read(name, [self.group])
+
+    def _read(self, name: str, groups: list[int] | None = None) -> pl.Series:
+        series = footers.read(self.remote, self.parquet, [name], groups).to_series()
+        return series.struct.field(name.partition(".")[2]) if series.dtype == pl.Struct and "." in name else series
+
+    def whole_column(self, name: str) -> pl.Series:
+        """One column (or `struct.field`) of every row group. Raises ValueError that names the file."""
+        with footers.naming(self.remote.name):
+            return self._kept.get(f"whole {name}", lambda: self._read(name))
+
+
+class Evidence:
+    """A repository at its commit, as `settings` chooses from it; `folder` is where its survey is, if it was made."""
+
+    def __init__(self, settings: VaaniConfig, spellings: pl.DataFrame, folder: Path) -> None:
+        self.settings, self.spellings, self._folder = settings, spellings, folder
+        self._kept = Kept()
+
+    @property
+    def files(self) -> list[RepoFile]:
+        """The parquet files of the commit. Raises ves.corpora.hub.HubError."""
+        listed = self._kept.get("files", lambda: hub.list_files(self.settings.repository, self.settings.commit()))
+        return [file for file in listed if file.path.endswith(vaani.SUFFIX)]
+
+    def chosen(self, part: str) -> list[RepoFile]:
+        """The files that the patterns of a part, "audio" or "images", match. Raises ValueError if none does."""
+        patterns = getattr(self.settings, part)
+        found = [file for file in self.files if any(fnmatch.fnmatchcase(file.path, pattern) for pattern in patterns)]
+        if not found:
+            raise ValueError(
+                f"corpus.vaani.{part}: {', '.join(patterns)} match none of {len(self.files)} parquet files"
+            )
+        return found
+
+    def sample(self, part: str) -> Sample:
+        """The smallest file of a part."""
+        smallest = min(self.chosen(part), key=lambda file: (file.size, file.path))
+        return self._kept.get(f"sample of {part}", lambda: Sample(self.settings, smallest))
+
+    def picture_names(self) -> tuple[pl.Series, bool]:
+        """Names of pictures, and whether these are all: those of the survey if it is there, else of the sample."""
+        files = self.chosen("images")
+        if all(self._surveyed(file) for file in files):
+            return pl.concat([pl.read_parquet(self._folder / file.path)["source_path"] for file in files]), True
+        sample = self.sample("images")
+        return sample.whole_column(f"{sample.media('image')}.path"), False
+
+    def _surveyed(self, file: RepoFile) -> bool:
+        table = self._folder / file.path  # ves.corpora.survey gives a table the name of its file
+        listed = file.lfs and file.lfs.sha256
+        return table.is_file() and pl.read_parquet_metadata(table).get("sha256") == listed
