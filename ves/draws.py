@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float64, Int64, UInt64
 
+from ves import ids
 from ves.config import SplitConfig
 
 
@@ -18,13 +19,12 @@ def _unit(bits: UInt64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def chance_of_hashes(ids: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
-    """A number in (0, 1) for each id (hexadecimal digits of a hash, at least 16), other for every seed and purpose.
+def chance_of_hashes(hashes: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
+    """A number in (0, 1) for each id (a hash, as ves.ids has it), other for every seed and purpose.
 
     The head of the hash through the finaliser of SplitMix64 (Steele et al. 2014): 24 M ids take about a second.
     """
-    head = ids.str.head(16).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big").to_numpy()
-    bits = head ^ np.uint64(_salt(seed, purpose))
+    bits = ids.heads(hashes) ^ np.uint64(_salt(seed, purpose))
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return _unit(bits ^ (bits >> np.uint64(31)))
@@ -83,7 +83,9 @@ def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
             "split.held_out_speakers"
         )
     counts = _counts(languages, drawn)
-    tune = languages.select("language", pl.Series("tune", shares(split.tune, counts.astype(np.float64), counts)))
+    spare = np.maximum(counts - 1, 0)  # each language leaves one to val, where val has room for them all
+    available = spare if spare.sum() >= split.tune else counts
+    tune = languages.select("language", pl.Series("tune", shares(split.tune, counts.astype(np.float64), available)))
     drawn = drawn.with_columns(pl.Series("chance", chance_of_hashes(drawn["clip_id"], split.seed, "tune or val")))
     drawn = drawn.join(tune, on="language", how="left", maintain_order="left")
     tuned = pl.col("chance").rank("ordinal").over("language") <= pl.col("tune")
