@@ -19,7 +19,7 @@ SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of
 
 def corpus(keep_seconds: float | None = None) -> CorpusConfig:
     vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=[], images=[], shards_per_district=None)
-    return CorpusConfig(name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, vaani=vaani)
+    return CorpusConfig(name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, labels=None, vaani=vaani)
 
 
 def wav(seed: int, seconds: float = 0.5, rate: int = 16_000) -> bytes:

@@ -1,7 +1,8 @@
 """The command line: `python -m ves <stage> ...`, arguments to function calls and nothing else.
 
-Each stage is a function below. Positional parameters are positional arguments, keyword-only ones are required options
-of that name, and the docstring is the help. What a stage needs is imported when it is called: torch takes seconds.
+Each stage is a function below. Positional parameters are positional arguments, keyword-only ones are options of that
+name, required unless they have a default, and the docstring is the help. What a stage needs is imported when it is
+called: torch takes seconds.
 """
 
 import argparse
@@ -69,12 +70,14 @@ def ingest_images(*, corpus: Path, shard: str, source: Path, pictures: Path, par
     ingest_images(_corpus(corpus), shard, source, pictures, part)
 
 
-def merge(*, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path) -> None:
+def merge(
+    *, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path, labels: Path | None = None
+) -> None:
     """Merge the parts: who is in, who is out, and one row per distinct picture."""
     from ves.manifest import merge
 
     clip_parts, image_parts = ([parts / f"{name}.parquet" for name in _names(listing, part)] for part in PARTS)
-    merge(clip_parts, image_parts, manifest, refused, images)
+    merge(clip_parts, image_parts, manifest, refused, images, labels)
 
 
 def seal_audio(*, listing: Path, store: Path) -> None:
@@ -84,11 +87,11 @@ def seal_audio(*, listing: Path, store: Path) -> None:
     seal(store, _names(listing, "audio"))
 
 
-def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path) -> None:
+def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path, plot: Path) -> None:
     """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
     from ves.splits import write
 
-    write(manifest, images, _read(config.SplitConfig, split), out, summary)
+    write(manifest, images, _read(config.SplitConfig, split), out, summary, plot)
 
 
 def features(*, vision: Path, images: Path, pictures: Path, store: Path, manifest: Path) -> None:
@@ -187,10 +190,12 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(function=function)
         for name, parameter in inspect.signature(function).parameters.items():
             many = typing.get_origin(parameter.annotation) is list
-            kind = typing.get_args(parameter.annotation)[0] if many else parameter.annotation
+            required = parameter.default is parameter.empty
+            of = many or not required  # list[kind], or kind | None
+            kind = typing.get_args(parameter.annotation)[0] if of else parameter.annotation
             options: dict[str, typing.Any] = {"type": kind, "metavar": name.upper()} | ({"nargs": "+"} if many else {})
             if parameter.kind is parameter.KEYWORD_ONLY:
-                command.add_argument(f"--{name}", required=True, **options)
+                command.add_argument(f"--{name}", required=required, **options)
             else:
                 command.add_argument(name, **options)
     return top

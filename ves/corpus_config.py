@@ -100,6 +100,7 @@ class CorpusConfig(Section):
     kind: Literal["scenes", "pairs", "vaani"]
     keep_source: bool
     keep_seconds: PositiveFloat | None
+    labels: str | None  # a table of spellings (ves.labels)
     scenes: ScenesConfig | None = None
     pairs: PairsConfig | None = None
     vaani: VaaniConfig | None = None

@@ -131,6 +131,16 @@ def image_parts(wildcards):
     return shards(wildcards, "images", "parts")
 
 
+def labels_table(wildcards):
+    """The table of spellings, where the configuration names one."""
+    return [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]
+
+
+def labels_option(wildcards):
+    """The option that names it."""
+    return ["--labels", *labels_table(wildcards)] if labels_table(wildcards) else []
+
+
 def pictures(wildcards):
     """The accepted pictures themselves."""
     return shards(wildcards, "images", "images")
