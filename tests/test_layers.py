@@ -9,9 +9,9 @@ import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
     {"section", "corpus_config", "config", "files", "parquet", "progress", "columns", "bfloat16"},
-    {"labels", "manifest", "references", "shards"},
+    {"ids", "labels", "manifest", "references", "shards"},
     {"riff", "audio", "audio_store", "geometry", "images", "store", "similarity", "losses", "near_duplicates"},
-    {"draws", "given_splits", "splits"},
+    {"draws", "given_splits", "split_page", "split_plot", "splits"},
     {"corpora", "ingest", "backbone", "features", "dataset", "model", "embeddings"},
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},

@@ -124,12 +124,14 @@ def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pict
     ingest_images(_corpus(corpus), shard, source, pictures, part)
 
 
-def merge(*, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path) -> None:
+def merge(
+    *, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path, labels: Path | None = None
+) -> None:
     """Merge the parts: who is in, who is out, and one row per distinct picture."""
     from ves.manifest import merge
 
     clip_parts, image_parts = ([parts / f"{name}.parquet" for name in _names(listing, part)] for part in PARTS)
-    merge(clip_parts, image_parts, manifest, refused, images)
+    merge(clip_parts, image_parts, manifest, refused, images, labels)
 
 
 def seal_audio(*, listing: Path, store: Path) -> None:
@@ -139,11 +141,11 @@ def seal_audio(*, listing: Path, store: Path) -> None:
     seal(store, _names(listing, "audio"))
 
 
-def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path) -> None:
+def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path, plot: Path) -> None:
     """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
     from ves.splits import write
 
-    write(manifest, images, _read(config.SplitConfig, split), out, summary)
+    write(manifest, images, _read(config.SplitConfig, split), out, summary, plot)
 
 
 def features(*, vision: Path, images: Path, pictures: Path, store: Path, manifest: Path) -> None:

@@ -130,11 +130,6 @@ def nothing_to_plan(wildcards):
     )
 
 
-def labels_table(wildcards):
-    """The table of spellings, where the configuration names one."""
-    return [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]
-
-
 def listing_origin(wildcards):
     """What decides the list of shards besides the settings: the tables of own pairs, which may change any time."""
     return hashlib.sha256("".join(pairs_origins()).encode()).hexdigest() if CONFIG.corpus.kind == "pairs" else None
@@ -186,6 +181,16 @@ def clip_parts(wildcards):
 def image_parts(wildcards):
     """Rows of every image, accepted or refused."""
     return shards(wildcards, "images", "parts")
+
+
+def labels_table(wildcards):
+    """The table of spellings, where the configuration names one."""
+    return [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]
+
+
+def labels_option(wildcards):
+    """The option that names it."""
+    return ["--labels", *labels_table(wildcards)] if labels_table(wildcards) else []
 
 
 def pictures(wildcards):

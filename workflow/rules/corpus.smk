@@ -70,8 +70,8 @@ rule merge:
     input:
         clip_parts,
         image_parts,
-        labels_table,
         listing="data/{corpus}/shards.json",
+        labels=labels_table,
     output:
         manifest="data/{corpus}/manifest.parquet",
         refused="data/{corpus}/refused.parquet",
@@ -82,9 +82,10 @@ rule merge:
     params:
         code=digest("manifest"),
         parts="data/{corpus}/parts",
+        labels=labels_option,
     shell:
         "python -m ves merge --listing {input.listing} --parts {params.parts} --manifest {output.manifest} "
-        "--refused {output.refused} --images {output.images} --log {log}"
+        "--refused {output.refused} --images {output.images} {params.labels:q} --log {log}"
 
 
 rule seal_audio:
@@ -118,12 +119,14 @@ rule split:
         images="data/{corpus}/images.parquet",
         split="data/{corpus}/split.json",
     output:
-        splits="data/{corpus}/splits.parquet",
-        summary="data/{corpus}/splits.md",
+        # the split that was there is read, to tell what has changed
+        splits=update("data/{corpus}/splits.parquet"),
+        summary="results/{corpus}/splits.md",
+        plot="results/{corpus}/splits.png",
     log:
         "logs/{corpus}/split.log",
     params:
         code=digest("splits"),
     shell:
         "python -m ves split --manifest {input.manifest} --images {input.images} --split {input.split} "
-        "--out {output.splits} --summary {output.summary} --log {log}"
+        "--out {output.splits} --summary {output.summary} --plot {output.plot} --log {log}"

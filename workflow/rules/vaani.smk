@@ -41,9 +41,9 @@ rule survey:
 # The rows chosen of a shard stay in their folder, undeclared; the entry of the shard has their hash.
 rule choose:
     input:
-        labels_table,
         corpus="data/{corpus}/corpus.json",
         survey="data/{corpus}/survey.json",
+        labels=labels_table,
     output:
         choice="data/{corpus}/choice.json",
     log:
@@ -70,10 +70,10 @@ rule write_plan_settings:
 
 rule write_plan:
     input:
-        labels_table,
         settings="data/{corpus}/plan_settings.json",
         survey="data/{corpus}/survey.json",
         choice="data/{corpus}/choice.json",
+        labels=labels_table,
     output:
         plan="data/{corpus}/plan.json",
         page="results/{corpus}/plan.md",
