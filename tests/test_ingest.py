@@ -17,9 +17,11 @@ from ves.ingest import ingest_audio, ingest_images
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
 
 
-def corpus(keep_seconds: float | None = None) -> CorpusConfig:
+def corpus(keep_seconds: float | None = None, most: float = 1.0) -> CorpusConfig:
     vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=[], images=[], shards_per_district=None)
-    return CorpusConfig(name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, vaani=vaani)
+    return CorpusConfig(
+        name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, max_refused=most, vaani=vaani
+    )
 
 
 def wav(seed: int, seconds: float = 0.5, rate: int = 16_000) -> bytes:

@@ -69,7 +69,7 @@ def packed(block: PairsConfig, folder: Path, part: str) -> pl.DataFrame:
 
 def through(block: PairsConfig, folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Manifest, refused and images after the stages that every corpus goes through."""
-    corpus = CorpusConfig(name="own", kind="pairs", keep_source=False, keep_seconds=None, pairs=block)
+    corpus = CorpusConfig(name="own", kind="pairs", keep_source=False, keep_seconds=None, max_refused=1.0, pairs=block)
     parts: dict[str, list[Path]] = {"audio": [], "images": []}
     for shard in pairs.list_shards(block):
         name = shard["name"]

@@ -1,7 +1,8 @@
 """The command line: `python -m ves <stage> ...`, arguments to function calls and nothing else.
 
-Each stage is a function below. Positional parameters are positional arguments, keyword-only ones are required options
-of that name, and the docstring is the help. What a stage needs is imported when it is called: torch takes seconds.
+Each stage is a function below. Positional parameters are positional arguments, keyword-only ones are options of that
+name, required unless they have a default, and the docstring is the help. What a stage needs is imported when it is
+called: torch takes seconds.
 """
 
 import argparse
@@ -33,12 +34,8 @@ def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
     """Download one shard of Vaani; resumes, and verifies what came."""
     from ves.corpora.vaani import fetch
 
-    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
-    if shard not in listed:
-        raise ValueError(
-            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
-        )
-    fetch(_block(_corpus(corpus).vaani), listed[shard], out)
+    entry = _listed(listing, shard)
+    fetch(_block(_corpus(corpus).vaani), entry, out)
 
 
 def pack(*, corpus: Path, shard: str, out: Path) -> None:
@@ -55,18 +52,22 @@ def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
     fetch(_block(_corpus(corpus).scenes), shard, out, truth)
 
 
-def ingest_audio(*, corpus: Path, shard: str, source: Path, store: Path, part: Path) -> None:
-    """Decode and check one shard of clips: samples to the store, one row per clip to the part."""
+def ingest_audio(
+    *, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path, truth: Path | None = None
+) -> None:
+    """Decode and check one shard of clips: samples to the store, one row per clip to the part, words to the truth."""
     from ves.ingest import ingest_audio
+    from ves.source_rows import chosen_rows
 
-    ingest_audio(_corpus(corpus), shard, source, store, part)
+    ingest_audio(_corpus(corpus), shard, source, store, part, chosen_rows(listing, _listed(listing, shard)), truth)
 
 
-def ingest_images(*, corpus: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
+def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
     """Decode and check one shard of pictures: those accepted, and one row per picture to the part."""
     from ves.ingest import ingest_images
+    from ves.source_rows import chosen_rows
 
-    ingest_images(_corpus(corpus), shard, source, pictures, part)
+    ingest_images(_corpus(corpus), shard, source, pictures, part, chosen_rows(listing, _listed(listing, shard)))
 
 
 def merge(*, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path) -> None:
@@ -170,6 +171,16 @@ def _names(listing: Path, part: str) -> list[str]:
     return [shard["name"] for shard in read_json(listing)["shards"] if shard["part"] == part]
 
 
+def _listed(listing: Path, shard: str) -> dict[str, typing.Any]:
+    """The entry of a shard. Raises ValueError that names the listing without it."""
+    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
+    if shard not in listed:
+        raise ValueError(
+            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
+        )
+    return listed[shard]
+
+
 def _block[T](block: T | None) -> T:
     """The block of a corpus that is named after its kind; CorpusConfig has checked that it is there."""
     assert block is not None
@@ -187,10 +198,10 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(function=function)
         for name, parameter in inspect.signature(function).parameters.items():
             many = typing.get_origin(parameter.annotation) is list
-            kind = typing.get_args(parameter.annotation)[0] if many else parameter.annotation
+            kind = next(iter(typing.get_args(parameter.annotation)), parameter.annotation)  # of list[kind], kind | None
             options: dict[str, typing.Any] = {"type": kind, "metavar": name.upper()} | ({"nargs": "+"} if many else {})
             if parameter.kind is parameter.KEYWORD_ONLY:
-                command.add_argument(f"--{name}", required=True, **options)
+                command.add_argument(f"--{name}", required=parameter.default is parameter.empty, **options)
             else:
                 command.add_argument(name, **options)
     return top

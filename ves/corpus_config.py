@@ -100,6 +100,7 @@ class CorpusConfig(Section):
     kind: Literal["scenes", "pairs", "vaani"]
     keep_source: bool
     keep_seconds: PositiveFloat | None
+    max_refused: Fraction  # of the rows of a shard; if more are refused, its ingest fails
     scenes: ScenesConfig | None = None
     pairs: PairsConfig | None = None
     vaani: VaaniConfig | None = None

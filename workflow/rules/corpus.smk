@@ -34,6 +34,7 @@ checkpoint list_shards:
 rule ingest_audio:
     input:
         corpus=ancient("data/{corpus}/corpus.json"),
+        listing=ancient("data/{corpus}/shards.json"),
         source="data/{corpus}/source/{shard}.parquet",
     output:
         part="data/{corpus}/parts/{shard}.parquet",
@@ -44,18 +45,20 @@ rule ingest_audio:
     wildcard_constraints:
         shard="audio/.+",
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
         keep_seconds=CONFIG.corpus.keep_seconds,
         store="data/{corpus}/audio.zarr",
+        truth="--truth data/{corpus}/truth/{shard}.parquet" if CONFIG.corpus.kind == "vaani" else "",
     shell:
-        "python -m ves ingest-audio --corpus {input.corpus} --shard {wildcards.shard} --source {input.source} "
-        "--store {params.store} --part {output.part} --log {log}"
+        "python -m ves ingest-audio --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
+        "--source {input.source} --store {params.store} --part {output.part} {params.truth} --log {log}"
 
 
 rule ingest_images:
     input:
         corpus=ancient("data/{corpus}/corpus.json"),
+        listing=ancient("data/{corpus}/shards.json"),
         source="data/{corpus}/source/{shard}.parquet",
     output:
         part="data/{corpus}/parts/{shard}.parquet",
@@ -67,11 +70,11 @@ rule ingest_images:
     wildcard_constraints:
         shard="images/.+",
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
     shell:
-        "python -m ves ingest-images --corpus {input.corpus} --shard {wildcards.shard} --source {input.source} "
-        "--pictures {output.pictures} --part {output.part} --log {log}"
+        "python -m ves ingest-images --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
+        "--source {input.source} --pictures {output.pictures} --part {output.part} --log {log}"
 
 
 rule merge:
