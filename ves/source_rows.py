@@ -172,4 +172,5 @@ def _naming(source: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the file's content
             raise
-        raise ValueError(f"{source}: not a whole parquet file ({error}); delete it and run again") from error
+        what = " ".join(str(error).split())
+        raise ValueError(f"{source}: not a whole parquet file ({what}); delete it and run again") from error
