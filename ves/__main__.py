@@ -8,7 +8,7 @@ is called: torch takes seconds.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ves import arguments, config, stage
 from ves.corpus_config import CorpusConfig
@@ -88,12 +88,8 @@ def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
     """Download one shard of Vaani; resumes, and verifies what came."""
     from ves.corpora.vaani import fetch
 
-    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
-    if shard not in listed:
-        raise ValueError(
-            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
-        )
-    fetch(_block(_corpus(corpus).vaani), listed[shard], out)
+    entry = _listed(listing, shard)
+    fetch(_block(_corpus(corpus).vaani), entry, out)
 
 
 def pack(*, corpus: Path, shard: str, out: Path) -> None:
@@ -110,18 +106,22 @@ def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
     fetch(_block(_corpus(corpus).scenes), shard, out, truth)
 
 
-def ingest_audio(*, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path) -> None:
-    """Decode and check one shard of clips: samples to the store, one row per clip to the part."""
+def ingest_audio(
+    *, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path, truth: Path | None = None
+) -> None:
+    """Decode and check one shard of clips: samples to the store, one row per clip to the part, words to the truth."""
     from ves.ingest import ingest_audio
+    from ves.source_rows import chosen_rows
 
-    ingest_audio(_corpus(corpus), shard, source, store, part)
+    ingest_audio(_corpus(corpus), shard, source, store, part, chosen_rows(listing, _listed(listing, shard)), truth)
 
 
 def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
     """Decode and check one shard of pictures: those accepted, and one row per picture to the part."""
     from ves.ingest import ingest_images
+    from ves.source_rows import chosen_rows
 
-    ingest_images(_corpus(corpus), shard, source, pictures, part)
+    ingest_images(_corpus(corpus), shard, source, pictures, part, chosen_rows(listing, _listed(listing, shard)))
 
 
 def merge(
@@ -250,6 +250,16 @@ def _spellings(corpus: CorpusConfig) -> "pl.DataFrame":
 def _names(listing: Path, part: str) -> list[str]:
     """The shards of one part of the corpus."""
     return [shard["name"] for shard in read_json(listing)["shards"] if shard["part"] == part]
+
+
+def _listed(listing: Path, shard: str) -> dict[str, Any]:
+    """The entry of a shard. Raises ValueError that names the listing without it."""
+    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
+    if shard not in listed:
+        raise ValueError(
+            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
+        )
+    return listed[shard]
 
 
 def _block[T](block: T | None) -> T:

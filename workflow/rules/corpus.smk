@@ -32,14 +32,15 @@ rule ingest_audio:
         shard="audio/.+",
     priority: 1  # before another download or recording: what is ingested makes room
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,
         store="data/{corpus}/audio.zarr",
+        truth="--truth data/{corpus}/truth/{shard}.parquet" if CONFIG.corpus.kind == "vaani" else "",
     shell:
         "python -m ves ingest-audio --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
-        "--source {input.source} --store {params.store} --part {output.part} --log {log}"
+        "--source {input.source} --store {params.store} --part {output.part} {params.truth} --log {log}"
 
 
 rule ingest_images:
@@ -58,7 +59,7 @@ rule ingest_images:
         shard="images/.+",
     priority: 1  # before another download or recording: what is ingested makes room
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
         chosen=chosen_rows,
     shell:
