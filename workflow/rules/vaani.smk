@@ -33,7 +33,7 @@ rule survey:
         "logs/{corpus}/survey.log",
     params:
         version=1,
-        folder="data/{corpus}/survey",
+        folder=subpath(output.survey, strip_suffix=".json"),
     shell:
         "python -m ves survey --corpus {input.corpus} --folder {params.folder} --out {output.survey} --log {log}"
 
@@ -50,7 +50,7 @@ rule choose:
         "logs/{corpus}/choose.log",
     params:
         code=digest("corpora.choice"),
-        folder="data/{corpus}/survey",
+        folder=subpath(input.survey, strip_suffix=".json"),
         chosen="data/{corpus}/chosen",
     shell:
         "python -m ves choose --corpus {input.corpus} --survey {input.survey} --folder {params.folder} "
@@ -81,7 +81,7 @@ rule write_plan:
         "logs/{corpus}/write_plan.log",
     params:
         code=digest("plan_page"),
-        data="data/{corpus}",
+        data=subpath(output.plan, parent=True),
     shell:
         "python -m ves plan --settings {input.settings} --survey {input.survey} --listing {input.choice} "
         "--data {params.data} --page {output.page} --out {output.plan} --log {log}"
@@ -100,7 +100,7 @@ rule check_room:
     log:
         "logs/{corpus}/check_room.log",
     params:
-        data="data/{corpus}",
+        data=subpath(input.plan, parent=True),
     shell:
         "python -m ves check-room --plan {input.plan} --data {params.data} --log {log}"
 
