@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ves.draws import chance_of_hashes, chance_of_names, shares
+from ves.ids import number
 
-IDS = pl.Series([hashlib.sha256(str(i).encode()).hexdigest()[:32] for i in range(4_000)])
+TEXTS = pl.Series("id", [hashlib.sha256(str(i).encode()).hexdigest()[:32] for i in range(4_000)])
+IDS = TEXTS.to_frame().select(number("id")).to_series()
 
 
 def test_chances_are_uniform_and_of_the_id_alone():
-    for chance, ids in ((chance_of_hashes, IDS), (chance_of_names, IDS.str.head(9))):
+    for chance, ids in ((chance_of_hashes, IDS), (chance_of_names, TEXTS.str.head(9))):
         values = chance(ids, 7, "clip")
         assert 0 < values.min() < 0.01
         assert 0.99 < values.max() < 1
@@ -25,8 +27,8 @@ def test_chances_are_uniform_and_of_the_id_alone():
 
 
 def test_ids_that_differ_in_one_bit_have_unrelated_chances():
-    ids = pl.Series([f"{i:016x}" for i in range(4_000)])
-    values = chance_of_hashes(ids, 0, "clip")
+    ids = pl.DataFrame({"id": [f"{i:016x}{0:016x}" for i in range(4_000)]}).select(number("id"))
+    values = chance_of_hashes(ids["id"], 0, "clip")
     assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.05
     assert abs(values.mean() - 0.5) < 0.02
 

@@ -1,15 +1,17 @@
 """One shard through ingest: what is taken, what is refused and why, in the layout and the drifts of Vaani."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 from PIL import Image
 
-from ves import images, ingest
+from ves import images, ingest, source_rows
 from ves.audio_store import AudioStore
 from ves.corpus_config import CorpusConfig, VaaniConfig
 from ves.ingest import ingest_audio, ingest_images
@@ -17,13 +19,13 @@ from ves.ingest import ingest_audio, ingest_images
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
 
 
-def corpus(keep_seconds: float | None = None) -> CorpusConfig:
+def corpus(keep_seconds: float | None = None, most: float = 1.0) -> CorpusConfig:
     none = dict.fromkeys(
         ("shards_per_district", "languages", "districts", "clips", "clips_per_language", "clips_per_image")
     )
     vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=[], images=[], seed=0, **none)
     return CorpusConfig(
-        name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, labels=None, max_refused=1.0, vaani=vaani
+        name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, labels=None, max_refused=most, vaani=vaani
     )
 
 
@@ -59,7 +61,7 @@ def audio_part(folder: Path, rows: list[dict], keep_seconds: float | None = None
 
 
 def test_every_row_is_taken_or_refused_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ingest, "BATCH", 2)
+    monkeypatch.setattr(source_rows, "BATCH", 2)
     whole = wav(9)
     rows = [
         (clip(wav(0)), None),
@@ -75,14 +77,20 @@ def test_every_row_is_taken_or_refused_with_a_reason(tmp_path: Path, monkeypatch
         (clip(wav(6, 0.7, 8_000), path=None), None),
         (clip(wav(7, 0.05)), "too_short"),
         (clip(wav(8)), None),
+        (clip(wav(10), "a/../../c.wav"), "unsafe_name"),
+        (clip(wav(11), referenceImage="..\\a.jpg"), "unsafe_name"),
+        (clip(wav(12), referenceImage="C:\\a.jpg"), "unsafe_name"),
+        (clip(wav(13), "c\0.wav"), "unsafe_name"),
+        ({**clip(wav(14)), "audio": None}, "empty"),
+        (clip(wav(15), "/..c/c..wav"), None),
     ]
     part = audio_part(tmp_path, [row for row, _ in rows])
     assert part["reason"].to_list() == [reason for _, reason in rows]
     assert part["source_row"].to_list() == list(range(len(rows)))
-    assert part["row"].to_list() == [0, *[None] * 9, 1, None, 2]
+    assert part["row"].to_list() == [0, *[None] * 9, 1, None, 2, *[None] * 5, 3]
     refused = pl.col("reason").is_not_null()
     assert part.filter(refused)["detail"].null_count() == 0
-    assert part.filter(~refused)["duration_s"].to_list() == [0.5, 0.7, 0.5]
+    assert part.filter(~refused)["duration_s"].to_list() == [0.5, 0.7, 0.5, 0.5]
     assert part.schema == ingest.CLIPS
     store = AudioStore(tmp_path / "audio.zarr")
     for row, content in ((0, wav(0)), (2, wav(8))):
@@ -96,8 +104,10 @@ def test_columns_may_be_absent_or_of_another_type(tmp_path: Path):
     assert part.select("reason", "district", "speaker").row(0) == (None, None, None)
     part = audio_part(tmp_path, [row | {"speakerID": 17, "district": "NorthGoa", "state": "Goa", "gender": "F"}])
     assert part.select("speaker", "district", "state").row(0) == ("17", "NorthGoa", "Goa")
-    part = audio_part(tmp_path, [{key: row[key] for key in ("audio", "language")}])
-    assert part["reason"].to_list() == ["no_reference"]
+    part = audio_part(
+        tmp_path, [{"Audio": row["audio"], "Language": "Hindi", "reference_image": "a", "Speaker ID": 3.0}]
+    )
+    assert part.select("reason", "language", "image_reference", "speaker").row(0) == (None, "Hindi", "a", "3")
 
 
 def test_speakers_without_a_name_are_unknown(tmp_path: Path):
@@ -139,10 +149,56 @@ def test_a_cut_off_shard_is_named(tmp_path: Path, share: float):
     assert not (tmp_path / "audio.zarr" / SHARD).exists()
 
 
-def test_a_shard_of_another_kind_is_named(tmp_path: Path):
-    source = write(tmp_path / "s.parquet", [{"sound": "x", "language": "Hindi"}])
-    with pytest.raises(ValueError, match=r"s\.parquet: no column audio of bytes and path; it has sound, language"):
-        ingest_audio(corpus(), SHARD, source, tmp_path / "audio.zarr", tmp_path / "part.parquet")
+def test_a_shard_of_which_too_much_is_refused_leaves_nothing(tmp_path: Path):
+    rows = [clip(wav(0)), clip(b"x" * 99, "x.wav"), clip(wav(1), language=None), clip(b"", "y.wav"), clip(wav(2))]
+    source = write(tmp_path / "s.parquet", [*rows, clip(b"", "z.wav")])
+    paths = source, tmp_path / "audio.zarr", tmp_path / "part.parquet"
+    with pytest.raises(ValueError, match="^audio/Goa/.*: 4 of 6 rows refused, more than corpus.max_refused") as caught:
+        ingest_audio(corpus(most=0.5), SHARD, *paths)
+    shown = "(0.5): empty 2, such as row 3, y.wav: 0 bytes; unreadable 1, such as row 1, x.wav: .*; no_language 1, "
+    assert re.search(re.escape(shown).replace(r"\.\*", ".*"), str(caught.value))
+    assert str(caught.value).endswith("if the others are to be used all the same, raise corpus.max_refused")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != source]
+    ingest_audio(corpus(most=4 / 6), SHARD, *paths)
+    assert (tmp_path / "audio.zarr" / SHARD / "zarr.json").is_file()
+
+
+def test_what_the_source_refuses_counts_too(tmp_path: Path):
+    rows = [clip(wav(0)), clip(None, refused="missing_file", refusedDetail="there is no c.wav")]
+    with pytest.raises(
+        ValueError, match="1 of 2 rows refused.*missing_file 1, such as row 1, c.wav: there is no c.wav"
+    ):
+        ingest_audio(
+            corpus(most=0.4), SHARD, write(tmp_path / "s.parquet", rows), tmp_path / "a.zarr", tmp_path / "p.parquet"
+        )
+
+
+def test_only_chosen_rows_are_taken_and_others_are_no_refusals(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    rows = [clip(wav(i)) if i % 3 else clip(b"", f"{i}.wav") for i in range(11)]
+    source = write(tmp_path / "source.parquet", rows, row_group_size=3)
+    chosen = np.array([1, 6, 7, 10], np.uint32)
+    with caplog.at_level("INFO"):
+        ingest_audio(corpus(), SHARD, source, tmp_path / "audio.zarr", tmp_path / "part.parquet", chosen)
+    part = pl.read_parquet(tmp_path / "part.parquet")
+    assert part["source_row"].to_list() == [1, 6, 7, 10]
+    assert part["reason"].to_list() == [None, "empty", None, None]
+    assert part["row"].to_list() == [0, None, 1, 2]
+    assert "4 rows, 1 refused (empty 1), 7 not chosen" in caplog.text
+    samples = AudioStore(tmp_path / "audio.zarr").read(SHARD, 1)
+    np.testing.assert_array_equal(samples, soundfile.read(io.BytesIO(wav(7)), dtype="int16")[0])
+
+
+def test_what_is_said_goes_to_the_truth_and_nowhere_else(tmp_path: Path):
+    said = [" नमस्ते <pause> ", "", None, "refused"]
+    rows = [clip(wav(i) if text != "refused" else b"", transcript=text) for i, text in enumerate(said)]
+    source, paths = write(tmp_path / "s.parquet", rows), (tmp_path / "a.zarr", tmp_path / "part.parquet")
+    ingest_audio(corpus(), SHARD, source, *paths, truth=tmp_path / "truth/x.parquet")
+    part, truth = pl.read_parquet(paths[1]), pl.read_parquet(tmp_path / "truth/x.parquet")
+    assert truth.rows() == [(part["clip_id"][0], "नमस्ते <pause>")]
+    assert truth.schema == ingest.TRUTH
+    assert part.schema == ingest.CLIPS
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "truth" and path != source]
+    assert not [path for path in files if "नमस्ते".encode() in path.read_bytes()]
 
 
 def image_part(folder: Path, rows: list[tuple[bytes | None, str | None]]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -181,3 +237,30 @@ def test_a_shard_without_any_good_picture(tmp_path: Path):
     part, pictures = image_part(tmp_path, [(b"broken", "x.jpg")])
     assert (len(part), len(pictures)) == (1, 0)
     assert pictures.schema == {"image_id": pl.String, "bytes": pl.Binary}
+
+
+def test_pictures_with_names_that_leave_their_folder_are_refused(tmp_path: Path):
+    names = ["../a.jpg", "a/..", "C:/a.jpg", "a\n.jpg", "/a.jpg", "..a/b...jpg"]
+    part, pictures = image_part(tmp_path, [(jpeg(i), name) for i, name in enumerate(names)])
+    assert part["reason"].to_list() == ["unsafe_name"] * 4 + [None] * 2
+    assert part["detail"][0] == "image.path '../a.jpg' has a component .."
+    assert pictures["bytes"].to_list() == [jpeg(4), jpeg(5)]
+
+
+def test_too_many_refused_pictures_leave_nothing(tmp_path: Path):
+    source = write(tmp_path / "s.parquet", [{"image": {"bytes": b"x", "path": "x.jpg"}}] * 70)
+    with pytest.raises(
+        ValueError, match=r"^images/train.*: 70 of 70 rows refused, more .* \(0\.9\): unreadable 70, such"
+    ):
+        ingest_images(corpus(most=0.9), PICTURES, source, tmp_path / "pictures.parquet", tmp_path / "part.parquet")
+    assert [path.name for path in tmp_path.rglob("*")] == ["s.parquet"]
+
+
+def test_large_pictures_make_small_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    contents = [jpeg(seed, (16, 16)) for seed in range(9)]
+    monkeypatch.setattr(ingest, "ROW_GROUP_BYTES", 2 * len(contents[0]) + 100)
+    image_part(tmp_path, [(content, f"{i}.jpg") for i, content in enumerate(contents)])
+    file = pq.ParquetFile(tmp_path / "pictures.parquet")
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [3, 3, 3]
+    shard = images.read_encoded(tmp_path, "pictures", [7, 2])
+    assert [content for _, content in shard] == [contents[7], contents[2]]

@@ -8,11 +8,23 @@ from pathlib import Path
 import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
-    {"section", "corpus_config", "config", "files", "parquet", "progress", "columns", "bfloat16"},
-    {"labels", "manifest", "references", "shards"},
-    {"riff", "audio", "audio_store", "geometry", "images", "store", "similarity", "losses", "near_duplicates"},
-    {"draws", "given_splits", "splits"},
-    {"corpora", "ingest", "backbone", "features", "dataset", "model", "embeddings"},
+    {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16"},
+    {"ids", "labels", "manifest", "references", "shards"},
+    {
+        "riff",
+        "audio",
+        "ffmpeg",
+        "decoding",
+        "audio_store",
+        "geometry",
+        "images",
+        "store",
+        "similarity",
+        "losses",
+        "near_duplicates",
+    },
+    {"draws", "given_splits", "split_page", "split_plot", "splits"},
+    {"corpora", "source_rows", "refusals", "ingest", "backbone", "features", "dataset", "model", "embeddings"},
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps"},

@@ -42,13 +42,14 @@ def test_a_missing_option_is_named() -> None:
 def test_settings_reach_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def stage(run: Path, *, runs: list[Path], clips: int) -> None:
+    def stage(run: Path, *, runs: list[Path], clips: int, labels: Path | None = None) -> None:
         """A stage."""
-        calls.append((run, runs, clips))
+        calls.append((run, runs, clips, labels))
 
     monkeypatch.setattr(command_line, "STAGES", (stage,))
     assert command_line.main(["stage", "a", "--runs", "b", "c", "--clips", "3"]) == 0
-    assert calls == [(Path("a"), [Path("b"), Path("c")], 3)]
+    assert command_line.main(["stage", "a", "--runs", "b", "--clips", "3", "--labels", "d"]) == 0
+    assert calls == [(Path("a"), [Path("b"), Path("c")], 3, None), (Path("a"), [Path("b")], 3, Path("d"))]
 
 
 def test_a_check_wants_one_corpus_and_one_of_vaani(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_what_a_user_can_mend_is_one_line_and_the_log_has_the_traceback(tmp_path
     absent = tmp_path / "absent"
     ended = ves(
         *("split", "--manifest", absent, "--images", absent, "--split", settings),
-        *("--out", tmp_path / "out", "--summary", tmp_path / "summary", "--log", log),
+        *("--out", tmp_path / "out", "--summary", tmp_path / "summary", "--plot", tmp_path / "plot", "--log", log),
     )
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
@@ -120,7 +121,7 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     split.write_text(validate(read_yaml(Path("config.yaml")), [Path("config.yaml")]).split.model_dump_json())
     ended = ves(
         *("split", "--manifest", manifest, "--images", images, "--split", split),
-        *("--out", tmp_path / "out", "--summary", tmp_path / "summary"),
+        *("--out", tmp_path / "out", "--summary", tmp_path / "summary", "--plot", tmp_path / "plot"),
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"split: {manifest}: not a whole parquet file (")

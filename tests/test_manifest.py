@@ -1,6 +1,7 @@
 """Parts merged: duplicates, references, images under several names, rows that stay where they are."""
 
 import hashlib
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 from ves import ingest
-from ves.manifest import merge
+from ves.manifest import PART, merge
 
 
 def _id(text: str) -> str:
@@ -42,9 +43,11 @@ def pictures(folder: Path, name: str, rows: Sequence[tuple[str, str | None, str 
     return path
 
 
-def merged(folder: Path, clip_parts: list[Path], image_parts: list[Path]) -> tuple[pl.DataFrame, ...]:
+def merged(
+    folder: Path, clip_parts: list[Path], image_parts: list[Path], spellings: Path | None = None
+) -> tuple[pl.DataFrame, ...]:
     paths = [folder / f"{name}.parquet" for name in ("manifest", "refused", "images")]
-    merge(clip_parts, image_parts, *paths)
+    merge(clip_parts, image_parts, paths[0], paths[1], paths[2], spellings)
     return tuple(pl.read_parquet(path) for path in paths)
 
 
@@ -111,7 +114,7 @@ def test_every_source_row_is_somewhere_once(tmp_path: Path, parts):
 
 def test_the_order_of_the_arguments_does_not_matter(tmp_path: Path, parts):
     merged(tmp_path / "one", *parts)
-    merged(tmp_path / "two", *(list(reversed(paths)) for paths in parts))
+    merged(tmp_path / "two", list(reversed(parts[0])), list(reversed(parts[1])))
     for name in ("manifest", "refused", "images"):
         assert (tmp_path / f"one/{name}.parquet").read_bytes() == (tmp_path / f"two/{name}.parquet").read_bytes()
 
@@ -154,3 +157,85 @@ def test_many_clips_come_out_in_source_order(tmp_path: Path):
     assert manifest["row"].to_list() == [i for i in range(40_000) if i % 9]
     assert refused["source_row"].to_list() == list(range(0, 40_000, 9))
     assert manifest["image_id"][0] == _id("i1")
+
+
+def test_what_is_read_of_a_part_is_what_ingest_writes():
+    assert PART.items() <= ingest.CLIPS.items()
+
+
+def test_a_part_that_lacks_a_column_is_named(tmp_path: Path, parts):
+    pl.read_parquet(parts[0][1]).drop("speaker").write_parquet(parts[0][1])
+    with pytest.raises(ValueError, match=r"(?s)audio/b\.parquet: not a whole .*speaker.*delete it and run again"):
+        merged(tmp_path, *parts)
+
+
+def test_other_columns_of_a_part_do_not_matter(tmp_path: Path, parts):
+    plain = merged(tmp_path / "plain", *parts)
+    pl.read_parquet(parts[0][1]).with_columns(mood=pl.lit("glad")).write_parquet(parts[0][1])
+    for one, other in zip(plain, merged(tmp_path / "more", *parts), strict=True):
+        assert one.equals(other)
+
+
+def test_labels_are_spelt_as_the_table_says_and_kept_as_they_were(
+    tmp_path: Path, parts, caplog: pytest.LogCaptureFixture
+):
+    table = tmp_path / "labels.yaml"
+    table.write_text(
+        "- {column: language, old: Hindi, new: Hindustani, source: a test}\n"
+        "- {column: district, old: Nowhere, new: Somewhere, source: a test}\n"
+    )
+    plain, refused, _ = merged(tmp_path / "plain", *parts)
+    assert plain["language"].equals(plain["language_raw"])
+    with caplog.at_level("INFO"):
+        manifest, same, _ = merged(tmp_path / "spelt", parts[0], parts[1], table)
+    assert manifest.columns[-3:] == ["language_raw", "district_raw", "state_raw"]
+    assert manifest["language"].unique().to_list() == ["Hindustani"]
+    assert manifest.with_columns(language="language_raw").equals(plain)
+    assert same.equals(refused)
+    assert "language Hindi is now spelt Hindustani: 4 clips" in caplog.text
+    assert "1 of 2 entries of the table of spellings fit no clip" in caplog.text
+
+
+def test_references_are_counted_by_what_of_the_name_they_share(tmp_path: Path, parts, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level("INFO"):
+        merged(tmp_path, *parts)
+    told = [line.split("by ")[1] for line in caplog.messages if line.startswith("by ")]
+    assert told == [
+        "name as written: 2 references, 2 clips",  # Images/a.jpg; Images/lone.jpg, whose clip ingest refused
+        "path without leading slash: 0 references, 0 clips",
+        "file name: 2 references, 2 clips",  # twin.jpg and a.jpg
+        "file name without case: 1 references, 1 clips",  # /B.JPG
+        "file name without case and extension: 0 references, 0 clips",
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_equals_going_through_the_rows_one_by_one(tmp_path: Path, seed: int):
+    """Several parts at random: who is in and who is out, against a loop."""
+    rng = random.Random(seed)
+    images = [(f"i{n % 7}", f"{n}.jpg", None if n % 5 else "truncated") for n in range(12)]
+    rows = {
+        name: [
+            (
+                f"c{rng.randrange(40)}",
+                rng.choice([f"{rng.randrange(14)}.jpg", None]),
+                rng.choice([None, None, "silent"]),
+            )
+            for _ in range(rng.randrange(30))
+        ]
+        for name in "abcd"
+    }
+    good = {path: content for content, path, reason in images if reason is None}
+    taken: set[str] = set()
+    expected = []
+    for name, clips_of in rows.items():
+        for number, (content, reference, reason) in enumerate(clips_of):
+            if reason is None and reference in good and content not in taken:
+                taken.add(content)
+                expected.append((f"{name}-{number}.wav", _id(good[reference])))
+    clip_parts = [clips(tmp_path, name, clips_of) for name, clips_of in rows.items()]
+    manifest, refused, _ = merged(tmp_path, clip_parts, [pictures(tmp_path, "a", images)])
+    assert manifest.select("source_path", "image_id").rows() == expected
+    assert len(manifest) + refused["item"].eq("clip").sum() == sum(map(len, rows.values()))
+    told = refused.filter(reason="duplicate")["detail"].to_list()
+    assert all(detail.startswith("the bytes of audio/") for detail in told)

@@ -334,14 +334,15 @@ def splits_of(block: PairsConfig, data: Path) -> tuple[pl.DataFrame, str]:
     """The split of every clip beside its name, and the page."""
     manifest, refused, _ = through(block, data)
     assert refused.is_empty()
-    paths = [data / name for name in ("manifest.parquet", "images.parquet", "splits.parquet", "splits.md")]
-    write_splits(paths[0], paths[1], SplitConfig.model_validate(SPLIT), paths[2], paths[3])
+    paths = [data / f"{name}.parquet" for name in ("manifest", "images", "splits")]
+    page, plot = data / "splits.md", data / "splits.png"
+    write_splits(paths[0], paths[1], SplitConfig.model_validate(SPLIT), paths[2], page, plot)
     splits = (
         pl.read_parquet(paths[2])
         .join(manifest, on="clip_id")
         .sort(pl.col("source_path").str.len_chars(), "source_path")
     )
-    return splits, paths[3].read_text()
+    return splits, page.read_text()
 
 
 def test_from_the_table_to_the_splits_without_speakers(tmp_path: Path):

@@ -1,10 +1,10 @@
-"""References to pictures: by path, by file name, by bare name, and all the ways in which that fails."""
+"""References to pictures: by what of a name they are found, and all the ways in which that fails."""
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.references import resolve
+from ves.references import LEVELS, resolve
 
 PICTURES = pl.DataFrame(
     [
@@ -31,16 +31,20 @@ def _one(reference: str) -> tuple:
 
 
 def test_by_eye():
-    path, file, bare = "path", "file name", "file name without case and extension"
-    assert _one("Images/a.jpg") == (path, "A", None)
+    written, path, file, caseless, bare = LEVELS
+    assert _one("Images/a.jpg") == (written, "A", None)
     assert _one("/Images/a.jpg") == (path, "A", None)
     assert _one("Images/d.jpg") == (path, "D", None)
+    assert _one("/Images/d.jpg") == (written, "D", None)
+    assert _one("B.JPG")[:2] == (caseless, None)
+    assert _one("/p/A.Jpg") == (caseless, "A", None)
     assert _one("a.jpg") == (file, "A", None)
     assert _one("elsewhere/a.jpg") == (file, "A", None)
     assert _one("Images/A.png") == (bare, "A", None)
     assert _one("C") == (bare, "C", None)
-    assert _one("Images/c2.jpg") == (path, "C", None)
-    assert _one("Other/b.jpg") == (path, "B2", None)
+    assert _one("c.jpg") == (caseless, "C", None)
+    assert _one("Images/c2.jpg") == (written, "C", None)
+    assert _one("Other/b.jpg") == (written, "B2", None)
     assert _one("d.jpg") == (file, "D", None)
 
 
@@ -57,18 +61,24 @@ def test_refusals():
     }
 
 
-def _slow(reference: str, rows: list[tuple[str, str, str | None]]) -> tuple[str | None, str | None]:
-    def bare(name: str) -> str:
-        file = name.lstrip("/").split("/")[-1]
-        return (file.rsplit(".", 1)[0] if "." in file else file).lower()
+def _slow(reference: str, rows: list[tuple[str, str, str | None]]) -> tuple[str | None, str | None, str | None]:
+    def path(name: str) -> str:
+        return name.lstrip("/")
 
-    for key in (lambda n: n.lstrip("/"), lambda n: n.lstrip("/").split("/")[-1], bare):
+    def file(name: str) -> str:
+        return path(name).split("/")[-1]
+
+    def bare(name: str) -> str:
+        return (file(name).rsplit(".", 1)[0] if "." in file(name) else file(name)).lower()
+
+    keys = (lambda name: name, path, file, lambda name: file(name).lower(), bare)
+    for level, key in zip(LEVELS, keys, strict=True):
         same = [row for row in rows if row[0] and key(row[0]) == key(reference)]
         contents = {row[1] for row in same if row[2] is None}
         if same:
             reason = {0: "image_refused", 1: None}.get(len(contents), "image_ambiguous")
-            return (contents.pop() if reason is None else None), reason
-    return None, "image_missing"
+            return level, (contents.pop() if reason is None else None), reason
+    return None, None, "image_missing"
 
 
 names = st.builds(
@@ -86,5 +96,5 @@ def test_equals_looking_at_each_picture(references: list[str], rows: list[tuple[
     schema = {"source_path": pl.String, "image_id": pl.String, "reason": pl.String}
     got = resolve(pl.Series(references), pl.DataFrame(rows, schema=schema, orient="row"))
     assert got["image_reference"].sort().to_list() == sorted(set(references))
-    for reference, image_id, reason in got.select("image_reference", "image_id", "reason").iter_rows():
-        assert (image_id, reason) == _slow(reference, rows)
+    for reference, *found in got.select("image_reference", "level", "image_id", "reason").iter_rows():
+        assert tuple(found) == _slow(reference, rows)

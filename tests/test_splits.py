@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ves import ids
 from ves.config import SplitConfig
-from ves.splits import assign, strata, write
+from ves.splits import COLUMNS, compact, strata, write
+from ves.splits import assign as assign_compact
 
 DEFAULT = {
     "seed": 0,
@@ -26,6 +28,12 @@ LANGUAGES = ["hi", "bn", "te", "mr", "ta", "ur", "gu", "kn", "ml", "or", "pa", "
 
 def config(**changes) -> SplitConfig:
     return SplitConfig.model_validate(DEFAULT | changes)
+
+
+def assign(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
+    """The rows of splits.parquet."""
+    clips = assign_compact(compact(manifest.lazy(), images, split.near_duplicate_bits), split)
+    return clips.select(COLUMNS).with_columns(ids.text("clip_id"))
 
 
 def corpus(clips: int, images: int, speakers: int, languages: int = 12, unknown: float = 0.03, seed: int = 0):
@@ -160,20 +168,26 @@ def test_strata_by_eye():
     assert found == {"a": "high", "b": "high", "c": "mid", "d": "low", "e": "low"}  # b begins at 40 %, c at 60, d at 80
 
 
+def written(folder: Path, manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> tuple[pl.DataFrame, str]:
+    """splits.parquet and splits.md, by `write`; a split that is there already is what it is compared with."""
+    folder.mkdir(exist_ok=True)
+    places = {"district": "Goa", "state": "Goa", "language_raw": pl.col("language").replace("hi", "Hindee")}
+    places |= {"district_raw": "Goa", "state_raw": "Goa"}
+    manifest.with_columns(**{k: pl.lit(v) if isinstance(v, str) else v for k, v in places.items()}).write_parquet(
+        folder / "manifest.parquet"
+    )
+    images.write_parquet(folder / "images.parquet")
+    files = [folder / name for name in ("manifest.parquet", "images.parquet", "s.parquet", "s.md", "s.png")]
+    write(files[0], files[1], split, *files[2:])
+    return pl.read_parquet(files[2]), files[3].read_text("utf-8")
+
+
 def test_write_counts_every_clip(tmp_path: Path):
     manifest, images = corpus(1_000, 250, 40)
-    for name, frame in (("manifest", manifest), ("images", images)):
-        frame.write_parquet(tmp_path / f"{name}.parquet")
-    write(
-        tmp_path / "manifest.parquet",
-        tmp_path / "images.parquet",
-        config(val=50, tune=20),
-        tmp_path / "s.parquet",
-        tmp_path / "s.md",
-    )
-    splits = pl.read_parquet(tmp_path / "s.parquet")
+    splits, page = written(tmp_path, manifest, images, config(val=50, tune=20))
     assert splits.columns == ["clip_id", "split", "stratum", "reason", "speaker_seen"]
-    page = (tmp_path / "s.md").read_text()
+    assert splits.schema["clip_id"] == pl.String
+    assert splits.equals(assign(manifest, images, config(val=50, tune=20)))
     table = [
         line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith(("| high", "| mid", "| low"))
     ]
@@ -185,3 +199,74 @@ def test_write_counts_every_clip(tmp_path: Path):
     for reason, n in splits["reason"].drop_nulls().value_counts().iter_rows():
         assert f"| {reason} | {n} |" in page
     assert f"{manifest['speaker'].null_count()} of 1000 clips have no known speaker" in page
+    assert f"| language | Hindee | hi | {manifest['language'].eq('hi').sum()} |" in page
+    assert "![Clips of each language and split](s.png)" in page
+    assert "## Changed" not in page
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes(tmp_path: Path):
+    manifest, images = corpus(1_000, 250, 40)
+    written(tmp_path / "one", manifest, images, config(val=50, tune=20))
+    mixed, pictures = (frame.sample(fraction=1, shuffle=True, seed=1) for frame in (manifest, images))
+    written(tmp_path / "two", mixed, pictures, config(val=50, tune=20))
+    for name in ("s.parquet", "s.md", "s.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_a_split_made_again_tells_what_it_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    manifest, images = corpus(1_000, 250, 40)
+    split = config(val=50, tune=20)
+    before, page = written(tmp_path, manifest[100:], images, split)
+    assert written(tmp_path, manifest[100:], images, split)[1] == page  # nothing has changed: the same page
+    with caplog.at_level("INFO"):
+        after, page = written(tmp_path, manifest[:950], images, split)
+    both = before.join(after, on="clip_id", how="full", coalesce=True)
+    moved = both.filter(pl.col("split") != pl.col("split_right"))
+    assert len(moved) > 0
+    assert f"{len(moved)} clips are in another split, 100 are new and 50 gone" in page
+    for old, new, n in both.group_by("split", "split_right").len().iter_rows():
+        line = f"| {old or '-'} | {new or '-'} | {n} |"
+        assert (line in page.split("## Changed")[1].split("## Dropped")[0]) == (old != new), line
+        told = f"{n} clips were {old or 'not there'} before and are {new or 'not there'} now"
+        assert (told in caplog.text) == (old != new), told
+
+
+def test_a_damaged_split_of_before_is_named(tmp_path: Path):
+    manifest, images = corpus(300, 80, 20)
+    (tmp_path / "s.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file .*delete it and run again"):
+        written(tmp_path, manifest, images, config(val=8, tune=4))
+
+
+def test_a_language_with_one_pair_has_it_in_val_and_one_with_none_is_named(tmp_path: Path):
+    manifest, images = corpus(1_000, 250, 40, languages=3, unknown=0)
+    one, none = manifest[:4], manifest[4:6]
+    one = one.with_columns(
+        language=pl.lit("ne"), speaker=pl.Series(["N1", "N2", "N1", "N2"]), image_id=pl.lit(one["image_id"][0])
+    )
+    none = none.with_columns(language=pl.lit("xx"), speaker=pl.lit("X"))  # of one speaker, who cannot be held out
+    splits, page = written(tmp_path, pl.concat([manifest[6:], one, none]), images, config(val=50, tune=20))
+    of_one = splits.filter(pl.col("clip_id").is_in(one["clip_id"].to_list()))["split"].to_list()
+    assert (of_one.count("val"), of_one.count("tune")) == (1, 0)
+    assert "Not in val: xx (" in page
+
+
+def test_ids_of_images_far_down_the_list_are_found():
+    """Places of images are numbers of more than 16 bits."""
+    n = 70_000
+    digest = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(n)]
+    images = pl.DataFrame(
+        {"image_id": digest, "phash": np.random.default_rng(0).integers(0, 1 << 63, n).astype(np.uint64)}
+    )
+    manifest = pl.DataFrame(
+        {
+            "clip_id": [d[:32] for d in digest],
+            "image_id": digest,
+            "language": "hi",
+            "speaker": "S",
+            "given_split": None,
+        },
+        schema_overrides={"given_split": pl.String},
+    )
+    clips = compact(manifest.lazy(), images, 0).with_columns(ids.text("clip_id"))
+    assert images.sort("image_id")["image_id"].gather(clips["image"]).str.head(32).equals(clips["clip_id"])

@@ -244,9 +244,20 @@ def test_without_a_revision_nothing_is_started(fresh: Path) -> None:
     assert "Traceback" not in output
 
 
+def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Path) -> None:
+    output = run(fresh, "plan", *TOY, fails=True)
+    assert (
+        "There is nothing to plan: a plan is of what is downloaded (corpus.kind: vaani), and the corpus toy" in output
+    )
+    jobs = planned(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
+    assert jobs >= {"write_survey_config", "survey", "choose", "write_plan_settings", "write_plan", "plan"}
+    assert not jobs & {"check_room", "list_shards", "fetch"}
+    assert not (fresh / "data").exists()
+
+
 def test_a_dry_run_needs_no_network_and_no_listing(fresh: Path) -> None:
     jobs = planned(fresh, "results/table1.csv", "--configfile", "config/vaani.yaml")
-    assert {"list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
+    assert {"survey", "check_room", "list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
     assert planned(fresh, "train_global") >= {"list_shards", "train global-s0"}
     assert "draw_heatmaps" in planned(fresh, "heatmaps")
     assert not (fresh / "data").exists()

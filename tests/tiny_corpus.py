@@ -57,7 +57,9 @@ def build(corpus: CorpusConfig, config, folder: Path) -> DataPaths:
         folder / "audio.zarr",
         [part.relative_to(folder / "parts").with_suffix("").as_posix() for part in parts["audio"]],
     )
-    splits.write(files["manifest"], files["images"], config.split, files["splits"], folder / "splits.md")
+    splits.write(
+        files["manifest"], files["images"], config.split, files["splits"], folder / "splits.md", folder / "splits.png"
+    )
     store = folder / "features" / f"{features_name(config.vision)}.zarr"
     features.extract(config.vision, files["images"], folder / "images", store, Path(f"{store}.manifest.json"))
     return DataPaths(

@@ -8,7 +8,7 @@ is called: torch takes seconds.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ves import arguments, config, stage
 from ves.corpus_config import CorpusConfig
@@ -88,12 +88,8 @@ def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
     """Download one shard of Vaani; resumes, and verifies what came."""
     from ves.corpora.vaani import fetch
 
-    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
-    if shard not in listed:
-        raise ValueError(
-            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
-        )
-    fetch(_block(_corpus(corpus).vaani), listed[shard], out)
+    entry = _listed(listing, shard)
+    fetch(_block(_corpus(corpus).vaani), entry, out)
 
 
 def pack(*, corpus: Path, shard: str, out: Path) -> None:
@@ -110,26 +106,32 @@ def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
     fetch(_block(_corpus(corpus).scenes), shard, out, truth)
 
 
-def ingest_audio(*, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path) -> None:
-    """Decode and check one shard of clips: samples to the store, one row per clip to the part."""
+def ingest_audio(
+    *, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path, truth: Path | None = None
+) -> None:
+    """Decode and check one shard of clips: samples to the store, one row per clip to the part, words to the truth."""
     from ves.ingest import ingest_audio
+    from ves.source_rows import chosen_rows
 
-    ingest_audio(_corpus(corpus), shard, source, store, part)
+    ingest_audio(_corpus(corpus), shard, source, store, part, chosen_rows(listing, _listed(listing, shard)), truth)
 
 
 def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
     """Decode and check one shard of pictures: those accepted, and one row per picture to the part."""
     from ves.ingest import ingest_images
+    from ves.source_rows import chosen_rows
 
-    ingest_images(_corpus(corpus), shard, source, pictures, part)
+    ingest_images(_corpus(corpus), shard, source, pictures, part, chosen_rows(listing, _listed(listing, shard)))
 
 
-def merge(*, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path) -> None:
+def merge(
+    *, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path, labels: Path | None = None
+) -> None:
     """Merge the parts: who is in, who is out, and one row per distinct picture."""
     from ves.manifest import merge
 
     clip_parts, image_parts = ([parts / f"{name}.parquet" for name in _names(listing, part)] for part in PARTS)
-    merge(clip_parts, image_parts, manifest, refused, images)
+    merge(clip_parts, image_parts, manifest, refused, images, labels)
 
 
 def seal_audio(*, listing: Path, store: Path) -> None:
@@ -139,11 +141,11 @@ def seal_audio(*, listing: Path, store: Path) -> None:
     seal(store, _names(listing, "audio"))
 
 
-def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path) -> None:
+def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path, plot: Path) -> None:
     """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
     from ves.splits import write
 
-    write(manifest, images, _read(config.SplitConfig, split), out, summary)
+    write(manifest, images, _read(config.SplitConfig, split), out, summary, plot)
 
 
 def features(*, vision: Path, images: Path, pictures: Path, store: Path, manifest: Path) -> None:
@@ -248,6 +250,16 @@ def _spellings(corpus: CorpusConfig) -> "pl.DataFrame":
 def _names(listing: Path, part: str) -> list[str]:
     """The shards of one part of the corpus."""
     return [shard["name"] for shard in read_json(listing)["shards"] if shard["part"] == part]
+
+
+def _listed(listing: Path, shard: str) -> dict[str, Any]:
+    """The entry of a shard. Raises ValueError that names the listing without it."""
+    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
+    if shard not in listed:
+        raise ValueError(
+            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
+        )
+    return listed[shard]
 
 
 def _block[T](block: T | None) -> T:

@@ -1,27 +1,19 @@
-"""Sound: decoding a clip, cutting the window that the model hears, and which token stands for which moment of it.
+"""Sound: the window of a clip that the model hears, and which token stands for which moment of it.
 
 Dimension key
     A utterances    L samples of a window    T audio tokens
 """
 
-import io
 from dataclasses import dataclass
 from functools import cached_property
-from math import gcd, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int16
 
-from ves import riff
-
 RATE = 16_000  # Hz, everywhere
 POOL = 2  # encoder frames to one audio token (the paper: average pooling, kernel 2, stride 2)
-SHORTEST_S = 0.1  # a clip below this holds no word
-SILENT_PEAK = 3  # 16-bit steps about the middle (-81 dBFS): the dither of a silent recording reaches 2
-BLOCK = 1 << 20  # samples decoded at a time
-UNKNOWN_LENGTH = 1 << 60  # samples; what libsndfile says of a stream without a length is more
-LARGEST_RESAMPLER = 50_000_000  # filter taps: 44.1 kHz needs 75 thousand, a rate prime to ours (44,101 Hz) 0.7 billion
 
 
 class BadAudio(ValueError):
@@ -30,75 +22,6 @@ class BadAudio(ValueError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
-
-
-def decode(encoded: bytes) -> Int16[np.ndarray, " n"]:
-    """The samples of one clip at 16 kHz, mono (the mean of its channels), as 16-bit integers; maybe read-only.
-
-    Reads WAV (8 to 64 bits, integer and float), FLAC, MP3, OGG and whatever else libsndfile does. Raises BadAudio:
-    `empty` no bytes; `unreadable` no decoder takes it, or samples that are not finite; `truncated` fewer samples than
-    its header promises; `zero_length` no samples; `too_short` below SHORTEST_S; `silent` nothing but a constant within
-    SILENT_PEAK; `sample_rate` one that has no practical resampler.
-    """
-    if not encoded:
-        raise BadAudio("empty", "0 bytes")
-    wav = riff.parse(encoded)
-    if wav is not None and wav.present < wav.declared:
-        raise BadAudio("truncated", f"the header promises {wav.declared} bytes of samples, {wav.present} are there")
-    if wav is not None and wav.pcm and (wav.channels, wav.rate, wav.bits) == (1, RATE, 16):
-        samples = np.frombuffer(encoded, "<i2", count=wav.present // 2, offset=wav.start).astype(np.int16, copy=False)
-    else:
-        samples = _to_int16(*_read(encoded))
-    if len(samples) == 0:
-        raise BadAudio("zero_length", "no samples")
-    if len(samples) < SHORTEST_S * RATE:
-        raise BadAudio("too_short", f"{len(samples) / RATE:.4f} s, the least is {SHORTEST_S} s")
-    if int(samples.max()) - int(samples.min()) <= 2 * SILENT_PEAK:
-        raise BadAudio("silent", f"every one of {len(samples) / RATE:.2f} s within {SILENT_PEAK} steps of 16 bits")
-    return samples
-
-
-class _File(io.BytesIO):
-    """libsndfile seeks to before the start of damaged files. As lseek does, stay; an exception would die in C."""
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        try:
-            return super().seek(offset, whence)
-        except ValueError:
-            return self.tell()
-
-
-def _read(encoded: bytes) -> tuple[Float32[np.ndarray, "n channels"], int]:
-    """Samples in [-1, 1] and their rate, through libsndfile. As float: it does not scale float files to integers."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(_File(encoded)) as file:
-            rate, promised, blocks = file.samplerate, file.frames, []
-            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):  # not at once: the header may lie
-                blocks.append(block)
-            samples = np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
-    except soundfile.LibsndfileError as error:
-        raise BadAudio("unreadable", error.error_string) from error
-    if len(samples) < promised < UNKNOWN_LENGTH:
-        raise BadAudio("truncated", f"the header promises {promised} samples, {len(samples)} can be decoded")
-    if not np.isfinite(samples).all():
-        raise BadAudio("unreadable", "samples that are not finite numbers")
-    return samples, rate
-
-
-def _to_int16(samples: Float32[np.ndarray, "n channels"], rate: int) -> Int16[np.ndarray, " m"]:
-    """Mix to mono, resample to RATE (band-limited, by torchaudio), round to 16 bits; what is louder is clipped."""
-    mono = samples.clip(-1, 1).mean(axis=1, dtype=np.float32)
-    if rate != RATE and len(mono):
-        common = gcd(rate, RATE)
-        if (RATE // common) * (rate // common) > LARGEST_RESAMPLER or not 1_000 <= rate <= 400_000:
-            raise BadAudio("sample_rate", f"{rate} Hz")
-        import torch
-        import torchaudio.functional
-
-        mono = torchaudio.functional.resample(torch.from_numpy(mono), rate, RATE).numpy()
-    return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
 
 
 def window(samples: Int16[np.ndarray, " n"], seconds: float) -> tuple[Float32[np.ndarray, " L"], int]:

@@ -20,11 +20,12 @@ from pathlib import Path
 import crc32c
 import numpy as np
 import zarr
-from jaxtyping import Int16, Int32, Int64
+from jaxtyping import Int16, Int32, Int64, UInt8
 from zarr.codecs import Crc32cCodec
 
 from ves.audio import RATE
 from ves.files import atomic, write_json
+from ves.shards import write_shard
 
 CHUNK = RATE  # samples in a chunk
 SHARD = 1024 * CHUNK  # samples in a file of the store: 32 MB
@@ -43,10 +44,10 @@ def write_group(path: Path, clips: Iterable[Int16[np.ndarray, " _"]], clip_ids: 
             "samples", shape=(0,), dtype="int16", chunks=(CHUNK,), shards=(SHARD,), filters=None,
             compressors=[Crc32cCodec()], config={"write_empty_chunks": True},  # an absent chunk would read as silence
         )  # fmt: skip
-        for block in _blocks(clips, lengths, digest):
-            start = samples.shape[0]
-            samples.resize((start + len(block),))
-            samples[start:] = block
+        for number, chunks in enumerate(_files(clips, lengths, digest)):
+            # not by zarr, whose pipeline takes as long for each chunk of 32 kB as all the rest of ingest
+            write_shard(temporary / f"samples/c/{number}", chunks, SHARD // CHUNK)
+        samples.resize((sum(lengths),))
         if len(lengths) != len(clip_ids):
             raise ValueError(f"{path}: {len(lengths)} clips, but {len(clip_ids)} clip ids")
         ids = np.frombuffer(bytes.fromhex("".join(clip_ids)), np.uint8).reshape(-1, 16)
@@ -62,9 +63,12 @@ def write_group(path: Path, clips: Iterable[Int16[np.ndarray, " _"]], clip_ids: 
     return digest.hexdigest()
 
 
-def _blocks(clips: Iterable[Int16[np.ndarray, " _"]], lengths: list[int], digest) -> Iterable[Int16[np.ndarray, " _"]]:
-    """The clips joined and cut into whole files of the store, of which only the last is short."""
-    buffer, filled = np.empty(SHARD, np.int16), 0
+def _files(clips: Iterable[Int16[np.ndarray, " _"]], lengths: list[int], digest) -> Iterable[UInt8[np.ndarray, "n _"]]:
+    """The clips joined and cut into files of the store, chunks of bytes [n, size]; the last chunk is filled with zeros.
+
+    What is yielded is overwritten by the next.
+    """
+    buffer, filled = np.zeros(SHARD, "<i2"), 0
     for clip in clips:
         lengths.append(len(clip))
         digest.update(np.ascontiguousarray(clip, "<i2"))
@@ -73,10 +77,16 @@ def _blocks(clips: Iterable[Int16[np.ndarray, " _"]], lengths: list[int], digest
             buffer[filled : filled + len(part)] = part
             filled += len(part)
             if filled == SHARD:
-                yield buffer
+                yield _chunks(buffer)
                 filled = 0
     if filled:
-        yield buffer[:filled]
+        whole = -(-filled // CHUNK) * CHUNK
+        buffer[filled:whole] = 0
+        yield _chunks(buffer[:whole])
+
+
+def _chunks(samples: Int16[np.ndarray, " n"]) -> UInt8[np.ndarray, "chunks size"]:
+    return samples.reshape(-1, CHUNK).view(np.uint8)
 
 
 def seal(store: Path, shards: list[str]) -> None:

@@ -126,7 +126,7 @@ class CorpusConfig(Section):
     keep_source: bool
     keep_seconds: PositiveFloat | None
     labels: str | None  # a YAML table of spellings (ves.labels)
-    max_refused: Fraction  # of the rows of a shard; of more, its ingest fails
+    max_refused: Fraction  # of the rows of a shard; if more are refused, its ingest fails
     scenes: ScenesConfig | None = None
     pairs: PairsConfig | None = None
     vaani: VaaniConfig | None = None

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float64, Int64, UInt32, UInt64
 
+from ves import ids
 from ves.config import SplitConfig
 
 
@@ -25,13 +26,12 @@ def _mixed(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
     return bits ^ (bits >> np.uint64(31))
 
 
-def chance_of_hashes(ids: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
-    """A number in (0, 1) for each id (hexadecimal digits of a hash, at least 16), other for every seed and purpose.
+def chance_of_hashes(hashes: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
+    """A number in (0, 1) for each id (a hash, as ves.ids has it), other for every seed and purpose.
 
     The head of the hash, mixed: 24 M ids take about a second.
     """
-    head = ids.str.head(16).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big").to_numpy()
-    return _unit(_mixed(head ^ np.uint64(_salt(seed, purpose))))
+    return _unit(_mixed(ids.heads(hashes) ^ np.uint64(_salt(seed, purpose))))
 
 
 def chance_of_rows(
@@ -98,7 +98,9 @@ def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
             "split.held_out_speakers"
         )
     counts = _counts(languages, drawn)
-    tune = languages.select("language", pl.Series("tune", shares(split.tune, counts.astype(np.float64), counts)))
+    spare = np.maximum(counts - 1, 0)  # each language leaves one to val, where val has room for them all
+    available = spare if spare.sum() >= split.tune else counts
+    tune = languages.select("language", pl.Series("tune", shares(split.tune, counts.astype(np.float64), available)))
     drawn = drawn.with_columns(pl.Series("chance", chance_of_hashes(drawn["clip_id"], split.seed, "tune or val")))
     drawn = drawn.join(tune, on="language", how="left", maintain_order="left")
     tuned = pl.col("chance").rank("ordinal").over("language") <= pl.col("tune")

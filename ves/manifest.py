@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import parquet
+from ves import ids, labels, parquet
 from ves.files import atomic
 from ves.references import LEVELS, resolve
 
@@ -18,40 +18,50 @@ log = logging.getLogger(__name__)
 ROW_GROUP = 1 << 18
 CLIP_COLUMNS = (
     "clip_id", "image_id", "language", "district", "state", "speaker", "duration_s", "shard", "row", "source_path",
-    "given_split",
+    "given_split", "language_raw", "district_raw", "state_raw",
 )  # fmt: skip
 REFUSED_COLUMNS = ("item", "shard", "source_row", "source_path", "reason", "detail")
+PART = dict.fromkeys(  # what is read of a part of clips
+    ("clip_id", "image_reference", "reason", "detail", "language", "district", "state", "speaker", "shard",
+     "source_path", "given_split"), pl.String,
+) | {"source_row": pl.UInt32, "row": pl.UInt32, "duration_s": pl.Float64}  # fmt: skip
 
 
-def merge(clip_parts: list[Path], image_parts: list[Path], manifest: Path, refused: Path, images: Path) -> None:
+def merge(
+    clip_parts: list[Path], image_parts: list[Path], manifest: Path, refused: Path, images: Path,
+    spellings: Path | None = None,
+) -> None:  # fmt: skip
     """Write manifest.parquet, refused.parquet and images.parquet from the parts that ingest wrote.
 
     A clip is about the picture that its reference names (ves.references). Refused here are `image_missing`,
-    `image_ambiguous`, `image_refused`, and `duplicate`: the same bytes as a clip accepted before it. Pictures of one
-    content are one image under all their names. images.parquet has each image that some clip row refers to, accepted or
-    not (what no clip mentions needs no features: one district refers to few of all pictures); `clips` counts the
-    accepted ones. If a previous images.parquet is there and all its images still are, they keep their rows and new ones
-    follow; else rows are numbered anew.
+    `image_ambiguous`, `image_refused`, and `duplicate`: the same bytes as a clip accepted before it. Labels are spelt
+    as the table `spellings` has it (ves.labels). Pictures of one content are one image under all their names.
+    images.parquet has each image that some clip row refers to, accepted or not (what no clip mentions needs no
+    features: one district refers to few of all pictures); `clips` counts the accepted ones. If a previous
+    images.parquet is there and all its images still are, they keep their rows and new ones follow; else rows are
+    numbered anew. Raises ValueError that names a damaged part, or what is wrong with the table.
     """
-    clip_parts = sorted(clip_parts)
+    table, clip_parts = labels.read(spellings), sorted(clip_parts)
     pictures = pl.concat([parquet.read(part) for part in sorted(image_parts)])
-    contents = pictures.filter(pl.col("reason").is_null()).select("image_id").unique(maintain_order=True)
-    references = pl.concat([parquet.read(part, ["image_reference"])["image_reference"].unique() for part in clip_parts])
-    names = resolve(references.filter(references != ""), pictures)
-    names = names.join(contents.with_row_index("image"), on="image_id", how="left", maintain_order="left")
-    pairs = pl.concat([_pairs(part, number, names) for number, part in enumerate(clip_parts)])
-    first = pairs["clip"].is_first_distinct()
-    accepted, repeats = pairs.filter(first), _repeats(pairs.filter(first), pairs.filter(~first), clip_parts)
-    decided = [_decided(part, names, repeats.filter(pl.col("part") == n)) for n, part in enumerate(clip_parts)]
-
-    _write(_refused(decided, pictures), refused)
-    clips = contents.with_row_index("image").join(accepted.group_by("image").len("clips"), on="image", how="left")
-    listed = clips.join(names, on="image_id", how="semi").select("image_id", pl.col("clips").fill_null(0))
+    contents = pictures.filter(pl.col("reason").is_null())["image_id"].unique(maintain_order=True)
+    scan = pl.scan_parquet(clip_parts, schema=PART, extra_columns="ignore", glob=False)
+    with parquet.naming_one_of(clip_parts, list(PART)):
+        names = _names(scan, pictures, contents)
+        rows = _rows(scan, names)
+        _log(names, rows, contents)
+        repeats, image = _repeats(rows), rows.select(image=pl.when("accepted").then("image"))
+        del rows  # the most of what is in memory, and what follows needs none of it
+        _write(_refused(scan, image, names, repeats, pictures), refused)
+        with atomic(manifest) as temporary:
+            clips = _beside(scan, image).drop_nulls("image")
+            clips = clips.with_columns(image_id=pl.col("image").cat.to(pl.Enum(contents)).cast(pl.String))
+            clips = labels.normalise(clips, table).select(CLIP_COLUMNS)
+            clips.sink_parquet(temporary, row_group_size=ROW_GROUP, compression_level=1)  # no larger, a quarter faster
+    _log_labels(table, manifest)
+    about = image.drop_nulls().group_by("image").len("clips")
+    clips_of = pl.DataFrame({"image_id": contents}).with_row_index("image").join(about, on="image", how="left")
+    listed = clips_of.join(names, on="image_id", how="semi").select("image_id", pl.col("clips").fill_null(0))
     _write(_images(listed, pictures, parquet.read(images, ["image_id", "row"]) if images.is_file() else None), images)
-    with atomic(manifest) as temporary:
-        chosen = [part.filter(pl.col("reason").is_null()).select(CLIP_COLUMNS) for part in decided]
-        pl.concat(chosen).sink_parquet(temporary, row_group_size=ROW_GROUP)
-    _log(names, pairs, accepted, contents)
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
@@ -59,56 +69,60 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
         frame.write_parquet(temporary, row_group_size=ROW_GROUP)
 
 
-def _pairs(part: Path, number: int, names: pl.DataFrame) -> pl.DataFrame:
-    """The clips of a part that have their image, as numbers: clip (its hash), image, level, part, source_row."""
-    clips = parquet.read(part, ["source_row", "reason", "clip_id", "image_reference"]).filter(
-        pl.col("reason").is_null()
-    )
-    found = names.filter(pl.col("reason").is_null()).select("image_reference", "image", "level")
-    return clips.join(found, on="image_reference", how="inner", maintain_order="left").select(
-        pl.col("clip_id").str.decode("hex").bin.reinterpret(dtype=pl.UInt128, endianness="big").alias("clip"),
-        "image",
-        pl.col("level").cast(pl.Enum(list(LEVELS))),
-        pl.lit(number, pl.UInt16).alias("part"),
+def _beside(scan: pl.LazyFrame, columns: pl.DataFrame) -> pl.LazyFrame:
+    """All rows of the parts, with columns that were found for each."""
+    return pl.concat([scan, columns.lazy()], how="horizontal")
+
+
+def _names(scan: pl.LazyFrame, pictures: pl.DataFrame, contents: pl.Series) -> pl.DataFrame:
+    """What ves.references says of each reference, sorted by it, with the place of its image among the contents."""
+    references = scan.select(pl.col("image_reference").drop_nulls().unique()).collect(engine="streaming").to_series()
+    names = resolve(references.filter(references != ""), pictures)
+    places = pl.DataFrame({"image_id": contents}).with_row_index("image")
+    return names.join(places, on="image_id", how="left").sort("image_reference")
+
+
+def _rows(scan: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Every row of the parts, as numbers: clip (its hash), shard, source_row; where ingest took it, also name (the
+    place of its reference among the names) and, if it has one, image; whether it is accepted."""
+    name = pl.col("image_reference").cast(pl.Enum(names["image_reference"]), strict=False).to_physical()
+    rows = scan.select(
         "source_row",
-    )
+        pl.col("shard").cast(pl.Categorical),
+        ids.number("clip_id").alias("clip"),
+        pl.when(pl.col("reason").is_null()).then(name).alias("name"),
+    ).collect(engine="streaming")
+    rows = rows.with_columns(names["image"].gather(rows["name"]).alias("image"))
+    imaged = pl.col("image").is_not_null()
+    return rows.with_columns(accepted=imaged & pl.when(imaged).then("clip").is_first_distinct())
 
 
-def _repeats(accepted: pl.DataFrame, repeated: pl.DataFrame, clip_parts: list[Path]) -> pl.DataFrame:
-    """Clips whose bytes came before: part, source_row, and in `repeats` where the first of them is."""
-    shards = [parquet.read(part, ["shard"]).head(1) for part in clip_parts]
-    shard = pl.concat([frame.with_columns(pl.lit(n, pl.UInt16).alias("part")) for n, frame in enumerate(shards)])
-    origin = repeated.select("clip").unique().join(accepted, on="clip").join(shard, on="part")
-    origin = origin.select("clip", pl.format("the bytes of {} row {}", "shard", "source_row").alias("repeats"))
-    return repeated.join(origin, on="clip", how="left", maintain_order="left").select("part", "source_row", "repeats")
+def _repeats(rows: pl.DataFrame) -> pl.DataFrame:
+    """Clips whose bytes came before: index (of the row), and in `repeats` where the first of them is."""
+    again = rows.with_row_index("index").filter(pl.col("image").is_not_null(), ~pl.col("accepted"))
+    again = again.select("index", "clip")
+    first = rows.lazy().filter("accepted").join(again.lazy().select("clip").unique(), on="clip", how="semi")
+    first = first.select("clip", pl.format("the bytes of {} row {}", "shard", "source_row").alias("repeats"))
+    return again.join(first.collect(engine="streaming"), on="clip", how="left").select("index", "repeats")
 
 
-def _decided(part: Path, names: pl.DataFrame, repeats: pl.DataFrame) -> pl.LazyFrame:
-    """The rows of a part with their image and the final word on each: `reason` is null where the clip is in."""
-    renamed = {"reason": "image_reason", "detail": "image_detail"}
-    named = names.lazy().select("image_reference", "image_id", "reason", "detail").rename(renamed)
-    clips = pl.scan_parquet(part)
-    if "given_split" not in clips.collect_schema():  # a part written before sources could give one
-        clips = clips.with_columns(pl.lit(None, pl.String).alias("given_split"))
-    clips = clips.join(named, on="image_reference", how="left", maintain_order="left")
-    clips = clips.join(repeats.lazy().drop("part"), on="source_row", how="left", maintain_order="left")
-    again = pl.when(pl.col("repeats").is_not_null()).then(pl.lit("duplicate"))
+def _refused(
+    scan: pl.LazyFrame, image: pl.DataFrame, names: pl.DataFrame, repeats: pl.DataFrame, pictures: pl.DataFrame
+) -> pl.DataFrame:
+    """One row per clip and per picture that was not taken; clips first, in source order."""
+    out = _beside(scan.with_row_index("index"), image).filter(pl.col("image").is_null())
+    clips = out.select("index", "image_reference", *REFUSED_COLUMNS[1:]).collect(engine="streaming")
+    because = names.select("image_reference", image_reason="reason", image_detail="detail")
+    clips = clips.join(because, on="image_reference", how="left", maintain_order="left")
+    clips = clips.join(repeats, on="index", how="left", maintain_order="left")
     own = pl.col("reason").is_not_null()
-    return clips.with_columns(
-        pl.coalesce("reason", "image_reason", again).alias("reason"),
+    again = pl.when(pl.col("repeats").is_not_null()).then(pl.lit("duplicate"))
+    clips = clips.with_columns(
+        pl.coalesce("reason", "image_reason", again, pl.lit("no_reference")).alias("reason"),
         pl.when(own).then("detail").otherwise(pl.coalesce("image_detail", "repeats")).alias("detail"),
     )
-
-
-def _refused(decided: list[pl.LazyFrame], pictures: pl.DataFrame) -> pl.DataFrame:
-    """One row per clip and per picture that was not taken; clips first, in source order."""
-    out = pl.col("reason").is_not_null()
-    frames = [
-        part.filter(out).with_columns(pl.lit("clip").alias("item")).select(REFUSED_COLUMNS).collect()
-        for part in decided
-    ]
-    frames.append(pictures.filter(out).with_columns(pl.lit("image").alias("item")).select(REFUSED_COLUMNS))
-    refused = pl.concat(frames)
+    frames = {"clip": clips, "image": pictures.filter(own)}
+    refused = pl.concat([part.with_columns(item=pl.lit(item)).select(REFUSED_COLUMNS) for item, part in frames.items()])
     for item, reason, n in refused.group_by("item", "reason").len().sort("item", "reason").iter_rows():
         log.info("refused: %d of item %s for %s", n, item, reason)
     return refused
@@ -135,9 +149,22 @@ def _images(listed: pl.DataFrame, pictures: pl.DataFrame, previous: pl.DataFrame
     return numbered.with_columns(pl.col("clips").cast(pl.UInt32)).select(columns)
 
 
-def _log(names: pl.DataFrame, pairs: pl.DataFrame, accepted: pl.DataFrame, contents: pl.DataFrame) -> None:
+def _log(names: pl.DataFrame, rows: pl.DataFrame, contents: pl.Series) -> None:
+    clips = rows.drop_nulls("image").group_by("name").agg(pl.len().alias("clips"))
+    found = names.with_row_index("name").filter(pl.col("reason").is_null()).join(clips, on="name", how="left")
     for level in LEVELS:
-        found = names.filter(pl.col("reason").is_null() & (pl.col("level") == level))
-        log.info("by %s: %d references, %d clips", level, len(found), pairs.filter(pl.col("level") == level).height)
+        borne = found.filter(pl.col("level") == level)
+        log.info("by %s: %d references, %d clips", level, len(borne), borne["clips"].sum())
     log.info("%d references name no single picture", len(names.drop_nulls("reason")))
-    log.info("%d clips of %d images; %d pictures seen", len(accepted), accepted["image"].n_unique(), len(contents))
+    accepted = rows.filter("accepted")["image"]
+    log.info("%d clips of %d images; %d pictures seen", len(accepted), accepted.n_unique(), len(contents))
+
+
+def _log_labels(table: pl.DataFrame, manifest: Path) -> None:
+    if table.is_empty():
+        return
+    changed = labels.changes(pl.scan_parquet(manifest))
+    for column, old, new, clips in changed.iter_rows():
+        log.info("%s %s is now spelt %s: %d clips", column, old, new, clips)
+    unused = len(table.join(changed, on=["column", "old", "new"], how="anti"))
+    log.info("%d of %d entries of the table of spellings fit no clip", unused, len(table))

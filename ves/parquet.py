@@ -1,6 +1,6 @@
 """Reading parquet: polars does not say which file is damaged, here it is said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,3 +20,14 @@ def read(path: Path | str, columns: list[str] | None = None) -> pl.DataFrame:
     """The columns of a file, or all. Raises ValueError that names a file which is damaged or lacks one of them."""
     with naming(path):
         return pl.read_parquet(path, columns=columns)
+
+
+@contextmanager
+def naming_one_of(paths: Sequence[Path], columns: list[str]) -> Iterator[None]:
+    """The same for what reads these columns of many files at once: each is read again, to find the one to name."""
+    try:
+        yield
+    except pl.exceptions.PolarsError:
+        for path in paths:
+            read(path, columns)
+        raise

@@ -2,11 +2,12 @@
 
 import polars as pl
 
-_PATH = pl.col("name").str.strip_chars_start("/")
-_FILE = _PATH.str.split("/").list.last()
+_FILE = pl.col("name").str.strip_chars_start("/").str.split("/").list.last()
 LEVELS = {  # what of a name is compared, strictest first
-    "path": _PATH,
+    "name as written": pl.col("name"),
+    "path without leading slash": pl.col("name").str.strip_chars_start("/"),
     "file name": _FILE,
+    "file name without case": _FILE.str.to_lowercase(),
     "file name without case and extension": _FILE.str.replace(r"\.[^.]*$", "").str.to_lowercase(),
 }
 

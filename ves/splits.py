@@ -2,7 +2,8 @@
 
 Speakers are held out first, then images: the other order leaves next to nothing. A picture and its near-duplicates
 (ves.near_duplicates) are one image here. No image, no near-duplicate of one and, in tune and val, no known speaker is
-shared with train. Every choice is by hash of an id and the seed, so the order of the rows never matters.
+shared with train. Every choice is by hash of an id and the seed, so the order of the rows never matters. Clips are
+handled as numbers (`compact`): as texts, 24 M of them fill a workstation.
 """
 
 import logging
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import given_splits, parquet
+from ves import given_splits, ids, labels, parquet, split_page
 from ves.config import SplitConfig
 from ves.draws import chance_of_names, draw
 from ves.files import atomic
@@ -18,15 +19,43 @@ from ves.near_duplicates import groups
 
 log = logging.getLogger(__name__)
 
+GIVEN = ("train", "tune", "val")  # splits that a corpus may state
 SPLITS = pl.Enum(["train", "tune", "val", "val_more", "dropped"])
 STRATA = pl.Enum(["high", "mid", "low"])
 REASONS = pl.Enum(["tune_image", "speaker_held_out"])
 COLUMNS = ("clip_id", "split", "stratum", "reason", "speaker_seen")
 
 
-def assign(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
-    """The split of each clip: clip_id, split, stratum, reason (of `dropped`), speaker_seen (of val and val_more: does
-    its speaker occur in train; null if unknown), sorted by clip_id.
+def compact(manifest: pl.LazyFrame, images: pl.DataFrame, near_duplicate_bits: int) -> pl.DataFrame:
+    """The clips of a manifest, sorted by clip_id: clip_id (ves.ids), language, speaker and given_split (each an Enum),
+    image (its place among all by image_id), group (the least such place among its near-duplicates).
+
+    Raises ValueError if `images` (image_id, phash) lacks an image of a clip.
+    """
+    images = images.select("image_id", "phash").sort("image_id")
+    group = pl.Series("group", groups(images["phash"].to_numpy(), near_duplicate_bits), pl.UInt32)
+    largest = group.value_counts()["count"].max()
+    log.info("%d images are %d to the eye; the largest group has %d", len(images), group.n_unique(), largest)
+    texts = ("language", "speaker", "given_split")
+    said = pl.collect_all([manifest.select(pl.col(text).drop_nulls().unique()) for text in texts], engine="streaming")
+    kinds = {text: set(found[text]) for text, found in zip(texts, said, strict=True)}
+    kinds["given_split"] |= set(GIVEN)
+    clips = manifest.select(
+        ids.number("clip_id").alias("clip_id"),
+        pl.col("image_id").cast(pl.Enum(images["image_id"]), strict=False).to_physical().alias("image"),
+        *(pl.col(text).cast(pl.Enum(sorted(kind))) for text, kind in kinds.items()),
+    )
+    clips = clips.collect(engine="streaming").sort("clip_id")
+    if missing := clips["image"].null_count():
+        raise ValueError(
+            f"{missing} clips of the manifest are of images that images.parquet lacks; run the merge again"
+        )
+    return clips.with_columns(group.gather(clips["image"]))
+
+
+def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
+    """The split of each clip: to the columns of `compact`, adds split, stratum, reason (of `dropped`), speaker_seen (of
+    val and val_more: does its speaker occur in train; null if unknown).
 
     1. Of the speakers of each language (the one they speak most), the share `held_out_speakers` is held out, at least
        one where there are two. A clip of unknown speaker is of none of them, unless no speaker of the corpus is known:
@@ -43,25 +72,28 @@ def assign(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> 
 
     Raises ValueError that says how many pairs there could be if they are too few, or if nothing is left to train on.
     """
-    clips = _clips(manifest, images, split)
+    clips = _with_held_out(clips, split)
     given = given_splits.pairs(clips, split.seed)
     chosen = pl.concat([given, draw(*given_splits.left_to_draw(clips, given, split))])
-    clips = clips.join(chosen.select("clip_id", "pair"), on="clip_id", how="left", maintain_order="left")
-    clips = clips.join(chosen.select("group", image_of="pair"), on="group", how="left", maintain_order="left")
+    chosen = chosen.with_columns(pl.col("pair").cast(SPLITS))
+    clips = _look_up(clips, "clip_id", chosen.select("clip_id", "pair"))
+    clips = _look_up(clips, "group", chosen.select("group", image_of="pair"))
     held, image_of = pl.col("held_out"), pl.col("image_of")
-    word = pl.when(pl.col("pair").is_not_null()).then("pair").when(image_of == "val").then(pl.lit("val_more"))
-    word = word.when((image_of == "tune") | held).then(pl.lit("dropped")).otherwise(pl.lit("train"))
-    clips = clips.with_columns(word.cast(SPLITS).alias("split"))
+    name = {name: pl.lit(name, SPLITS) for name in SPLITS.categories}
+    word = pl.when(pl.col("pair").is_not_null()).then("pair").when(image_of == "val").then(name["val_more"])
+    word = word.when((image_of == "tune") | held).then(name["dropped"]).otherwise(name["train"])
+    clips = clips.with_columns(word.alias("split"))
     if "train" not in (counts := clips["split"].value_counts())["split"]:
         raise ValueError(f"split: nothing is left to train on ({dict(counts.iter_rows())}); lower val or tune")
     trained = clips.filter(split="train")["speaker"].unique().drop_nulls().implode()
-    reason = pl.when(image_of == "tune").then(pl.lit("tune_image")).otherwise(pl.lit("speaker_held_out"))
+    reason = {name: pl.lit(name, REASONS) for name in REASONS.categories}
+    reason = pl.when(image_of == "tune").then(reason["tune_image"]).otherwise(reason["speaker_held_out"])
     return clips.with_columns(
-        pl.when(split="dropped").then(reason).cast(REASONS).alias("reason"),
+        pl.when(split="dropped").then(reason).alias("reason"),
         pl.when(pl.col("split").is_in(["val", "val_more"]))
         .then(pl.col("speaker").is_in(trained))
         .alias("speaker_seen"),
-    ).select(COLUMNS)
+    ).drop("pair", "image_of", "held_out", "reportable")
 
 
 def strata(clips_of_language: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
@@ -73,30 +105,20 @@ def strata(clips_of_language: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     return ordered.select("language", stratum.otherwise(pl.lit("low")).cast(STRATA).alias("stratum"))
 
 
-def _clips(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
-    """The clips by clip_id with stratum, group of near-duplicate images, and whether their speaker is held out."""
-    images = images.select("image_id", "phash").sort("image_id")
-    group = pl.Series("group", groups(images["phash"].to_numpy(), split.near_duplicate_bits), pl.UInt32)
-    log.info(
-        "%d images are %d to the eye; the largest group has %d",
-        len(images),
-        group.n_unique(),
-        group.value_counts()["count"].max(),
-    )
-    clips = manifest.select("clip_id", "image_id", "language", "speaker", "given_split").sort("clip_id")
-    stratum = strata(clips.group_by("language").len("clips"), split)
-    clips = clips.join(stratum, on="language", how="left", maintain_order="left")
-    clips = clips.join(images.select("image_id", group), on="image_id", how="left", maintain_order="left")
-    if missing := clips["group"].null_count():
-        raise ValueError(
-            f"{missing} clips of the manifest are of images that images.parquet lacks; run the merge again"
-        )
+def _look_up(clips: pl.DataFrame, key: str, table: pl.DataFrame) -> pl.DataFrame:
+    """The clips with the other columns of a table by its key; null where it has none. Copies nothing but the key."""
+    found = clips.select(key).join(table, on=key, how="left", maintain_order="left")
+    return clips.hstack(found.drop(key))
+
+
+def _with_held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
+    """The clips with stratum, held_out (is their speaker?) and reportable (may they be in val or tune?)."""
+    clips = _look_up(clips, "language", strata(clips.group_by("language").len("clips"), split))
     pool = given_splits.speakers_to_hold_out(clips)
     held = _held_out(pool, split)
     known = pool["speaker"].null_count() < len(pool)
-    reportable = pl.col("held_out") if known else pl.lit(True)
     clips = clips.with_columns(pl.col("speaker").is_in(held.implode()).fill_null(False).alias("held_out"))
-    return clips.with_columns(reportable.alias("reportable")).drop("image_id")
+    return clips.with_columns((pl.col("held_out") if known else pl.lit(True)).alias("reportable"))
 
 
 def _held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.Series:
@@ -111,59 +133,43 @@ def _held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.Series:
     return speakers.with_columns(chance).filter(rank <= pl.min_horizontal(wanted, all_but_one))["speaker"].sort()
 
 
-def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: Path) -> None:
-    """Assign, and write splits.parquet and a page (Markdown) that counts it. Raises ValueError as `assign` does."""
-    clips = parquet.read(manifest, columns=["clip_id", "image_id", "language", "speaker", "given_split"])
-    splits = assign(clips, parquet.read(images, columns=["image_id", "phash"]), split)
+def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: Path, plot: Path) -> None:
+    """Assign, and write a plot (PNG), a page (Markdown) that shows it and counts every clip, and splits.parquet.
+
+    Where splits.parquet is there already, page and log tell what has changed. It is written last: whoever is
+    interrupted before that compares with the same one again. Raises ValueError as `compact` and `assign` do.
+    """
+    from ves import split_plot  # matplotlib: others only want the strata
+
+    with parquet.naming(manifest):
+        spellings = labels.changes(pl.scan_parquet(manifest))
+    pictures = parquet.read(images, columns=["image_id", "phash"])
+    with parquet.naming(manifest):
+        clips = compact(pl.scan_parquet(manifest), pictures, split.near_duplicate_bits)
+    clips = assign(clips, split)
+    changed = changes(clips, out) if out.is_file() else None
+    counts = split_page.by_language(clips)
+    with atomic(plot) as temporary:
+        split_plot.draw(counts, temporary)
     with atomic(summary) as temporary:
-        temporary.write_text(
-            summarise(splits.join(clips, on="clip_id", how="inner", maintain_order="left"), split), "utf-8"
-        )
+        page = split_page.compose(clips, counts, spellings, changed, split, plot.name)
+        temporary.write_text(page, "utf-8")
     with atomic(out) as temporary:
-        splits.write_parquet(temporary)
+        columns = clips.lazy().select(COLUMNS).with_columns(ids.text("clip_id"))
+        columns.sink_parquet(temporary, compression_level=1)  # most of it is hashes
+    for before, now, n in [] if changed is None else changed.iter_rows():
+        log.info("changed: %d clips were %s before and are %s now", n, before or "not there", now or "not there")
     log.info(
-        "%s: %s", out, ", ".join(f"{n} {name}" for name, n in splits["split"].value_counts().sort("split").iter_rows())
+        "%s: %s", out, ", ".join(f"{n} {name}" for name, n in clips["split"].value_counts().sort("split").iter_rows())
     )
 
 
-def summarise(clips: pl.DataFrame, split: SplitConfig) -> str:
-    """splits.md, from the columns of splits.parquet with image_id, language, speaker and given_split of each clip."""
-    names = SPLITS.categories.to_list()
-    counts = [pl.len().alias("all"), *((pl.col("split") == name).sum().alias(name) for name in names)]
-    by_language = (
-        clips.group_by("stratum", "language")
-        .agg(counts)
-        .sort("stratum", "all", "language", descending=[False, True, False])
-    )
-    by_stratum = clips.group_by("stratum").agg(counts).sort("stratum")
-    distinct = pl.col("image_id", "speaker").drop_nulls().n_unique()
-    by_split = clips.group_by("split").agg(pl.len().alias("clips"), distinct).sort("split")
-    dropped = clips.drop_nulls("reason").group_by("reason").len("clips").sort("reason")
-    unknown = clips["speaker"].null_count()
-    speakers = (
-        f"{split.held_out_speakers:.0%} of each language's speakers are held out. {unknown} of {len(clips)} clips "
-    )
-    speakers += "have no known speaker; they are never in tune or val."
-    if unknown == len(clips):
-        speakers = "No clip has a known speaker: speakers of val may occur in train."
-    elif "val" in clips["given_split"]:
-        speakers = f"Val is given, so no speaker is held out; {unknown} of {len(clips)} clips have no known speaker."
-    val = clips.filter(pl.col("split") == "val_more")["speaker_seen"]
-    return "\n".join(
-        [
-            "# Splits\n",
-            f"Seed {split.seed}. {speakers} {given_splits.summary(clips)}".rstrip() + "\n",
-            _table(by_split.rename({"image_id": "images", "speaker": "speakers"})),
-            f"Of val_more, {val.sum()} clips are by speakers who also occur in train.\n",
-            "## Dropped\n", _table(dropped),
-            "## Strata\n",
-            f"Languages by clips: high until they hold {split.high:.0%} of all, mid until {split.mid:.0%}, then low.\n",
-            _table(by_stratum),
-            "## Languages\n", _table(by_language),
-        ]
-    )  # fmt: skip
-
-
-def _table(frame: pl.DataFrame) -> str:
-    rows = [frame.columns, ["---"] * frame.width, *frame.iter_rows()]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows) + "\n"
+def changes(clips: pl.DataFrame, previous: Path) -> pl.DataFrame:
+    """What differs from a splits.parquet of before: before, now (null: not there), clips; empty if nothing does."""
+    with parquet.naming(previous):
+        before = pl.scan_parquet(previous).select(
+            ids.number("clip_id").alias("clip_id"), pl.col("split").cast(SPLITS).alias("before")
+        )
+        both = before.join(clips.lazy().select("clip_id", now="split"), on="clip_id", how="full", coalesce=True)
+        moved = both.filter(pl.col("before").ne_missing(pl.col("now"))).group_by("before", "now").len("clips")
+        return moved.collect(engine="streaming").sort("before", "now", nulls_last=True)

@@ -96,22 +96,26 @@ def chosen_rows(wildcards):
     return entries(wildcards).get(wildcards.shard, {}).get("chosen")
 
 
-def survey_origin():
-    """What decides which files are surveyed; what is chosen of them afterwards does not."""
-    keys = {"repository", "revision", "audio", "images", "shards_per_district"}
-    return CONFIG.corpus.vaani.model_dump_json(include=keys)
+def survey_config(wildcards):
+    """Settings of the corpus as far as they decide which files are surveyed; what is chosen of them does not."""
+    everything = dict.fromkeys(("languages", "districts", "clips", "clips_per_language", "clips_per_image")) | {
+        "seed": 0
+    }
+    vaani = CONFIG.corpus.vaani.model_copy(update=everything)
+    whole = {"vaani": vaani, "keep_seconds": None, "labels": None, "max_refused": 1.0}
+    return as_json(CONFIG.corpus_slice().model_copy(update=whole))
 
 
 def plan_settings(wildcards):
-    """Settings that decide sizes and times, also whether raw shards are kept."""
+    """Settings that decide sizes and times, also whether raw shards are kept; of the split, only the strata."""
     limited = "download" in workflow.global_resources  # in the profile, or on the command line
     at_once = workflow.global_resources["download" if limited else "_cores"]
     other = {"scenes": None, "pairs": None}
     return as_json(
         PlanSettings(
             corpus=CONFIG.corpus.model_copy(update=other),
-            split=CONFIG.split,
-            vision=CONFIG.vision,
+            split=CONFIG.split.model_copy(update={"seed": 0, "val": 1, "tune": 1, "near_duplicate_bits": 0}),
+            vision=CONFIG.vision.model_copy(update={"batch_size": 1}),
             plan=CONFIG.plan,
             downloads=at_once.value,
         )
@@ -124,11 +128,6 @@ def nothing_to_plan(wildcards):
         f"There is nothing to plan: a plan is of what is downloaded (corpus.kind: vaani), and the corpus {CORPUS} is "
         f"made here (corpus.kind: {CONFIG.corpus.kind}). Leave out the target `plan`."
     )
-
-
-def labels_table(wildcards):
-    """The table of spellings, where the configuration names one."""
-    return [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]
 
 
 def listing_origin(wildcards):
@@ -182,6 +181,16 @@ def clip_parts(wildcards):
 def image_parts(wildcards):
     """Rows of every image, accepted or refused."""
     return shards(wildcards, "images", "parts")
+
+
+def labels_table(wildcards):
+    """The table of spellings, where the configuration names one."""
+    return [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]
+
+
+def labels_option(wildcards):
+    """The option that names it."""
+    return ["--labels", *labels_table(wildcards)] if labels_table(wildcards) else []
 
 
 def pictures(wildcards):

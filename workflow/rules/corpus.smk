@@ -32,14 +32,15 @@ rule ingest_audio:
         shard="audio/.+",
     priority: 1  # before another download or recording: what is ingested makes room
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,
         store="data/{corpus}/audio.zarr",
+        truth="--truth data/{corpus}/truth/{shard}.parquet" if CONFIG.corpus.kind == "vaani" else "",
     shell:
         "python -m ves ingest-audio --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
-        "--source {input.source} --store {params.store} --part {output.part} --log {log}"
+        "--source {input.source} --store {params.store} --part {output.part} {params.truth} --log {log}"
 
 
 rule ingest_images:
@@ -58,7 +59,7 @@ rule ingest_images:
         shard="images/.+",
     priority: 1  # before another download or recording: what is ingested makes room
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
         chosen=chosen_rows,
     shell:
@@ -70,8 +71,8 @@ rule merge:
     input:
         clip_parts,
         image_parts,
-        labels_table,
         listing="data/{corpus}/shards.json",
+        labels=labels_table,
     output:
         manifest="data/{corpus}/manifest.parquet",
         refused="data/{corpus}/refused.parquet",
@@ -82,9 +83,10 @@ rule merge:
     params:
         code=digest("manifest"),
         parts="data/{corpus}/parts",
+        labels=labels_option,
     shell:
         "python -m ves merge --listing {input.listing} --parts {params.parts} --manifest {output.manifest} "
-        "--refused {output.refused} --images {output.images} --log {log}"
+        "--refused {output.refused} --images {output.images} {params.labels:q} --log {log}"
 
 
 rule seal_audio:
@@ -118,12 +120,14 @@ rule split:
         images="data/{corpus}/images.parquet",
         split="data/{corpus}/split.json",
     output:
-        splits="data/{corpus}/splits.parquet",
-        summary="data/{corpus}/splits.md",
+        # the split that was there is read, to tell what has changed
+        splits=update("data/{corpus}/splits.parquet"),
+        summary="results/{corpus}/splits.md",
+        plot="results/{corpus}/splits.png",
     log:
         "logs/{corpus}/split.log",
     params:
         code=digest("splits"),
     shell:
         "python -m ves split --manifest {input.manifest} --images {input.images} --split {input.split} "
-        "--out {output.splits} --summary {output.summary} --log {log}"
+        "--out {output.splits} --summary {output.summary} --plot {output.plot} --log {log}"

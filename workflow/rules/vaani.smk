@@ -2,7 +2,9 @@
 
 
 localrules:
+    write_survey_config,
     write_plan_settings,
+    list_shards,
 
 
 # Not part of checking the configuration: whether this is a dry run, which needs no revision, is known only now.
@@ -10,39 +12,49 @@ onstart:
     require_revision()
 
 
+rule write_survey_config:
+    output:
+        "data/{corpus}/survey_config.json",
+    log:
+        "logs/{corpus}/write_survey_config.log",
+    params:
+        content=survey_config,
+    shell:
+        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
+
+
 # What it has read of each file stays in its folder, undeclared: a wider choice asks the hub for what is new.
 rule survey:
     input:
-        corpus=ancient("data/{corpus}/corpus.json"),
+        corpus="data/{corpus}/survey_config.json",
     output:
         survey="data/{corpus}/survey.json",
     log:
         "logs/{corpus}/survey.log",
     params:
         version=1,
-        origin=survey_origin(),
-        folder="data/{corpus}/survey",
+        folder=subpath(output.survey, strip_suffix=".json"),
     shell:
         "python -m ves survey --corpus {input.corpus} --folder {params.folder} --out {output.survey} --log {log}"
 
 
-# A checkpoint: what follows is known once the shards are. The rows chosen of a shard are part of its entry, as a hash.
-checkpoint list_shards:
+# The rows chosen of a shard stay in their folder, undeclared; the entry of the shard has their hash.
+rule choose:
     input:
-        labels_table,
         corpus="data/{corpus}/corpus.json",
         survey="data/{corpus}/survey.json",
+        labels=labels_table,
     output:
-        listing="data/{corpus}/shards.json",
+        choice="data/{corpus}/choice.json",
     log:
-        "logs/{corpus}/list_shards.log",
+        "logs/{corpus}/choose.log",
     params:
         code=digest("corpora.choice"),
-        folder="data/{corpus}/survey",
+        folder=subpath(input.survey, strip_suffix=".json"),
         chosen="data/{corpus}/chosen",
     shell:
         "python -m ves choose --corpus {input.corpus} --survey {input.survey} --folder {params.folder} "
-        "--chosen {params.chosen} --out {output.listing} --log {log}"
+        "--chosen {params.chosen} --out {output.choice} --log {log}"
 
 
 rule write_plan_settings:
@@ -58,10 +70,10 @@ rule write_plan_settings:
 
 rule write_plan:
     input:
-        labels_table,
         settings="data/{corpus}/plan_settings.json",
         survey="data/{corpus}/survey.json",
-        listing="data/{corpus}/shards.json",
+        choice="data/{corpus}/choice.json",
+        labels=labels_table,
     output:
         plan="data/{corpus}/plan.json",
         page="results/{corpus}/plan.md",
@@ -69,9 +81,9 @@ rule write_plan:
         "logs/{corpus}/write_plan.log",
     params:
         code=digest("plan_page"),
-        data="data/{corpus}",
+        data=subpath(output.plan, parent=True),
     shell:
-        "python -m ves plan --settings {input.settings} --survey {input.survey} --listing {input.listing} "
+        "python -m ves plan --settings {input.settings} --survey {input.survey} --listing {input.choice} "
         "--data {params.data} --page {output.page} --out {output.plan} --log {log}"
 
 
@@ -88,14 +100,28 @@ rule check_room:
     log:
         "logs/{corpus}/check_room.log",
     params:
-        data="data/{corpus}",
+        data=subpath(input.plan, parent=True),
     shell:
         "python -m ves check-room --plan {input.plan} --data {params.data} --log {log}"
 
 
+# A checkpoint: what follows is known once the shards are, and none is downloaded before there is room. All that comes
+# before it is no input of a job behind it, not even as `ancient`: while such a file is to be made anew, Snakemake looks
+# at nothing that depends on it, and would miss that another choice was made.
+checkpoint list_shards:
+    input:
+        "data/{corpus}/room.ok",
+        choice="data/{corpus}/choice.json",
+    output:
+        listing="data/{corpus}/shards.json",
+    log:
+        "logs/{corpus}/list_shards.log",
+    shell:
+        "cp {input.choice} {output.listing} 2> {log}"
+
+
 rule fetch:
     input:
-        ancient("data/{corpus}/room.ok"),
         corpus=ancient("data/{corpus}/corpus.json"),
         listing=ancient("data/{corpus}/shards.json"),
     output:

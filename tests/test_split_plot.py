@@ -1,0 +1,75 @@
+"""The picture of the splits: a bar for each language and split, as long as its count; the same bytes every time."""
+
+from pathlib import Path
+
+import matplotlib.colors
+import matplotlib.patches
+import numpy as np
+import polars as pl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ves import split_plot
+from ves.split_page import NAMES
+
+
+def languages(n: int) -> pl.DataFrame:
+    """Counts as ves.split_page.by_language gives them."""
+    rng = np.random.default_rng(0)
+    every = (2_000_000 / np.arange(1, n + 1)).astype(int)
+    rows = []
+    for i, clips in enumerate(every.tolist()):
+        val, tune, more, dropped = (
+            clips // 900,
+            clips // 5000,
+            clips // 40 + rng.integers(9),
+            clips // 25 + rng.integers(9),
+        )
+        stratum = "high" if i < n / 9 else "mid" if i < n / 3 else "low"
+        rows.append((stratum, f"Language{i}", clips, clips - val - tune - more - dropped, tune, val, more, dropped))
+    return pl.DataFrame(rows, ["stratum", "language", "all", *NAMES], orient="row")
+
+
+@pytest.mark.parametrize("n", [1, 3, 105])
+def test_bars_are_as_long_as_the_counts(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    figures: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k))[1])
+    counts = languages(n)
+    split_plot.draw(counts, tmp_path / "s.png")
+    (axes,) = figures[0].axes
+    assert isinstance(axes, Axes)
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == counts["language"].to_list()
+    assert axes.get_yscale() == "log"
+    colours = {matplotlib.colors.to_rgba(colour): name for name, colour in split_plot.COLOURS.items()}
+    drawn = {
+        (
+            labels[round(bar.get_x() + bar.get_width() / 2)],
+            colours[matplotlib.colors.to_rgba(bar.get_facecolor())],
+        ): bar.get_height()
+        for bar in axes.patches
+        if isinstance(bar, matplotlib.patches.Rectangle)
+        and matplotlib.colors.to_rgba(bar.get_facecolor()) in colours
+        and bar.get_height() > 0
+    }
+    told = {(row["language"], name): row[name] for row in counts.iter_rows(named=True) for name in NAMES}
+    assert drawn == {key: count for key, count in told.items() if count}
+    assert {text.get_text() for text in axes.texts} == set(counts["stratum"])
+
+
+def test_the_same_counts_give_the_same_bytes(tmp_path: Path):
+    for name, counts in (("a", languages(12)), ("b", languages(12).reverse())):
+        split_plot.draw(counts, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    with Image.open(tmp_path / "a") as picture:
+        assert picture.format == "PNG"
+        assert not {"Software", "Creation Time"} & set(picture.info)
+
+
+def test_names_in_scripts_of_india_can_be_written(tmp_path: Path):
+    """No font of matplotlib's has them; a glyph that is missing would be a warning, here an error."""
+    counts = languages(3).with_columns(language=pl.Series(["हिन्दी", "বাংলা", "اردو"]))
+    split_plot.draw(counts, tmp_path / "s.png")

@@ -1,0 +1,176 @@
+"""The rows of a source shard, streamed: the file is never in memory, whatever its row groups are.
+
+A row group of Vaani may be the whole shard, 500 MB; it is read page by page. Columns are found by name (ves.columns),
+and a footer that promises what cannot be is refused before anything is read.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Bool, UInt32
+
+from ves import columns, parquet
+
+BATCH = 64  # rows in memory at most,
+BATCH_BYTES = 16 << 20  # and about so many bytes of them
+BUFFER = 1 << 20  # bytes read at a time
+LARGEST_GROUP = 8 << 30  # bytes of a row group, unpacked: sixteen of Vaani's shards
+LARGEST_RATIO = 100  # of a file unpacked to the file; sound and pictures hardly pack at all
+Chosen = UInt32[np.ndarray, " n"] | None  # numbers of the rows to take, ascending; None for all
+REFUSAL = ("refused", "refused_detail")  # why the source itself refuses a row, if it does
+CLIP_TEXTS = ("language", "district", "state", "speaker", "image_reference", "given_split", "transcript")
+TEXTS = {"audio": CLIP_TEXTS + REFUSAL, "image": REFUSAL}
+REQUIRED = {"audio": ("language", "image_reference"), "image": ()}
+
+
+def count(source: Path) -> int:
+    """Rows of a shard, by its footer. Raises ValueError as `rows` does."""
+    with _naming(source), pq.ParquetFile(source) as file:
+        return file.metadata.num_rows
+
+
+def chosen_rows(listing: Path, shard: dict[str, Any]) -> Chosen:
+    """Numbers of the rows that were chosen of a shard (an entry of `listing`), ascending; None if all are.
+
+    They stand in the folder `chosen` beside the listing, which knows their number and hash. Raises ValueError that
+    names the file for others: it belongs to another choice.
+    """
+    if (expected := shard.get("chosen")) is None:
+        return None
+    path = listing.parent / f"chosen/{shard['name']}.parquet"
+    numbers = parquet.read(path, ["source_row"])["source_row"].cast(pl.UInt32).to_numpy()
+    found = {"rows": len(numbers), "sha256": hashlib.sha256(numbers.astype("<u4").tobytes()).hexdigest()}
+    if found != expected:
+        raise ValueError(
+            f"{path}: {len(numbers)} rows, not the {expected['rows']} that {listing} means; delete the listing and run "
+            "again, both are written together"
+        )
+    return numbers
+
+
+def rows(source: Path, media: str, chosen: Chosen = None) -> Iterator[dict[str, Any]]:
+    """Rows of a shard in order: source_row, bytes and source_path (of the struct column `media`), TEXTS of it.
+
+    `media` is "audio" or "image"; `chosen`, ascending, are the only rows to give. Texts are stripped; they are null
+    where they are empty or their column is absent. Raises ValueError that names the file if it is not whole, not such a
+    shard, a bomb, or has fewer rows than were chosen.
+    """
+    with _naming(source), pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER) as file:
+        _check_sizes(source, file.metadata)
+        names = _columns(source, file.schema_arrow, media)
+        wanted = _wanted(source, file.metadata.num_rows, chosen)
+        projection = [f"{names[media]}.{field}" for field in ("bytes", "path")]
+        projection += [name for ours, name in names.items() if ours != media]
+        start = 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            if wanted[start:stop].any():
+                batches = file.iter_batches(
+                    _batch_rows(file.metadata.row_group(group)), [group], projection, use_threads=False
+                )
+                yield from _of_group(batches, names, media, start, wanted)
+            start = stop
+
+
+def _of_group(batches, names: dict[str, str], media: str, start: int, wanted: Bool[np.ndarray, " n"]):
+    """The wanted rows of the batches of one row group, which begins at row `start` of the file."""
+    for batch in batches:
+        places = np.flatnonzero(wanted[start : start + len(batch)])
+        for place in places.tolist():
+            files = batch[names[media]][place].as_py() or {}
+            row = {"source_row": start + place, "bytes": files.get("bytes"), "source_path": files.get("path")}
+            texts = {ours: _text(batch[names[ours]][place].as_py()) if ours in names else None for ours in TEXTS[media]}
+            yield row | texts
+        start += len(batch)
+
+
+def _text(value: Any) -> str | None:
+    """A cell as text: numbers too, and 17.0, which is what pandas makes of 17 beside a null, as 17."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if value is None else str(value).strip() or None
+
+
+def _check_sizes(source: Path, metadata: pq.FileMetaData) -> None:
+    """Raise ValueError for a footer that promises more than such a file can hold: a decompression bomb."""
+    sizes = [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
+    if max(sizes, default=0) > LARGEST_GROUP or sum(sizes) > LARGEST_RATIO * source.stat().st_size:
+        raise ValueError(
+            f"{source}: its footer promises {sum(sizes)} bytes unpacked of {source.stat().st_size}, at most "
+            f"{LARGEST_RATIO} times and {LARGEST_GROUP} in a row group are read; it is damaged, or made to fill memory"
+        )
+
+
+def _columns(source: Path, schema: pa.Schema, media: str) -> dict[str, str]:
+    """Our name of every column that is there: the source's own. Raises ValueError for one that is missing or unfit."""
+    there = ", ".join(schema.names) or "none"
+    column = columns.media_column(schema.names, media, str(source))
+    if column is None:
+        raise ValueError(f"{source}: no column {media} of bytes and path; it has {there}")
+    _check_media(source, column, schema.field(column).type)
+    found = {ours: name for ours, name in columns.find(schema.names, str(source)).items() if ours in TEXTS[media]}
+    for ours in REQUIRED[media]:
+        if ours not in found:
+            accepted = ", ".join(columns.NAMES[ours])
+            raise ValueError(f"{source}: no column of the {ours}, called {accepted}; it has {there}")
+    for name in found.values():
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind) or _is_bytes(kind):
+            raise ValueError(f"{source}: column {name} is {kind}; it has to be text or numbers")
+    return {media: column} | found
+
+
+def _check_media(source: Path, column: str, kind: pa.DataType) -> None:
+    """Raise ValueError unless a column is a struct of the bytes of a file and its path; say what it is instead."""
+    fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+    if not {"bytes", "path"} <= set(fields):
+        decoded = pa.types.is_list(kind) or pa.types.is_large_list(kind) or "array" in fields
+        what = "holds decoded samples or pixels" if decoded else f"is {kind}"
+        raise ValueError(
+            f"{source}: column {column} {what}; it has to be a struct of bytes (a whole file) and path, as datasets "
+            "writes Audio(decode=False) and Image(decode=False)"
+        )
+    if not (_is_bytes(fields["bytes"]) or pa.types.is_null(fields["bytes"])):
+        raise ValueError(f"{source}: column {column}.bytes is {fields['bytes']}; it has to be binary, a whole file")
+    if pa.types.is_nested(fields["path"]) or _is_bytes(fields["path"]):
+        raise ValueError(f"{source}: column {column}.path is {fields['path']}; it has to be text")
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    tests = pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary
+    return any(test(kind) for test in tests)
+
+
+def _wanted(source: Path, number: int, chosen: Chosen) -> Bool[np.ndarray, " rows"]:
+    """Which rows of the file are asked for."""
+    if chosen is None:
+        return np.ones(number, bool)
+    wanted = np.zeros(number, bool)
+    if len(chosen) and chosen.max() >= number:
+        raise ValueError(f"{source}: row {chosen.max()} was chosen, it has {number}; the file is not the one surveyed")
+    wanted[chosen] = True
+    return wanted
+
+
+def _batch_rows(group: pq.RowGroupMetaData) -> int:
+    """Rows to read at a time: fewer of large ones."""
+    return max(1, min(BATCH, BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)))
+
+
+@contextmanager
+def _naming(source: Path) -> Iterator[None]:
+    """Raise ValueError that names the file for whatever pyarrow finds wrong with it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the file's content
+            raise
+        what = " ".join(str(error).split())
+        raise ValueError(f"{source}: not a whole parquet file ({what}); delete it and run again") from error
