@@ -1,5 +1,6 @@
 """One shard through ingest: what is taken, what is refused and why, in the layout and the drifts of Vaani."""
 
+import hashlib
 import io
 import re
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 import soundfile
 from PIL import Image
 
+from ves import __main__ as command_line
 from ves import images, ingest, source_rows
 from ves.audio_store import AudioStore
 from ves.corpus_config import CorpusConfig, VaaniConfig
+from ves.files import write_json
 from ves.ingest import ingest_audio, ingest_images
 
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
@@ -186,6 +189,20 @@ def test_only_chosen_rows_are_taken_and_others_are_no_refusals(tmp_path: Path, c
     assert "4 rows, 1 refused (empty 1), 7 not chosen" in caplog.text
     samples = AudioStore(tmp_path / "audio.zarr").read(SHARD, 1)
     np.testing.assert_array_equal(samples, soundfile.read(io.BytesIO(wav(7)), dtype="int16")[0])
+
+
+def test_the_stage_takes_what_the_listing_says_was_chosen(tmp_path: Path):
+    source = write(tmp_path / "source.parquet", [clip(wav(i)) for i in range(5)])
+    numbers = np.array([1, 4], "<u4")
+    write(tmp_path / f"chosen/{SHARD}.parquet", [{"source_row": n} for n in numbers])
+    chosen = {"rows": 2, "sha256": hashlib.sha256(numbers.tobytes()).hexdigest()}
+    write_json(tmp_path / "shards.json", {"shards": [{"name": SHARD, "part": "audio", "chosen": chosen}]})
+    write_json(tmp_path / "corpus.json", corpus().model_dump(mode="json"))
+    command_line.ingest_audio(
+        corpus=tmp_path / "corpus.json", listing=tmp_path / "shards.json", shard=SHARD, source=source,
+        store=tmp_path / "audio.zarr", part=tmp_path / "part.parquet",
+    )  # fmt: skip
+    assert pl.read_parquet(tmp_path / "part.parquet")["source_row"].to_list() == [1, 4]
 
 
 def test_what_is_said_goes_to_the_truth_and_nowhere_else(tmp_path: Path):

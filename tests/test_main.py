@@ -66,6 +66,19 @@ def test_the_console_script_is_this_command_line() -> None:
     assert getattr(importlib.import_module(module), function) is command_line.main
 
 
+def test_an_option_with_a_default_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def stage(*, out: Path, truth: Path | None = None) -> None:
+        """A stage."""
+        calls.append((out, truth))
+
+    monkeypatch.setattr(command_line, "STAGES", (stage,))
+    assert command_line.main(["stage", "--out", "a"]) == 0
+    assert command_line.main(["stage", "--out", "a", "--truth", "b"]) == 0
+    assert calls == [(Path("a"), None), (Path("a"), Path("b"))]
+
+
 def test_what_a_user_can_mend_is_one_line_and_the_log_has_the_traceback(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "split.log"
     settings = tmp_path / "split.json"

@@ -209,7 +209,8 @@ def encoded(mode: str, kind: str, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("mode", "kind"), [("RGB", "TIFF"), ("CMYK", "TIFF"), ("RGBA", "TGA"), ("1", "TIFF"), ("RGB", "PPM")]
+    ("mode", "kind"),
+    [("RGB", "TIFF"), ("CMYK", "TIFF"), ("RGBA", "TGA"), ("1", "TIFF"), ("RGB", "PPM"), ("RGB", "ICO")],
 )
 def test_what_else_pillow_reads_becomes_png(mode: str, kind: str):
     given = encoded(mode, kind)

@@ -76,9 +76,7 @@ def ingest_audio(
 
     samples = write_group(store / shard, clips(), accepted)
     if truth is not None:
-        said = [row for row in rows if not row["reason"] and row["transcript"]]
-        with atomic(truth) as temporary:
-            _frame(said, TRUTH).write_parquet(temporary)
+        _write_truth([row for row in rows if not row["reason"] and row["transcript"]], truth)
     _write(_frame(rows, CLIPS), part, source, samples=samples)
 
 
@@ -173,6 +171,11 @@ def _write_pictures(path: Path, pictures: Iterator[tuple[str, bytes]]) -> None:
 def _frame(rows: list[dict[str, Any]], schema: dict[str, Any]) -> pl.DataFrame:
     """The columns of `schema` that rows have; those that they lack are null."""
     return pl.DataFrame({name: [row.get(name) for row in rows] for name in schema}, schema)
+
+
+def _write_truth(said: list[dict[str, Any]], path: Path) -> None:
+    with atomic(path) as temporary:
+        _frame(said, TRUTH).write_parquet(temporary)
 
 
 def _write(frame: pl.DataFrame, part: Path, source: Path, **metadata: str) -> None:
