@@ -4,9 +4,10 @@
     python benchmarks/merge_split.py --rows 1000000 --baseline-up-to 0 # one size, no baseline, in a temporary folder
 
 Prints, for each size, wall time and peak memory of `python -m ves merge` and `python -m ves split`, in processes of
-their own, and what a million clips cost at that size in comparison with the smallest one: 1 means that cost grows with
-the number of clips. The baseline does less of the same with polars on texts, all in memory: read, join, unique, write;
-then read, hold out speakers, sort, write. The search for near-duplicates among 290,000 pictures follows.
+their own, and the time of all cores (which a busy machine changes less) that a million clips cost at that size, in
+comparison with the smallest one: 1 means that cost grows with the number of clips. The baseline does less of the same
+with polars on texts, all in memory: read, join, unique, write; then read, hold out speakers, sort, write. The search
+for near-duplicates among 290,000 pictures follows.
 """
 
 import argparse
@@ -28,15 +29,15 @@ SPLIT = """{"seed": 0, "val": 5000, "tune": 1000, "held_out_speakers": 0.05, "ne
 MILLION = 1_000_000
 
 
-def measured(command: Sequence[str | Path]) -> tuple[float, float]:
-    """Wall seconds and peak resident GB of a command. Raises RuntimeError if it fails."""
+def measured(command: Sequence[str | Path]) -> tuple[float, float, float]:
+    """Wall seconds, seconds of all cores and peak resident GB of a command. Raises RuntimeError if it fails."""
     start = time.perf_counter()
     process = subprocess.Popen([*map(str, command)])
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command} ended with {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e9
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
 
 
 def stages(folder: Path, out: Path) -> list[list[str | Path]]:
@@ -82,7 +83,18 @@ def near_duplicates() -> None:
 
 def run(folder: Path, sizes: list[int], baseline_up_to: int) -> None:
     """Print the table, a row as soon as it is measured."""
-    names = ("clips", "who", "merge s", "split s", "sum s", "merge GB", "split GB", "s per M", "to smallest")
+    names = (
+        "clips",
+        "who",
+        "merge s",
+        "split s",
+        "sum s",
+        "CPU s",
+        "merge GB",
+        "split GB",
+        "CPU s per M",
+        "to smallest",
+    )
     print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
     first: dict[str, float] = {}
     for rows in sizes:
@@ -95,12 +107,15 @@ def run(folder: Path, sizes: list[int], baseline_up_to: int) -> None:
             with tempfile.TemporaryDirectory(dir=folder) as out:
                 lines["naive"] = [measured([sys.executable, __file__, "--naive", here, out])]
         for who, spent in lines.items():
-            total = sum(seconds for seconds, _ in spent)
-            each = total / rows * MILLION
+            wall, cpu, peak = zip(*spent, strict=True)
+            each = sum(cpu) / rows * MILLION
             ratio = each / first.setdefault(who, each)
-            times = [f"{seconds:.1f}" for seconds, _ in spent] + [""] * (2 - len(spent))
-            peaks = [f"{peak:.2f}" for _, peak in spent] + [""] * (2 - len(spent))
-            cells = [f"{rows:,}", who, *times, f"{total:.1f}", *peaks, f"{each:.2f}", f"{ratio:.2f}"]
+            none = [""] * (2 - len(spent))  # the baseline is one process
+            times, peaks = (
+                [f"{value:.{digits}f}" for value in values] + none for values, digits in ((wall, 1), (peak, 2))
+            )
+            sums = [f"{sum(wall):.1f}", f"{sum(cpu):.1f}"]
+            cells = [f"{rows:,}", who, *times, *sums, *peaks, f"{each:.2f}", f"{ratio:.2f}"]
             print(f"| {' | '.join(cells)} |", flush=True)
 
 
