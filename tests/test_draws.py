@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ves.draws import chance_of_hashes, chance_of_names, shares
+from ves.draws import chance_of_hashes, chance_of_names, chance_of_rows, shares
 from ves.ids import number
 
 TEXTS = pl.Series("id", [hashlib.sha256(str(i).encode()).hexdigest()[:32] for i in range(4_000)])
@@ -65,3 +65,17 @@ def test_shares_are_in_proportion(total: int, weights: list[int]):
     exact = [total * w / sum(weights) for w in weights]
     ones = sum(e < 1 for e in exact)  # they get one each, at the cost of the others
     assert all(abs(g - e) <= 1 + ones for g, e in zip(got, exact, strict=True))
+
+
+def test_chances_of_rows_are_those_of_a_generator_for_each_file() -> None:
+    """SplitMix64 in whole numbers, begun by the file's name; any order and any other files give the same."""
+    names, file, row = ["b", "a"], np.array([0, 1, 1, 0], np.uint32), np.array([0, 5, 2**31, 7], np.uint32)
+    found = chance_of_rows(names, file, row, 3, "p")
+    for place, at, chance in zip(file.tolist(), row.tolist(), found.tolist(), strict=True):
+        key = hashlib.blake2b(f"3:p:{names[place]}".encode(), digest_size=8).digest()
+        bits = (int.from_bytes(key, "little") + (at + 1) * 0x9E3779B97F4A7C15) % 2**64
+        bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        bits = (bits ^ bits >> 27) * 0x94D049BB133111EB % 2**64
+        assert chance == (((bits ^ bits >> 31) >> 11) + 0.5) / 2**53
+    alone = chance_of_rows(["a"], np.array([0], np.uint32), np.array([5], np.uint32), 3, "p")
+    assert alone.tolist() == found[1:2].tolist()

@@ -52,7 +52,7 @@ def test_the_page_says_all_of_it(plan: dict[str, Any]) -> None:
     page = text("vaani", plan, ROOM)
     for line in (
         "# Plan of vaani",
-        "`ARTPARK-IISc/Vaani` at commit `0123456789abcdef0123456789abcdef01234567`.",
+        "`ARTPARK-IISc/Vaani` at commit `0123456789abcdef0123456789abcdef01234567`, from its listing",
         "**It fits.** 702.5 GB more are needed in data/, 800.0 GB are free.",
         "| audio | 4 | 2.0 | 0 | 0.0 |",
         "| images | 1 | 0.1 | 7 | 3.5 |",
