@@ -1,0 +1,194 @@
+"""A corpus in Vaani's layout acquired stage by stage, as the rules of the workflow do it, but in seconds.
+
+`Pipeline.steps` is what workflow/rules/*.smk say: which stage, of what, to where. `run` does what Snakemake does about
+it: a step is done when it was finished with the same command and nothing that it reads is newer; the declared outputs
+of one that is not are deleted before it runs again; raw shards go when they are ingested.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loopback import COMMIT, REPOSITORY
+from snakemake.utils import update_config
+from warm import Order, Warm
+
+from ves.files import read_json
+from ves.validate import read_yaml, validate
+
+ROOT = Path(__file__).parent.parent
+TOKEN = "hf_not_a_real_token"
+QUICK = {"ves.corpora.hub:FIRST_WAIT": 0.002, "ves.corpora.hub:CHUNK": 2**14}  # of a shard of 600 kB, not 500 MB
+SMALL = {"val": 12, "tune": 6, "held_out_speakers": 0.3}
+
+
+class Failed(Exception):
+    """A stage ended with an error; `said` is all it printed."""
+
+    def __init__(self, step: "Step", said: str) -> None:
+        super().__init__(f"{step.name}: {said}")
+        self.step, self.said = step, said
+
+    @property
+    def message(self) -> str:
+        """What it said of the error: the lines that begin with the stage."""
+        stage = f"{self.step.arguments[0]}: "
+        return "\n".join(line for line in self.said.splitlines() if line.startswith(stage))
+
+
+class Killed(Exception):
+    """A stage was killed, as it was asked for."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job of the workflow."""
+
+    name: str
+    arguments: list[str]
+    outputs: list[Path]
+    inputs: list[Path] = field(default_factory=list)  # but for those that the rules call ancient
+    kept: list[Path] = field(default_factory=list)  # outputs that stay in place while they are made anew
+    origin: str = ""  # what else decides its result
+
+    @property
+    def stage(self) -> str:
+        return self.arguments[0]
+
+
+def _options(**values: Path | str) -> list[str]:
+    return [text for name, value in values.items() for text in (f"--{name}", str(value))]
+
+
+def settings(**changes: Mapping[str, Any]) -> dict[str, str]:
+    """Settings files, by name: config.yaml with config/vaani.yaml and changes of it, of one commit, laid over it."""
+    files = [ROOT / "config.yaml", ROOT / "config/vaani.yaml"]
+    content = read_yaml(files[0])
+    update_config(content, read_yaml(files[1]))
+    block = {"repository": REPOSITORY, "revision": COMMIT, "shards_per_district": None}
+    own = {"corpus": {"name": "v", "keep_seconds": 0.5, "vaani": block}, "audio": {"seconds": 0.5}, "split": SMALL}
+    update_config(content, own)
+    update_config(content, changes)
+    config = validate(content, files)
+    return {"corpus": config.corpus_slice().model_dump_json(), "split": config.split.model_dump_json()}
+
+
+class Pipeline:
+    """The folder of one run, with the stages that make it."""
+
+    def __init__(self, folder: Path, processes: Warm, endpoint: str) -> None:
+        self.folder, self.data = folder, folder / "data"
+        self.processes = processes
+        self.environment = {"HF_ENDPOINT": endpoint, "HF_TOKEN": TOKEN}
+        self.seconds: dict[str, list[float]] = {}  # of each stage, as often as it was finished
+        self.configure()
+
+    def configure(self, **changes: Mapping[str, Any]) -> None:
+        """Write the settings files whose text changes."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        for name, text in settings(**changes).items():
+            path = self.data / f"{name}.json"
+            if not path.exists() or path.read_text() != text:
+                path.write_text(text)
+
+    def steps(self) -> Iterator[Step]:
+        """The steps that are to be done, in order; those of the shards are known once these are listed."""
+        data, corpus, listing = self.data, self.data / "corpus.json", self.data / "shards.json"
+        yield Step("list-shards", ["list-shards", *_options(corpus=corpus, out=listing)], [listing], [corpus])
+        shards = read_json(listing)["shards"]
+        for shard in shards:
+            yield from self._shard(shard)
+        parts = [data / f"parts/{shard['name']}.parquet" for shard in shards]
+        manifest, refused, images = (data / f"{name}.parquet" for name in ("manifest", "refused", "images"))
+        options = _options(listing=listing, parts=data / "parts", manifest=manifest, refused=refused, images=images)
+        yield Step("merge", ["merge", *options], [manifest, refused, images], [listing, *parts], [images])
+        store, clips = data / "audio.zarr", [path for path in parts if "parts/audio/" in str(path)]
+        sealed = data / "audio.zarr.manifest.json"
+        yield Step("seal-audio", ["seal-audio", *_options(listing=listing, store=store)], [sealed], [listing, *clips])
+        inputs = {"manifest": manifest, "images": images, "split": data / "split.json"}
+        out = {"out": data / "splits.parquet", "summary": data / "splits.md"}
+        yield Step("split", ["split", *_options(**inputs, **out)], [*out.values()], [*inputs.values()])
+
+    def _shard(self, shard: dict[str, Any]) -> Iterator[Step]:
+        """Fetch and ingest one shard, and delete its source."""
+        data, name, origin = self.data, shard["name"], json.dumps(shard)
+        corpus, source = data / "corpus.json", data / f"source/{name}.parquet"
+        part, pictures = data / f"parts/{name}.parquet", data / f"images/{name}.parquet"
+        options = _options(corpus=corpus, shard=name, source=source, part=part)
+        if shard["part"] == "audio":
+            arguments, outputs = ["ingest-audio", *options, *_options(store=data / "audio.zarr")], [part]
+        else:
+            arguments, outputs = ["ingest-images", *options, *_options(pictures=pictures)], [part, pictures]
+        ingest = Step(f"ingest {name}", arguments, outputs, origin=origin)
+        if not self.done(ingest):
+            fetch = _options(corpus=corpus, listing=data / "shards.json", shard=name, out=source)
+            yield Step(f"fetch {name}", ["fetch", *fetch], [source], origin=origin)
+            yield ingest
+        source.unlink(missing_ok=True)
+
+    def _mark(self, step: Step) -> Path:
+        return self.folder / "steps" / step.name.replace("/", "-")
+
+    def done(self, step: Step) -> bool:
+        """Whether a step was finished as it would be now."""
+        mark = self._mark(step)
+        if not mark.exists() or not all(path.exists() for path in step.outputs):
+            return False
+        same = mark.read_text() == json.dumps([step.arguments, step.origin])
+        return same and all(path.stat().st_mtime_ns <= mark.stat().st_mtime_ns for path in step.inputs)
+
+    def run(
+        self,
+        *,
+        until: str | None = None,
+        kill_after: Callable[[Step], float | None] = lambda step: None,
+        constants: Mapping[str, float] = QUICK,
+        writes: Callable[[Step], int | None] = lambda step: None,
+    ) -> list[str]:
+        """Do what is not done, up to the step called `until`, and return the names of the steps that this took.
+
+        `kill_after` gives the seconds after which a step is killed; `writes` the number of writes after which the disk
+        is full for it. Raises Failed and Killed.
+        """
+        took = []
+        for step in self.steps():
+            if not self.done(step):
+                self._do(step, kill_after(step), {**QUICK, **constants}, writes(step))
+                took.append(step.name)
+            if step.name == until:
+                break
+        return took
+
+    def _do(self, step: Step, kill_after: float | None, constants: Mapping[str, float], writes: int | None) -> None:
+        mark, name = self._mark(step), step.name.replace("/", "-")
+        for path in (mark, *(path for path in step.outputs if path not in step.kept)):
+            path.unlink(missing_ok=True)
+        for folder in (mark.parent, self.folder / "logs", self.folder / "output"):
+            folder.mkdir(parents=True, exist_ok=True)
+        output = self.folder / "output" / name
+        arguments = [*step.arguments, "--log", str(self.folder / "logs" / name)]
+        start = time.monotonic()
+        order = Order(arguments, str(output), self.environment, dict(constants), writes)
+        code = self.processes.run(order, kill_after=kill_after)
+        if code == -9:
+            raise Killed(step.name)
+        if code != 0:
+            raise Failed(step, output.read_text())
+        self.seconds.setdefault(step.stage, []).append(time.monotonic() - start)
+        mark.write_text(json.dumps([step.arguments, step.origin]))
+
+    def contents(self) -> dict[str, str]:
+        """Path -> sha256 of everything that the stages made or left, but for locks."""
+        files = [path for path in sorted(self.data.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+        return {
+            path.relative_to(self.data).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+        }
+
+    def finals(self) -> dict[str, str]:
+        """Of `contents`, what bears its final name: not what a killed process was writing, nor a part of a download."""
+        names = {path: digest for path, digest in self.contents().items() if not path.endswith(".part")}
+        return {path: digest for path, digest in names.items() if ".partial/" not in path}
