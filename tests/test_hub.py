@@ -13,6 +13,7 @@ import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 
 from ves.corpora import hub as client
+from ves.corpora import patience
 from ves.corpora.hub import HubError
 
 MIB = 2**20
@@ -23,7 +24,7 @@ TOKEN = "hf_not_a_real_token"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(client, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     files = {"README.md": b"# Vaani", SHARD: CONTENT, "images/train-00000-of-00001.parquet": b"PAR1"}
     with serve(files) as server:
@@ -88,10 +89,10 @@ def test_passing_trouble_is_waited_out(hub: Hub, destination: Path, fault: str):
 
 @pytest.mark.parametrize("fault", ["503", "empty"])
 def test_waiting_has_an_end_and_keeps_what_came(hub: Hub, destination: Path, fault: str):
-    hub.faults, hub.cut = ["reset"] + [fault] * client.ATTEMPTS, MIB
+    hub.faults, hub.cut = ["reset"] + [fault] * patience.ATTEMPTS, MIB
     with pytest.raises(HubError, match=r"503|the answer ended at byte 1048576 of 3145745"):
         fetch(hub, destination)
-    assert len(hub.downloads()) == 1 + client.ATTEMPTS
+    assert len(hub.downloads()) == 1 + patience.ATTEMPTS
     assert part_of(destination).read_bytes() == CONTENT[:MIB]
     fetch(hub, destination)
     assert destination.read_bytes() == CONTENT

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
-    {"section", "corpus_config", "config", "files", "parquet", "progress", "bfloat16"},
+    {"section", "corpus_config", "config", "files", "parquet", "progress", "columns", "bfloat16"},
     {"manifest", "references", "shards"},
     {"riff", "audio", "audio_store", "geometry", "images", "store", "similarity", "losses", "near_duplicates"},
     {"draws", "given_splits", "splits"},

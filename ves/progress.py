@@ -1,12 +1,30 @@
 """Progress of long stages: a bar on a terminal, a line every half minute in a log."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
 
+def _pace() -> dict[str, Any]:
+    """How often tqdm writes: a log file wants lines, not a redrawn bar."""
+    every = 0.2 if sys.stderr.isatty() else 30.0
+    return {"mininterval": every, "maxinterval": every, "dynamic_ncols": True}
+
+
 def track[T](items: Iterable[T], *, label: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
     """Yield `items` while showing how many are done, how fast, and how long is left (standard error)."""
-    every = 0.2 if sys.stderr.isatty() else 30.0  # a log file wants lines, not a redrawn bar
-    yield from tqdm(items, desc=label, total=total, unit=unit, mininterval=every, maxinterval=every, dynamic_ncols=True)
+    yield from tqdm(items, desc=label, total=total, unit=unit, **_pace())
+
+
+@contextmanager
+def meter(*, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], object]]:
+    """Show bytes, rate and time left of `total` bytes; yields what to call with the number of each further piece.
+
+    `done` were there before: they count as done, not to the rate.
+    """
+    bar = tqdm(desc=label, total=total, initial=done, unit="B", unit_scale=True, unit_divisor=1000, **_pace())
+    with bar:
+        yield bar.update

@@ -2,86 +2,113 @@
 
 huggingface_hub starts a download from byte 0 in every new process and checks its size only. So the bytes are fetched
 here, by range, into `<destination>.part`, a name that outlives a kill, and get their final name when size and sha256
-are those of the listing. From the library come the token (from its standard places), offline mode, and a session that
-takes the token off a request that is redirected to another host.
+are those of the listing. The listing is asked for here too: the library waits for ever for one that stalls. From the
+library come the token (from its standard places), offline mode, and a session that takes the token off a request that
+is redirected to another host.
 """
 
+import errno
 import hashlib
 import logging
-import math
-import os
-import time
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx2
-from huggingface_hub import HfApi, constants, get_session, hf_hub_url
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    OfflineModeIsEnabled,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import constants, get_session, hf_hub_url
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, validate_repo_id
 
+from ves.corpora.hub_errors import HubError, endpoint, explained
+from ves.corpora.patience import PASSING, Patience, patiently
 from ves.files import lock, sync_tree
-from ves.progress import track
+from ves.progress import meter
 
 log = logging.getLogger(__name__)
 
 CHUNK = 2**20  # bytes from the network to the file at a time; what a broken connection costs at most
-ATTEMPTS = 6  # in a row that bring no new byte, before a download gives up
-FIRST_WAIT = 1.0  # seconds, doubled after each such attempt
-TRANSIENT = {408, 429, 500, 502, 503, 504}
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class HubError(OSError):
-    """The hub did not give what was asked for; the message says why and what to do."""
-
-
-def endpoint() -> str:
-    """Address of the hub: HF_ENDPOINT as it is now; huggingface_hub reads it only when it is imported."""
-    return os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
+def address(repository: str, revision: str, path: str) -> str:
+    """Where the hub serves a file of a dataset repository at a commit."""
+    return hf_hub_url(repository, path, repo_type="dataset", revision=revision, endpoint=endpoint())
 
 
 @contextmanager
-def _explained(repository: str, revision: str, path: str = "") -> Iterator[None]:
-    """Raise HubError, with what to do about it, for what the library and the network raise."""
-    page = f"{endpoint()}/datasets/{repository}"
-    item = f"{repository}{path and f': {path}'}"
-    try:
-        yield
-    except OfflineModeIsEnabled as error:
-        raise HubError(f"{item}: not fetched, because HF_HUB_OFFLINE is set; unset it and run again") from error
-    except GatedRepoError as error:  # a subclass of the next
-        advice = f"accept its conditions at {page}, then log in with `hf auth login` or set HF_TOKEN"
-        raise HubError(f"{item}: the repository is gated; {advice}") from error
-    except RepositoryNotFoundError as error:
-        advice = "check the name; if it is private, log in with `hf auth login` or set HF_TOKEN"
-        raise HubError(f"{item}: no such dataset at {endpoint()}, or your token may not see it; {advice}") from error
-    except RevisionNotFoundError as error:
-        raise HubError(f"{item}: no commit {revision}; its commits are listed at {page}/commits/main") from error
-    except RemoteEntryNotFoundError as error:
-        raise HubError(f"{item}: no such file in commit {revision}; list the shards again") from error
-    except HfHubHTTPError as error:
-        advice = "; the token is invalid or expired: `hf auth login`" if error.response.status_code == 401 else ""
-        raise HubError(f"{item}: {' '.join(str(error).split())}{advice}") from error
-    except httpx2.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise HubError(f"{item}: no (full) answer from {endpoint()} ({reason}); run again later") from error
+def answer(url: str, headers: dict[str, str] | None = None, *, token: bool = True) -> Iterator[httpx2.Response]:
+    """The answer to a GET with the user's token (or without), its body not yet read.
+
+    Raises httpx2.TransportError without an answer or for one that is neither 200 nor 206, HfHubHTTPError for a refusal.
+    """
+    sent = build_hf_headers(token=None if token else False)
+    sent |= {"Accept-Encoding": "identity"} | (headers or {})  # a range counts bytes of the file itself
+    with get_session().stream("GET", url, headers=sent, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
+        hf_raise_for_status(response)
+        if response.status_code not in (200, 206):
+            raise httpx2.RemoteProtocolError(f"an answer of status {response.status_code}")
+        yield response
+
+
+def content_range(response: httpx2.Response) -> tuple[int, int, int | None]:
+    """First byte, byte after the last, and size of the file (None: not told) of an answer 206.
+
+    Raises httpx2.RemoteProtocolError if it does not say.
+    """
+    header = response.headers.get("Content-Range", "")
+    if not (match := re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", header.strip())):
+        raise httpx2.RemoteProtocolError(f"an answer of part of a file with Content-Range {header!r}")
+    return int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3])
+
+
+def _page(url: str) -> tuple[list[dict[str, Any]], str]:
+    """One page of a listing and the query of the next, "" after the last. Raises as `answer` does."""
+    with answer(url) as response:
+        response.read()
+        try:
+            entries, following = response.json(), response.links.get("next", {}).get("url", "")
+        except ValueError as error:
+            raise httpx2.RemoteProtocolError("a listing that is not JSON, or not all of it") from error
+        return entries, urlsplit(following).query
+
+
+def _safe(path: str) -> bool:
+    """Whether a path stays in the folder that it is put in, and is one line."""
+    return path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
 
 
 def list_files(repository: str, revision: str) -> list[RepoFile]:
-    """Every file of a dataset repository at one commit, by path. Raises HubError."""
-    with _explained(repository, revision):
-        tree = HfApi(endpoint=endpoint()).list_repo_tree(
-            repository, recursive=True, revision=revision, repo_type="dataset"
-        )
-        return sorted((item for item in tree if isinstance(item, RepoFile)), key=lambda file: file.path)
+    """Every file of a dataset repository at one commit, by path.
+
+    Raises HubError, also for a listing that names a path which would leave the folder of the corpus.
+    """
+    validate_repo_id(repository)
+    tree = f"{endpoint()}/api/datasets/{repository}/tree/{quote(revision, safe='')}"
+    entries: list[dict[str, Any]] = []
+    query, seen = "recursive=true&expand=false", set()
+    with explained(repository, revision):
+        while query and query not in seen:
+            seen.add(query)  # of the link to the next page its query is enough: the token goes to no other host
+            url = f"{tree}?{query}"
+            page, query = patiently(f"listing of {repository}", lambda: _page(url))  # noqa: B023 - called at once
+            entries += page
+    if query:
+        raise HubError(f"{repository}: the pages of the listing go in a circle; report it to the hub")
+    try:
+        files = [RepoFile(**entry) for entry in entries if entry["type"] == "file"]
+    except (KeyError, TypeError) as error:
+        raise HubError(f"{repository}: the hub's listing has an entry without path, type or size ({error})") from error
+    for file in files:
+        if not _safe(file.path):
+            raise HubError(
+                f"{repository}: the listing of commit {revision} names {file.path!r}, which would leave the folder of "
+                "the corpus; nothing is downloaded from it"
+            )
+    return sorted(files, key=lambda file: file.path)
 
 
 def _length(path: Path) -> int:
@@ -93,22 +120,49 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+@contextmanager
+def _room(part: Path, size: int) -> Iterator[None]:
+    """Raise HubError, with what is needed, for a full disk while `part` is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        needed, free = max(size - _length(part), 0), shutil.disk_usage(part.parent).free
+        raise HubError(
+            f"{part}: the disk (or your share of it) is full: {needed} bytes of this file are still to come, {free} "
+            "are free; make room and run again, it goes on from what is there"
+        ) from error
+
+
+def _begins(response: httpx2.Response, start: int, size: int) -> int:
+    """The byte at which an answer begins: `start`, or 0 from a server that ignores ranges.
+
+    Raises httpx2.RemoteProtocolError for any other, HubError if the file at the hub is not of `size` bytes.
+    """
+    if response.status_code == 200:
+        return 0
+    begin, _, total = content_range(response)
+    if begin not in (0, start):
+        raise httpx2.RemoteProtocolError(f"the answer begins at byte {begin}, asked for was {start}")
+    if total not in (None, size):
+        raise HubError(f"{response.url.path}: {total} bytes at the hub, {size} in the listing; list the shards again")
+    return begin
+
+
 def _append(url: str, part: Path, size: int) -> None:
     """One request: what is missing of `part`, or all of it from a server that ignores ranges.
 
-    Raises httpx2.TransportError when less came, HfHubHTTPError when the hub refused.
+    Raises httpx2.TransportError when less came or something else, HfHubHTTPError when the hub refused.
     """
     start = _length(part)
-    headers = build_hf_headers() | {"Accept-Encoding": "identity"}  # a range counts bytes of the file itself
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
-        hf_raise_for_status(response)
-        resumed = response.status_code == 206
-        left = math.ceil((size - start * resumed) / CHUNK)
-        with open(part, "ab" if resumed else "wb") as handle:
-            for chunk in track(response.iter_raw(CHUNK), label=part.stem, total=left, unit="MiB"):
+    with answer(url, {"Range": f"bytes={start}-"} if start else None) as response:
+        begin = _begins(response, start, size)
+        bar = meter(label=part.stem, total=size, done=begin)
+        with _room(part, size), bar as count, open(part, "ab" if begin else "wb") as handle:
+            for chunk in response.iter_raw(CHUNK):
                 handle.write(chunk)
+                count(len(chunk))
                 if handle.tell() > size:  # not the file that was listed: never fill the disk with it
                     return
     if _length(part) < size:
@@ -118,23 +172,17 @@ def _append(url: str, part: Path, size: int) -> None:
 def _fill(url: str, part: Path, size: int) -> None:
     """Append to `part` until it has `size` bytes; a broken connection costs a wait, then goes on where it broke.
 
-    Raises as `_append`: at once what waiting cannot mend, else when ATTEMPTS in a row brought no new byte.
+    Raises as `_append`: at once what waiting cannot mend, else when many attempts in a row brought no new byte.
     """
-    most, barren = _length(part), 0
+    part.touch()
+    most, patience = _length(part), Patience(part.stem)
     while _length(part) < size:
         try:
             _append(url, part, size)
-        except (httpx2.TransportError, HfHubHTTPError) as error:
-            if isinstance(error, HfHubHTTPError) and error.response.status_code not in TRANSIENT:
-                raise
+        except PASSING as error:
             have = _length(part)
-            barren = 0 if have > most else barren + 1
+            patience.wait(error, progress=have > most)
             most = max(most, have)
-            if barren == ATTEMPTS:
-                raise
-            wait = FIRST_WAIT * 2**barren
-            log.warning("%s: %s; going on at byte %d in %.0f s", part.stem, type(error).__name__, have, wait)
-            time.sleep(wait)
 
 
 def download(repository: str, revision: str, path: str, destination: Path, *, size: int, sha256: str) -> None:
@@ -143,9 +191,8 @@ def download(repository: str, revision: str, path: str, destination: Path, *, si
     `size` in bytes and `sha256` are those of the listing at the same commit. Raises HubError, also when the content is
     not that; then nothing is left behind.
     """
-    url = hf_hub_url(repository, path, repo_type="dataset", revision=revision, endpoint=endpoint())
-    part = destination.with_name(f"{destination.name}.part")
-    with lock(part), _explained(repository, revision, path):
+    url, part = address(repository, revision, path), destination.with_name(f"{destination.name}.part")
+    with lock(part), explained(repository, revision, path):
         if destination.exists() and _sha256(destination) == sha256:
             return  # another process was faster
         inherited = _length(part) > 0
@@ -163,5 +210,6 @@ def download(repository: str, revision: str, path: str, destination: Path, *, si
             log.warning("%s: what an earlier process left does not belong to this file; starting over", path)
             inherited = False  # of another commit, or torn by a power cut: no fault of the hub yet
             _fill(url, part, size)
-        sync_tree(part)
+        with _room(part, size):
+            sync_tree(part)
         part.replace(destination)
