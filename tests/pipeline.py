@@ -7,6 +7,7 @@ of one that is not are deleted before it runs again; raw shards go when they are
 
 import hashlib
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +23,8 @@ from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "hf_not_a_real_token"
-QUICK = {"ves.corpora.hub:FIRST_WAIT": 0.002, "ves.corpora.hub:CHUNK": 2**14}  # of a shard of 600 kB, not 500 MB
-SMALL = {"val": 12, "tune": 6, "held_out_speakers": 0.3}
+QUICK = {"ves.corpora.patience:FIRST_WAIT": 0.002, "ves.corpora.hub:CHUNK": 2**14}  # of a shard of 600 kB, not 500 MB
+SMALL = {"val": 8, "tune": 4, "held_out_speakers": 0.3}
 
 
 class Failed(Exception):
@@ -42,6 +43,10 @@ class Failed(Exception):
 
 class Killed(Exception):
     """A stage was killed, as it was asked for."""
+
+    def __init__(self, step: "Step") -> None:
+        super().__init__(step.name)
+        self.step = step
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,14 @@ def settings(**changes: Mapping[str, Any]) -> dict[str, str]:
 
 
 class Pipeline:
-    """The folder of one run, with the stages that make it."""
+    """The folder of one run, with the stages that make it; data and logs may lie on a disk of their own."""
 
-    def __init__(self, folder: Path, processes: Warm, endpoint: str) -> None:
-        self.folder, self.data = folder, folder / "data"
+    def __init__(self, folder: Path, processes: Warm, endpoint: str, disk: Path | None = None) -> None:
+        self.folder = folder
+        self.data, self.logs = (disk or folder) / "data", (disk or folder) / "logs"
         self.processes = processes
         self.environment = {"HF_ENDPOINT": endpoint, "HF_TOKEN": TOKEN}
-        self.seconds: dict[str, list[float]] = {}  # of each stage, as often as it was finished
+        self.finished: list[tuple[str, float]] = []  # steps, as often as they were, and their seconds
         self.configure()
 
     def configure(self, **changes: Mapping[str, Any]) -> None:
@@ -123,19 +129,19 @@ class Pipeline:
             arguments, outputs = ["ingest-audio", *options, *_options(store=data / "audio.zarr")], [part]
         else:
             arguments, outputs = ["ingest-images", *options, *_options(pictures=pictures)], [part, pictures]
-        ingest = Step(f"ingest {name}", arguments, outputs, origin=origin)
+        ingest = Step(f"{arguments[0]} {name}", arguments, outputs, origin=origin)
         if not self.done(ingest):
             fetch = _options(corpus=corpus, listing=data / "shards.json", shard=name, out=source)
             yield Step(f"fetch {name}", ["fetch", *fetch], [source], origin=origin)
             yield ingest
         source.unlink(missing_ok=True)
 
-    def _mark(self, step: Step) -> Path:
-        return self.folder / "steps" / step.name.replace("/", "-")
+    def _mark(self, name: str) -> Path:
+        return self.folder / "steps" / name.replace("/", "-")
 
     def done(self, step: Step) -> bool:
         """Whether a step was finished as it would be now."""
-        mark = self._mark(step)
+        mark = self._mark(step.name)
         if not mark.exists() or not all(path.exists() for path in step.outputs):
             return False
         same = mark.read_text() == json.dumps([step.arguments, step.origin])
@@ -164,31 +170,50 @@ class Pipeline:
         return took
 
     def _do(self, step: Step, kill_after: float | None, constants: Mapping[str, float], writes: int | None) -> None:
-        mark, name = self._mark(step), step.name.replace("/", "-")
+        mark, name = self._mark(step.name), step.name.replace("/", "-")
         for path in (mark, *(path for path in step.outputs if path not in step.kept)):
             path.unlink(missing_ok=True)
-        for folder in (mark.parent, self.folder / "logs", self.folder / "output"):
+        for folder in (mark.parent, self.folder / "output"):
             folder.mkdir(parents=True, exist_ok=True)
         output = self.folder / "output" / name
-        arguments = [*step.arguments, "--log", str(self.folder / "logs" / name)]
+        arguments = [*step.arguments, "--log", str(self.logs / name)]
         start = time.monotonic()
         order = Order(arguments, str(output), self.environment, dict(constants), writes)
         code = self.processes.run(order, kill_after=kill_after)
-        if code == -9:
-            raise Killed(step.name)
+        if code == -signal.SIGKILL:
+            raise Killed(step)
         if code != 0:
             raise Failed(step, output.read_text())
-        self.seconds.setdefault(step.stage, []).append(time.monotonic() - start)
+        self.finished.append((step.name, time.monotonic() - start))
         mark.write_text(json.dumps([step.arguments, step.origin]))
+
+    def forget(self, name: str) -> None:
+        """Have a step done again."""
+        self._mark(name).unlink()
 
     def contents(self) -> dict[str, str]:
         """Path -> sha256 of everything that the stages made or left, but for locks."""
         files = [path for path in sorted(self.data.rglob("*")) if path.is_file() and path.suffix != ".lock"]
-        return {
-            path.relative_to(self.data).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-        }
+        return {path.relative_to(self.data).as_posix(): sha256(path.read_bytes()) for path in files}
 
-    def finals(self) -> dict[str, str]:
-        """Of `contents`, what bears its final name: not what a killed process was writing, nor a part of a download."""
-        names = {path: digest for path, digest in self.contents().items() if not path.endswith(".part")}
-        return {path: digest for path, digest in names.items() if ".partial/" not in path}
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def assert_nothing_half_written(run: Pipeline, final: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+    """Whatever bears its final name in an interrupted run has the bytes that it has in the end, shards those of the
+    hub, and a group of samples is all there, as it is wherever its part is."""
+    found = {
+        path: digest
+        for path, digest in run.contents().items()
+        if ".partial/" not in path and not path.endswith(".part")  # what a killed process, or a download, was writing
+    }
+    expected = {**final, **{f"source/{path}": sha256(content) for path, content in files.items()}}
+    for path, digest in found.items():
+        assert digest == expected.get(path), f"{path} is not what it is in the end"
+    shards = [path.removesuffix(".parquet") for path in files if path.startswith("audio/")]
+    for shard in shards:
+        group = {path for path in final if path.startswith(f"audio.zarr/{shard}/")}
+        if group & set(found) or f"parts/{shard}.parquet" in found:
+            assert group <= set(found), f"the group of {shard} is not whole"

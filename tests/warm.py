@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,6 +58,10 @@ class Warm:
         assert code != -signal.SIGKILL or kill_after is not None, "somebody else killed the stage"
         return code
 
+    def hears(self) -> int | None:
+        """Wait until all is imported; the process that did it."""
+        return self._answer(PATIENCE)
+
     def _answer(self, seconds: float) -> int | None:
         """The next line, a number; None if none comes in time. (Unbuffered: what was read ahead, select would miss.)"""
         assert self._process.stdout is not None
@@ -73,7 +78,9 @@ def warm(namespaces: Sequence[str] = ()) -> Iterator[Warm]:
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
-        yield Warm(process)
+        ready = Warm(process)
+        assert ready.hears() == process.pid, "the far side did not start"
+        yield ready
 
 
 def _set_constants(constants: Mapping[str, float]) -> None:
@@ -134,7 +141,9 @@ def _far_side() -> None:
     import ves.manifest
     import ves.splits
 
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # none that works
     answers, sys.stdout = sys.stdout, sys.stderr
+    print(os.getpid(), file=answers, flush=True)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
