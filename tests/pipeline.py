@@ -160,13 +160,14 @@ class Pipeline:
         `kill_after` gives the seconds after which a step is killed; `writes` the number of writes after which the disk
         is full for it. Raises Failed and Killed.
         """
-        took = []
+        took, last = [], None
         for step in self.steps():
+            if last is not None and last == until:
+                break
             if not self.done(step):
                 self._do(step, kill_after(step), {**QUICK, **constants}, writes(step))
                 took.append(step.name)
-            if step.name == until:
-                break
+            last = step.name
         return took
 
     def _do(self, step: Step, kill_after: float | None, constants: Mapping[str, float], writes: int | None) -> None:
