@@ -43,12 +43,16 @@ class Hub:
     gated: bool = False
     page: int = 1000
     faults: list[str] = field(default_factory=list)
+    page_faults: list[str] = field(default_factory=list)  # of pages of the listing: see `Handler._tree`
+    extra_entries: list[dict] = field(default_factory=list)  # of the listing, as a hub that lies has them
+    retry_after: str = ""  # of the faults that are a status
     cut: int = 0  # bytes of a body before the fault "reset", "stall" or "end"
     elsewhere: str = ""  # the address of the fault "redirect"
     requests: list[Request] = field(default_factory=list)
     sent: int = 0  # bytes of files
     pace: float = 0.0  # seconds before each PIECE of a body; 0 sends it whole
     released: threading.Event = field(default_factory=threading.Event)  # ends a stall
+    stalls: int = 0  # that have ended
 
     def sha256(self, path: str) -> str:
         return hashlib.sha256(self.files[path]).hexdigest()
@@ -84,16 +88,25 @@ class Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int, code: str) -> None:
         self._answer(status, b"{}", {"X-Error-Code": code})
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _answer(self, status: int, body: bytes, headers: dict[str, str], fault: str = "") -> None:
+        """An answer, or only its head before the connection breaks ("reset") or nothing more comes ("stall")."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if fault not in ("reset", "stall"):
+            self.wfile.write(body)
+            return
+        self.close_connection = True
+        if fault == "stall":
+            self._stall()
 
     def _tree(self, start: int) -> None:
         """One page: directories, files in git (README) and large files, which alone have a sha256, as the hub does."""
+        fault = self.hub.page_faults.pop(0) if self.hub.page_faults else ""
+        if fault.isdigit():
+            return self._answer(int(fault), b"{}", self._retry_after())
         directories = {path.rsplit("/", 1)[0] for path in self.hub.files if "/" in path}
         entries = [{"type": "directory", "path": path, "oid": "0" * 40} for path in sorted(directories)]
         for path, content in self.hub.files.items():
@@ -101,10 +114,21 @@ class Handler(BaseHTTPRequestHandler):
             if path.endswith(".parquet"):
                 entry["lfs"] = {"oid": self.hub.sha256(path), "size": len(content), "pointerSize": 134}
             entries.append(entry)
+        entries += self.hub.extra_entries
         after = start + self.hub.page
         next_page = f"{self.hub.address}{urlsplit(self.path).path}?recursive=true&cursor={after}"
         headers = {"Link": f'<{next_page}>; rel="next"'} if after < len(entries) else {}
-        self._answer(200, json.dumps(entries[start:after]).encode(), headers)
+        if fault == "circle":
+            headers = {"Link": f'<{self.hub.address}{self.path}>; rel="next"'}
+        body = json.dumps(entries[start:after]).encode()
+        return self._answer(200, body[:9] if fault == "torn" else body, headers, fault)
+
+    def _stall(self) -> None:
+        self.hub.released.wait(30)
+        self.hub.stalls += 1
+
+    def _retry_after(self) -> dict[str, str]:
+        return {"Retry-After": self.hub.retry_after} if self.hub.retry_after else {}
 
     def _file(self, path: str) -> None:
         content = self.hub.files[path]
@@ -112,30 +136,37 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "redirect":
             return self._answer(302, b"", {"Location": f"{self.hub.elsewhere}{self.path}"})
         if fault.isdigit():
-            return self._answer(int(fault), b"{}", {})
+            return self._answer(int(fault), b"{}", self._retry_after())
         if fault == "corrupt":
             content = bytes([content[0] ^ 1]) + content[1:]
         if fault == "longer":
             content *= 20
-        start, status = 0, 200
+        start, end, status = 0, len(content), 200
         if (wanted := self.headers["Range"]) and fault != "no ranges":
-            start, status = int(wanted.removeprefix("bytes=").removesuffix("-")), 206
+            first, last = wanted.removeprefix("bytes=").split("-")
+            start, end, status = int(first), min(int(last or len(content)) + 1, len(content)), 206
         if start >= len(content):
             return self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
         self.send_response(status)
         if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        body = content[start:]
+            self._tell_range(start, end, len(content), fault)
+        body = content[start:end]
         if fault in ("end", "empty"):  # a shorter answer that says so itself
             body = body[: self.hub.cut if fault == "end" else 0]
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self._send(body[: self.hub.cut] if fault in ("reset", "stall") else body)
         if fault == "stall":
-            self.hub.released.wait(30)
+            self._stall()
         if fault in ("reset", "stall"):
             self.close_connection = True
         return None
+
+    def _tell_range(self, start: int, end: int, total: int, fault: str) -> None:
+        """Content-Range, or a lie: "shifted" begins elsewhere, "grown" is of a larger file, "untold" says nothing."""
+        start, end = (start + 1, end + 1) if fault == "shifted" else (start, end)
+        if fault != "untold":
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{total + (fault == 'grown')}")
 
     def _send(self, body: bytes) -> None:
         step = PIECE if self.hub.pace else max(len(body), 1)

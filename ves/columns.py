@@ -1,4 +1,4 @@
-"""What the columns of a source are called: their names drift between districts and revisions, and other people's differ.
+"""What the columns of a source are called: names drift between districts and revisions, and other people's differ.
 
 Read by the survey, which sees footers only, and by ingest: both must mean the same columns.
 """

@@ -29,6 +29,7 @@ from ves.files import lock, sync_tree
 from ves.progress import meter
 
 log = logging.getLogger(__name__)
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request, with addresses that are signed
 
 CHUNK = 2**20  # bytes from the network to the file at a time; what a broken connection costs at most
 FULL = (errno.ENOSPC, errno.EDQUOT)
