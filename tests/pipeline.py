@@ -194,8 +194,13 @@ class Pipeline:
 
     def contents(self) -> dict[str, str]:
         """Path -> sha256 of everything that the stages made or left, but for locks."""
-        files = [path for path in sorted(self.data.rglob("*")) if path.is_file() and path.suffix != ".lock"]
-        return {path.relative_to(self.data).as_posix(): sha256(path.read_bytes()) for path in files}
+        return contents(self.data)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Path -> sha256 of every file below a folder, but for locks."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()) for path in files}
 
 
 def sha256(content: bytes) -> str:

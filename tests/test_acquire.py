@@ -283,7 +283,15 @@ def fill(disk: Path, left: int) -> Path:
     return filler
 
 
-ROOM = {"list-shards": 0, "fetch": 100, "ingest-audio": 200, "ingest-images": 20, "merge": 8, "seal-audio": 0, "split": 4}
+ROOM = {
+    "list-shards": 0,
+    "fetch": 100,
+    "ingest-audio": 200,
+    "ingest-images": 20,
+    "merge": 8,
+    "seal-audio": 0,
+    "split": 4,
+}
 
 
 def test_a_full_disk_stops_each_stage_with_a_word_and_room_lets_it_go_on(
@@ -329,9 +337,7 @@ def test_any_write_may_be_the_one_that_finds_the_disk_full(run: Pipeline, undist
     assert run.contents() == undisturbed.contents
 
 
-def test_a_district_more_leaves_what_is_there_alone(
-    hub: Hub, run: Pipeline, undisturbed: Undisturbed, tmp_path: Path
-):
+def test_a_district_more_leaves_what_is_there_alone(hub: Hub, run: Pipeline, undisturbed: Undisturbed, tmp_path: Path):
     first = [f"audio/{district.state}/*" for district in DISTRICTS if district.state != "Bihar"]
     run.configure(corpus={"vaani": {"audio": first}})
     run.run()
