@@ -63,9 +63,13 @@ def test_a_file_or_directory_takes_the_place_of_either(before, after, tmp_path: 
     ],
 )
 def test_a_full_disk_is_told_by_the_name_of_the_file_whoever_found_it(error: Exception, told: bool, tmp_path: Path):
-    with pytest.raises(DiskFull if told else type(error)) as raised, atomic(tmp_path / "new" / "file") as temporary:
-        temporary.write_text("half")
-        raise error
+    def write_half() -> None:
+        with atomic(tmp_path / "new" / "file") as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(DiskFull if told else type(error)) as raised:
+        write_half()
     assert (raised.value is error) != told
     assert not told or f"{tmp_path / 'new' / 'file'}: not written, because the disk" in str(raised.value)
     assert left(tmp_path / "new") == []

@@ -141,10 +141,12 @@ def _rows(district: District, shard: int) -> list[dict[str, Any]]:
         language = district.languages[min(int(rng.exponential(0.8)), len(district.languages) - 1)]
         speaker = f"{district.folder[:4]}{rng.integers(8):05}"
         content = _audio(rng, kind)
-        name = f"IISc_VaaniProject_M_{district.state}_{district.folder}_{speaker}_GENERIC_{shard}_{row}.wav"
+        name: str | None = f"IISc_VaaniProject_M_{district.state}_{district.folder}_{speaker}_GENERIC_{shard}_{row}.wav"
+        if kind in ("unnamed", "unsafe name"):
+            name = None if kind == "unnamed" else f"../../{name}"
         transcript = "<pause> ek ghar {house}" if rng.random() < 0.1 else ""
         rows.append({
-            "audio": {"bytes": content, "path": {"unnamed": None, "unsafe name": f"../../{name}"}.get(kind or "", name)},
+            "audio": {"bytes": content, "path": name},
             "language": None if kind == "no language" else language,
             "languagesKnown": "Hindi, English",
             "gender": rng.choice(["Male", "Female"]),

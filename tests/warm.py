@@ -7,6 +7,7 @@ environment, its log and its end, and can be killed. Given namespaces (`unshare`
 
 import builtins
 import errno
+import importlib
 import io
 import json
 import os
@@ -23,6 +24,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+STACK = (  # what stages import when they are called; torchaudio resamples
+    *("zarr", "pyarrow.parquet", "soundfile", "torchaudio.functional", "huggingface_hub.hf_api"),
+    *("ves.__main__", "ves.config", "ves.corpora.vaani", "ves.ingest", "ves.manifest", "ves.splits"),
+)
 PATIENCE = 300.0  # seconds that any stage at this size may take, on the slowest machine
 
 
@@ -94,10 +99,9 @@ def _fill_disk_after(writes: int) -> None:
     """Let the write after so many, to files that Python opened for bytes or text, find a full disk."""
     real, left = io.open, iter(range(writes))
 
-    def limited(*given: Any, **options: Any) -> Any:
-        file = real(*given, **options)
-        mode = given[1] if len(given) > 1 else options.get("mode", "r")
-        if not isinstance(given[0], int) and set(mode) & set("wax+"):
+    def limited(path: Any, mode: str = "r", *given: Any, **options: Any) -> Any:
+        file = real(path, mode, *given, **options)
+        if not isinstance(path, int) and set(mode) & set("wax+"):
             really = file.write
 
             def write(content: Any) -> int:
@@ -128,19 +132,8 @@ def _stage(order: Order) -> int:
 def _far_side() -> None:
     """Import what the stages import; then fork one for each line of orders, and tell its number and its exit code."""
     sys.path.insert(0, str(ROOT))
-    import huggingface_hub.hf_api
-    import huggingface_hub.utils
-    import pyarrow.parquet
-    import soundfile
-    import torchaudio.functional
-    import zarr
-
-    import ves.config
-    import ves.corpora.vaani
-    import ves.ingest
-    import ves.manifest
-    import ves.splits
-
+    for name in STACK:
+        importlib.import_module(name)
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # none that works
     answers, sys.stdout = sys.stdout, sys.stderr
     print(os.getpid(), file=answers, flush=True)

@@ -15,7 +15,7 @@ log = logging.getLogger("ves")
 
 
 class _LogFile(logging.StreamHandler):
-    """Lines of a log file, until one cannot be written (a full disk): then that is said, and the screen has the rest."""
+    """The log file. Where a line cannot be written (a full disk), that is said and the screen alone has the rest."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
