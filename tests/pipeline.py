@@ -18,12 +18,15 @@ from loopback import COMMIT, REPOSITORY
 from snakemake.utils import update_config
 from warm import Order, Warm
 
+from ves.config import PlanSettings
 from ves.files import read_json
 from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "hf_not_a_real_token"
 QUICK = {"ves.corpora.patience:FIRST_WAIT": 0.002, "ves.corpora.hub:CHUNK": 2**14}  # of a shard of 600 kB, not 500 MB
+LABELS = "config/labels.yaml"  # seen from the repository, where stages run
+STAND_IN = {"backbone": "ves/standins/dinov2-scenes", "revision": None, "image_size": 140}
 SMALL = {"val": 8, "tune": 4, "held_out_speakers": 0.3}
 
 
@@ -36,9 +39,9 @@ class Failed(Exception):
 
     @property
     def message(self) -> str:
-        """What it said of the error: the lines that begin with the stage."""
-        stage = f"{self.step.arguments[0]}: "
-        return "\n".join(line for line in self.said.splitlines() if line.startswith(stage))
+        """What it said of the error: the lines that begin with the stage, but for bars of its progress."""
+        stage = f"{self.step.stage}: "
+        return "\n".join(line for line in self.said.splitlines() if line.startswith(stage) and "%|" not in line)
 
 
 class Killed(Exception):
@@ -76,10 +79,15 @@ def settings(**changes: Mapping[str, Any]) -> dict[str, str]:
     update_config(content, read_yaml(files[1]))
     block = {"repository": REPOSITORY, "revision": COMMIT, "shards_per_district": None}
     own = {"corpus": {"name": "v", "keep_seconds": 0.5, "vaani": block}, "audio": {"seconds": 0.5}, "split": SMALL}
-    update_config(content, own)
+    update_config(content, own | {"vision": STAND_IN})
     update_config(content, changes)
     config = validate(content, files)
-    return {"corpus": config.corpus_slice().model_dump_json(), "split": config.split.model_dump_json()}
+    plan = {"corpus": config.corpus, "split": config.split, "vision": config.vision, "plan": config.plan}
+    return {
+        "corpus": config.corpus_slice().model_dump_json(),
+        "split": config.split.model_dump_json(),
+        "plan_settings": PlanSettings(**plan, downloads=1).model_dump_json(),
+    }
 
 
 class Pipeline:
@@ -87,7 +95,7 @@ class Pipeline:
 
     def __init__(self, folder: Path, processes: Warm, endpoint: str, disk: Path | None = None) -> None:
         self.folder = folder
-        self.data, self.logs = (disk or folder) / "data", (disk or folder) / "logs"
+        self.data, self.results, self.logs = ((disk or folder) / name for name in ("data", "results", "logs"))
         self.processes = processes
         self.environment = {"HF_ENDPOINT": endpoint, "HF_TOKEN": TOKEN}
         self.finished: list[tuple[str, float]] = []  # steps, as often as they were, and their seconds
@@ -104,27 +112,42 @@ class Pipeline:
     def steps(self) -> Iterator[Step]:
         """The steps that are to be done, in order; those of the shards are known once these are listed."""
         data, corpus, listing = self.data, self.data / "corpus.json", self.data / "shards.json"
-        yield Step("list-shards", ["list-shards", *_options(corpus=corpus, out=listing)], [listing], [corpus])
+        survey, plan = data / "survey.json", data / "plan.json"
+        yield Step(
+            "survey", ["survey", *_options(corpus=corpus, folder=data / "survey", out=survey)], [survey], [corpus]
+        )
+        options = _options(corpus=corpus, survey=survey, folder=data / "survey", chosen=data / "chosen", out=listing)
+        yield Step("choose", ["choose", *options], [listing], [corpus, survey])
+        inputs = {"settings": data / "plan_settings.json", "survey": survey, "listing": listing}
+        options = _options(**inputs, data=data, page=self.results / "plan.md", out=plan)
+        yield Step("plan", ["plan", *options], [plan], [*inputs.values()])
+        yield Step("check-room", ["check-room", *_options(plan=plan, data=data)], [], [plan])
         shards = read_json(listing)["shards"]
         for shard in shards:
             yield from self._shard(shard)
         parts = [data / f"parts/{shard['name']}.parquet" for shard in shards]
         manifest, refused, images = (data / f"{name}.parquet" for name in ("manifest", "refused", "images"))
         options = _options(listing=listing, parts=data / "parts", manifest=manifest, refused=refused, images=images)
+        options += _options(labels=LABELS)
         yield Step("merge", ["merge", *options], [manifest, refused, images], [listing, *parts], [images])
         store, clips = data / "audio.zarr", [path for path in parts if "parts/audio/" in str(path)]
         sealed = data / "audio.zarr.manifest.json"
         yield Step("seal-audio", ["seal-audio", *_options(listing=listing, store=store)], [sealed], [listing, *clips])
         inputs = {"manifest": manifest, "images": images, "split": data / "split.json"}
-        out = {"out": data / "splits.parquet", "summary": data / "splits.md"}
-        yield Step("split", ["split", *_options(**inputs, **out)], [*out.values()], [*inputs.values()])
+        out = {
+            "out": data / "splits.parquet",
+            "summary": self.results / "splits.md",
+            "plot": self.results / "splits.png",
+        }
+        options = _options(**inputs, **out)
+        yield Step("split", ["split", *options], [*out.values()], [*inputs.values()], [out["out"]])
 
     def _shard(self, shard: dict[str, Any]) -> Iterator[Step]:
         """Fetch and ingest one shard, and delete its source."""
         data, name, origin = self.data, shard["name"], json.dumps(shard)
         corpus, source = data / "corpus.json", data / f"source/{name}.parquet"
         part, pictures = data / f"parts/{name}.parquet", data / f"images/{name}.parquet"
-        options = _options(corpus=corpus, shard=name, source=source, part=part)
+        options = _options(corpus=corpus, listing=data / "shards.json", shard=name, source=source, part=part)
         if shard["part"] == "audio":
             arguments, outputs = ["ingest-audio", *options, *_options(store=data / "audio.zarr")], [part]
         else:

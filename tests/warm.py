@@ -27,6 +27,13 @@ ROOT = Path(__file__).parent.parent
 STACK = (  # what stages import when they are called; torchaudio resamples
     *("zarr", "pyarrow.parquet", "soundfile", "torchaudio.functional", "huggingface_hub.hf_api"),
     *("ves.__main__", "ves.config", "ves.corpora.vaani", "ves.ingest", "ves.manifest", "ves.splits"),
+    *(
+        "ves.corpora.choice",
+        "ves.corpora.survey",
+        "ves.plan_page",
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+    ),
 )
 PATIENCE = 300.0  # seconds that any stage at this size may take, on the slowest machine
 
