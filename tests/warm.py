@@ -7,6 +7,7 @@ environment, its log and its end, and can be killed. Given namespaces (`unshare`
 
 import builtins
 import errno
+import gc
 import importlib
 import io
 import json
@@ -141,6 +142,7 @@ def _far_side() -> None:
     sys.path.insert(0, str(ROOT))
     for name in STACK:
         importlib.import_module(name)
+    gc.freeze()  # children do not copy the pages of what is imported to count it
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # none that works
     answers, sys.stdout = sys.stdout, sys.stderr
     print(os.getpid(), file=answers, flush=True)
