@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "ARTPARK-IISc/Vaani"
+PIECE = 2**14  # bytes that a paced hub sends at a time
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Hub:
     elsewhere: str = ""  # the address of the fault "redirect"
     requests: list[Request] = field(default_factory=list)
     sent: int = 0  # bytes of files
+    pace: float = 0.0  # seconds before each PIECE of a body; 0 sends it whole
     released: threading.Event = field(default_factory=threading.Event)  # ends a stall
     stalls: int = 0  # that have ended
 
@@ -166,13 +169,17 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{total + (fault == 'grown')}")
 
     def _send(self, body: bytes) -> None:
-        try:
-            self.wfile.write(body)
-            self.wfile.flush()
-        except OSError:  # the client has gone
-            self.close_connection = True
-            return
-        self.hub.sent += len(body)
+        step = PIECE if self.hub.pace else max(len(body), 1)
+        for start in range(0, len(body), step):
+            piece = body[start : start + step]
+            time.sleep(self.hub.pace)
+            try:
+                self.wfile.write(piece)
+                self.wfile.flush()
+            except OSError:  # the client has gone
+                self.close_connection = True
+                return
+            self.hub.sent += len(piece)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Atomic writes: whole or absent, whoever else writes the same path and whenever they die."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -9,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from polars.exceptions import ComputeError
 
-from ves.files import atomic, read_json, write_json
+from ves.files import DiskFull, atomic, read_json, write_json
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -48,6 +50,29 @@ def test_a_file_or_directory_takes_the_place_of_either(before, after, tmp_path: 
     found = tmp_path / "it" if after is put else tmp_path / "it" / "b"
     assert found.read_text() == "new"
     assert left(tmp_path) == ["it"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
+        (ComputeError("underlying IO error: No space left on device (os error 28)"), True),  # as polars 2.1 has it
+        (OSError(errno.EIO, "Input/output error"), False),
+        (ComputeError("Input/output error (os error 5)"), False),
+    ],
+)
+def test_a_full_disk_is_told_by_the_name_of_the_file_whoever_found_it(error: Exception, told: bool, tmp_path: Path):
+    def write_half() -> None:
+        with atomic(tmp_path / "new" / "file") as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(DiskFull if told else type(error)) as raised:
+        write_half()
+    assert (raised.value is error) != told
+    assert not told or f"{tmp_path / 'new' / 'file'}: not written, because the disk" in str(raised.value)
+    assert left(tmp_path / "new") == []
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path):

@@ -201,3 +201,13 @@ def test_a_stage_whose_parent_has_ended_already_does_nothing(tmp_path: Path) -> 
     environment = os.environ | {"VES_DIE_WITH_PARENT": "1"}  # this test is not process 1
     ended = subprocess.run([*PYTHON_VES, "retrieval", "--embeddings", absent, "--out", absent], env=environment)
     assert ended.returncode == -signal.SIGTERM
+
+
+def test_a_log_that_cannot_be_written_is_said_once_and_hides_no_error(tmp_path: Path):
+    absent = tmp_path / "absent"
+    ended = ves("table1", "--table", absent, "--results", tmp_path, "--out", tmp_path / "out", "--log", "/dev/full")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        f"table1: [Errno 2] No such file or directory: '{absent}'",
+        "/dev/full: this log ends here: [Errno 28] No space left on device",
+    ]

@@ -94,12 +94,13 @@ def seal(store: Path, shards: list[str]) -> None:
 
     Raises ValueError that names a shard whose group is absent or not complete.
     """
-    root, groups = zarr.open_group(store, mode="a"), []
+    groups = []
     for shard in sorted(shards):
         attributes = dict(_open(store, shard).attrs)
         groups.append({"shard": shard} | {key: attributes[key] for key in ("clips", "samples", "sha256")})
-        for parent in list(Path(shard).parents)[-2::-1]:  # from the store downwards, without "."
-            root.require_group(parent.as_posix())
+    for folder in sorted({store / parent for shard in shards for parent in Path(shard).parents}):
+        if not (folder / "zarr.json").exists():  # not by zarr: killed, it would leave the half of one beside it
+            write_json(folder / "zarr.json", {"attributes": {}, "zarr_format": 3, "node_type": "group"})
     total = {key: sum(group[key] for group in groups) for key in ("clips", "samples")}
     write_json(store.with_name(store.name + ".manifest.json"), {"rate": RATE, **total, "groups": groups})
 

@@ -46,16 +46,48 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+class DiskFull(OSError):
+    """There is no room for a file; the message names it and says what to do."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def _naming_full_disk(path: Path) -> Iterator[None]:
+    """Raise DiskFull that names `path` when it cannot be written for lack of room.
+
+    Python's error of a write names no file. That of polars is one of its own, and only its text tells the cause.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = isinstance(error, OSError) and error.errno in FULL
+        if not told and not any(f"(os error {number})" in str(error) for number in FULL):
+            raise
+        text = f"{path}: not written, because the disk (or your quota on it) is full; free some and run again"
+        raise DiskFull(text) from error
+
+
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a path to write to; on success fsync what is there and rename it to `path`, on failure remove it.
 
     Works for a file and for a directory (an existing directory of that name is replaced). It lies in a folder
     `.<name>.<random>.partial` beside `path`, of this writer alone. What killed writers left there is removed first.
+    Raises DiskFull where there is no room for it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
+    with _naming_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        with _partial(path) as temporary:
+            yield temporary
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """The part of `atomic` that writes, in the folder of one writer."""
     folder, held = _new_folder(path)
     try:
         temporary = folder / path.name

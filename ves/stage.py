@@ -7,10 +7,26 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 log = logging.getLogger("ves")
+
+
+class _LogFile(logging.StreamHandler):
+    """The log file. Where a line cannot be written (a full disk), that is said and the screen alone has the rest."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        logging.getLogger().removeHandler(self)
+        faulthandler.enable(sys.stderr)  # the number of the file may soon be another's
+        with suppress(OSError):  # of what is left to write, now and not once more when the process ends
+            self.stream.close()
+        print(f"{self.stream.name}: this log ends here: {error}", file=sys.stderr)
 
 
 def start_log(path: Path | None) -> None:
@@ -21,7 +37,7 @@ def start_log(path: Path | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = open(path, "w", encoding="utf-8")  # noqa: SIM115 - it is closed when the process ends
         faulthandler.enable(stream)
-        handlers.append(logging.StreamHandler(stream))
+        handlers.append(_LogFile(stream))
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     logging.captureWarnings(True)

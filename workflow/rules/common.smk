@@ -167,6 +167,14 @@ def read_listing(listing, changed):
     return {shard["name"]: shard for shard in json.loads(listing.read_text())["shards"]}
 
 
+def delete_ingested_sources():
+    """Delete raw shards that are ingested and still here: Snakemake was killed before it came to that."""
+    data = Path("data") / CORPUS
+    for path in () if CONFIG.corpus.keep_source else (data / "source").rglob("*.parquet"):
+        if (data / "parts" / path.relative_to(data / "source")).exists():
+            path.unlink()
+
+
 def shards(wildcards, part, folder):
     """The files of one part of the corpus in a folder of it; known once the shards are listed."""
     found = [name for name, shard in entries(wildcards).items() if shard["part"] == part]

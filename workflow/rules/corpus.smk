@@ -6,6 +6,10 @@ localrules:
     write_split_config,
 
 
+onsuccess:
+    delete_ingested_sources()
+
+
 rule write_corpus_config:
     output:
         "data/{corpus}/corpus.json",
