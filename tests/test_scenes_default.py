@@ -11,11 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ves import ids
 from ves.config import Config
 from ves.corpora.scenes.breakage import CLIP_FAULTS, IMAGE_FAULTS, clip_defects, image_defects
 from ves.corpora.scenes.plan import Plan
 from ves.corpus_config import ScenesConfig
-from ves.splits import assign
+from ves.splits import assign, compact
 from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +60,8 @@ def split() -> pl.DataFrame:
     """The split of every clip that is left, with its image, language and speaker."""
     config, settings = committed()
     manifest, images = planned(settings)
-    return assign(manifest, images, config.split).join(manifest, on="clip_id", how="inner")
+    clips = assign(compact(manifest.lazy(), images, config.split.near_duplicate_bits), config.split)
+    return clips.select("split", ids.text("clip_id")).join(manifest, on="clip_id", how="inner")
 
 
 def test_twelve_languages_are_configured():
