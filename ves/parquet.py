@@ -13,7 +13,8 @@ def naming(path: Path | str) -> Iterator[None]:
     try:
         yield
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path}: not a whole parquet file ({error}); delete it and run again") from error
+        what = str(error).partition("\n")[0]  # what follows is its plan of the query
+        raise ValueError(f"{path}: not a whole parquet file ({what}); delete it and run again") from error
 
 
 def read(path: Path | str, columns: list[str] | None = None) -> pl.DataFrame:

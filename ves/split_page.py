@@ -38,7 +38,7 @@ def compose(
             f"Languages by clips: high until they hold {split.high:.0%} of all, mid until {split.mid:.0%}, then low.\n",
             _table(by_stratum),
             "## Languages\n", f"![Clips of each language and split]({plot})\n",
-            "Bars stand one before the other, each from the floor to its own count.\n", _without_val(languages),
+            _without_val(languages),
             _table(languages),
             *_spellings(spellings),
         ]

@@ -12,11 +12,11 @@ from matplotlib.font_manager import FontProperties, fontManager
 FONTS = Path(__file__).parent / "fonts"  # languages of own pairs may be named in their scripts
 LATIN = FONTS / "NotoSans-Regular.ttf"
 
-# of one language the bars stand one before the other, from the floor, the longest and widest behind
-COLOURS = {"train": "#9db4c8", "dropped": "#d9d2c5", "val_more": "#e8a33d", "val": "#b3402a", "tune": "#3b5b7a"}
+COLOURS = {"train": "#3b5b7a", "dropped": "#b9b2a3", "val_more": "#e8a33d", "val": "#b3402a", "tune": "#6a9a5b"}
+MARKS = {"train": "o", "dropped": "x", "val_more": "D", "val": "s", "tune": "^"}  # told apart without colours too
 STRIPES = {"high": "#ffffff", "mid": "#f1f1f1", "low": "#ffffff"}
 INK = "#1b1b1f"
-DPI, HEIGHT, WIDTH_EACH, MARGIN, LEAST_WIDTH = 110, 5.5, 0.19, 1.5, 5.0  # inches but for DPI
+DPI, WIDTH, HEIGHT_EACH, MARGIN = 110, 8.0, 0.2, 1.3  # inches but for DPI
 
 
 def draw(languages: pl.DataFrame, path: Path) -> None:
@@ -35,32 +35,30 @@ def _families() -> list[str]:
 
 def _figure(languages: pl.DataFrame) -> Figure:
     languages = languages.sort("all", "language", descending=[True, False])
-    width = max(LEAST_WIDTH, MARGIN + WIDTH_EACH * len(languages))
-    figure = Figure(figsize=(width, HEIGHT), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH, MARGIN + HEIGHT_EACH * len(languages)), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    _bars(axes, languages)
     _strata(axes, languages)
-    axes.set_yscale("log")
-    axes.set_ylim(0.7, 2.5 * languages["all"].to_numpy().max())
-    axes.set_xlim(-0.6, len(languages) - 0.4)
-    axes.set_xticks(range(len(languages)), languages["language"].cast(pl.String).to_list())
-    axes.tick_params(axis="x", labelrotation=90 if len(languages) > 12 else 0, length=0, labelsize=8)
-    axes.tick_params(axis="y", labelsize=8)
-    axes.set_ylabel("clips (logarithmic)", fontsize=9, color=INK)
+    _marks(axes, languages)
+    axes.set_xscale("log")
+    axes.set_xlim(0.7, 1.6 * languages["all"].to_numpy().max())
+    axes.set_ylim(len(languages) - 0.5, -0.5)  # the most frequent on top
+    axes.set_yticks(range(len(languages)), languages["language"].cast(pl.String).to_list())
+    axes.tick_params(labelsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("clips (logarithmic)", fontsize=9, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False, fontsize=9)
     return figure
 
 
-def _bars(axes: Axes, languages: pl.DataFrame) -> None:
-    """One bar for each language and split, in front of those that are longer."""
-    for place, row in enumerate(languages.iter_rows(named=True)):
-        longest = sorted(COLOURS, key=lambda name: (-row[name], name))
-        for depth, name in enumerate(longest):
-            axes.bar(place, row[name], 0.88 - 0.14 * depth, color=COLOURS[name], zorder=2 + depth)
+def _marks(axes: Axes, languages: pl.DataFrame) -> None:
+    """A mark for each language and split at its number of clips, on a line for each language; none for 0."""
+    places = languages.with_row_index("place")
+    axes.hlines(places["place"].to_numpy(), 0.7, languages["all"].to_numpy(), color="#dddddd", linewidth=0.7, zorder=1)
     for name, colour in COLOURS.items():
-        axes.bar(0, 0, color=colour, label=name)
+        there = places.filter(pl.col(name) > 0)
+        axes.plot(there[name].to_numpy(), there["place"].to_numpy(), MARKS[name], color=colour, label=name, ms=4.5)
 
 
 def _strata(axes: Axes, languages: pl.DataFrame) -> None:
@@ -68,7 +66,8 @@ def _strata(axes: Axes, languages: pl.DataFrame) -> None:
     for stratum, n in languages.group_by("stratum", maintain_order=True).len().iter_rows():
         first = languages["stratum"].index_of(stratum)
         assert first is not None
-        axes.axvspan(first - 0.5, first + n - 0.5, color=STRIPES[stratum], zorder=0, linewidth=0)
+        axes.axhspan(first - 0.5, first + n - 0.5, color=STRIPES[stratum], zorder=0, linewidth=0)
         if first:
-            axes.axvline(first - 0.5, color=INK, linewidth=0.6, linestyle=":", zorder=1)
-        axes.text(first - 0.4, 0.99, stratum, transform=axes.get_xaxis_transform(), va="top", fontsize=9, color=INK)
+            axes.axhline(first - 0.5, color=INK, linewidth=0.6, linestyle=":", zorder=1)
+        where = axes.get_yaxis_transform()
+        axes.text(0.99, first, stratum, transform=where, ha="right", va="center", fontsize=9, color=INK)
