@@ -19,7 +19,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class Warm:
         assert child is not None, "no stage was started"
         code = self._answer(PATIENCE if kill_after is None else kill_after)
         if code is None:
-            os.kill(child, signal.SIGKILL)  # not waited for yet, so the number is still its own
+            with suppress(ProcessLookupError):  # it has ended just now
+                os.kill(child, signal.SIGKILL)
             code = self._answer(PATIENCE)
         assert code is not None, "the stage did not end"
         assert code != -signal.SIGKILL or kill_after is not None, "somebody else killed the stage"
