@@ -31,7 +31,11 @@ def entry(name: str, part: str, rows: int, **more: Any) -> dict[str, Any]:
     size = 1000 * rows + len(name)
     media = {"media_bytes": 900 * rows, "media_bytes_stored": 800 * rows, "columns": {}, "row_groups": 1}
     sha = hashlib.sha256(name.encode()).hexdigest()
-    return {"name": name, "part": part, "bytes": size, "sha256": sha, "rows": rows} | media | more
+    return (
+        {"name": name, "path": f"{name}.parquet", "part": part, "bytes": size, "sha256": sha, "rows": rows}
+        | media
+        | more
+    )
 
 
 def clip_rows(draws: np.random.Generator, district: str, rows: int, pictures: list[str]) -> pl.DataFrame:

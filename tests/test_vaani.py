@@ -85,6 +85,20 @@ def test_the_cap_takes_the_first_shards_of_each_district_and_all_images(hub: Hub
     assert len(names(shards, "images")) == 2
 
 
+def test_folders_of_other_revisions_stand_below_the_part(hub: Hub):
+    """As at the end of 2024, when districts stood at the top; everything of a corpus is below audio/ or images/."""
+    hub.files |= {"Goa_NorthSouthGoa/train-00000-of-00001.parquet": clips("Goa", 0), "pictures/a b.parquet": b"PAR1"}
+    audio, images = vaani.list_shards(settings(audio=["Goa_*"], images=["pictures/*"]))
+    assert (audio["name"], audio["path"]) == (
+        "audio/Goa_NorthSouthGoa/train-00000-of-00001",
+        "Goa_NorthSouthGoa/train-00000-of-00001.parquet",
+    )
+    assert (images["name"], images["path"]) == ("images/pictures/a b", "pictures/a b.parquet")
+    hub.files["audio/Goa_NorthSouthGoa/train-00000-of-00001.parquet"] = clips("Goa", 1)
+    with pytest.raises(ValueError, match="would be one shard"):
+        vaani.list_shards(settings(audio=["*Goa_*"]))
+
+
 def test_patterns_add_up_and_do_not_repeat(hub: Hub):
     shards = vaani.list_shards(settings(audio=["audio/Bihar/*", "audio/*/Jamui/*"]))
     assert len(names(shards, "audio")) == 3

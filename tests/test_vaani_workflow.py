@@ -23,7 +23,8 @@ from PIL import Image
 from test_workflow import copy_to
 
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
-SHARDS = [f"audio/Goa/North/train-0000{n}-of-00003.parquet" for n in range(3)]
+DISTRICT = "audio/Goa/Nor' th$(touch pwned)"  # names in a repository are a stranger's, and commands are made of them
+SHARDS = [f"{DISTRICT}/train-0000{n}-of-00003.parquet" for n in range(3)]
 CONFIG = f"""
 corpus:
   name: t

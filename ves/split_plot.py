@@ -41,7 +41,7 @@ def _figure(languages: pl.DataFrame) -> Figure:
     _strata(axes, languages)
     _marks(axes, languages)
     axes.set_xscale("log")
-    axes.set_xlim(0.7, 1.6 * languages["all"].to_numpy().max())
+    axes.set_xlim(0.7, 8 * languages["all"].to_numpy().max())
     axes.set_ylim(len(languages) - 0.5, -0.5)  # the most frequent on top
     axes.set_yticks(range(len(languages)), languages["language"].cast(pl.String).to_list())
     axes.tick_params(labelsize=8)

@@ -150,7 +150,7 @@ def _rows(kept: pl.DataFrame, audio: list[dict[str, Any]]) -> list[tuple[dict[st
 
 
 def _entry(file: dict[str, Any]) -> dict[str, Any]:
-    return {key: file[key] for key in ("name", "part", "bytes", "sha256")} | {"chosen": None}
+    return {key: file[key] for key in ("name", "path", "part", "bytes", "sha256")} | {"chosen": None}
 
 
 def _shard(file: dict[str, Any], rows: pl.Series) -> tuple[dict[str, Any], pl.Series]:

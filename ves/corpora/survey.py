@@ -64,7 +64,7 @@ def _file(settings: VaaniConfig, shard: dict[str, Any], table: Path) -> tuple[di
     """The summary's entry of one file, requests and bytes that it took; both are 0 when its table was there."""
     if (entry := _known(table, shard)) is not None:
         return entry, 0, 0
-    path = f"{shard['name']}{vaani.SUFFIX}"
+    path = shard["path"]
     with RemoteFile(settings.repository, settings.commit(), path, shard["bytes"]) as file:
         with footers.naming(path):
             parquet = footers.open_footer(file)

@@ -46,9 +46,12 @@ def _first_of_each_folder(files: list[RepoFile], count: int | None) -> list[Repo
 
 
 def _shard(file: RepoFile, part: str) -> dict[str, Any]:
+    """The entry of a file. Its name is its path, below a folder `part`, which many revisions have themselves."""
     if file.lfs is None:
         raise ValueError(f"{file.path}: the hub states no sha256 for it, so it cannot be verified; leave it out")
-    return {"name": file.path.removesuffix(SUFFIX), "part": part, "bytes": file.size, "sha256": file.lfs.sha256}
+    stem = file.path.removesuffix(SUFFIX)
+    name = stem if stem.startswith(f"{part}/") else f"{part}/{stem}"
+    return {"name": name, "path": file.path, "part": part, "bytes": file.size, "sha256": file.lfs.sha256}
 
 
 def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
@@ -63,10 +66,15 @@ def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
     if twice := {file.path for file in audio} & {file.path for file in images}:
         raise ValueError(f"corpus.vaani: both audio and images match {min(twice)}; make the patterns narrower")
     audio = _first_of_each_folder(audio, settings.shards_per_district)
-    return [_shard(file, "audio") for file in audio] + [_shard(file, "images") for file in images]
+    shards = [_shard(file, "audio") for file in audio] + [_shard(file, "images") for file in images]
+    paths: dict[str, str] = {}
+    for shard in shards:
+        if (other := paths.setdefault(shard["name"], shard["path"])) != shard["path"]:
+            raise ValueError(f"corpus.vaani: {other} and {shard['path']} would be one shard; leave one of them out")
+    return sorted(shards, key=lambda shard: (shard["part"], shard["name"]))
 
 
 def fetch(settings: VaaniConfig, shard: dict[str, Any], destination: Path) -> None:
     """Download one shard of the listing to `destination`, resumed and verified (ves.corpora.hub.download)."""
-    path = f"{shard['name']}{SUFFIX}"
-    hub.download(settings.repository, settings.commit(), path, destination, size=shard["bytes"], sha256=shard["sha256"])
+    where = (settings.repository, settings.commit(), shard["path"], destination)
+    hub.download(*where, size=shard["bytes"], sha256=shard["sha256"])

@@ -206,6 +206,12 @@ def pictures(wildcards):
     return shards(wildcards, "images", "images")
 
 
+def transcripts_option(wildcards):
+    """Where ingest puts what Vaani's speakers were written to have said; other kinds of corpora have no such column."""
+    path = f"data/{wildcards.corpus}/truth/{wildcards.shard}.parquet"
+    return ["--truth", path] if CONFIG.corpus.kind == "vaani" else []
+
+
 def truth(wildcards):
     """What only evaluation and figures may open; Vaani has none."""
     if CONFIG.corpus.kind != "scenes":

@@ -41,10 +41,10 @@ rule ingest_audio:
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,
         store="data/{corpus}/audio.zarr",
-        truth="--truth data/{corpus}/truth/{shard}.parquet" if CONFIG.corpus.kind == "vaani" else "",
+        truth=transcripts_option,
     shell:
-        "python -m ves ingest-audio --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
-        "--source {input.source} --store {params.store} --part {output.part} {params.truth} --log {log}"
+        "python -m ves ingest-audio --corpus {input.corpus:q} --listing {input.listing:q} --shard {wildcards.shard:q} "
+        "--source {input.source:q} --store {params.store:q} --part {output.part:q} {params.truth:q} --log {log:q}"
 
 
 rule ingest_images:
@@ -67,8 +67,8 @@ rule ingest_images:
         origin=shard_origin,
         chosen=chosen_rows,
     shell:
-        "python -m ves ingest-images --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
-        "--source {input.source} --pictures {output.pictures} --part {output.part} --log {log}"
+        "python -m ves ingest-images --corpus {input.corpus:q} --listing {input.listing:q} --shard {wildcards.shard:q} "
+        "--source {input.source:q} --pictures {output.pictures:q} --part {output.part:q} --log {log:q}"
 
 
 rule merge:

@@ -17,4 +17,4 @@ rule pack:
         version=1,
         origin=shard_origin,
     shell:
-        "python -m ves pack --corpus {input.corpus} --shard {wildcards.shard} --out {output.source} --log {log}"
+        "python -m ves pack --corpus {input.corpus:q} --shard {wildcards.shard:q} --out {output.source:q} --log {log:q}"

@@ -18,5 +18,5 @@ rule generate:
         version=1,
         origin=shard_origin,
     shell:
-        "python -m ves generate --corpus {input.corpus} --shard {wildcards.shard} "
-        "--out {output.source} --truth {output.truth} --log {log}"
+        "python -m ves generate --corpus {input.corpus:q} --shard {wildcards.shard:q} "
+        "--out {output.source:q} --truth {output.truth:q} --log {log:q}"

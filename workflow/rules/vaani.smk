@@ -137,5 +137,5 @@ rule fetch:
         version=1,
         origin=shard_origin,
     shell:
-        "python -m ves fetch --corpus {input.corpus} --listing {input.listing} --shard {wildcards.shard} "
-        "--out {output.source} --log {log}"
+        "python -m ves fetch --corpus {input.corpus:q} --listing {input.listing:q} --shard {wildcards.shard:q} "
+        "--out {output.source:q} --log {log:q}"
