@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
@@ -101,7 +102,7 @@ def fetched(hub: Hub) -> Counter[str]:
     """Which files were asked for whole, or from some byte on: those that were downloaded."""
     asked = [request for request in hub.requests if "/resolve/" in request.path]
     whole = [request.path for request in asked if not request.range or request.range.endswith("-")]
-    return Counter(path.split(f"/{COMMIT}/")[1] for path in whole)
+    return Counter(unquote(path.split(f"/{COMMIT}/")[1]) for path in whole)
 
 
 @pytest.mark.slow
@@ -126,6 +127,7 @@ def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
     assert (jobs["fetch"], jobs["ingest_audio"], jobs["ingest_images"]) == (4, 3, 1)
     assert fetched(hub) == Counter([*SHARDS, "images/a.parquet"])
     assert pl.read_parquet(copy / "data/t/manifest.parquet").height == 72
+    assert not list(copy.rglob("pwned"))
     assert "Nothing to be done" in run(copy, hub, "-n", TARGET)[1]
 
     capped = "corpus: {vaani: {clips_per_language: 12}}"
