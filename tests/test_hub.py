@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -160,7 +161,7 @@ def test_waiting_has_an_end_and_keeps_what_came(hub: Hub, destination: Path, fau
 @pytest.mark.parametrize("at", ["download", "listing"])
 def test_the_hub_is_not_asked_before_the_time_it_names(hub: Hub, destination: Path, monkeypatch, at: str):
     waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(patience, "time", SimpleNamespace(sleep=waits.append))  # of no other thread
     hub.retry_after = "7"
     if at == "download":
         hub.faults = ["429", "503"]
