@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"Link": f'<{next_page}>; rel="next"'} if after < len(entries) else {}
         if fault == "circle":
             headers = {"Link": f'<{self.hub.address}{self.path}>; rel="next"'}
-        body = json.dumps(entries[start:after]).encode()
+        body = b"null" if fault == "no list" else json.dumps(entries[start:after]).encode()
         return self._answer(200, body[:9] if fault == "torn" else body, headers, fault)
 
     def _stall(self) -> None:
@@ -133,6 +133,10 @@ class Handler(BaseHTTPRequestHandler):
     def _file(self, path: str) -> None:
         content = self.hub.files[path]
         fault = self.hub.faults.pop(0) if self.hub.faults else ""
+        if fault == "page":  # of a network that wants a login
+            return self._answer(200, b"<html>" + bytes(900), {"Content-Type": "text/html; charset=utf-8"})
+        if fault == "other":  # whatever it is, the head says that it is not this file
+            return self._answer(200, bytes(900), {})
         if fault == "redirect":
             return self._answer(302, b"", {"Location": f"{self.hub.elsewhere}{self.path}"})
         if fault.isdigit():
@@ -172,7 +176,8 @@ class Handler(BaseHTTPRequestHandler):
         step = PIECE if self.hub.pace else max(len(body), 1)
         for start in range(0, len(body), step):
             piece = body[start : start + step]
-            time.sleep(self.hub.pace)
+            if self.hub.pace:  # a test may count who sleeps
+                time.sleep(self.hub.pace)
             try:
                 self.wfile.write(piece)
                 self.wfile.flush()

@@ -124,6 +124,15 @@ def test_only_the_smallest_shards_are_asked_for_and_of_them_one_row_group(hub: H
     assert hub.sent < 1.2 * len(hub.files[CLIPS]) / 3 + len(hub.files[PICTURES]) + 2**16
 
 
+def test_a_survey_of_another_folder_is_found(hub: Hub, tmp_path: Path):
+    """The survey puts its tables below images/, wherever the repository has the files."""
+    for path in (PICTURES, MORE):
+        hub.files[path.replace("images/", "data/photos-")] = hub.files.pop(path)
+    survey.survey(settings(images=["data/photos-*"]), tmp_path / "survey", tmp_path / "survey.json")
+    table, _ = run(tmp_path, images=["data/photos-*"])
+    assert "among 11 names of all pictures" in table["image references resolve"][1]
+
+
 def test_with_a_survey_references_are_judged(hub: Hub, tmp_path: Path):
     survey.survey(settings(), tmp_path / "survey", tmp_path / "survey.json")
     table, message = run(tmp_path)

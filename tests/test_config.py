@@ -223,7 +223,10 @@ def test_a_revision_that_may_move_is_refused_with_the_command_that_pins_it(
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("clips", 0), ("clips_per_language", -1), ("clips_per_image", 1.5), ("languages", []), ("districts", [""])],
+    [
+        *(("clips", 0), ("clips_per_language", -1), ("clips_per_image", 1.5), ("languages", []), ("districts", [""])),
+        *(("audio", []), ("images", [""]), ("repository", ""), ("repository", "a/b/c")),
+    ],
 )
 def test_a_choice_of_nothing_is_a_fault(key: str, value: Any, content: dict[str, Any], tmp_path: Path) -> None:
     put(content, "corpus.kind", "vaani")

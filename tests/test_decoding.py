@@ -182,3 +182,13 @@ def test_blocks_are_joined_without_a_seam(monkeypatch: pytest.MonkeyPatch):
     whole = decode(content)
     monkeypatch.setattr(decoding, "BLOCK", 777)
     np.testing.assert_array_equal(decode(content), whole)
+
+
+@pytest.mark.parametrize("rate", [1_000, 8_000, 11_025, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("block", [300, 1_000, 4_001])
+def test_a_long_recording_is_resampled_in_blocks_that_join_without_a_seam(monkeypatch, rate: int, block: int):
+    noise = np.random.default_rng(0).uniform(-0.9, 0.9, 12_001).astype(np.float32)
+    content = encoded(noise, rate, "WAV", "PCM_16")
+    whole = decode(content)
+    monkeypatch.setattr(decoding, "RESAMPLED", block)
+    np.testing.assert_allclose(decode(content), whole, rtol=0, atol=1)  # one step of 16 bits: sums in another order

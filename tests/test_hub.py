@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -108,10 +109,23 @@ def test_a_path_that_would_leave_the_folder_is_refused_by_name(hub: Hub, path: s
     assert "would leave the folder" in str(raised.value)
 
 
-def test_an_entry_without_a_path_is_no_fault_of_ours(hub: Hub):
-    hub.extra_entries = [{"type": "file", "size": 4, "oid": "1" * 40}]
+@pytest.mark.parametrize("wrong", [{}, {"path": 4}, {"path": "a", "size": "4"}, {"path": "a", "size": -4}])
+def test_an_entry_without_path_or_size_is_no_fault_of_ours(hub: Hub, wrong: dict[str, Any]):
+    hub.extra_entries = [{"type": "file", "size": 4, "oid": "1" * 40} | wrong]
     with pytest.raises(HubError, match="an entry without path"):
         client.list_files(REPOSITORY, COMMIT)
+
+
+def test_a_file_that_is_listed_twice_is_not_taken_twice(hub: Hub):
+    hub.extra_entries = [{"type": "file", "path": SHARD, "size": len(CONTENT), "oid": "1" * 40}]
+    with pytest.raises(HubError, match=f"names {SHARD} twice"):
+        client.list_files(REPOSITORY, COMMIT)
+
+
+def test_a_listing_that_is_no_list_is_asked_for_again(hub: Hub):
+    hub.page_faults = ["no list"] * 2
+    assert len(client.list_files(REPOSITORY, COMMIT)) == len(hub.files)
+    assert len(hub.requests) == 3
 
 
 def test_a_name_that_is_no_repository_is_not_asked_for(hub: Hub):
@@ -142,6 +156,23 @@ def test_a_reset_in_the_body_goes_on_where_it_broke(hub: Hub, destination: Path)
 @pytest.mark.parametrize("fault", ["429", "503", "end"])
 def test_passing_trouble_is_waited_out(hub: Hub, destination: Path, fault: str):
     hub.faults, hub.cut = [fault] * 3, MIB - 1
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["page", "other"])
+def test_another_answer_than_the_file_costs_nothing_of_what_came(hub: Hub, destination: Path, fault: str):
+    hub.faults, hub.cut = ["reset", fault, fault], 2 * MIB
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+    assert hub.sent == len(CONTENT)  # no byte twice
+
+
+def test_a_page_is_not_the_beginning_of_a_file(hub: Hub, destination: Path):
+    hub.faults = ["page"] * patience.ATTEMPTS
+    with pytest.raises(HubError, match="a page of HTML came"):
+        fetch(hub, destination)
+    assert part_of(destination).read_bytes() == b""
     fetch(hub, destination)
     assert destination.read_bytes() == CONTENT
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
+from ves import images
 from ves.images import MEAN, STD, BadImage, Geometry, decode, phash, pixels, read_encoded
 
 
@@ -40,6 +41,20 @@ def test_the_transparent_is_white_and_grey_is_rgb():
     assert np.asarray(decode(encoded(Image.new("RGBA", (20, 20), (200, 0, 0, 0))))).min() == 255
     assert np.asarray(decode(encoded(Image.new("L", (20, 20), 7)))).tolist() == [[[7, 7, 7]] * 20] * 20
     assert decode(encoded(scene().convert("CMYK"), "JPEG")).mode == "RGB"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA", "RGB"])
+def test_a_tall_picture_is_made_opaque_in_strips_as_it_is_at_once(mode: str):
+    draws = np.random.default_rng(0)
+    picture = Image.fromarray(draws.integers(0, 256, (601, 40, 4)).astype(np.uint8), "RGBA").convert(mode)
+    options = {"transparency": 7} if mode == "P" else {"transparency": (7, 7, 7)} if mode == "RGB" else {}
+    content = encoded(picture, "TIFF" if mode == "PA" else "PNG", **options)
+    with Image.open(io.BytesIO(content)) as whole:
+        layer = whole.convert("RGBA")
+    expected = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    with Image.open(io.BytesIO(content)) as whole:
+        assert whole.has_transparency_data
+        np.testing.assert_array_equal(np.asarray(images._flattened(whole)), np.asarray(expected))
 
 
 def bomb() -> bytes:

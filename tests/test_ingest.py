@@ -26,7 +26,7 @@ def corpus(keep_seconds: float | None = None, most: float = 1.0) -> CorpusConfig
     none = dict.fromkeys(
         ("shards_per_district", "languages", "districts", "clips", "clips_per_language", "clips_per_image")
     )
-    vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=[], images=[], seed=0, **none)
+    vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=["a"], images=["i"], seed=0, **none)
     return CorpusConfig(
         name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, labels=None, max_refused=most, vaani=vaani
     )

@@ -152,6 +152,12 @@ def test_rows_that_cannot_be_used_are_refused_by_name(own: Path):
         ("b.wav", "../secret.png", "outside", "pairs.csv row 7: ../secret.png leaves the folder of the corpus"),
         ("text.wav", "a.png", "unreadable", None),
         (".", "a.png", "missing_file", "pairs.csv row 9: there is no file . in the folder of the corpus"),
+        (
+            "a" * 300,
+            "a.png",
+            "missing_file",
+            f"pairs.csv row 10: {'a' * 300} cannot be looked for in the folder of the corpus (File name too long)",
+        ),
         ("c.wav", "x/../a.png", None, None),
     ]
     block = table(own, [{"audio": audio, "image": image} for audio, image, _, _ in rows])
@@ -290,6 +296,7 @@ def test_a_file_that_cannot_be_read_stops_the_shard_and_leaves_nothing(own: Path
         ),
         ("pairs.json", '{"audio": 1}', r"pairs\.json cannot be read as json \(it is not a list of objects\)"),
         ("pairs.json", "[{", r"pairs\.json cannot be read as json"),
+        ("pairs.json", "[" * 100_000, r"pairs\.json cannot be read as json"),
         ("pairs.json", "[]", r"pairs\.json has no column audio or audioFileName; its columns: none"),
         ("pairs.parquet", "PAR1", r"pairs\.parquet cannot be read as parquet"),
         ("pairs.xlsx", "x", r"pairs\.xlsx ends in none of \.csv, \.parquet, \.json; convert it"),

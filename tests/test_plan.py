@@ -164,10 +164,10 @@ def test_the_design_s_figure_for_all_photographs(tmp_path: Path) -> None:
 
 
 def test_durations_that_are_none_are_estimated(tmp_path: Path) -> None:
-    frame = clip_rows(np.random.default_rng(0), "D", 5, ["Images/a.jpg"])
+    frame = clip_rows(np.random.default_rng(0), "D", 6, ["Images/a.jpg"])
     frame = frame.with_columns(
-        duration_s=pl.Series([1.0, float("nan"), -3.0, float("inf"), 0.0]), language=pl.lit("Tulu")
+        duration_s=pl.Series([1.0, float("nan"), -3.0, float("inf"), 0.0, 1e300]), language=pl.lit("Tulu")
     )
-    plan = planned(tmp_path, write(tmp_path, {"audio/d": frame}, {"images/i": ["Images/a.jpg"]}), {})
-    assert plan["seconds"] == 1.0 + 4 * 6.0
+    plan = planned(tmp_path, write(tmp_path, {"audio/d": frame}, {"images/i": ["Images/a.jpg"]}), {}, keep_seconds=None)
+    assert plan["seconds"] == 1.0 + 5 * 6.0
     assert not plan["exact"]

@@ -128,6 +128,28 @@ def test_columns_that_are_missing_or_unfit_are_named(tmp_path: Path, columns: di
         list(rows(source, "audio"))
 
 
+def no_utf8(number: int, place: int) -> pa.Array:
+    """Texts of which one is none."""
+    encoded = pa.array([b"\xff\xfe" if n == place else b"Hindi" for n in range(number)])
+    return pa.StringArray.from_buffers(number, *encoded.buffers()[1:])
+
+
+def test_a_row_with_a_text_that_is_none_is_refused_and_no_other(tmp_path: Path):
+    paths = pa.StructArray.from_arrays([pa.array([b"0"] * 10), no_utf8(10, 9)], ["bytes", "path"])
+    source = shard(tmp_path / "s.parquet", audio=paths, language=no_utf8(10, 2), speaker=no_utf8(10, 5))
+    found = list(rows(source, "audio"))
+    assert [row["source_row"] for row in found] == list(range(10))
+    assert [row["source_row"] for row in found if row["refused"] == "bad_text"] == [2, 5, 9]
+    assert "can't decode byte 0xff" in found[2]["refused_detail"]
+    assert found[2]["bytes"] is None
+    assert found[3] == found[0] | {"source_row": 3}
+
+
+def test_names_of_files_may_be_numbers(tmp_path: Path):
+    paths = pa.StructArray.from_arrays([pa.array([b"0"] * 10), pa.array(range(10))], ["bytes", "path"])
+    assert [row["source_path"] for row in rows(shard(tmp_path / "s.parquet", audio=paths), "audio")][9] == "9"
+
+
 def test_a_file_that_is_absent_is_no_damaged_one(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"s\.parquet"):
         list(rows(tmp_path / "s.parquet", "audio"))

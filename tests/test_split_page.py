@@ -60,3 +60,8 @@ def test_spellings_are_listed():
 
 def test_without_known_speakers_it_says_so():
     assert "No clip has a known speaker" in page(clips=CLIPS.with_columns(speaker=pl.lit(None, pl.String)))
+
+
+def test_a_label_ends_no_cell_and_no_line():
+    text = page(clips=CLIPS.with_columns(pl.col("language").replace("c", "c\n|\td")))
+    assert "| low | c \\| d | 2 | 0 | 0 | 0 | 1 | 1 |" in text.splitlines()

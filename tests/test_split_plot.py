@@ -61,6 +61,11 @@ def test_the_same_counts_give_the_same_bytes(tmp_path: Path):
         assert not {"Software", "Creation Time"} & set(picture.info)
 
 
+def test_names_are_no_mathematics(tmp_path: Path):
+    split_plot.draw(languages(2).with_columns(language=pl.Series(["a $\\b$", "$$"])), tmp_path / "s.png")
+    assert (tmp_path / "s.png").is_file()
+
+
 def test_names_in_scripts_of_india_can_be_written(tmp_path: Path):
     """No font of matplotlib's has them; a glyph that is missing would be a warning, here an error."""
     counts = languages(3).with_columns(language=pl.Series(["हिन्दी", "বাংলা", "اردو"]))

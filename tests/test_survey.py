@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import huggingface_hub
 import polars as pl
+import pyarrow.parquet
 import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 
@@ -211,6 +212,21 @@ def test_a_file_without_rows_has_a_table_without_rows(hub: Hub, tmp_path: Path):
     assert run(tmp_path)["files"][0]["rows"] == 0
     table = pl.read_parquet(tmp_path / f"survey/{NEW}.parquet")
     assert (table.columns, len(table)) == (TABLE, 0)
+
+
+def test_a_row_group_without_rows_is_none(hub: Hub, tmp_path: Path):
+    """As pyarrow writes a table without rows: one row group, whose columns point to byte 0."""
+    pyarrow.parquet.write_table(empty({}).clear().to_arrow(), buffer := io.BytesIO())
+    assert pyarrow.parquet.ParquetFile(buffer).num_row_groups == 1
+    hub.files[f"{NEW}.parquet"] = buffer.getvalue()
+    assert run(tmp_path)["files"][0]["rows"] == 0
+    assert pl.read_parquet(tmp_path / f"survey/{NEW}.parquet").is_empty()
+
+
+def test_durations_of_no_unit_are_null(hub: Hub, tmp_path: Path):
+    hub.files[f"{NEW}.parquet"] = packed(empty({"duration": pl.Series([4_700_000] * 7).cast(pl.Duration("us"))}))
+    run(tmp_path)
+    assert pl.read_parquet(tmp_path / f"survey/{NEW}.parquet")["duration_s"].null_count() == 7
 
 
 def test_durations_that_are_text_are_numbers_and_what_is_none_is_null(hub: Hub, tmp_path: Path):

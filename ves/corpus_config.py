@@ -72,10 +72,10 @@ Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)
 class VaaniConfig(Section):
     """Project Vaani on the hub (ves.corpora.vaani), and which of its clips are taken (ves.corpora.choice)."""
 
-    repository: str
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
     revision: str | None  # a full commit; null: not chosen yet
-    audio: list[str]
-    images: list[str]
+    audio: Names  # patterns of paths
+    images: Names
     shards_per_district: Positive | None
     languages: Names | None  # labels as the table of spellings leaves them; null: all
     districts: Names | None

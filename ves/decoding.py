@@ -22,6 +22,7 @@ MOST_CHANNELS = 32
 BLOCK = 1 << 18  # samples decoded at a time
 UNKNOWN_LENGTH = 1 << 60  # samples; what libsndfile says of a stream without a length is more
 NOT_ITS_FORMAT = (1, 4)  # libsndfile: unrecognised format, unsupported encoding
+RESAMPLED = 1 << 22  # samples resampled at a time: torchaudio takes ten times the memory of what it is given
 LARGEST_RESAMPLER = 50_000_000  # filter taps: 44.1 kHz needs 75 thousand, a rate prime to ours (44,101 Hz) 0.7 billion
 
 Blocks = Iterator[Float32[np.ndarray, "_ channels"]]
@@ -130,8 +131,27 @@ def _to_int16(mono: Float32[np.ndarray, " n"], rate: int) -> Int16[np.ndarray, "
         common = gcd(rate, RATE)
         if (RATE // common) * (rate // common) > LARGEST_RESAMPLER or not 1_000 <= rate <= 400_000:
             raise BadAudio("sample_rate", f"{rate} Hz")
-        import torch
-        import torchaudio.functional
+        return np.concatenate([_rounded(block) for block in _resampled(mono, rate, common)])
+    return _rounded(mono)
 
-        mono = torchaudio.functional.resample(torch.from_numpy(mono), rate, RATE).numpy()
+
+def _rounded(mono: Float32[np.ndarray, " n"]) -> Int16[np.ndarray, " n"]:
     return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def _resampled(mono: Float32[np.ndarray, " n"], rate: int, common: int) -> Iterator[Float32[np.ndarray, " _"]]:
+    """The samples at RATE in blocks that join without a seam; `common` divides both rates.
+
+    A block is of whole periods, after which the two rates meet, and is resampled with its neighbours' samples as far as
+    the filter sees, which is no further than 8 periods (6 zero crossings of it).
+    """
+    import torch
+    import torchaudio.functional
+
+    period, ours = rate // common, RATE // common
+    size, seen = max(RESAMPLED // period, 1) * period, 8 * period
+    for start in range(0, len(mono), size):
+        begin, end = max(start - seen, 0), start + size
+        block = torchaudio.functional.resample(torch.from_numpy(mono[begin : end + seen]), rate, RATE).numpy()
+        first = (start - begin) // period * ours
+        yield block[first : first + size // period * ours if end < len(mono) else None]

@@ -20,6 +20,7 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "La", "RGBa"
 MAX_PIXELS = 89_000_000  # PIL's own bound lies just above; a small file can unpack to gigabytes
 MIN_SIDE = 16
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as DINOv2 was trained
+STRIP = 256  # rows of a picture that are made opaque at a time: four copies of a whole one would be 1.4 GB
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, struct.error, zlib.error)
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -36,8 +37,12 @@ def _flattened(picture: Picture) -> Picture:
     """RGB; what is transparent becomes white, as a browser shows it, not whatever colour lies hidden there."""
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    flat = Image.new("RGB", picture.size)
+    for top in range(0, picture.height, STRIP):
+        layer = picture.crop((0, top, picture.width, min(top + STRIP, picture.height))).convert("RGBA")
+        opaque = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        flat.paste(opaque.convert("RGB"), (0, top))
+    return flat
 
 
 def decode(encoded: bytes) -> Picture:
@@ -64,7 +69,8 @@ def decode(encoded: bytes) -> Picture:
         raise BadImage("unsupported", f"pixel mode {picture.mode}")
     try:
         picture.load()
-        return _flattened(ImageOps.exif_transpose(picture))
+        ImageOps.exif_transpose(picture, in_place=True)  # or it would be a copy, turned or not
+        return _flattened(picture)
     except BOMB as error:
         raise BadImage("too_large", str(error)) from error
     except DAMAGE as error:

@@ -53,8 +53,9 @@ def ingest_audio(
     At most `keep_seconds` of a clip are stored; `duration_s` is of the whole clip. The part also holds the hash of the
     samples, as metadata: other samples make another part, so that what follows a part also follows the group. With
     `truth`, what is said in the accepted clips (where known) is written there. Reasons: those of decoding.decode,
-    `no_language`, `no_reference` (no image named), `unsafe_name`, the source's own. Raises ValueError if the shard is
-    not a whole parquet file of clips, or if more than `max_refused` of its rows are refused.
+    `no_language`, `no_reference` (no image named), `unsafe_name`, `bad_text` (of any column, it is no UTF-8), the
+    source's own. Raises ValueError if the shard is not a whole parquet file of clips, or if more than `max_refused` of
+    its rows are refused.
     """
     rows: list[dict[str, Any]] = []
     accepted: list[str] = []
@@ -85,8 +86,8 @@ def ingest_images(
 ) -> None:
     """Write the bytes of a shard's pictures (each content once) to `pictures` and one row per source row to `part`.
 
-    Reasons: those of images.decode, `no_name` (nothing can refer to it), `unsafe_name`, the source's own. Raises as
-    ingest_audio does.
+    Reasons: those of images.decode, `no_name` (nothing can refer to it), `unsafe_name`, `bad_text`, the source's own.
+    Raises as ingest_audio does.
     """
     rows: list[dict[str, Any]] = []
 

@@ -59,8 +59,9 @@ def rows(source: Path, media: str, chosen: Chosen = None) -> Iterator[dict[str, 
     """Rows of a shard in order: source_row, bytes and source_path (of the struct column `media`), TEXTS of it.
 
     `media` is "audio" or "image"; `chosen`, ascending, are the only rows to give. Texts are stripped; they are null
-    where they are empty or their column is absent. Raises ValueError that names the file if it is not whole, not such a
-    shard, a bomb, or has fewer rows than were chosen.
+    where they are empty or their column is absent. A row with a text that cannot be read has nothing but `refused`, and
+    `refused_detail`. Raises ValueError that names the file if it is not whole, not such a shard, a bomb, or has fewer
+    rows than were chosen.
     """
     with _naming(source), pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER) as file:
         _check_sizes(source, file.metadata)
@@ -84,11 +85,21 @@ def _of_group(batches, names: dict[str, str], media: str, start: int, wanted: Bo
     for batch in batches:
         places = np.flatnonzero(wanted[start : start + len(batch)])
         for place in places.tolist():
-            files = batch[names[media]][place].as_py() or {}
-            row = {"source_row": start + place, "bytes": files.get("bytes"), "source_path": files.get("path")}
-            texts = {ours: _text(batch[names[ours]][place].as_py()) if ours in names else None for ours in TEXTS[media]}
-            yield row | texts
+            try:
+                row = _row(batch, names, media, place)
+            except ValueError as error:  # text that is no UTF-8, a time that Python cannot hold
+                row = dict.fromkeys(("bytes", "source_path", *TEXTS[media]))
+                row |= {"refused": "bad_text", "refused_detail": str(error)}
+            yield {"source_row": start + place} | row
         start += len(batch)
+
+
+def _row(batch: pa.RecordBatch, names: dict[str, str], media: str, place: int) -> dict[str, Any]:
+    """One row of a batch. Raises ValueError for a cell that is not what its column promises."""
+    file = batch[names[media]][place].as_py() or {}
+    path = file.get("path")
+    row = {"bytes": file.get("bytes"), "source_path": None if path is None else str(path)}
+    return row | {ours: _text(batch[names[ours]][place].as_py()) if ours in names else None for ours in TEXTS[media]}
 
 
 def _text(value: Any) -> str | None:

@@ -89,5 +89,5 @@ def _spellings(spellings: pl.DataFrame) -> list[str]:
 
 def _table(frame: pl.DataFrame) -> str:
     rows = [frame.columns, ["---"] * frame.width, *frame.iter_rows()]
-    rows = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]  # a label may have one
+    rows = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in row] for row in rows]  # a label may have these
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

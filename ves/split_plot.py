@@ -43,7 +43,10 @@ def _figure(languages: pl.DataFrame) -> Figure:
     axes.set_xscale("log")
     axes.set_xlim(0.7, 8 * languages["all"].to_numpy().max())
     axes.set_ylim(len(languages) - 0.5, -0.5)  # the most frequent on top
-    axes.set_yticks(range(len(languages)), languages["language"].cast(pl.String).to_list())
+    names = (
+        languages["language"].cast(pl.String).str.replace_all("$", r"\$", literal=True)
+    )  # or it would be mathematics
+    axes.set_yticks(range(len(languages)), names.to_list())
     axes.tick_params(labelsize=8)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("clips (logarithmic)", fontsize=9, color=INK)

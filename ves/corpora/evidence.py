@@ -120,11 +120,14 @@ class Evidence:
         """Names of pictures, and whether these are all: those of the survey if it is there, else of the sample."""
         files = self.chosen("images")
         if all(self._surveyed(file) for file in files):
-            return pl.concat([pl.read_parquet(self._folder / file.path)["source_path"] for file in files]), True
+            return pl.concat([pl.read_parquet(self._table(file))["source_path"] for file in files]), True
         sample = self.sample("images")
         return sample.whole_column(f"{sample.media('image')}.path"), False
 
+    def _table(self, file: RepoFile) -> Path:
+        """Where the survey puts what it reads of a file of pictures."""
+        return self._folder / f"{vaani.shard_name(file.path, 'images')}{vaani.SUFFIX}"
+
     def _surveyed(self, file: RepoFile) -> bool:
-        table = self._folder / file.path  # ves.corpora.survey gives a table the name of its file
-        listed = file.lfs and file.lfs.sha256
+        table, listed = self._table(file), file.lfs and file.lfs.sha256
         return table.is_file() and pl.read_parquet_metadata(table).get("sha256") == listed

@@ -75,6 +75,7 @@ def read(
     """
     metadata = parquet.metadata
     groups = range(metadata.num_row_groups) if groups is None else groups
+    groups = [group for group in groups if metadata.row_group(group).num_rows]  # one without rows points nowhere
     leaves = [leaf for leaf in range(metadata.num_columns) if _under(metadata.schema.column(leaf).path, wanted)]
     chunks = [metadata.row_group(group).column(leaf) for group in groups for leaf in leaves]
     starts = [min(chunk.dictionary_page_offset or chunk.data_page_offset, chunk.data_page_offset) for chunk in chunks]

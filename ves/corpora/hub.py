@@ -44,7 +44,8 @@ def address(repository: str, revision: str, path: str) -> str:
 def answer(url: str, headers: dict[str, str] | None = None, *, token: bool = True) -> Iterator[httpx2.Response]:
     """The answer to a GET with the user's token (or without), its body not yet read.
 
-    Raises httpx2.TransportError without an answer or for one that is neither 200 nor 206, HfHubHTTPError for a refusal.
+    Raises httpx2.TransportError without an answer, for one that is neither 200 nor 206 and for a page (of a proxy, or
+    of a network that wants a login), HfHubHTTPError for a refusal.
     """
     sent = build_hf_headers(token=None if token else False)
     sent |= {"Accept-Encoding": "identity"} | (headers or {})  # a range counts bytes of the file itself
@@ -52,6 +53,8 @@ def answer(url: str, headers: dict[str, str] | None = None, *, token: bool = Tru
         hf_raise_for_status(response)
         if response.status_code not in (200, 206):
             raise httpx2.RemoteProtocolError(f"an answer of status {response.status_code}")
+        if response.headers.get("Content-Type", "").startswith("text/html"):  # of status 200, whatever it says
+            raise httpx2.RemoteProtocolError("a page of HTML came; does the network want a login?")
         yield response
 
 
@@ -74,6 +77,8 @@ def _page(url: str) -> tuple[list[dict[str, Any]], str]:
             entries, following = response.json(), response.links.get("next", {}).get("url", "")
         except ValueError as error:
             raise httpx2.RemoteProtocolError("a listing that is not JSON, or not all of it") from error
+        if not isinstance(entries, list):
+            raise httpx2.RemoteProtocolError("a listing that is no list")
         return entries, urlsplit(following).query
 
 
@@ -100,16 +105,28 @@ def list_files(repository: str, revision: str) -> list[RepoFile]:
     if query:
         raise HubError(f"{repository}: the pages of the listing go in a circle; report it to the hub")
     try:
-        files = [RepoFile(**entry) for entry in entries if entry["type"] == "file"]
+        files = [_file(entry) for entry in entries if entry["type"] == "file"]
     except (KeyError, TypeError) as error:
         raise HubError(f"{repository}: the hub's listing has an entry without path, type or size ({error})") from error
+    paths: set[str] = set()
     for file in files:
         if not _safe(file.path):
             raise HubError(
                 f"{repository}: the listing of commit {revision} names {file.path!r}, which would leave the folder of "
                 "the corpus; nothing is downloaded from it"
             )
+        if file.path in paths:
+            raise HubError(f"{repository}: the listing of commit {revision} names {file.path} twice; run again later")
+        paths.add(file.path)
     return sorted(files, key=lambda file: file.path)
+
+
+def _file(entry: dict[str, Any]) -> RepoFile:
+    """An entry of the listing. Raises KeyError or TypeError for what is none: the library takes whatever comes."""
+    file = RepoFile(**entry)
+    if not isinstance(file.path, str) or type(file.size) is not int or file.size < 0:
+        raise TypeError(f"path {file.path!r}, size {file.size!r}")
+    return file
 
 
 def _length(path: Path) -> int:
@@ -139,9 +156,12 @@ def _room(part: Path, size: int) -> Iterator[None]:
 def _begins(response: httpx2.Response, start: int, size: int) -> int:
     """The byte at which an answer begins: `start`, or 0 from a server that ignores ranges.
 
-    Raises httpx2.RemoteProtocolError for any other, HubError if the file at the hub is not of `size` bytes.
+    Raises httpx2.RemoteProtocolError for any other, and for a whole answer of another size where a part would be lost
+    to it; HubError if the file at the hub is not of `size` bytes.
     """
     if response.status_code == 200:
+        if start and (told := response.headers.get("Content-Length", str(size))) != str(size):
+            raise httpx2.RemoteProtocolError(f"{told} bytes came instead of the file of {size}")
         return 0
     begin, _, total = content_range(response)
     if begin not in (0, start):

@@ -87,7 +87,7 @@ def _scan(file: Path) -> pl.LazyFrame:
             return _reference(json.loads(file.read_text(encoding="utf-8-sig")))
         scan = pl.scan_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.scan_parquet(file)
         scan.collect_schema()
-    except (pl.exceptions.PolarsError, ValueError) as error:  # of which JSON's and Unicode's are
+    except (pl.exceptions.PolarsError, ValueError, RecursionError) as error:  # JSON's and Unicode's are ValueErrors
         kind = file.suffix.lower().removeprefix(".")
         raise ValueError(f"corpus.pairs.tables: {file} cannot be read as {kind} ({error}); write it anew") from error
     return scan

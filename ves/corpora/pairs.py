@@ -85,9 +85,11 @@ def _fault(folder: Path, name: str) -> tuple[str, str] | None:
     """Why a name cannot be followed: reason and detail; None if it can."""
     if Path(name).parts[:1] == ("..",):
         return "outside", f"{name} leaves the folder of the corpus"
-    if not (folder / name).is_file():
-        return "missing_file", f"there is no file {name} in the folder of the corpus"
-    return None
+    try:
+        there = (folder / name).is_file()
+    except OSError as error:  # longer than a name can be, in a folder that may not be read
+        return "missing_file", f"{name} cannot be looked for in the folder of the corpus ({error.strerror})"
+    return None if there else ("missing_file", f"there is no file {name} in the folder of the corpus")
 
 
 def _refusal(row: dict[str, Any], fault: tuple[str, str] | None) -> dict[str, str]:

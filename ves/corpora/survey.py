@@ -121,7 +121,10 @@ def _clips(file: RemoteFile, parquet: ParquetFile, media: str, sizes: np.ndarray
         else pl.lit(None, pl.String).alias(ours)
         for ours in TEXTS
     ]  # fmt: skip
-    duration = pl.col(wanted["duration_s"]) if "duration_s" in wanted else pl.lit(None)
+    told = (
+        "duration_s" in wanted and not rows[wanted["duration_s"]].dtype.is_temporal()
+    )  # as a number, those say no unit
+    duration = pl.col(wanted["duration_s"]) if told else pl.lit(None)
     metadata = parquet.metadata
     counts = np.array([metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)], np.int64)
     means = np.maximum(sizes - WAV_HEADER * counts, 0) / BYTES_PER_S / np.maximum(counts, 1)

@@ -13,6 +13,7 @@ from ves.progress import track
 from ves.references import LEVELS, resolve
 
 TEXTS = ("language", "district", "image_reference")
+LONGEST_S = 86_400.0  # a duration beyond that is of another unit, or damaged
 ANY_LEVEL = list(LEVELS.values())[-1]  # names that are equal at any level are equal at the last, which compares least
 
 
@@ -33,7 +34,7 @@ def clips(
             raise ValueError(f"{path}: {len(frame)} rows, but the survey lists {file['rows']}; run the survey again")
         if chosen and (rows := chosen.get(file["name"])) is not None:
             frame = frame.filter(pl.col("source_row").is_in(rows.implode()))
-        told = pl.col("duration_s").is_finite() & (pl.col("duration_s") > 0)
+        told = (pl.col("duration_s") > 0) & (pl.col("duration_s") <= LONGEST_S)  # polars: NaN is more than any number
         parts.append(
             labels.normalise(frame, table).select(
                 pl.lit(number, pl.UInt32).alias("file"),

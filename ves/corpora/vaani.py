@@ -45,13 +45,23 @@ def _first_of_each_folder(files: list[RepoFile], count: int | None) -> list[Repo
     return [file for _, district in districts for file in itertools.islice(district, count)]
 
 
+def shard_name(path: str, part: str) -> str:
+    """The name of the shard that a file is: its path, below a folder `part`, which many revisions have themselves."""
+    stem = path.removesuffix(SUFFIX)
+    return stem if stem.startswith(f"{part}/") else f"{part}/{stem}"
+
+
 def _shard(file: RepoFile, part: str) -> dict[str, Any]:
-    """The entry of a file. Its name is its path, below a folder `part`, which many revisions have themselves."""
+    """The entry of a file. Raises ValueError for one that cannot be verified."""
     if file.lfs is None:
         raise ValueError(f"{file.path}: the hub states no sha256 for it, so it cannot be verified; leave it out")
-    stem = file.path.removesuffix(SUFFIX)
-    name = stem if stem.startswith(f"{part}/") else f"{part}/{stem}"
-    return {"name": name, "path": file.path, "part": part, "bytes": file.size, "sha256": file.lfs.sha256}
+    return {
+        "name": shard_name(file.path, part),
+        "path": file.path,
+        "part": part,
+        "bytes": file.size,
+        "sha256": file.lfs.sha256,
+    }
 
 
 def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
