@@ -19,7 +19,7 @@ from ves.corpus_config import CorpusConfig, PairsConfig
 from ves.ingest import ingest_audio, ingest_images
 from ves.manifest import merge
 from ves.splits import write as write_splits
-from ves.validate import read_yaml, validate, validate_source
+from ves.validate import read_yaml, validate, validate_batches, validate_source
 
 ROOT = Path(__file__).parents[1]
 SPLIT = {"seed": 0, "val": 3, "tune": 2, "held_out_speakers": 0.4, "near_duplicate_bits": 0, "high": 0.5, "mid": 0.85}
@@ -294,6 +294,11 @@ def test_a_file_that_cannot_be_read_stops_the_shard_and_leaves_nothing(own: Path
             "audio,image,split\na,b,train\nc,d,test\n",
             r"pairs\.csv row 2: split 'test' is none of train, tune",
         ),
+        (
+            "pairs.csv",
+            "audio,image,speakr\na,b,c\n",
+            r"pairs\.csv: column 'speakr' is not read; .*'speaker', name it so",
+        ),
         ("pairs.json", '{"audio": 1}', r"pairs\.json cannot be read as json \(it is not a list of objects\)"),
         ("pairs.json", "[{", r"pairs\.json cannot be read as json"),
         ("pairs.json", "[" * 100_000, r"pairs\.json cannot be read as json"),
@@ -307,6 +312,44 @@ def test_a_table_at_fault_is_named_before_any_job(tmp_path: Path, name: str, con
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=rf"^corpus\.pairs\.tables: .*{words}"):
         pairs.list_shards(settings(tmp_path, "pairs.csv" if name == "other.csv" else name))
+
+
+def test_columns_of_the_user_s_own_are_left_alone(tmp_path: Path):
+    (tmp_path / "pairs.csv").write_text("audio,image,age,transcript,images,audio_id\na.wav,b.png,4,x,y,z\n")
+    assert len(pairs.list_shards(settings(tmp_path))) == 2
+
+
+def own_config(block: PairsConfig, **split: int):
+    """The example configuration, about these pairs."""
+    from snakemake.utils import update_config
+
+    files = [ROOT / "config.yaml", ROOT / "config/pairs.yaml"]
+    content = read_yaml(files[0])
+    update_config(content, read_yaml(files[1]))
+    update_config(content, {"corpus": {"pairs": block.model_dump()}, "split": split})
+    return validate(content, files)
+
+
+def test_fewer_pictures_than_pairs_to_draw_are_said_before_any_job(tmp_path: Path):
+    block = table(tmp_path, [{"audio": f"{i}.wav", "image": f"{i // 2}.png"} for i in range(20)])
+    validate_source(own_config(block, val=6, tune=4))
+    with pytest.raises(ValueError, match=r"^split\.val: 11 pairs are to be drawn .* the tables name 10 pictures"):
+        validate_source(own_config(block, val=7, tune=4))
+    block = table(tmp_path, [{"audio": f"{i}.wav", "image": f"{i}.png", "split": "val"} for i in range(5)])
+    validate_source(own_config(block, val=700, tune=4))  # none is drawn where they are given
+
+
+def test_a_table_that_grew_says_nothing_about_batches_of_the_old_split(tmp_path: Path):
+    block = table(tmp_path, [{"audio": f"{i}.wav", "image": f"{i}.png"} for i in range(20)])
+    config = own_config(block, val=6, tune=4)
+    for name, section in (("corpus", config.corpus_slice()), ("split", config.split)):
+        (tmp_path / f"{name}.json").write_text(section.model_dump_json())
+    pl.DataFrame({"split": ["train"]}).write_parquet(tmp_path / "splits.parquet")
+    os.utime(tmp_path / "pairs.csv", (1, 1))
+    with pytest.raises(ValueError, match="more than the 1 training clips"):
+        validate_batches(config, tmp_path)
+    os.utime(tmp_path / "pairs.csv")
+    validate_batches(config, tmp_path)
 
 
 def test_sound_instead_of_names_is_explained(tmp_path: Path):

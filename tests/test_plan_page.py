@@ -41,6 +41,7 @@ def plan() -> dict[str, Any]:
             "levels": {"path": count, "file name": count}, "ambiguous": {"references": 3, "clips": 30},
             "missing": {"references": 4, "clips": 40}, "empty": {"clips": 50}, "images": 2471, "pictures": 2600,
         },
+        "pairs": 2471,
         "stores": {"audio.zarr": 730 * 10**9, "features": 150 * 10**9},
         "downloads": 4,
         "keep_source": False,
@@ -63,7 +64,7 @@ def test_the_page_says_all_of_it(plan: dict[str, Any]) -> None:
         "| several pictures bear the name | 3 | 30 |",
         "| no picture bears it | 4 | 40 |",
         "| clips that name none | 0 | 50 |",
-        "1,004,000 clips of 2,000,000 in these shards, ~1,924.0 hours, 3 languages, 1 districts.",
+        "1,004,000 clips of 2,000,000 in these shards, ~1,924.0 hours, 2 languages, 1 districts.",
         "| high | 1 | 700,000 | 1,341.7 |",
         "| mid | 0 | 0 | 0.0 |",
         "| low | 1 | 300,000 | ~575.0 |",
@@ -101,3 +102,10 @@ def test_what_is_not_known_is_said(plan: dict[str, Any]) -> None:
 )
 def test_times_are_said_as_people_say_them(plan: dict[str, Any], size: int, time: str) -> None:
     assert f"still to come: {time} at 20 MB/s" in text("vaani", plan, Room(ROOM.needed, ROOM.there, 0, size))
+
+
+def test_too_few_photographs_are_said(plan: dict[str, Any]) -> None:
+    assert "Too few" not in text("vaani", plan, ROOM)
+    assert "**Too few photographs: 2,471, for 2,472 pairs of val and tune.**" in text(
+        "vaani", plan | {"pairs": 2472}, ROOM
+    )

@@ -19,6 +19,7 @@ def plan(**changes: Any) -> dict[str, Any]:
     shards.append({"name": "images/0", "part": "images", "bytes": 50})
     stores = {"audio.zarr": 1000, "features": 1000, "images": 1000, "tables": 1000}
     block = {"shards": shards, "stores": stores, "feature_store": "this.zarr", "downloads": 2, "keep_source": False}
+    block |= {"pairs": 6000, "references": {"images": 6000}}
     return block | changes
 
 
@@ -70,6 +71,13 @@ def test_all_is_ingested_so_no_source_is_needed(tmp_path: Path) -> None:
 def test_unknown_features_are_not_counted(tmp_path: Path) -> None:
     found = room(plan(stores=plan()["stores"] | {"features": None}), tmp_path)
     assert "features" not in found.needed
+
+
+def test_fewer_photographs_than_pairs_are_refused_too(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    write_json(file, plan(references={"images": 5999}))
+    with pytest.raises(ValueError, match=r"^split.val and split.tune ask for 6000 pairs, .* name 5999; lower them"):
+        check_room(file, tmp_path)
 
 
 def test_a_disk_that_is_too_small_is_refused_with_what_is_needed_and_free(

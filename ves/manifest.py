@@ -52,6 +52,7 @@ def merge(
         repeats, image = _repeats(rows), rows.select(image=pl.when("accepted").then("image"))
         del rows  # the most of what is in memory, and what follows needs none of it
         _write(_refused(scan, image, names, repeats, pictures), refused)
+        log.info("each of them is a row of %s", refused)
         with atomic(manifest) as temporary:
             clips = _beside(scan, image).drop_nulls("image")
             clips = clips.with_columns(image_id=pl.col("image").cat.to(pl.Enum(contents)).cast(pl.String))
@@ -124,7 +125,7 @@ def _refused(
     frames = {"clip": clips, "image": pictures.filter(own)}
     refused = pl.concat([part.with_columns(item=pl.lit(item)).select(REFUSED_COLUMNS) for item, part in frames.items()])
     for item, reason, n in refused.group_by("item", "reason").len().sort("item", "reason").iter_rows():
-        log.info("refused: %d of item %s for %s", n, item, reason)
+        log.info("refused: %d %s for %s", n, {"clip": "clips", "image": "pictures"}[item], reason)
     return refused
 
 

@@ -1,6 +1,7 @@
 """plan.md: what a download will bring, cost and take, for people to read before they start it."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def write(settings: PlanSettings, survey: Path, listing: Path, data: Path, page:
     plan = expected(settings, survey, listing, data / "survey", data / "chosen")
     write_json(out, plan)
     with atomic(page) as temporary:
-        temporary.write_text(text(settings.corpus.name, plan, room(plan, data)), encoding="utf-8")
+        now = f"Written {datetime.now():%Y-%m-%d %H:%M}; what is there and what is free was so then.\n"
+        temporary.write_text(f"{text(settings.corpus.name, plan, room(plan, data))}\n{now}", encoding="utf-8")
 
 
 def text(name: str, plan: dict[str, Any], disk: Room) -> str:
@@ -38,6 +40,7 @@ def text(name: str, plan: dict[str, Any], disk: Room) -> str:
             "its parquet files; no sound or picture was needed. ~ marks hours that are estimated, from the size of the "
             "sound.\n",
             *_verdict(plan, disk),
+            *_pairs(plan),
             *_download(plan, disk),
             *_disk(disk, plan),
             *_pictures(plan),
@@ -58,7 +61,8 @@ def _cell(label: str | None) -> str:
 
 
 def _gb(size: int) -> str:
-    return f"{size / 1e9:,.1f}"
+    """Gigabytes with one decimal; of little, with four."""
+    return f"{size / 1e9:,.1f}" if not 0 < size < 50_000_000 else f"{size / 1e9:.4f}"
 
 
 def _hours(row: dict[str, Any]) -> str:
@@ -80,6 +84,13 @@ def _verdict(plan: dict[str, Any], disk: Room) -> list[str]:
     if plan["stores"]["features"] is None:
         lines.append("Features are not counted: the width of the backbone is not known before it is here.\n")
     return lines
+
+
+def _pairs(plan: dict[str, Any]) -> list[str]:
+    """A warning where there are fewer photographs than pairs to report on."""
+    if (images := plan["references"]["images"]) >= plan["pairs"]:
+        return []
+    return [f"**Too few photographs: {images:,}, for {plan['pairs']:,} pairs of val and tune.** Lower `split.val`.\n"]
 
 
 def _download(plan: dict[str, Any], disk: Room) -> list[str]:
@@ -141,10 +152,11 @@ def _labels(plan: dict[str, Any]) -> list[str]:
         (_cell(row["language"]), f"{row['clips']:,}", _hours(row), row["stratum"] or "-") for row in plan["languages"]
     ]
     districts = [(_cell(row["district"]), f"{row['clips']:,}", _hours(row)) for row in plan["districts"]]
+    named = {key: sum(row[key] is not None for row in plan[f"{key}s"]) for key in ("language", "district")}
     return [
         "## Clips\n",
-        f"{total[0]:,} clips of {total[1]:,} in these shards, {_hours(plan)} hours, {len(languages)} languages, "
-        f"{len(districts)} districts. Some will be refused when they are decoded.\n",
+        f"{total[0]:,} clips of {total[1]:,} in these shards, {_hours(plan)} hours, {named['language']} languages, "
+        f"{named['district']} districts. Some will be refused when they are decoded.\n",
         _table(("stratum", "languages", "clips", "hours"), by_stratum),
         "### Languages\n",
         _table(("language", "clips", "hours", "stratum"), languages),

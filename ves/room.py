@@ -54,8 +54,15 @@ def _size(path: Path) -> int:
 
 
 def check_room(plan: Path, data: Path) -> Room:
-    """Raise ValueError, before anything is downloaded, when the disk of the folder `data` cannot hold the corpus."""
-    found = room(read_json(plan), data)
+    """Raise ValueError, before anything is downloaded, when the disk of the folder `data` cannot hold the corpus, or
+    when the corpus has fewer photographs than there are pairs to report on."""
+    planned = read_json(plan)
+    if (images := planned["references"]["images"]) < planned["pairs"]:
+        raise ValueError(
+            f"split.val and split.tune ask for {planned['pairs']} pairs, each of another photograph, and the chosen "
+            f"clips name {images}; lower them, or choose more"
+        )
+    found = room(planned, data)
     if (short := found.missing - found.free) > 0:
         raise ValueError(
             f"{data}: the corpus needs {found.missing / 1e9:.1f} GB more on this disk, {found.free / 1e9:.1f} GB are "

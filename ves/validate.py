@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from ves.config import Config, SplitConfig, TrainConfig
-from ves.corpus_config import CorpusConfig
+from ves.corpus_config import CorpusConfig, PairsConfig
 from ves.files import read_json
 
 COMMAND_LINE = "command line (--config)"
@@ -209,6 +209,29 @@ def validate_source(config: Config) -> None:
         from ves.corpora.pairs import list_shards  # polars: this module is read at the start of every command
 
         list_shards(pairs)
+        _check_enough(pairs, config.split)
+
+
+def _check_enough(pairs: PairsConfig, split: SplitConfig) -> None:
+    """Raise ValueError, long before the split would, when there are fewer pictures than pairs to draw."""
+    from ves.corpora.pair_tables import read
+
+    rows = read(pairs)
+    least = sum(getattr(split, kind) for kind in ("val", "tune") if kind not in rows["split"])  # given: none is drawn
+    if (most := rows["image"].drop_nulls().n_unique()) < least:
+        raise ValueError(
+            f"split.val: {least} pairs are to be drawn for val and tune, each of another picture, but the tables name "
+            f"{most} pictures; lower split.val or split.tune (a fifth of the pictures for both is a good size)"
+        )
+
+
+def _changed_since(splits: Path, config: Config) -> bool:
+    """Whether a table of own pairs is newer than the split: pairs may have been added, and will be."""
+    if config.corpus.pairs is None or config.corpus.kind != "pairs":
+        return False
+    from ves.corpora.pair_tables import files  # polars: this module is read at the start of every command
+
+    return any(file.stat().st_mtime_ns > splits.stat().st_mtime_ns for file in files(config.corpus.pairs))
 
 
 def validate_batches(config: Config, data: Path) -> None:
@@ -220,7 +243,7 @@ def validate_batches(config: Config, data: Path) -> None:
     if not all(file.is_file() for file in [*settings, data / "splits.parquet"]):
         return
     corpus, split = (kind.model_validate(read_json(file)) for file, kind in settings.items())
-    if (corpus, split) != (config.corpus_slice(), config.split):
+    if (corpus, split) != (config.corpus_slice(), config.split) or _changed_since(data / "splits.parquet", config):
         return
     from ves import parquet  # polars: this module is read at the start of every command, and mostly has returned by now
 

@@ -52,7 +52,8 @@ def explained(repository: str, revision: str, path: str = "") -> Iterator[None]:
         raise HubError(f"{item}: {' '.join(str(error).split())}{advice and f'; {advice}'}") from error
     except (httpx2.RequestError, httpx2.InvalidURL) as error:
         reason = str(error) or type(error).__name__
-        raise HubError(f"{item}: no (full) answer from {endpoint()} ({reason}); run again later") from error
+        advice = "is this machine online? " if isinstance(error, httpx2.ConnectError) else ""
+        raise HubError(f"{item}: no (full) answer from {endpoint()} ({reason}); {advice}run again later") from error
 
 
 def _advice(status: int) -> str:

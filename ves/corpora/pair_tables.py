@@ -4,6 +4,7 @@ A row names two files. Names are relative to the folder of the corpus; `relative
 pictures of one base name in two folders stay two, and one that many rows name is one.
 """
 
+import difflib
 import glob
 import json
 import os
@@ -117,7 +118,19 @@ def _columns(file: Path, scan: pl.LazyFrame) -> dict[str, str]:
             raise ValueError(f"corpus.pairs.tables: {file}: column {there[0]} is {kind}; it has to be text: file names")
         if there:
             found[column] = there[0]
+    absent = [name for column, names in COLUMNS.items() if column not in found for name in names]
+    _check_misspelt(file, [name for name in schema if name not in found.values()], absent)
     return found
+
+
+def _check_misspelt(file: Path, others: list[str], absent: list[str]) -> None:
+    """Raise ValueError for a column that is not read but nearly named as an absent one: it was meant."""
+    for other in others:
+        if near := difflib.get_close_matches(other.strip().lower(), absent, n=1, cutoff=0.8):
+            raise ValueError(
+                f"corpus.pairs.tables: {file}: column {other!r} is not read; if it is meant to be {near[0]!r}, name it "
+                "so, else give it a name less like it"
+            )
 
 
 def _rows(file: Path) -> pl.DataFrame:
