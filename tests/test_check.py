@@ -235,9 +235,12 @@ def test_a_server_without_ranges_is_a_difference_and_sends_no_shard(hub: Hub, tm
 
 
 def test_patterns_that_match_nothing_are_a_difference(hub: Hub, tmp_path: Path):
-    table, _ = run(tmp_path, images=["pictures/*"])
-    assert "pictures/* match none of 4 parquet files" in table["files of pictures"][1]
+    table, message = run(tmp_path, images=["pictures/*"])
+    assert "'pictures/*' matches no .parquet file of the repository; folders of" in table["files of pictures"][1]
     assert table["audio.bytes"][2] == "ok"
+    assert table["pictures decode"][1:] == ["no file to look at", "unknown"]  # said once is enough
+    assert "files of pictures" in message
+    assert "pictures decode" not in message
 
 
 def test_a_file_without_a_sha256_is_named(hub: Hub, tmp_path: Path):

@@ -30,6 +30,15 @@ def test_what_is_missing_shows():
     assert (wav.declared, wav.present) == (8, 5)
 
 
+def test_a_length_that_was_not_known_when_it_was_written_is_what_is_there():
+    """As FFmpeg leaves it when it writes to a pipe."""
+    content = _file(FORMAT, (b"data", b"12345678"))
+    begin = content.index(b"data") + 4
+    wav = parse(content[:begin] + b"\xff" * 4 + content[begin + 4 :])
+    assert wav is not None
+    assert (wav.declared, wav.present) == (8, 8)
+
+
 def test_extensible_and_float_formats_are_told_apart():
     for subtype, pcm in (("PCM_16", True), ("FLOAT", False)):
         file = io.BytesIO()

@@ -8,6 +8,7 @@ holds, is then a view of the bytes and needs no decoder.
 import struct
 from dataclasses import dataclass
 
+UNKNOWN = 0xFFFFFFFF  # bytes, as FFmpeg writes to a pipe, where it cannot come back to the header
 _PCM, _EXTENSIBLE = 0x0001, 0xFFFE
 
 
@@ -39,6 +40,7 @@ def parse(encoded: bytes) -> Wav | None:
                 (tag,) = struct.unpack_from("<H", encoded, position + 24)  # the sub-format's first two bytes
             form = (tag == _PCM and block == channels * bits // 8, channels, rate, bits)
         elif name == b"data" and form is not None:
-            return Wav(*form, start=position, declared=size, present=min(size, len(encoded) - position))
+            present = min(size, len(encoded) - position)
+            return Wav(*form, start=position, declared=present if size == UNKNOWN else size, present=present)
         position += size + size % 2  # chunks are padded to even length
     return None

@@ -7,7 +7,7 @@ from functools import partial
 
 from ves import columns
 from ves.corpora import findings
-from ves.corpora.evidence import Evidence
+from ves.corpora.evidence import Evidence, NoFiles
 from ves.corpora.findings import ESTIMATE, SAME_S, Finding
 from ves.corpora.survey import NEEDED, TEXTS
 
@@ -29,7 +29,10 @@ def _commit(evidence: Evidence) -> Finding:
 
 
 def _matching(part: str, evidence: Evidence) -> Finding:
-    files = evidence.chosen(part)
+    try:
+        files = evidence.chosen(part)
+    except NoFiles as error:
+        return Finding(str(error), False)
     return Finding(f"{len(files)} files, {sum(file.size for file in files) / 1e9:.1f} GB", True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from ves.corpora.assumptions import ASSUMPTIONS, Assumption
-from ves.corpora.evidence import Evidence
+from ves.corpora.evidence import Evidence, NoFiles
 from ves.corpora.findings import Finding
 from ves.corpus_config import VaaniConfig
 from ves.files import atomic
@@ -46,6 +46,8 @@ def _judged(assumption: Assumption, evidence: Evidence) -> Finding:
     try:
         found, holds = assumption.look(evidence)
         return Finding(found, None if holds is None else bool(holds))
+    except NoFiles:  # said once, where the patterns are looked at
+        return Finding("no file to look at", None)
     except Exception as error:  # whatever a schema that nobody expected does to whatever reads it
         return Finding(f"{type(error).__name__}: {error}", False)
 

@@ -4,7 +4,6 @@ Everything is read when it is first asked for, and a failure to read it is kept 
 it fails alike, without asking the hub again.
 """
 
-import fnmatch
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +87,10 @@ class Sample:
             return self._kept.get(f"whole {name}", lambda: self._read(name))
 
 
+class NoFiles(ValueError):
+    """A pattern of the configuration matches nothing: what would be seen in the files stays unknown."""
+
+
 class Evidence:
     """A repository at its commit, as `settings` chooses from it; `folder` is where its survey is, if it was made."""
 
@@ -102,14 +105,11 @@ class Evidence:
         return [file for file in listed if file.path.endswith(vaani.SUFFIX)]
 
     def chosen(self, part: str) -> list[RepoFile]:
-        """The files that the patterns of a part, "audio" or "images", match. Raises ValueError if none does."""
-        patterns = getattr(self.settings, part)
-        found = [file for file in self.files if any(fnmatch.fnmatchcase(file.path, pattern) for pattern in patterns)]
-        if not found:
-            raise ValueError(
-                f"corpus.vaani.{part}: {', '.join(patterns)} match none of {len(self.files)} parquet files"
-            )
-        return found
+        """The files that the patterns of a part, "audio" or "images", match. Raises NoFiles if one matches none."""
+        try:
+            return vaani.matching(self.files, getattr(self.settings, part), part)
+        except ValueError as error:
+            raise NoFiles(str(error)) from None
 
     def sample(self, part: str) -> Sample:
         """The smallest file of a part."""

@@ -29,7 +29,7 @@ def _folders_near(pattern: str, paths: list[str]) -> str:
     return f"folders {f'of {near}/' if near.parts else 'of the repository'}: {', '.join(below) or 'none'}"
 
 
-def _matching(files: list[RepoFile], patterns: list[str], key: str) -> list[RepoFile]:
+def matching(files: list[RepoFile], patterns: list[str], key: str) -> list[RepoFile]:
     """The files that match any of the patterns. Raises ValueError for a pattern that matches none: it is misspelt."""
     paths = [file.path for file in files]
     for pattern in patterns:
@@ -71,8 +71,8 @@ def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
     Raises ValueError for a choice that cannot be right, ves.corpora.hub.HubError when the hub does not answer it.
     """
     files = [file for file in hub.list_files(settings.repository, settings.commit()) if file.path.endswith(SUFFIX)]
-    audio = _matching(files, settings.audio, "audio")
-    images = _matching(files, settings.images, "images")
+    audio = matching(files, settings.audio, "audio")
+    images = matching(files, settings.images, "images")
     if twice := {file.path for file in audio} & {file.path for file in images}:
         raise ValueError(f"corpus.vaani: both audio and images match {min(twice)}; make the patterns narrower")
     audio = _first_of_each_folder(audio, settings.shards_per_district)
