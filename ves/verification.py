@@ -47,35 +47,34 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
     paths.append(store.with_name(f"{store.name}.manifest.json"))
     (group, of_tokens, of_ids, manifest), problems = zip(*map(read_document, paths), strict=True)
     faults = [fault for found in problems for fault in found]
-    layout = _layout(paths, group, of_tokens, of_ids)
+    attrs = group.get("attributes") if isinstance(group, dict) else None
+    if group is not None and group != {"attributes": attrs, "zarr_format": 3, "node_type": "group"}:
+        faults, attrs = [*faults, Fault(paths[0], "not the document of a group")], None
+    layout = _layout(paths[1:3], of_tokens, of_ids)
     if layout or of_tokens is None or of_ids is None:  # numbers cannot be found without knowing where they are
         return faults + layout
     tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
     found, stored_ids = _verify_ids(ids, images)
     faults += found + _verify_tokens(tokens) + tokens.strays() + ids.strays()
-    if group is not None:
-        faults += _verify_attributes(paths[0], group["attributes"], tokens)
+    if attrs is not None:
+        faults += _verify_attributes(paths[0], attrs, tokens)
     if manifest is not None:
-        faults += _verify_manifest(paths[3], manifest, group and group["attributes"], tokens, stored_ids)
+        faults += _verify_manifest(paths[3], manifest, attrs, tokens, stored_ids)
     return faults
 
 
-def _layout(paths: list[Path], group: Any, *arrays: Any) -> list[Fault]:
-    """Documents that are JSON, but not those of a feature store."""
-    faults = []
-    if group is not None and (group.keys(), group["zarr_format"], group["node_type"]) != (
-        {"attributes", "zarr_format", "node_type"}, 3, "group"
-    ):  # fmt: skip
-        faults.append(Fault(paths[0], "not the document of a group"))
-    shape = (arrays[0] or {}).get("shape")
-    if shape is None:
-        return faults
+def _layout(paths: list[Path], of_tokens: Any, of_ids: Any) -> list[Fault]:
+    """Documents of arrays that are JSON, but not those of a feature store."""
+    if of_tokens is None:
+        return []
+    shape = of_tokens.get("shape")
     if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
-        return [*faults, Fault(paths[1], f"a shape of {shape}, not of images, patches and width")]
-    for path, found, expected in zip(paths[1:3], arrays, metadata(*shape).values(), strict=True):
-        if found is not None:
-            faults += unlike(path, found, expected)
-    return faults
+        return [Fault(paths[0], f"a shape of {shape}, not of images, patches and width")]
+    expected = metadata(*shape).values()
+    found = zip(paths, (of_tokens, of_ids), expected, strict=True)
+    return [
+        fault for path, document, wanted in found if document is not None for fault in unlike(path, document, wanted)
+    ]
 
 
 def _verify_tokens(tokens: StoredArray) -> list[Fault]:
@@ -200,7 +199,7 @@ def _verify_manifest(
     return faults + _shards_of_another(tokens, hashes)
 
 
-def _shards_of_another(tokens: StoredArray, hashes: Iterable[str]) -> list[Fault]:
+def _shards_of_another(tokens: StoredArray, hashes: Iterable[str | None]) -> list[Fault]:
     """Shards whose content is not what the manifest says."""
     there = [(file, hash_) for file, hash_ in zip(tokens.files, hashes, strict=True) if file.is_file()]
     with ThreadPoolExecutor(THREADS) as pool:
