@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import crc32c
 import numpy as np
 import pytest
 import zarr
@@ -78,6 +79,19 @@ def test_missing_short_and_mixed_up_files_are_found(tmp_path: Path) -> None:
     assert [fault.what for fault in check(other)[1]] == ["holds chunks beyond the rows of the array"]
 
 
+def test_what_cannot_be_unpacked_is_a_fault(tmp_path: Path) -> None:
+    """A chunk with the right checksum of no zstd at all."""
+    array = written(tmp_path / "a", ZstdCodec())
+    content = bytearray(array.files[0].read_bytes())
+    begin, length = np.frombuffer(content[-68:-4], "<u8").reshape(4, 2)[1]
+    wrong = bytes(length - 4)
+    content[begin : begin + length] = wrong + crc32c.crc32c(wrong).to_bytes(4, "little")
+    array.files[0].write_bytes(content)
+    seen, (fault,) = check(array)
+    assert fault.what.startswith("cannot be unpacked") and (fault.first, fault.last) == (1, 1)
+    assert sorted(seen) == [0, *range(2, 10)]
+
+
 def test_a_folder_in_the_place_of_a_file_is_a_fault(tmp_path: Path) -> None:
     array = written(tmp_path / "a")
     array.files[1].unlink()
@@ -95,6 +109,7 @@ def test_rows_that_follow_each_other_are_one_fault() -> None:
 
 def test_documents_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
+    assert "cannot be read" in str(read_document(tmp_path)[1][0])
     assert "missing" in str(read_document(path)[1][0])
     for content, said in (
         ('{\n  "a": 1\n}\n', None),

@@ -132,13 +132,10 @@ def test_all_faults_are_listed_not_the_first(store: Path) -> None:
     shard_path(store, 1).unlink()
     (store / "image_id/c/2/0").write_bytes(b"")
     found = texts(store)
-    assert found[:3] == [
+    assert found == [
         "f.zarr/image_id/c/2/0: rows 8-9: wrong checksum",
         "f.zarr/patch_tokens/c/0/0/0: rows 2-3: wrong checksum",
         "f.zarr/patch_tokens/c/1/0/0: rows 4-7: missing",
-    ]
-    assert found[3:] == [
-        "f.zarr/patch_tokens/c/0/0/0: not the content that the manifest lists: damaged, or of another store"
     ]
 
 
@@ -169,7 +166,7 @@ def test_a_shard_of_another_store_is_found(store: Path, tmp_path: Path) -> None:
     other = write_store(tmp_path / "other.zarr", some_tokens(1))
     shutil.copy(shard_path(other, 1), shard_path(store, 1))
     (found,) = texts(store)
-    assert found == "f.zarr/patch_tokens/c/1/0/0: not the content that the manifest lists: damaged, or of another store"
+    assert found == "f.zarr/patch_tokens/c/1/0/0: not the content that the manifest lists: of another store"
 
 
 def test_ids_of_another_store_are_found(store: Path, tmp_path: Path) -> None:
@@ -221,6 +218,7 @@ def test_stale_attributes_are_found(store: Path, tmp_path: Path) -> None:
     store.with_suffix(".json").unlink()
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny/model.safetensors").write_bytes(b"trained further since")
+    assert stale(store, backbone="owner/no such name", revision="main") == []  # none here to compare with
     (found,) = stale(store, backbone=str(tmp_path / "tiny"))
     assert found.startswith("f.zarr/zarr.json: weight_hash 0f0f0f0f0f0f0f0f..., but ")
 

@@ -222,7 +222,7 @@ def store_verify(path: Path, *, images: Path | None = None) -> None:
     for fault in (faults := verify(path, images)):
         print(fault)
     if faults:
-        raise BadStore(f"{path}: {len(faults)} faults; run the stage that writes it again, it repairs what is damaged")
+        raise BadStore(f"{path}: not sound, places: {len(faults)}; run the stage that writes it again")
     print(f"{path}: sound")
 
 

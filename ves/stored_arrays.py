@@ -67,6 +67,8 @@ def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[Any, list[
         content = json.loads(text)
     except FileNotFoundError:
         return None, [Fault(path, "missing")]
+    except OSError as error:
+        return None, [Fault(path, f"cannot be read ({error.strerror})")]
     except ValueError as error:
         return None, [Fault(path, f"damaged: not valid JSON ({error})")]
     if text not in {
@@ -199,11 +201,18 @@ class StoredArray:
         expected = self.inner_rows * self.row_bytes
         if self.raw and length != expected + CRC:
             return f"{length - CRC} bytes, not {expected}"
-        return look(row, stored[:-CRC] if self.raw else self._decoded(row))
+        if self.raw:
+            return look(row, stored[:-CRC])
+        try:
+            content = np.asarray(self._by_zarr[row : row + self.inner_rows]).tobytes()
+        except (ValueError, RuntimeError, OSError) as error:  # as codecs say it
+            return f"cannot be unpacked ({error})"
+        return look(row, content)
 
-    def _decoded(self, row: int) -> bytes:
-        """The numbers of a chunk that is compressed, as zarr unpacks it."""
-        return np.asarray(zarr.open_array(self.folder, mode="r")[row : row + self.inner_rows]).tobytes()
+    @cached_property
+    def _by_zarr(self) -> zarr.Array:
+        """For what is compressed."""
+        return zarr.open_array(self.folder, mode="r")
 
 
 def _sound(stored: bytes) -> bool:

@@ -7,8 +7,8 @@ the first: the list says what will be made anew, and why. One chunk per thread i
 
 import hashlib
 import math
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,12 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
         return faults + layout
     tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
     found, stored_ids = _verify_ids(ids, images)
-    faults += found + _verify_tokens(tokens) + tokens.strays() + ids.strays()
+    of_shards, hashes = _verify_tokens(tokens)
+    faults += found + of_shards + tokens.strays() + ids.strays()
     if attrs is not None:
         faults += _verify_attributes(paths[0], attrs, tokens)
     if manifest is not None:
-        faults += _verify_manifest(paths[3], manifest, attrs, tokens, stored_ids)
+        faults += _verify_manifest(paths[3], manifest, attrs, tokens, hashes, stored_ids)
     return faults
 
 
@@ -77,11 +78,20 @@ def _layout(paths: list[Path], of_tokens: Any, of_ids: Any) -> list[Fault]:
     ]
 
 
-def _verify_tokens(tokens: StoredArray) -> list[Fault]:
-    """Faults of every shard: its index, the checksum of each row, and numbers that no backbone gives."""
+def _verify_tokens(tokens: StoredArray) -> tuple[list[Fault], dict[Path, str]]:
+    """Faults of every shard (its index, the checksum of each row, numbers that no backbone gives).
+
+    And the sha256 of those that have none, computed at once: what was just read is still in the page cache.
+    """
+
+    def check(number: int) -> tuple[list[Fault], str]:
+        faults = tokens.check_file(number, _look_at_tokens)
+        return faults, "" if faults else file_sha256(tokens.files[number])
+
     with ThreadPoolExecutor(THREADS) as pool:
-        found = pool.map(lambda number: tokens.check_file(number, _look_at_tokens), range(len(tokens.files)))
-        return [fault for faults in found for fault in faults]
+        checked = list(pool.map(check, range(len(tokens.files))))
+    hashes = {file: digest for file, (faults, digest) in zip(tokens.files, checked, strict=True) if not faults}
+    return [fault for faults, _ in checked for fault in faults], hashes
 
 
 def _look_at_tokens(_row: int, content: bytes) -> str | None:
@@ -170,12 +180,19 @@ def _weights_here(backbone: str, revision: str | None) -> Path | None:
         return folder if any(folder.glob("*.safetensors")) else None
     if backbone.count("/") != 1 or revision is None:
         return None
-    found = try_to_load_from_cache(backbone, "model.safetensors", revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
+    with suppress(ValueError):  # the name or revision is none; where that is damage, the manifest tells
+        found = try_to_load_from_cache(backbone, "model.safetensors", revision=revision)
+        return Path(found).parent if isinstance(found, str) else None
+    return None
 
 
 def _verify_manifest(
-    path: Path, manifest: Any, attrs: dict[str, Any] | None, tokens: StoredArray, ids: list[str] | None
+    path: Path,
+    manifest: Any,
+    attrs: dict[str, Any] | None,
+    tokens: StoredArray,
+    hashes: dict[Path, str],
+    ids: list[str] | None,
 ) -> list[Fault]:
     """Where store and manifest disagree; by it the shard of another store is known, however sound it is."""
     if not isinstance(manifest, dict) or manifest.keys() != MANIFEST:
@@ -195,17 +212,6 @@ def _verify_manifest(
     listed = [(shard.get("file"), shard.get("rows")) for shard in manifest["shards"]]
     if listed != list(zip(names, rows, strict=True)):
         return [*faults, Fault(path, "lists other shards than the store has")]
-    hashes = [shard.get("sha256") for shard in manifest["shards"]]
-    return faults + _shards_of_another(tokens, hashes)
-
-
-def _shards_of_another(tokens: StoredArray, hashes: Iterable[str | None]) -> list[Fault]:
-    """Shards whose content is not what the manifest says."""
-    there = [(file, hash_) for file, hash_ in zip(tokens.files, hashes, strict=True) if file.is_file()]
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(file_sha256, [file for file, _ in there]))
-    return [
-        Fault(file, "not the content that the manifest lists: damaged, or of another store")
-        for (file, listed), here in zip(there, found, strict=True)
-        if here != listed
-    ]
+    contents = {file: shard.get("sha256") for file, shard in zip(tokens.files, manifest["shards"], strict=True)}
+    other = [file for file, digest in hashes.items() if digest != contents[file]]
+    return faults + [Fault(file, "not the content that the manifest lists: of another store") for file in other]
