@@ -71,9 +71,8 @@ def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[Any, list[
         return None, [Fault(path, f"cannot be read ({error.strerror})")]
     except ValueError as error:
         return None, [Fault(path, f"damaged: not valid JSON ({error})")]
-    if text not in {
-        json.dumps(content, indent=2, ensure_ascii=ascii_) + end for ascii_ in (False, True) for end in ends
-    }:
+    canonical = (json.dumps(content, indent=2, ensure_ascii=escaped) for escaped in (False, True))
+    if not any(text == document + end for document in canonical for end in ends):
         return None, [Fault(path, "damaged: not as it was written")]
     return content, []
 
