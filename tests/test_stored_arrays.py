@@ -19,7 +19,7 @@ def written(folder: Path, *compressors) -> StoredArray:
         folder, data=NUMBERS, chunks=(1, 4, 8), shards=(4, 4, 8), compressors=[*compressors, Crc32cCodec()]
     )
     document, faults = read_document(folder / "zarr.json", ends=[""])
-    assert faults == []
+    assert document and faults == []
     return StoredArray(folder, document)
 
 
@@ -116,6 +116,7 @@ def test_documents_are_read_as_they_were_written(tmp_path: Path) -> None:
         ('{\n  "a": 1\n}', "not as it was written"),
         ('{\n  "a": 1,\n  "a": 1\n}\n', "not as it was written"),
         ("{", "not valid JSON"),
+        ("[]\n", "no JSON object"),
         (b"\xff", "not valid JSON"),
     ):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -22,7 +22,7 @@ def verify_audio(store: Path, threads: int) -> list[Fault]:
     manifest, faults = read_document(path)
     if manifest is None:
         return faults
-    groups = manifest.get("groups") if isinstance(manifest, dict) else None
+    groups = manifest.get("groups")
     if groups is None or any(group.keys() != {"shard", "clips", "samples", "sha256"} for group in groups):
         return [Fault(path, "not a manifest of an audio store")]
     totals = {key: sum(group[key] for group in groups) for key in ("clips", "samples")}

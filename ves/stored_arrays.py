@@ -56,8 +56,8 @@ def joined(faults: Iterable[Fault]) -> list[Fault]:
     return out
 
 
-def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[Any, list[Fault]]:
-    """The content of a JSON file, None when there is none or it is damaged; and what is wrong with it.
+def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[dict[str, Any] | None, list[Fault]]:
+    """The object in a JSON file, None when there is none or it is damaged; and what is wrong with it.
 
     It must be indented as VeS and zarr do it: a byte too few or too many is damage as well. `ends` is what may stand
     behind the last bracket: a new line where VeS wrote it, nothing where zarr did.
@@ -74,6 +74,8 @@ def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[Any, list[
     canonical = (json.dumps(content, indent=2, ensure_ascii=escaped) for escaped in (False, True))
     if not any(text == document + end for document in canonical for end in ends):
         return None, [Fault(path, "damaged: not as it was written")]
+    if not isinstance(content, dict):
+        return None, [Fault(path, "damaged: no JSON object")]
     return content, []
 
 

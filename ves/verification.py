@@ -47,7 +47,7 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
     paths.append(store.with_name(f"{store.name}.manifest.json"))
     (group, of_tokens, of_ids, manifest), problems = zip(*map(read_document, paths), strict=True)
     faults = [fault for found in problems for fault in found]
-    attrs = group.get("attributes") if isinstance(group, dict) else None
+    attrs = group.get("attributes") if group else None
     if group is not None and group != {"attributes": attrs, "zarr_format": 3, "node_type": "group"}:
         faults, attrs = [*faults, Fault(paths[0], "not the document of a group")], None
     layout = _layout(paths[1:3], of_tokens, of_ids)
@@ -64,7 +64,7 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
     return faults
 
 
-def _layout(paths: list[Path], of_tokens: Any, of_ids: Any) -> list[Fault]:
+def _layout(paths: list[Path], of_tokens: dict[str, Any] | None, of_ids: dict[str, Any] | None) -> list[Fault]:
     """Documents of arrays that are JSON, but not those of a feature store."""
     if of_tokens is None:
         return []
@@ -188,14 +188,14 @@ def _weights_here(backbone: str, revision: str | None) -> Path | None:
 
 def _verify_manifest(
     path: Path,
-    manifest: Any,
+    manifest: dict[str, Any],
     attrs: dict[str, Any] | None,
     tokens: StoredArray,
     hashes: dict[Path, str],
     ids: list[str] | None,
 ) -> list[Fault]:
     """Where store and manifest disagree; by it the shard of another store is known, however sound it is."""
-    if not isinstance(manifest, dict) or manifest.keys() != MANIFEST:
+    if manifest.keys() != MANIFEST:
         return [Fault(path, f"not a manifest of a feature store, whose keys are {', '.join(sorted(MANIFEST))}")]
     faults = []
     if attrs is not None and manifest["attrs"] != attrs:
