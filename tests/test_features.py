@@ -18,6 +18,7 @@ from ves.files import read_json
 from ves.geometry import Geometry
 from ves.images import decode, pixels
 from ves.store import open_features, shard_path
+from ves.verification import verify
 
 SMALL: dict[str, Any] = {
     "hidden_size": 16,
@@ -298,3 +299,11 @@ def test_two_processes_take_turns(corpus, vision):
         worker.join()
         assert worker.exitcode == 0
     assert len(open_features(corpus.store)) == 290
+
+
+def test_what_is_extracted_is_sound(corpus, vision, tmp_path):
+    corpus.extract(vision)
+    assert verify(corpus.store, corpus.images) == []
+    frame = pl.read_parquet(corpus.images)
+    frame.with_columns(pl.col("row").reverse()).write_parquet(tmp_path / "reversed.parquet")
+    assert "not the image that" in str(verify(corpus.store, tmp_path / "reversed.parquet")[0])

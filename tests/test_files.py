@@ -147,3 +147,10 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_one_is_le
             process.stdout.close()
     put(path, "again")
     assert left(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"a": "\xff"}', b""])
+def test_damaged_json_is_named(tmp_path: Path, content: bytes):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ValueError, match="a.json: not valid JSON"):
+        read_json(tmp_path / "a.json")

@@ -9,13 +9,14 @@ import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
     {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16"},
-    {"ids", "labels", "manifest", "references", "shards"},
+    {"ids", "labels", "manifest", "references", "shards", "stored_arrays", "inspection"},
     {
         "riff",
         "audio",
         "ffmpeg",
         "decoding",
         "audio_store",
+        "audio_verification",
         "geometry",
         "images",
         "store",
@@ -24,10 +25,21 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         "near_duplicates",
     },
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
-    {"corpora", "source_rows", "refusals", "ingest", "backbone", "features", "dataset", "model", "embeddings"},
+    {
+        "corpora",
+        "source_rows",
+        "refusals",
+        "ingest",
+        "backbone",
+        "features",
+        "dataset",
+        "model",
+        "embeddings",
+        "verification",
+    },
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
-    {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps"},
+    {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"validate", "stage", "arguments", "__main__"},
 )
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}

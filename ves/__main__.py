@@ -204,6 +204,41 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
     draw(runs, _read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
+def store_info(path: Path) -> None:
+    """What a store holds: arrays, shapes, sizes, attributes, and whether all of it is there."""
+    from ves.inspection import describe
+
+    print(describe(path))
+
+
+def store_verify(path: Path, *, images: Path | None = None) -> None:
+    """Check every byte of a feature store or an audio store; lists all that is wrong, and then ends with 1.
+
+    IMAGES is the images.parquet that the features are of, by default that of the corpus that the store lies in.
+    """
+    from ves.shards import BadStore
+    from ves.verification import verify
+
+    for fault in (faults := verify(path, images)):
+        print(fault)
+    if faults:
+        raise BadStore(f"{path}: not sound, places: {len(faults)}; run the stage that writes it again")
+    print(f"{path}: sound")
+
+
+def store_show(
+    path: Path, image_id: str, *, out: Path | None = None, images: Path | None = None, pictures: Path | None = None
+) -> None:
+    """A picture beside its patch tokens, whose first three principal components are red, green and blue.
+
+    The beginning of an IMAGE_ID is enough. IMAGES and PICTURES are by default images.parquet and images/ of the corpus
+    that the store lies in; the PNG goes to OUT, by default to <first 16 digits>.png in this folder.
+    """
+    from ves.token_picture import show
+
+    show(path, image_id, out, images, pictures)
+
+
 STAGES: tuple[Callable[..., None], ...] = (
     *(
         vaani_check,
@@ -222,10 +257,11 @@ STAGES: tuple[Callable[..., None], ...] = (
         split,
     ),
     *(features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps),
+    *(store_info, store_verify, store_show),
 )
 
 
-GROUPS = ("vaani",)  # first words of stages of two words
+GROUPS = ("vaani", "store")  # first words of stages of two words
 
 
 def _read[T: Section](kind: type[T], path: Path) -> T:

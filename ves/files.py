@@ -149,7 +149,7 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file. Raises ValueError that names the file when it is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # of the JSON, or of bytes that are no text at all
         raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
 
 

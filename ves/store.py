@@ -39,8 +39,8 @@ def _ids_path(store: Path, shard: int) -> Path:
     return store / "image_id" / "c" / str(shard) / "0"
 
 
-def _metadata(rows: int, patches: int, width: int) -> dict[str, dict[str, Any]]:
-    """zarr.json of the two arrays."""
+def metadata(rows: int, patches: int, width: int) -> dict[str, dict[str, Any]]:
+    """zarr.json of the two arrays, by their names."""
     sharding = shards.sharding([1, patches, width])
     crc = {"name": "crc32c"}
     return {  # filled with NaN: what another reader makes of a missing shard must not look like features
@@ -59,7 +59,7 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
     Raises ValueError that names the attribute when an existing store differs in one (`versions` aside): features of two
     kinds are never mixed, and nothing that took hours is deleted unasked.
     """
-    arrays = _metadata(rows, patches, width)
+    arrays = metadata(rows, patches, width)
     if not (store / "zarr.json").is_file():
         with files.atomic(store) as partial:
             group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}
@@ -150,7 +150,7 @@ class FeatureStore:
         if not self.attrs["complete"]:
             raise BadStore(f"{path}: incomplete; run the features stage again, it goes on where it stopped")
         array = files.read_json(self.path / "patch_tokens" / "zarr.json")
-        if array != _metadata(*array["shape"])["patch_tokens"]:
+        if array != metadata(*array["shape"])["patch_tokens"]:
             raise BadStore(f"{path}: not laid out as ves.store writes it; read it with zarr, or extract anew")
         images, patches, width = array["shape"]
         self.images, self.patches, self.width = int(images), int(patches), int(width)

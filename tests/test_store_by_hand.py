@@ -1,0 +1,63 @@
+"""What the README shows of a store works as it stands there, and the commands say what it says of them."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from little_stores import IDS, small_shards, some_tokens, write_images, write_store
+
+from ves.__main__ import main
+from ves.store import shard_path
+
+SECTION = Path("README.md").read_text().split("## The features, by hand\n")[1].split("\n## ")[0]
+SNIPPETS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+COMMANDS = [line.partition("#")[0] for line in SECTION.splitlines() if line.startswith("ves store ")]
+(NAME,) = set(re.findall(r"data/scenes/features/[\w.-]+\.zarr", SECTION))
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The store of the README, seen from the folder that its lines are typed in."""
+    monkeypatch.chdir(tmp_path)
+    with small_shards():
+        yield write_store(Path(NAME), some_tokens())
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("code", SNIPPETS, ids=["zarr", "tensorstore", "torch"])
+def test_the_lines_of_the_readme_work(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found: dict = {}
+    exec(code, found)  # what a reader of the README would paste
+    said = capsys.readouterr().out
+    assert len(code.strip().splitlines()) <= 7
+    if "features" in found:
+        expected = some_tokens()[:2].float().mean(dim=(1, 2))
+        assert said == f"{expected}\n"
+    else:
+        assert IDS[0] in said
+        assert f"{float(some_tokens()[0, 0, 0]):.6g}"[:5] in said
+
+
+def test_the_commands_of_the_readme_work(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info, verify, show = [shlex.split(command)[1:] for command in COMMANDS]
+    assert main(info) == 0
+    assert "patch_tokens  10 x 4 x 8" in capsys.readouterr().out
+    assert main(verify) == 0
+    assert capsys.readouterr().out == f"{NAME}: sound\n"
+    content = bytearray(shard_path(store, 1).read_bytes())
+    content[70] ^= 1
+    shard_path(store, 1).write_bytes(content)
+    assert main(verify) == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == f"{NAME}/patch_tokens/c/1/0/0: row 5: wrong checksum"
+    assert said.err.splitlines()[-1].startswith(f"store verify: {NAME}: not sound, places: 1; run")
+    assert main(show) == 1
+    assert f"store show: {NAME}: no image whose id begins with '19f7d7', among 10" in capsys.readouterr().err
+
+
+def test_verify_is_told_of_another_list_of_images(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["store", "verify", NAME, "--images", str(write_images(Path("listed.parquet"), IDS[::-1]))]) == 1
+    assert "image_id/c/0/0: rows 0-3: not the image that listed.parquet lists" in capsys.readouterr().out
+    assert main(["store", "verify", "data"]) == 1
+    assert "neither a feature store" in capsys.readouterr().err

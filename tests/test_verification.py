@@ -1,0 +1,270 @@
+"""No damage to a store passes: what verify finds, and that nothing damaged is ever read as numbers."""
+
+import shutil
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from little_stores import (
+    ATTRS,
+    IDS,
+    ROWS,
+    damage,
+    files_of,
+    flip,
+    manifest_of,
+    small_shards,
+    some_tokens,
+    write_images,
+    write_manifest,
+    write_store,
+)
+
+from ves.files import read_json, write_json
+from ves.shards import BadStore
+from ves.store import open_features, set_complete, shard_path, write_shard
+from ves.verification import verify
+
+TOKENS = some_tokens()
+MEMORY = Path("/dev/shm")  # where thousands of little writes cost nothing
+
+
+@pytest.fixture(autouse=True)
+def _small_shards():
+    with small_shards():
+        yield
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return write_store(tmp_path / "c/features/f.zarr", TOKENS)
+
+
+@pytest.fixture
+def in_memory(tmp_path_factory):
+    """The same store on a file system in memory, where there is one."""
+    folder = MEMORY if MEMORY.is_dir() else tmp_path_factory.getbasetemp()
+    folder = folder / f"ves-{tmp_path_factory.getbasetemp().name}-{tmp_path_factory.getbasetemp().parent.name}"
+    yield write_store(folder / "f.zarr", TOKENS)
+    shutil.rmtree(folder)
+
+
+def texts(store: Path, images: Path | None = None) -> list[str]:
+    """The faults, without the path of the folder that the store is in."""
+    return [str(fault).replace(f"{store.parent}/", "") for fault in verify(store, images)]
+
+
+def never_read_wrong(store: Path, damaged: Path) -> None:
+    """Every row is refused by name, or is what was written."""
+    if damaged.is_relative_to(store / "patch_tokens" / "c"):
+        opened, first = open_features(store), 4 * int(damaged.parts[-3])
+        with pytest.raises(BadStore, match=f"{damaged}: "):
+            opened.read(range(ROWS))
+        others = [row for row in range(ROWS) if not first <= row < first + 4]
+        assert torch.equal(opened.read(others), TOKENS[others])
+        return
+    with suppress(BadStore, ValueError, LookupError, TypeError, OSError):
+        opened = open_features(store)
+        rows = opened.rows(IDS)
+        assert rows.tolist() == list(range(ROWS))
+        assert torch.equal(opened.read(rows), TOKENS)
+
+
+def assert_found(store: Path, damaged: Path, what: str) -> None:
+    found = verify(store)
+    assert found, f"{damaged} {what}: not found"
+    if damaged.is_relative_to(store / "patch_tokens" / "c") or damaged.is_relative_to(store / "image_id" / "c"):
+        assert damaged in {fault.file for fault in found}, f"{damaged} {what}: not named"
+    never_read_wrong(store, damaged)
+
+
+def damaged_many_times(store: Path, times: int, seed: int) -> Counter[str]:
+    """Damage one file, see that it is found, and mend it, so many times; how often in which way."""
+    rng, files = np.random.default_rng(seed), files_of(store)
+    sound = {file: file.read_bytes() for file in files}
+    counts: Counter[str] = Counter()
+    while counts.total() < times:
+        file = files[rng.integers(len(files))]
+        what = damage(file, rng)
+        if file.is_file() and file.read_bytes() == sound[file]:
+            continue  # zeros where zeros were
+        assert_found(store, file, what)
+        file.write_bytes(sound[file])
+        counts[what] += 1
+    assert verify(store) == []
+    return counts
+
+
+def test_no_damage_passes(in_memory: Path) -> None:
+    counts = damaged_many_times(in_memory, 2_000, seed=0)
+    assert min(counts[what] for what in ("flipped", "zeroed", "cut off", "deleted")) > 10
+
+
+@pytest.mark.slow
+def test_no_damage_passes_however_often(in_memory: Path) -> None:
+    assert damaged_many_times(in_memory, 10_000, seed=1)["flipped"] > 6_000
+
+
+@pytest.mark.slow
+def test_no_single_bit_of_a_store_can_be_flipped_unnoticed(in_memory: Path) -> None:
+    flipped = 0
+    for file in files_of(in_memory):
+        for bit in range(8 * file.stat().st_size):
+            flip(file, bit)
+            assert_found(in_memory, file, f"bit {bit}")
+            flip(file, bit)
+            flipped += 1
+    assert flipped > 30_000 and verify(in_memory) == []
+
+
+def test_a_sound_store_has_no_faults(store: Path) -> None:
+    assert verify(store) == []
+    write_images(store.parent.parent / "images.parquet")
+    assert verify(store) == []
+
+
+def test_all_faults_are_listed_not_the_first(store: Path) -> None:
+    flip(shard_path(store, 0), 8 * (2 * 68 + 5))
+    flip(shard_path(store, 0), 8 * (3 * 68 + 64))  # a bit of the checksum itself
+    shard_path(store, 1).unlink()
+    (store / "image_id/c/2/0").write_bytes(b"")
+    found = texts(store)
+    assert found == [
+        "f.zarr/image_id/c/2/0: rows 8-9: wrong checksum",
+        "f.zarr/patch_tokens/c/0/0/0: rows 2-3: wrong checksum",
+        "f.zarr/patch_tokens/c/1/0/0: rows 4-7: missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [(0.0, "all zeros"), (-0.0, "all zeros"), (float("nan"), "all fill"), (float("inf"), "all fill")],
+)
+def test_rows_that_no_backbone_gives_are_found(store: Path, value: float, what: str) -> None:
+    tokens = TOKENS.clone()
+    tokens[5] = value
+    write_shard(store, 1, tokens[4:8], IDS[4:8])
+    write_manifest(store)
+    assert texts(store) == [f"f.zarr/patch_tokens/c/1/0/0: row 5: {what}"]
+
+
+def test_a_single_number_that_is_none_is_found(store: Path) -> None:
+    tokens = TOKENS.clone()
+    tokens[8, 3, 7], tokens[9, 0, 0], tokens[9, 0, 1] = float("nan"), float("inf"), float("-inf")
+    write_shard(store, 2, tokens[8:], IDS[8:])
+    write_manifest(store)
+    assert texts(store) == [
+        "f.zarr/patch_tokens/c/2/0/0: row 8: 1 of 32 numbers are NaN or infinite",
+        "f.zarr/patch_tokens/c/2/0/0: row 9: 2 of 32 numbers are NaN or infinite",
+    ]
+
+
+def test_a_shard_of_another_store_is_found(store: Path, tmp_path: Path) -> None:
+    other = write_store(tmp_path / "other.zarr", some_tokens(1))
+    shutil.copy(shard_path(other, 1), shard_path(store, 1))
+    (found,) = texts(store)
+    assert found == "f.zarr/patch_tokens/c/1/0/0: not the content that the manifest lists: of another store"
+
+
+def test_ids_of_another_store_are_found(store: Path, tmp_path: Path) -> None:
+    other = write_store(tmp_path / "other.zarr", TOKENS, [f"{row + 1:064x}" for row in range(ROWS)])
+    shutil.copy(other / "image_id/c/1/0", store / "image_id/c/1/0")
+    images = write_images(tmp_path / "listed.parquet")
+    assert texts(store) == ["f.zarr.manifest.json: written for other images (images_sha256)"]
+    found = texts(store, images)
+    assert len(found) == 2 and found[0].startswith("f.zarr/image_id/c/1/0: rows 4-7: not the image that")
+
+
+def test_rows_are_those_of_images_parquet(store: Path) -> None:
+    images = write_images(store.parent.parent / "images.parquet", [*IDS[:8], IDS[9], IDS[8], "ab" * 32])
+    assert texts(store) == [
+        f"f.zarr/image_id/c/2/0: rows 8-9: not the image that {images} lists",
+        f"f.zarr/image_id: 10 rows, but {images} lists 11 images",
+    ]
+    images.write_bytes(images.read_bytes()[:-20])
+    assert "cannot be compared with" in texts(store)[0]
+
+
+def test_an_image_twice_and_an_id_of_zeros_are_found(store: Path) -> None:
+    ids = [*IDS[:8], "00" * 32, IDS[3]]
+    write_shard(store, 2, TOKENS[8:], ids[8:])
+    write_manifest(store, ids)
+    assert texts(store) == [
+        "f.zarr/image_id/c/2/0: row 8: no id: all zeros",
+        "f.zarr/image_id/c/2/0: row 9: the same image as row 3",
+    ]
+
+
+def stale(store: Path, **attrs) -> list[str]:
+    """Faults of the store when these attributes are changed in it and in its manifest alike."""
+    group = read_json(store / "zarr.json")
+    group["attributes"] |= attrs
+    write_json(store / "zarr.json", group)
+    write_manifest(store)
+    return texts(store)
+
+
+def test_stale_attributes_are_found(store: Path, tmp_path: Path) -> None:
+    assert stale(store, grid=[2, 3]) == ["f.zarr/zarr.json: grid [2, 3], but 4 patches"]
+    assert stale(store, grid=[2, 2], width=9) == ["f.zarr/zarr.json: width 9, but rows of 8"]
+    write_json(store.with_suffix(".json"), {"backbone": "none", "revision": None, "image_size": 14, "fit": "pad"})
+    assert stale(store, width=8) == [
+        "f.zarr/zarr.json: image_size 28, but f.json says 14",
+        "f.zarr/zarr.json: fit 'stretch', but f.json says 'pad'",
+    ]
+    store.with_suffix(".json").unlink()
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/model.safetensors").write_bytes(b"trained further since")
+    assert stale(store, backbone="owner/no such name", revision="main") == []  # none here to compare with
+    (found,) = stale(store, backbone=str(tmp_path / "tiny"))
+    assert found.startswith("f.zarr/zarr.json: weight_hash 0f0f0f0f0f0f0f0f..., but ")
+
+
+def test_attributes_that_the_manifest_does_not_have_are_found(store: Path) -> None:
+    group = read_json(store / "zarr.json")
+    write_json(store / "zarr.json", group | {"attributes": group["attributes"] | {"fit": "crop", "note": "mine"}})
+    assert texts(store) == ["f.zarr.manifest.json: made with other attributes than the store's: fit, note"]
+
+
+def test_an_unfinished_store_is_found(store: Path) -> None:
+    set_complete(store, False)
+    manifest_of(store).unlink()
+    assert texts(store) == ["f.zarr.manifest.json: missing", "f.zarr/zarr.json: not marked as complete"]
+
+
+def test_another_layout_is_found(store: Path) -> None:
+    path = store / "patch_tokens/zarr.json"
+    for change, said in (
+        ({"fill_value": 0}, "not laid out as VeS writes it: fill_value"),
+        ({"shape": [10, 4]}, "a shape of [10, 4], not of images, patches and width"),
+        ({"shape": [14, 4, 8]}, "f.zarr/image_id/zarr.json: not laid out as VeS writes it: shape"),
+    ):
+        sound = read_json(path)
+        write_json(path, sound | change)
+        (found,) = texts(store)
+        assert said in found
+        write_json(path, sound)
+    stray = shard_path(store, 3)
+    stray.parent.mkdir(parents=True)
+    shutil.copy(shard_path(store, 0), stray)
+    assert texts(store) == ["f.zarr/patch_tokens/c/3: holds no row of this array"]
+
+
+def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="neither a feature store"):
+        verify(tmp_path)
+
+
+def test_a_manifest_of_other_shards_is_found(store: Path) -> None:
+    manifest = read_json(manifest_of(store))
+    write_json(manifest_of(store), manifest | {"rows": 9, "shards": manifest["shards"][:2]})
+    assert texts(store) == [
+        "f.zarr.manifest.json: 9 rows, but the store has 10",
+        "f.zarr.manifest.json: lists other shards than the store has",
+    ]
+    write_json(manifest_of(store), {"rows": ROWS, "attrs": ATTRS})
+    (found,) = texts(store)
+    assert "not a manifest of a feature store" in found

@@ -1,0 +1,130 @@
+"""Whether an audio store is what it says: every group, every chunk, every clip's place, against its manifest."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ves import audio_store, shards
+from ves.audio import RATE
+from ves.stored_arrays import Fault, Look, StoredArray, read_document, unlike
+
+LITTLE, PLAIN, CRC = {"name": "bytes", "configuration": {"endian": "little"}}, {"name": "bytes"}, {"name": "crc32c"}
+GROUP = {"rate", "clips", "samples", "sha256", "complete"}
+
+
+def verify_audio(store: Path, threads: int) -> list[Fault]:
+    """All that is wrong with an audio store, group by group. A thread holds the places of the clips of one group."""
+    path = store.with_name(f"{store.name}.manifest.json")
+    manifest, faults = read_document(path)
+    if manifest is None:
+        return faults
+    groups = manifest.get("groups")
+    if groups is None or any(group.keys() != {"shard", "clips", "samples", "sha256"} for group in groups):
+        return [Fault(path, "not a manifest of an audio store")]
+    totals = {key: sum(group[key] for group in groups) for key in ("clips", "samples")}
+    if manifest != {"rate": RATE, **totals, "groups": groups}:
+        faults.append(Fault(path, f"not rate {RATE} and the sums of its groups, {totals}"))
+    faults += _verify_folders(store, path, [group["shard"] for group in groups])
+    with ThreadPoolExecutor(threads) as pool:
+        found = pool.map(partial(_verify_group, store), groups)
+        return faults + [fault for of_group in found for fault in of_group]
+
+
+def _verify_folders(store: Path, path: Path, names: list[str]) -> list[Fault]:
+    """The groups between the store and its groups, and groups that the manifest does not list."""
+    faults = []
+    for folder in sorted({store / parent for name in names for parent in Path(name).parents}):
+        document, found = read_document(folder / "zarr.json", ends=["\n", ""])  # once it was zarr that wrote these
+        faults += found
+        if document not in (None, {"attributes": {}, "zarr_format": 3, "node_type": "group"}):
+            faults.append(Fault(folder / "zarr.json", "not the document of a group"))
+    there = {file.parent.parent for file in store.rglob("samples/zarr.json")}
+    unlisted = sorted(there - {store / name for name in names})
+    return faults + [Fault(path, f"does not list {group.relative_to(store)}") for group in unlisted]
+
+
+def _documents(clips: int, samples: int) -> dict[str, dict[str, Any]]:
+    """zarr.json of the arrays of a group, by their names."""
+    sharding = shards.sharding([audio_store.CHUNK])
+    kinds = {
+        "samples": ("int16", [samples], audio_store.SHARD, [sharding]),
+        "offset": ("int64", [clips], max(clips, 1), [LITTLE, CRC]),
+        "length": ("int32", [clips], max(clips, 1), [LITTLE, CRC]),
+        "clip_id": ("uint8", [clips, 16], max(clips, 1), [PLAIN, CRC]),
+    }
+    documents = {
+        name: shards.metadata(dtype, shape, rows, 0, codecs, []) for name, (dtype, shape, rows, codecs) in kinds.items()
+    }
+    for document in documents.values():
+        del document["dimension_names"]  # zarr wrote these, without
+    return documents
+
+
+def _verify_group(store: Path, listed: dict[str, Any]) -> list[Fault]:
+    """All that is wrong with one group, which the manifest lists."""
+    folder = store / listed["shard"]
+    group, faults = read_document(folder / "zarr.json", ends=[""])
+    if group is not None:
+        expected = {"attributes": {"rate": RATE, **listed, "complete": True}, "zarr_format": 3, "node_type": "group"}
+        del expected["attributes"]["shard"]
+        if group != expected:
+            attrs = group.get("attributes", {})
+            wrong = [key for key in sorted(GROUP) if attrs.get(key) != expected["attributes"][key]]
+            faults.append(
+                Fault(folder / "zarr.json", f"not as the manifest lists it: {', '.join(wrong) or 'its keys'}")
+            )
+    arrays = {}
+    for name, expected in _documents(listed["clips"], listed["samples"]).items():
+        document, found = read_document(folder / name / "zarr.json", ends=[""])
+        if document is not None and not (found := unlike(folder / name / "zarr.json", document, expected)):
+            arrays[name] = StoredArray(folder / name, document)
+            found = arrays[name].strays()
+        faults += found
+    faults += _verify_samples(arrays.get("samples"), listed)
+    return faults + _verify_clips({name: array for name, array in arrays.items() if name != "samples"}, listed)
+
+
+def _verify_samples(array: StoredArray | None, listed: dict[str, Any]) -> list[Fault]:
+    """Chunks with a wrong checksum; if there are none, samples that are sound but others."""
+    if array is None:
+        return []
+    digest = hashlib.sha256()
+
+    def look(first: int, content: bytes) -> None:
+        digest.update(memoryview(content)[: 2 * (listed["samples"] - first)])
+
+    if faults := _check_files(array, look):
+        return faults
+    if digest.hexdigest() != listed["sha256"]:
+        return [Fault(array.folder, "not the samples that the manifest lists (sha256): of another store")]
+    return []
+
+
+def _check_files(array: StoredArray, look: Look) -> list[Fault]:
+    return [fault for number in range(len(array.files)) for fault in array.check_file(number, look)]
+
+
+def _verify_clips(arrays: dict[str, StoredArray], listed: dict[str, Any]) -> list[Fault]:
+    """Clips that do not lie back to back from the first sample to the last."""
+    faults, contents = [], dict.fromkeys(arrays, b"")
+    for name, array in arrays.items():
+
+        def look(_row: int, content: bytes, name: str = name) -> None:
+            contents[name] = content
+
+        faults += _check_files(array, look)
+    if faults or len(arrays) < 3:
+        return faults
+    offset, length = np.frombuffer(contents["offset"], "<i8"), np.frombuffer(contents["length"], "<i4")
+    begins = np.concatenate([[0], np.cumsum(length, dtype=np.int64)])
+    wrong = np.flatnonzero((offset != begins[:-1]) | (length < 0)).tolist()
+    faults = [Fault(arrays["offset"].files[0], "does not begin where the clip before it ends", n, n) for n in wrong]
+    if begins[-1] != listed["samples"]:
+        faults.append(
+            Fault(arrays["length"].folder, f"clips of {begins[-1]} samples, but {listed['samples']} are there")
+        )
+    return faults

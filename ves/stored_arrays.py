@@ -1,0 +1,220 @@
+"""A Zarr v3 array seen as the files that it is made of, and whether each of them is what was written.
+
+Zarr reads a missing chunk as the fill value; whoever asks whether a store is whole has to look at the files. What is
+here knows no reader of ours, so that a fault of theirs cannot hide one of a store. Arrays are cut along their first
+dimension only, as all arrays of VeS are.
+"""
+
+import copy
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import crc32c
+import numpy as np
+import zarr
+
+from ves.shards import CRC, MISSING
+
+ITEM_BYTES = {"bfloat16": 2, "float16": 2, "bool": 1}  # what the names of the others end with, in bits
+
+Look = Callable[[int, bytes], str | None]  # first row and bytes of a chunk: what is wrong with them
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with a store: the file, what it is, and the rows (first to last) if it is about rows."""
+
+    file: Path
+    what: str
+    first: int | None = None
+    last: int | None = None
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return f"{self.file}: {self.what}"
+        rows = f"row {self.first}" if self.first == self.last else f"rows {self.first}-{self.last}"
+        return f"{self.file}: {rows}: {self.what}"
+
+
+def joined(faults: Iterable[Fault]) -> list[Fault]:
+    """The same faults, those of rows that follow each other as one."""
+    out: list[Fault] = []
+    for fault in faults:
+        before = out[-1] if out else None
+        follows = before is not None and before.last is not None and fault.first == before.last + 1
+        if before and follows and (before.file, before.what) == (fault.file, fault.what):
+            out[-1] = replace(before, last=fault.last)
+        else:
+            out.append(fault)
+    return out
+
+
+def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[dict[str, Any] | None, list[Fault]]:
+    """The object in a JSON file, None when there is none or it is damaged; and what is wrong with it.
+
+    It must be indented as VeS and zarr do it: a byte too few or too many is damage as well. `ends` is what may stand
+    behind the last bracket: a new line where VeS wrote it, nothing where zarr did.
+    """
+    try:
+        text = path.read_bytes().decode()
+        content = json.loads(text)
+    except FileNotFoundError:
+        return None, [Fault(path, "missing")]
+    except OSError as error:
+        return None, [Fault(path, f"cannot be read ({error.strerror})")]
+    except ValueError as error:
+        return None, [Fault(path, f"damaged: not valid JSON ({error})")]
+    canonical = (json.dumps(content, indent=2, ensure_ascii=escaped) for escaped in (False, True))
+    if not any(text == document + end for document in canonical for end in ends):
+        return None, [Fault(path, "damaged: not as it was written")]
+    if not isinstance(content, dict):
+        return None, [Fault(path, "damaged: no JSON object")]
+    return content, []
+
+
+def unlike(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> list[Fault]:
+    """A zarr.json that differs from the expected one in more than a compression beneath the checksum."""
+    found = copy.deepcopy(found)
+    with suppress(LookupError, TypeError):  # no shards, or other codecs altogether: compared as it is
+        found["codecs"][0]["configuration"]["codecs"][1:-1] = []
+    if found == expected:
+        return []
+    wrong = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+    return [Fault(path, f"not laid out as VeS writes it: {', '.join(wrong)}")]
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """One array: its folder, and what its zarr.json says.
+
+    `chunk_rows` is the number of rows in a file, `inner_rows` in what has a checksum of its own, `codecs` what that was
+    made with.
+    """
+
+    folder: Path
+    metadata: dict[str, Any]
+
+    @cached_property
+    def shape(self) -> list[int]:
+        return self.metadata["shape"]
+
+    @cached_property
+    def chunk_rows(self) -> int:
+        return self.metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
+
+    @cached_property
+    def _sharding(self) -> dict[str, Any] | None:
+        (codec, *_) = self.metadata["codecs"]
+        return codec["configuration"] if codec["name"] == "sharding_indexed" else None
+
+    @property
+    def sharded(self) -> bool:
+        return self._sharding is not None
+
+    @cached_property
+    def inner_rows(self) -> int:
+        return self._sharding["chunk_shape"][0] if self._sharding else self.chunk_rows
+
+    @cached_property
+    def codecs(self) -> list[dict[str, Any]]:
+        return self._sharding["codecs"] if self._sharding else self.metadata["codecs"]
+
+    @cached_property
+    def raw(self) -> bool:
+        """Whether chunks are the bytes of their numbers and a checksum, nothing else."""
+        return [codec["name"] for codec in self.codecs] == ["bytes", "crc32c"]
+
+    @cached_property
+    def row_bytes(self) -> int:
+        name = self.metadata["data_type"]
+        item = ITEM_BYTES.get(name) or int("".join(filter(str.isdigit, name))) // 8
+        return item * math.prod(self.shape[1:])
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """Where its files are, or should be, in the order of their rows."""
+        count = -(-self.shape[0] // self.chunk_rows)
+        return [self.folder.joinpath("c", str(number), *["0"] * (len(self.shape) - 1)) for number in range(count)]
+
+    def strays(self) -> list[Fault]:
+        """Files among its own that hold no row of it."""
+        known = {file.relative_to(self.folder / "c").parts[0] for file in self.files}
+        found = sorted(path.name for path in (self.folder / "c").glob("[!.]*"))
+        return [Fault(self.folder / "c" / name, "holds no row of this array") for name in found if name not in known]
+
+    def check_file(self, number: int, look: Look) -> list[Fault]:
+        """What is wrong with one of its files, and with what `look` is shown of it, chunk by chunk and in order."""
+        file, first = self.files[number], number * self.chunk_rows
+        last = min(first + self.chunk_rows, self.shape[0]) - 1
+        try:
+            with open(file, "rb") as handle:
+                places, what = self._places(handle, last + 1 - first)
+                if what:
+                    return [Fault(file, what, first, last)]
+                found = [self._check_chunk(handle, first + at, *place, look) for at, place in places]
+        except FileNotFoundError:
+            return [Fault(file, "missing", first, last)]
+        except OSError as error:
+            return [Fault(file, f"cannot be read ({error.strerror})", first, last)]
+        ends = [min(first + at + self.inner_rows - 1, last) for at, _ in places]
+        starts = [first + at for at, _ in places]
+        return [Fault(file, what, *rows) for what, *rows in zip(found, starts, ends, strict=True) if what]
+
+    def _places(self, handle: BinaryIO, rows: int) -> tuple[list[tuple[int, tuple[int, int]]], str | None]:
+        """Row in the file, begin and length of each chunk; or what is wrong with the index that says so."""
+        size = os.fstat(handle.fileno()).st_size
+        if self._sharding is None:
+            return [(0, (0, size))], None
+        slots, held = self.chunk_rows // self.inner_rows, -(-rows // self.inner_rows)
+        end = size - slots * 16 - CRC
+        if end < 0:
+            return [], "shorter than its index"
+        handle.seek(end)
+        stored = handle.read()
+        if not _sound(stored):
+            return [], "its index has a wrong checksum"
+        index = np.frombuffer(stored[:-CRC], "<u8").reshape(slots, 2)
+        absent = np.flatnonzero((index[:held] == MISSING).any(axis=1))
+        if absent.size:
+            return [], f"{absent.size} of {held} chunks are not in it, the first of row {absent[0] * self.inner_rows}"
+        if (index[held:] != MISSING).any():
+            return [], "holds chunks beyond the rows of the array"
+        begins, lengths = index[:held].T
+        order = np.argsort(begins, kind="stable")
+        stops = np.cumsum(lengths[order])
+        if stops[-1] != end or (begins[order] != stops - lengths[order]).any():
+            return [], "its chunks do not fill it, one after the other: cut off, or of another array"
+        rows_at = range(0, held * self.inner_rows, self.inner_rows)
+        return list(zip(rows_at, zip(begins.tolist(), lengths.tolist(), strict=True), strict=True)), None
+
+    def _check_chunk(self, handle: BinaryIO, row: int, begin: int, length: int, look: Look) -> str | None:
+        handle.seek(begin)
+        stored = handle.read(length)
+        if not _sound(stored):
+            return "wrong checksum"
+        expected = self.inner_rows * self.row_bytes
+        if self.raw and length != expected + CRC:
+            return f"{length - CRC} bytes, not {expected}"
+        if self.raw:
+            return look(row, stored[:-CRC])
+        try:
+            content = np.asarray(self._by_zarr[row : row + self.inner_rows]).tobytes()
+        except (ValueError, RuntimeError, OSError) as error:  # as codecs say it
+            return f"cannot be unpacked ({error})"
+        return look(row, content)
+
+    @cached_property
+    def _by_zarr(self) -> zarr.Array:
+        """For what is compressed."""
+        return zarr.open_array(self.folder, mode="r")
+
+
+def _sound(stored: bytes) -> bool:
+    return len(stored) >= CRC and crc32c.crc32c(memoryview(stored)[:-CRC]) == int.from_bytes(stored[-CRC:], "little")

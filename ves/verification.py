@@ -1,0 +1,217 @@
+"""Whether a store is what it says: every file, every checksum, every number, every id, against what lies beside it.
+
+A feature store is compared with its manifest, with the images.parquet whose pictures it is of, with the settings and
+the weights that it was made with, where they are there; an audio store with its manifest. All faults are found, not
+the first: the list says what will be made anew, and why. One chunk per thread is in memory at a time.
+"""
+
+import hashlib
+import math
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from huggingface_hub import try_to_load_from_cache
+
+from ves import files, parquet
+from ves.audio_verification import verify_audio
+from ves.backbone import file_sha256, weight_hash
+from ves.store import ID_BYTES, metadata
+from ves.stored_arrays import Fault, StoredArray, joined, read_document, unlike
+
+THREADS = 2
+INFINITE = 0x7F80  # bits of the exponent, all set in what is NaN or infinite
+SETTINGS = ("backbone", "image_size", "fit")  # attributes that the settings beside a store have too
+MANIFEST = {"rows", "shards", "images_sha256", "attrs"}
+
+
+def verify(store: Path, images: Path | None = None) -> list[Fault]:
+    """All that is wrong with a feature store or an audio store.
+
+    `images` is the images.parquet that the features are of; None takes the one of the corpus that the store lies in, if
+    there is one. Raises ValueError when there is no store of these two kinds.
+    """
+    if (store / "patch_tokens").exists() or (store / "image_id").exists():
+        beside = store.parent.parent / "images.parquet"
+        return joined(verify_features(store, images or (beside if beside.is_file() else None)))
+    if (store / "audio").is_dir():
+        return joined(verify_audio(store, THREADS))
+    raise ValueError(f"{store}: neither a feature store (patch_tokens, image_id) nor an audio store (audio/)")
+
+
+def verify_features(store: Path, images: Path | None) -> list[Fault]:
+    """All that is wrong with a feature store; without `images` its ids are compared with the manifest alone."""
+    paths = [store / part / "zarr.json" for part in ("", "patch_tokens", "image_id")]
+    paths.append(store.with_name(f"{store.name}.manifest.json"))
+    (group, of_tokens, of_ids, manifest), problems = zip(*map(read_document, paths), strict=True)
+    faults = [fault for found in problems for fault in found]
+    attrs = group.get("attributes") if group else None
+    if group is not None and group != {"attributes": attrs, "zarr_format": 3, "node_type": "group"}:
+        faults, attrs = [*faults, Fault(paths[0], "not the document of a group")], None
+    layout = _layout(paths[1:3], of_tokens, of_ids)
+    if layout or of_tokens is None or of_ids is None:  # numbers cannot be found without knowing where they are
+        return faults + layout
+    tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
+    found, stored_ids = _verify_ids(ids, images)
+    of_shards, hashes = _verify_tokens(tokens)
+    faults += found + of_shards + tokens.strays() + ids.strays()
+    if attrs is not None:
+        faults += _verify_attributes(paths[0], attrs, tokens)
+    if manifest is not None:
+        faults += _verify_manifest(paths[3], manifest, attrs, tokens, hashes, stored_ids)
+    return faults
+
+
+def _layout(paths: list[Path], of_tokens: dict[str, Any] | None, of_ids: dict[str, Any] | None) -> list[Fault]:
+    """Documents of arrays that are JSON, but not those of a feature store."""
+    if of_tokens is None:
+        return []
+    shape = of_tokens.get("shape")
+    if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
+        return [Fault(paths[0], f"a shape of {shape}, not of images, patches and width")]
+    expected = metadata(*shape).values()
+    found = zip(paths, (of_tokens, of_ids), expected, strict=True)
+    return [
+        fault for path, document, wanted in found if document is not None for fault in unlike(path, document, wanted)
+    ]
+
+
+def _verify_tokens(tokens: StoredArray) -> tuple[list[Fault], dict[Path, str]]:
+    """Faults of every shard (its index, the checksum of each row, numbers that no backbone gives).
+
+    And the sha256 of those that have none, computed at once: what was just read is still in the page cache.
+    """
+
+    def check(number: int) -> tuple[list[Fault], str]:
+        faults = tokens.check_file(number, _look_at_tokens)
+        return faults, "" if faults else file_sha256(tokens.files[number])
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        checked = list(pool.map(check, range(len(tokens.files))))
+    hashes = {file: digest for file, (faults, digest) in zip(tokens.files, checked, strict=True) if not faults}
+    return [fault for faults, _ in checked for fault in faults], hashes
+
+
+def _look_at_tokens(_row: int, content: bytes) -> str | None:
+    bits = np.frombuffer(content, "<u2")
+    if not (bits & 0x7FFF).any():
+        return "all zeros"
+    if infinite := int(((bits & INFINITE) == INFINITE).sum()):
+        all_fill = infinite == len(bits) and (bits == bits[0]).all()
+        return "all fill" if all_fill else f"{infinite} of {len(bits)} numbers are NaN or infinite"
+    return None
+
+
+def _verify_ids(ids: StoredArray, images: Path | None) -> tuple[list[Fault], list[str] | None]:
+    """Faults of the ids, and the ids; None when some cannot be read."""
+    parts: list[bytes] = []
+
+    def look(_row: int, content: bytes) -> None:
+        parts.append(content)
+
+    faults = [fault for number in range(len(ids.files)) for fault in ids.check_file(number, look)]
+    if faults:
+        return faults, None
+    content = b"".join(parts).hex()
+    step = 2 * ID_BYTES
+    stored = [content[at : at + step] for at in range(0, ids.shape[0] * step, step)]
+    place: dict[str, int] = {}
+    for row, image_id in enumerate(stored):
+        if (first := place.setdefault(image_id, row)) != row:
+            faults.append(_of_row(ids, row, f"the same image as row {first}"))
+        elif not int(image_id, 16):
+            faults.append(_of_row(ids, row, "no id: all zeros"))
+    return faults + (_against_images(ids, stored, images) if images else []), stored
+
+
+def _of_row(array: StoredArray, row: int, what: str) -> Fault:
+    return Fault(array.files[row // array.chunk_rows], what, row, row)
+
+
+def _against_images(ids: StoredArray, stored: list[str], images: Path) -> list[Fault]:
+    """Rows that are of another image than images.parquet says."""
+    try:
+        frame = parquet.read(images, columns=["image_id", "row"]).sort("row")
+    except (ValueError, OSError) as error:
+        return [Fault(images, f"cannot be compared with: {error}")]
+    if frame["row"].to_list() != list(range(len(frame))):
+        return [Fault(images, "its column `row` does not number the images 0, 1, 2, ...")]
+    listed = frame["image_id"].to_list()
+    other = [row for row, pair in enumerate(zip(stored, listed, strict=False)) if pair[0] != pair[1]]
+    faults = [_of_row(ids, row, f"not the image that {images} lists") for row in other]
+    if len(stored) != len(listed):
+        faults.append(Fault(ids.folder, f"{len(stored)} rows, but {images} lists {len(listed)} images"))
+    return faults
+
+
+def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -> list[Fault]:
+    """Attributes that contradict the array, the settings beside the store, or the weights on this machine."""
+    wrong = []
+    _, patches, width = tokens.shape
+    if attrs.get("complete") is not True:
+        wrong.append("not marked as complete")
+    grid = attrs.get("grid")
+    if not (isinstance(grid, list) and len(grid) == 2 and math.prod(grid) == patches):
+        wrong.append(f"grid {grid}, but {patches} patches")
+    if attrs.get("width", width) != width:
+        wrong.append(f"width {attrs['width']}, but rows of {width}")
+    settings = path.parent.with_suffix(".json")
+    if settings.is_file():
+        try:
+            made_with = files.read_json(settings)
+            wrong += [
+                f"{key} {attrs.get(key)!r}, but {settings.name} says {made_with[key]!r}"
+                for key in SETTINGS
+                if key in made_with and attrs.get(key) != made_with[key]
+            ]
+        except ValueError as error:
+            wrong.append(str(error))
+    weights = _weights_here(str(attrs.get("backbone")), attrs.get("revision"))
+    if weights and attrs.get("weight_hash") != (here := weight_hash(weights)):
+        wrong.append(f"weight_hash {str(attrs.get('weight_hash'))[:16]}..., but {weights} has {here[:16]}...")
+    return [Fault(path, what) for what in wrong]
+
+
+def _weights_here(backbone: str, revision: str | None) -> Path | None:
+    """The folder of the backbone, if it is on this machine; nothing is downloaded."""
+    if (folder := Path(backbone)).is_dir():
+        return folder if any(folder.glob("*.safetensors")) else None
+    if backbone.count("/") != 1 or revision is None:
+        return None
+    with suppress(ValueError):  # the name or revision is none; where that is damage, the manifest tells
+        found = try_to_load_from_cache(backbone, "model.safetensors", revision=revision)
+        return Path(found).parent if isinstance(found, str) else None
+    return None
+
+
+def _verify_manifest(
+    path: Path,
+    manifest: dict[str, Any],
+    attrs: dict[str, Any] | None,
+    tokens: StoredArray,
+    hashes: dict[Path, str],
+    ids: list[str] | None,
+) -> list[Fault]:
+    """Where store and manifest disagree; by it the shard of another store is known, however sound it is."""
+    if manifest.keys() != MANIFEST:
+        return [Fault(path, f"not a manifest of a feature store, whose keys are {', '.join(sorted(MANIFEST))}")]
+    faults = []
+    if attrs is not None and manifest["attrs"] != attrs:
+        differing = sorted(
+            k for k in attrs.keys() | manifest["attrs"].keys() if manifest["attrs"].get(k) != attrs.get(k)
+        )
+        faults.append(Fault(path, f"made with other attributes than the store's: {', '.join(differing)}"))
+    if manifest["rows"] != tokens.shape[0]:
+        faults.append(Fault(path, f"{manifest['rows']} rows, but the store has {tokens.shape[0]}"))
+    if ids is not None and manifest["images_sha256"] != hashlib.sha256("\n".join(ids).encode()).hexdigest():
+        faults.append(Fault(path, "written for other images (images_sha256)"))
+    rows = [min(tokens.chunk_rows, tokens.shape[0] - n * tokens.chunk_rows) for n in range(len(tokens.files))]
+    names = [str(file.relative_to(tokens.folder.parent)) for file in tokens.files]
+    listed = [(shard.get("file"), shard.get("rows")) for shard in manifest["shards"]]
+    if listed != list(zip(names, rows, strict=True)):
+        return [*faults, Fault(path, "lists other shards than the store has")]
+    contents = {file: shard.get("sha256") for file, shard in zip(tokens.files, manifest["shards"], strict=True)}
+    other = [file for file, digest in hashes.items() if digest != contents[file]]
+    return faults + [Fault(file, "not the content that the manifest lists: of another store") for file in other]
