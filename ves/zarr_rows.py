@@ -20,8 +20,7 @@ class ZarrRows:
         """Raises BadStore that names the array when zarr cannot open it."""
         self.path = path
         try:
-            with zarr.config.set({"array.read_missing_chunks": False}):  # it would fill them in
-                self.array = zarr.open_array(path, mode="r")
+            self.array = zarr.open_array(path, mode="r", config={"read_missing_chunks": False})  # it would fill them in
         except Exception as error:  # of any codec or data type, each with classes of its own
             raise BadStore(f"{path}: zarr cannot open it: {error}") from error
         self.slots = (self.array.shards or self.array.chunks)[0]
