@@ -14,7 +14,7 @@ from ves.shards import Shard, read_rows
 OPEN_SHARDS = 192  # files kept open, with two handles each where rows are large; a process may have 1024
 GROUP = 32  # rows whose files are open at once in a thread, beside those kept
 THREADS = 4  # more do not copy faster, and fewer do not fill the queue of a cold disk
-PART = 4 * 2**20  # bytes below which a second thread costs more than it brings
+PART = 2**20  # bytes for each thread at least: reading less, it costs more than it brings, but to a cold disk
 
 
 @lru_cache(1)
