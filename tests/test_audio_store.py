@@ -1,6 +1,7 @@
 """The audio store: read as it was written, by our reader and by Zarr's; damage is noticed."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import zarr
 
 from ves import audio_store
 from ves.audio_store import AudioStore, seal, write_group
+from ves.shards import BadStore
 
 SHARD = "audio/Goa/North/train-00000-of-00001"
 
@@ -96,8 +98,70 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, position: int):
     content = bytearray(file.read_bytes())
     content[position] ^= 0x10
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"c/0: .*(checksum|index)"):
+    with pytest.raises(BadStore, match=r"c/0: .*(checksum|index)"):
         AudioStore(tmp_path).read(SHARD, 0)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_the_check_can_be_turned_off(tmp_path: Path):
+    (clip,) = clips = _clips([3_000])
+    write_group(tmp_path / SHARD, clips, _ids(1))
+    file = tmp_path / SHARD / "samples/c/0"
+    content = bytearray(file.read_bytes())
+    content[2_006] ^= 0x10  # of the second chunk
+    file.write_bytes(content)
+    assert (AudioStore(tmp_path, check=False).read(SHARD, 0) != clip).sum() == 1
+    with pytest.raises(BadStore, match="c/0: a checksum does not match"):
+        AudioStore(tmp_path, check=True).read(SHARD, 0)
+
+
+@pytest.mark.usefixtures("small_files")
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_missing_is_named_and_never_read_as_silence(tmp_path: Path, check: bool):
+    clips = _clips([3_000, 3_000])
+    write_group(tmp_path / SHARD, clips, _ids(2))
+    store = AudioStore(tmp_path, check=check)
+    np.testing.assert_array_equal(store.read(SHARD, 0), clips[0])
+    os.truncate(tmp_path / SHARD / "samples/c/0", 2_500)  # while it is open
+    with pytest.raises(BadStore, match="c/0: cut off"):
+        store.read(SHARD, 0)
+    with pytest.raises(BadStore, match="c/0: the index is damaged"):
+        AudioStore(tmp_path, check=check).read(SHARD, 0)
+    (tmp_path / SHARD / "samples/c/1").unlink()
+    with pytest.raises(BadStore, match="c/1: missing"):
+        store.read(SHARD, 1)
+    for name in ("offset", "length"):
+        chunk = tmp_path / SHARD / name / "c/0"
+        content = chunk.read_bytes()
+        chunk.unlink()
+        with pytest.raises(BadStore, match=f"{name}: missing or damaged"):
+            AudioStore(tmp_path, check=check).read(SHARD, 1)
+        chunk.write_bytes(b"\x01" + content[1:])
+        with pytest.raises(BadStore, match=f"{name}: missing or damaged"):
+            AudioStore(tmp_path, check=check).read(SHARD, 1)
+        chunk.write_bytes(content)
+
+
+@pytest.mark.usefixtures("small_files")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_processes_share_a_store_and_few_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(audio_store, "OPEN_FILES", 2)
+    clips = _clips([2_900] * 10)
+    write_group(tmp_path / SHARD, clips, _ids(10))
+    store, before = AudioStore(tmp_path), len(os.listdir("/proc/self/fd"))
+
+    def right() -> bool:
+        return all(np.array_equal(store.read(SHARD, row), clip) for row, clip in enumerate(clips))
+
+    assert right()
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    children = []
+    for _ in range(3):
+        if (child := os.fork()) == 0:
+            os._exit(0 if right() else 1)
+        children.append(child)
+    assert right()
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
 
 
 def test_an_absent_or_unfinished_group_is_named(tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
     {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16"},
-    {"ids", "labels", "manifest", "references", "shards", "stored_arrays", "inspection"},
+    {"ids", "labels", "manifest", "references", "shards", "raw_rows", "zarr_rows", "stored_arrays", "inspection"},
     {
         "riff",
         "audio",

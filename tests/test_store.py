@@ -8,7 +8,7 @@ import tensorstore
 import torch
 import zarr
 
-from ves import store as store_module
+from ves import raw_rows
 from ves.bfloat16 import DTYPE
 from ves.shards import BadStore
 from ves.store import create_features, intact, open_features, set_complete, shard_path, write_shard
@@ -73,8 +73,31 @@ def test_images_are_found_by_id(path):
     opened = open_features(path)
     assert opened.image_ids == IDS
     assert opened.rows([IDS[300], IDS[0], IDS[300]]).tolist() == [300, 0, 300]
-    with pytest.raises(KeyError, match="no image 00ff"):
-        opened.rows([IDS[1], "00ff"])
+    assert opened.rows([]).tolist() == []
+    for absent in ("00ff", "x" * 64, IDS[0][:-1] + "g", "00" * 32, IDS[0] + "00"):
+        with pytest.raises(KeyError, match=f"no image {absent};"):
+            opened.rows([IDS[1], absent])
+
+
+def test_the_check_can_be_turned_off(path):
+    content = bytearray(shard_path(path, 1).read_bytes())
+    content[0] ^= 1
+    shard_path(path, 1).write_bytes(content)
+    got = open_features(path, check=False).read([256, 0])
+    assert torch.equal(got[1], TOKENS[0]) and (got[0] != TOKENS[256]).sum() == 1
+    with pytest.raises(BadStore, match="row 256: wrong checksum"):
+        open_features(path, check=True).read([256, 0])
+
+
+def test_attributes_of_another_shape_are_refused(path):
+    group = zarr.open_group(path, mode="r+")
+    group.attrs["grid"] = [2, 4]
+    with pytest.raises(BadStore, match="grid of 2 x 4, rows have 6 patches"):
+        open_features(path)
+
+
+def test_memory_of_its_own_is_aligned_as_torch_has_it(path):
+    assert open_features(path).read([1, 2, 3]).data_ptr() % 64 == 0
 
 
 def test_a_given_buffer_is_filled(path):
@@ -135,7 +158,7 @@ def test_an_incomplete_store_is_refused(tmp_path, path):
 def test_another_layout_is_refused(tmp_path, path):
     group = zarr.open_group(path, mode="r+")
     group.create_array("patch_tokens", shape=(600, 6, 8), chunks=(1, 6, 8), dtype="uint16", overwrite=True)
-    with pytest.raises(BadStore, match="not laid out"):
+    with pytest.raises(BadStore, match=r"patch_tokens are uint16 .*, not bfloat16"):
         open_features(path)
 
 
@@ -169,7 +192,7 @@ def test_features_of_two_kinds_are_never_mixed(path):
 
 def test_threads_share_a_store(path, monkeypatch):
     """More shards than handles kept, so that threads open and drop them under each other."""
-    monkeypatch.setattr(store_module, "OPEN_SHARDS", 1)
+    monkeypatch.setattr(raw_rows, "OPEN_SHARDS", 1)
     opened = open_features(path)
 
     def check(seed: int) -> bool:

@@ -13,7 +13,8 @@ A group is written by one job into a temporary folder and renamed, so it is whol
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from zarr.codecs import Crc32cCodec
 
 from ves.audio import RATE
 from ves.files import atomic, write_json
-from ves.shards import write_shard
+from ves.shards import BadStore, write_shard
 
 CHUNK = RATE  # samples in a chunk
 SHARD = 1024 * CHUNK  # samples in a file of the store: 32 MB
+OPEN_FILES = 128  # file handles kept; a process may have 1024, and the feature store keeps some too
 _CRC = 4  # bytes behind each chunk, and behind the index
 
 
@@ -114,27 +116,84 @@ def _open(store: Path, shard: str) -> zarr.Group:
     return group
 
 
+class _File:
+    """One open file of samples; chunks of it are found by the index at its end, which is read once and checked.
+
+    A read moves no file position, so that threads and forked processes may share it.
+    """
+
+    def __init__(self, path: Path, chunk: int, per_file: int) -> None:
+        """`chunk` is in samples, `per_file` in chunks. Raises BadStore when the file is missing or damaged."""
+        self.path, self.chunk = path, chunk
+        try:
+            self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise self._bad("missing") from None
+        size = per_file * 16 + _CRC
+        raw = os.pread(self.file, size, max(os.fstat(self.file).st_size - size, 0))
+        if len(raw) != size or crc32c.crc32c(raw[:-_CRC]) != int.from_bytes(raw[-_CRC:], "little"):
+            raise self._bad("the index is damaged")
+        self.index = np.frombuffer(raw[:-_CRC], "<u8").reshape(-1, 2)
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):  # opening may have failed
+            os.close(self.file)
+
+    def _bad(self, what: str) -> BadStore:
+        return BadStore(f"{self.path}: {what}; ingest this shard again")
+
+    def read(self, start: int, stop: int, *, check: bool) -> Int16[np.ndarray, " n"]:
+        """Samples start..stop: one read of the chunks that hold them, each checked if `check`."""
+        first, behind, size = start // self.chunk, -(-stop // self.chunk), self.chunk * 2 + _CRC
+        chunks = self.index[first:behind]
+        if (chunks[:, 1] != size).any():
+            raise self._bad("a chunk is not there")
+        if (np.diff(chunks[:, 0].astype(np.int64)) != size).any():
+            raise BadStore(f"{self.path}: chunks are not back to back; this store was not written by ves.audio_store")
+        rows = np.empty((len(chunks), size), np.uint8)
+        try:
+            length = os.preadv(self.file, [rows], int(chunks[0, 0]))
+        except OSError as error:  # of the disk
+            raise self._bad(f"cannot be read ({error.strerror})") from error
+        if length != rows.nbytes:
+            raise self._bad("cut off")
+        samples = np.ascontiguousarray(rows[:, :-_CRC])
+        if check:
+            stored = np.ascontiguousarray(rows[:, -_CRC:]).view("<u4")[:, 0].tolist()
+            if list(map(crc32c.crc32c, samples)) != stored:
+                raise self._bad("a checksum does not match, samples are damaged")
+        return samples.view("<i2").reshape(-1)[start - first * self.chunk : stop - first * self.chunk]
+
+
 @dataclass(frozen=True)
 class _Group:
-    """One opened group; `index` holds, per file, the offset and size of each chunk (filled as files are read)."""
+    """Where the clips of one opened group are, in samples; `chunk` in samples, `per_file` in chunks."""
 
     path: Path
     offset: Int64[np.ndarray, " clips"]
     length: Int32[np.ndarray, " clips"]
-    chunk: int  # samples
-    per_file: int  # chunks
-    index: dict[int, np.ndarray] = field(default_factory=dict)
+    chunk: int
+    per_file: int
 
 
 class AudioStore:
-    """Reader. Groups are opened when first asked for; any number of threads may read (a race opens one twice)."""
+    """Reader. Groups and files are opened when first asked for, and the files used last are kept open.
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    Any number of threads and forked processes may read (a race opens one twice). `check` verifies the CRC32C of every
+    second that is read.
+    """
+
+    def __init__(self, path: Path, check: bool = True) -> None:
+        self.path, self.check = Path(path), check
         self._groups: dict[str, _Group] = {}
+        self._file = lru_cache(OPEN_FILES)(self._open_file)  # one that it drops is closed when its last reader is done
 
     def read(self, shard: str, row: int, limit: int | None = None) -> Int16[np.ndarray, " n"]:
-        """Samples of a clip, at most the first `limit`. Raises ValueError that names the file if a checksum fails."""
+        """Samples of a clip, at most the first `limit`.
+
+        Raises IndexError for a row that the shard does not have, BadStore that names the file for one that is missing
+        or damaged, ValueError for a shard that was never ingested.
+        """
         group = self._group(shard)
         if not 0 <= row < len(group.offset):
             raise IndexError(f"{group.path}: row {row} of {len(group.offset)} clips")
@@ -144,53 +203,33 @@ class AudioStore:
             return np.empty(0, np.int16)
         per_file = group.chunk * group.per_file
         parts = [
-            _read(group, number, max(start - number * per_file, 0), min(stop - number * per_file, per_file))
+            self._file(shard, number).read(
+                max(start - number * per_file, 0), min(stop - number * per_file, per_file), check=self.check
+            )
             for number in range(start // per_file, -(-stop // per_file))
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def _open_file(self, shard: str, number: int) -> _File:
+        group = self._group(shard)
+        return _File(group.path / str(number), group.chunk, group.per_file)
+
     def _group(self, shard: str) -> _Group:
         if (group := self._groups.get(shard)) is None:
-            opened = _open(self.path, shard)
-            samples, offset, length = (opened[name] for name in ("samples", "offset", "length"))
+            samples = _open(self.path, shard)["samples"]
             assert isinstance(samples, zarr.Array)
-            assert isinstance(offset, zarr.Array)
-            assert isinstance(length, zarr.Array)
             assert samples.shards is not None
+            offset, length = (_column(self.path / shard / name) for name in ("offset", "length"))
             chunk, path = samples.chunks[0], self.path / shard / "samples" / "c"
-            group = _Group(path, np.asarray(offset[:]), np.asarray(length[:]), chunk, samples.shards[0] // chunk)
+            group = _Group(path, offset, length, chunk, samples.shards[0] // chunk)
             self._groups[shard] = group
         return group
 
 
-def _index(group: _Group, number: int, descriptor: int) -> np.ndarray:
-    """Offsets and sizes [chunks, 2] of one file of the store, from its end, checked."""
-    if (index := group.index.get(number)) is None:
-        size = group.per_file * 16 + _CRC
-        raw = os.pread(descriptor, size, max(os.fstat(descriptor).st_size - size, 0))
-        if len(raw) != size or crc32c.crc32c(raw[:-_CRC]) != int.from_bytes(raw[-_CRC:], "little"):
-            raise ValueError(f"{group.path / str(number)}: the index is damaged; ingest this shard again")
-        index = group.index[number] = np.frombuffer(raw[:-_CRC], "<u8").reshape(-1, 2)
-    return index
-
-
-def _read(group: _Group, number: int, start: int, stop: int) -> Int16[np.ndarray, " n"]:
-    """Samples start..stop of one file of the store: one read of the chunks that hold them, each checked."""
-    file = group.path / str(number)
-    descriptor = os.open(file, os.O_RDONLY)
+def _column(path: Path) -> np.ndarray:
+    """A whole array of one value per clip. Raises BadStore that names it when it is missing or damaged."""
     try:
-        first, behind = start // group.chunk, -(-stop // group.chunk)
-        chunks, size = _index(group, number, descriptor)[first:behind], group.chunk * 2 + _CRC
-        if (chunks[:, 1] != size).any() or (np.diff(chunks[:, 0].astype(np.int64)) != size).any():
-            raise ValueError(f"{file}: chunks are not back to back; this store was not written by ves.audio_store")
-        raw = os.pread(descriptor, size * len(chunks), int(chunks[0, 0]))
-    finally:
-        os.close(descriptor)
-    if len(raw) != size * len(chunks):
-        raise ValueError(f"{file}: cut off; ingest this shard again")
-    rows = np.frombuffer(raw, np.uint8).reshape(-1, size)
-    for row in rows:
-        if crc32c.crc32c(row[:-_CRC]) != int.from_bytes(row[-_CRC:].tobytes(), "little"):
-            raise ValueError(f"{file}: a checksum does not match, samples are damaged; ingest this shard again")
-    samples = np.ascontiguousarray(rows[:, :-_CRC]).view("<i2").reshape(-1)
-    return samples[start - first * group.chunk : stop - first * group.chunk]
+        array = zarr.open_array(path, mode="r", config={"read_missing_chunks": False})  # zarr would make zeros of them
+        return np.asarray(array[:])
+    except Exception as error:  # zarr and its codecs have many ways to say so
+        raise BadStore(f"{path}: missing or damaged ({error}); ingest this shard again") from error

@@ -4,30 +4,34 @@
         patch_tokens       bfloat16 [images, patches, width]; inner chunk = one image, raw, with CRC32C; sharded
         image_id           uint8 [images, 32], the sha256 of each image's file, chunked as patch_tokens is sharded
 
-Zarr itself reads it, and tensorstore. This reader is for training: one system call per row into the caller's memory,
-and its checksum. Zarr takes a missing shard for the fill value; here nothing missing or damaged is read as numbers.
+Zarr itself reads it, and tensorstore. This reader is for training: one copy per row into the caller's memory, and its
+checksum (ves.raw_rows). Zarr takes a missing shard for the fill value; here nothing missing is read as numbers.
 Rows are written shard by shard, each whole: Zarr's own writer loses rows when two processes write parts of one shard.
 
 Dimension key
     V images    P patches    W backbone width
 """
 
+import math
+import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import BFloat16
+from jaxtyping import BFloat16, Int64, UInt8
 from torch import Tensor
 
 from ves import files, shards
+from ves.raw_rows import RawRows
 from ves.shards import BadStore
+from ves.zarr_rows import ZarrRows
 
 SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
-OPEN_SHARDS = 512  # file handles kept; the usual limit of a process is 1024
 ID_BYTES = 32
+ALIGNMENT = 64
 
 
 def shard_path(store: Path, shard: int) -> Path:
@@ -127,6 +131,8 @@ def _read_ids(store: Path, shard: int, rows: int) -> np.ndarray:
     if not path.is_file():
         raise BadStore(f"{path}: missing; run the stage that writes it again")
     content = shards.without_crc(path.read_bytes(), path)
+    if len(content) != SHARD_ROWS * ID_BYTES:
+        raise BadStore(f"{path}: not the ids of {SHARD_ROWS} rows; run the stage that writes it again")
     return np.frombuffer(content, np.uint8).reshape(-1, ID_BYTES)[:rows]
 
 
@@ -141,8 +147,8 @@ class FeatureStore:
     `patches` and `width` are the shape of a row, `grid` (rows, columns) of the patches, `attrs` what they are.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        """Raises BadStore when there is no store, it is incomplete, or it is not laid out as above."""
+    def __init__(self, path: Path | str, check: bool) -> None:
+        """Raises BadStore when there is no store, it is incomplete, or its array does not hold features."""
         self.path = Path(path)
         if not (self.path / "zarr.json").is_file():
             raise BadStore(f"{path}: no feature store; run the features stage")
@@ -150,64 +156,113 @@ class FeatureStore:
         if not self.attrs["complete"]:
             raise BadStore(f"{path}: incomplete; run the features stage again, it goes on where it stopped")
         array = files.read_json(self.path / "patch_tokens" / "zarr.json")
-        if array != metadata(*array["shape"])["patch_tokens"]:
-            raise BadStore(f"{path}: not laid out as ves.store writes it; read it with zarr, or extract anew")
+        if array["data_type"] != "bfloat16" or len(array["shape"]) != 3:
+            raise BadStore(
+                f"{path}: patch_tokens are {array['data_type']} {array['shape']}, not bfloat16 [images, patches, width]"
+            )
         images, patches, width = array["shape"]
         self.images, self.patches, self.width = int(images), int(patches), int(width)
         rows, columns = self.attrs["grid"]
         self.grid: tuple[int, int] = (rows, columns)
-        self._shard = lru_cache(OPEN_SHARDS)(self._open)  # one that it drops is closed when its last reader is done
+        if rows * columns != self.patches:
+            raise BadStore(f"{path}: its attributes tell of a grid of {rows} x {columns}, rows have {patches} patches")
+        self._rows: RawRows | ZarrRows
+        if self._written_by("patch_tokens"):
+            row_bytes = self.patches * self.width * 2
+            self._rows = RawRows(lambda shard: shard_path(self.path, shard), SHARD_ROWS, row_bytes, check=check)
+        else:
+            self._rows = ZarrRows(self.path / "patch_tokens")
+
+    def _written_by(self, name: str) -> bool:
+        """Whether this module wrote that array: every other layout is read by zarr."""
+        expected = metadata(self.images, self.patches, self.width)[name]
+        found = files.read_json(self.path / name / "zarr.json")
+        described = ("attributes", "dimension_names")  # anyone may add to these
+        return {**found, **{key: expected[key] for key in described}} == expected
 
     def __len__(self) -> int:
         return self.images
 
     @cached_property
+    def _ids(self) -> UInt8[np.ndarray, "V 32"]:
+        """The sha256 of each row's image."""
+        if not self._written_by("image_id"):
+            ids = ZarrRows(self.path / "image_id").read(np.arange(len(self)))
+            return np.ascontiguousarray(ids)
+        firsts = range(0, len(self), SHARD_ROWS)
+        return np.concatenate(
+            [_read_ids(self.path, first // SHARD_ROWS, min(SHARD_ROWS, len(self) - first)) for first in firsts]
+        )
+
+    @property
     def image_ids(self) -> list[str]:
         """The sha256 of each row's image, as hexadecimal digits."""
-        firsts = range(0, len(self), SHARD_ROWS)
-        parts = [_read_ids(self.path, first // SHARD_ROWS, min(SHARD_ROWS, len(self) - first)) for first in firsts]
-        return [part[row].tobytes().hex() for part in parts for row in range(len(part))]
+        digits = self._ids.tobytes().hex()
+        return [digits[at : at + 2 * ID_BYTES] for at in range(0, len(digits), 2 * ID_BYTES)]
 
     @cached_property
-    def _row_of(self) -> dict[str, int]:
-        return {image_id: row for row, image_id in enumerate(self.image_ids)}
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids in ascending order, as one array of bytes (a dict of 290,000 texts takes five times the memory), and
+        the row of each."""
+        ids = self._ids.view(f"S{ID_BYTES}")[:, 0]
+        order = np.argsort(ids)
+        return ids[order], order
 
-    def rows(self, image_ids: Iterable[str]) -> np.ndarray:
-        """int64 [n]: the row of each image. Raises KeyError that names an image which is not there."""
-        try:
-            return np.array([self._row_of[image_id] for image_id in image_ids], np.int64)
-        except KeyError as error:
-            raise KeyError(f"{self.path}: no image {error.args[0]}; run the features stage for this corpus") from None
+    def rows(self, image_ids: Iterable[str]) -> Int64[np.ndarray, " n"]:
+        """The row of each image. Raises KeyError that names an image which is not there."""
+        asked = list(image_ids)
+        absent = [image_id for image_id in asked if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", image_id)]
+        if not absent:
+            ids, row = self._sorted
+            wanted = _digests(asked).view(f"S{ID_BYTES}")[:, 0]
+            at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+            absent = [asked[place] for place in np.flatnonzero(ids[at] != wanted)]
+        if absent:
+            raise KeyError(f"{self.path}: no image {absent[0]}; run the features stage for this corpus")
+        return row[at]
 
     def read(self, rows: Sequence[int] | np.ndarray, out: Tensor | None = None) -> BFloat16[Tensor, "V P W"]:
         """Patch tokens of these rows, in the order asked; repeats are allowed. `out` may be pinned memory.
 
-        Every row's checksum is checked. Raises IndexError for a row that the store does not have, BadStore that names
-        shard and row for one that is missing or damaged, ValueError for an `out` of another shape, type or layout.
+        Raises IndexError for a row that the store does not have, BadStore that names shard and row for one that is
+        missing or damaged, ValueError for an `out` of another shape, type or layout. Of `out` nothing may be used when
+        this raises.
         """
         wanted = np.asarray(rows, dtype=None if len(rows) else np.int64)
         if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
             raise TypeError(f"rows must be a list of whole numbers, not {wanted.dtype} of {wanted.ndim} dimensions")
         if (outside := wanted[(wanted < 0) | (wanted >= len(self))]).size:
             raise IndexError(f"{self.path}: no row {outside[0]}, it has {len(self)}")
+        wanted = wanted.astype(np.int64)
         shape = (len(wanted), self.patches, self.width)
         if out is None:
-            out = torch.empty(shape, dtype=torch.bfloat16)
+            out = _empty(shape)
         elif out.shape != shape or out.dtype != torch.bfloat16 or not out.is_contiguous() or out.is_cuda:
             raise ValueError(
                 f"out must be contiguous bfloat16 {shape} in main memory, not {out.dtype} {tuple(out.shape)}"
             )
-        target = _as_bytes(out)
-        for place in np.argsort(wanted, kind="stable").tolist():  # shard by shard, forwards
-            row = int(wanted[place])
-            self._shard(row // SHARD_ROWS).read(row, target[place])
+        if isinstance(self._rows, RawRows):
+            self._rows.read(wanted, _as_bytes(out))
+        elif len(wanted):
+            _as_bytes(out)[:] = self._rows.read(wanted).reshape(len(wanted), -1).view(np.uint8)
         return out
 
-    def _open(self, shard: int) -> shards.Shard:
-        row_bytes = self.patches * self.width * 2
-        return shards.Shard(shard_path(self.path, shard), shard * SHARD_ROWS, SHARD_ROWS, row_bytes)
+
+def _empty(shape: tuple[int, int, int]) -> BFloat16[Tensor, "V P W"]:
+    """Memory for rows, at a multiple of 64 bytes as torch has it.
+
+    From numpy, which asks for huge pages: torch's own of 48 MB costs 20 ms in page faults, five times the reading.
+    """
+    size = 2 * math.prod(shape)
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    skip = -memory.ctypes.data % ALIGNMENT
+    return torch.from_numpy(memory[skip : skip + size]).view(torch.bfloat16).view(shape)
 
 
-def open_features(path: Path | str) -> FeatureStore:
-    """Open a store for reading; the one way in for training and evaluation."""
-    return FeatureStore(path)
+def open_features(path: Path | str, check: bool = True) -> FeatureStore:
+    """Open a store for reading; the one way in for training and evaluation.
+
+    `check` verifies the CRC32C of every row that is read; without it, damage below the disk's own notice goes unseen.
+    A layout that ves.store does not write (compressed, say) is read by zarr, which checks whatever `check` says.
+    """
+    return FeatureStore(path, check)

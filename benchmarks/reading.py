@@ -1,0 +1,224 @@
+"""Reading features: ves.store against numpy.memmap, zarr and raw pread, warm and cold; and what compression costs.
+
+    OMP_NUM_THREADS=1 python benchmarks/reading.py [--repeats 15] [--folder DIR]
+
+Writes two stores of random numbers (rows of 256 x 1,024 as DINOv2-Large gives, and of 100 x 192 as the stand-in does)
+and the same rows as one flat file. Ways to read take turns, each with rows drawn anew, so that none finds in the
+processor's cache what another has read; tables have medians. `memmap[rows]` is the fancy-index copy, which allocates
+its result, as `read(rows)` does; `take(out)` is `numpy.take` into a given buffer, as `read(rows, out)`. Cold: the page
+cache is dropped for the files (posix_fadvise), then the same byte ranges are read by one thread of `pread`, or by us.
+Codecs are measured on features of DINOv2-Small's architecture with random weights, of rendered scenes.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+import zarr
+from transformers import Dinov2Config, Dinov2Model
+from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
+
+from ves.backbone import patch_tokens
+from ves.config import Config
+from ves.corpora.scenes.drawing import draw
+from ves.corpora.scenes.layout import scene
+from ves.geometry import Geometry
+from ves.images import pixels
+from ves.store import SHARD_ROWS, FeatureStore, create_features, open_features, set_complete, shard_path, write_shard
+
+SHAPES = ((256, 1024, 8), (100, 192, 80))  # patches, width, shards
+SCENES = 64
+CODECS: dict[str, list[Any]] = {
+    "none": [],
+    "zstd 3": [ZstdCodec(level=3)],
+    "blosc lz4 5, bytes shuffled": [BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=2)],
+    "blosc zstd 3, bytes shuffled": [BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=2)],
+    "blosc zstd 3, bits shuffled": [BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle", typesize=2)],
+    "gzip 5": [GzipCodec(level=5)],
+}
+
+
+def table(*names: str) -> None:
+    """Begin a table."""
+    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
+
+
+def make(folder: Path, patches: int, width: int, shards: int) -> tuple[Path, np.memmap]:
+    """A store of random numbers, and a memory map of the same rows in one file. Both are left in the page cache."""
+    store, flat = folder / f"{patches}x{width}.zarr", folder / f"{patches}x{width}.bin"
+    create_features(store, shards * SHARD_ROWS, patches, width, {"grid": [1, patches]})
+    with open(flat, "wb") as handle:
+        for shard in range(shards):
+            rows = torch.randn(SHARD_ROWS, patches, width).to(torch.bfloat16)
+            write_shard(store, shard, rows, [f"{shard * SHARD_ROWS + row:064x}" for row in range(SHARD_ROWS)])
+            handle.write(rows.view(torch.int16).numpy().tobytes())
+    set_complete(store, True)
+    memory = np.memmap(flat, np.int16, "r", shape=(shards * SHARD_ROWS, patches, width))
+    memory.sum()
+    open_features(store).read(range(len(memory)))
+    return store, memory
+
+
+def turns(
+    ways: Mapping[str, Callable[[np.ndarray], object]], draw_rows: Callable[[], np.ndarray], repeats: int
+) -> dict[str, float]:
+    """Median seconds of each way; they take turns, each with rows of its own."""
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            rows = draw_rows()
+            start = time.perf_counter()
+            kept = way(rows)
+            spent[name].append(time.perf_counter() - start)
+            del kept  # what it takes to free it is not reading
+    return {name: statistics.median(times) for name, times in spent.items()}
+
+
+def warm(store: Path, memory: np.memmap, repeats: int) -> None:
+    """Rows of a table for each batch and order."""
+    checked, unchecked = open_features(store), open_features(store, check=False)
+    array = zarr.open_array(store / "patch_tokens", mode="r")
+    rng = np.random.default_rng(0)
+    for batch in (92, 1024):
+        out = torch.zeros(batch, *memory.shape[1:], dtype=torch.bfloat16)
+        same = out.view(torch.int16).numpy()
+        ways: dict[str, Callable[[np.ndarray], object]] = {
+            "memmap": lambda rows: memory[rows],
+            "take": lambda rows, same=same: np.take(memory, rows, axis=0, out=same, mode="clip"),
+            "off": lambda rows, out=out: unchecked.read(rows, out),
+            "on": lambda rows, out=out: checked.read(rows, out),
+            "off, new": lambda rows: unchecked.read(rows),
+            "on, new": lambda rows: checked.read(rows),
+        }
+        if batch == 92:  # of 1,024 rows it takes seconds
+            ways["zarr"] = lambda rows: array.oindex[rows]
+        for order in ("random", "sorted"):
+
+            def rows(batch: int = batch, order: str = order) -> np.ndarray:
+                drawn = rng.integers(0, len(memory), batch)  # with repeats
+                return np.sort(drawn) if order == "sorted" else drawn
+
+            spent = turns(ways, rows, repeats)
+            cells = [f"{spent['memmap'] / spent[way]:.2f}" for way in ("off", "on", "off, new", "on, new")]
+            cells += [f"{spent['take'] / spent[way]:.2f}" for way in ("off", "on")]
+            cells.append(f"{spent['zarr'] / spent['on']:.1f}" if "zarr" in spent else "")
+            speed = out.nbytes / spent["on"] / 1e9
+            print(f"| {memory[0].nbytes:,} | {batch} | {order} | {' | '.join(cells)} | {speed:.1f} |", flush=True)
+
+
+def drop(store: Path) -> None:
+    """Drop a store's shards from the page cache; they are on disk already."""
+    for shard in (store / "patch_tokens" / "c").glob("*/0/0"):
+        descriptor = os.open(shard, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def cold(store: Path, memory: np.memmap, repeats: int) -> None:
+    """A row of a table: the same ranges by raw pread, and by the reader."""
+    opened = {"off": open_features(store, check=False), "on": open_features(store)}
+    size = memory[0].nbytes
+    shards = [os.open(shard_path(store, n), os.O_RDONLY) for n in range(len(memory) // SHARD_ROWS)]
+    rng = np.random.default_rng(0)
+    out = torch.zeros(92, *memory.shape[1:], dtype=torch.bfloat16)
+    target = out.view(torch.int16).numpy().reshape(92, -1).view(np.uint8)
+    for reader in opened.values():
+        reader.read(range(0, len(memory), SHARD_ROWS))  # its files are open, as those of pread are
+
+    def pread(rows: np.ndarray) -> None:
+        for place, row in enumerate(np.sort(rows).tolist()):
+            os.preadv(shards[row // SHARD_ROWS], [target[place]], row % SHARD_ROWS * (size + 4))
+
+    def rows() -> np.ndarray:
+        drop(store)
+        return rng.choice(len(memory), 92, replace=False)
+
+    ways = {"pread": pread, **{name: lambda rows, one=one: one.read(rows, out) for name, one in opened.items()}}
+    spent = turns(ways, rows, repeats)
+    ratios = " | ".join(f"{spent['pread'] / spent[way]:.2f}" for way in ("off", "on"))
+    print(f"| {size:,} | {ratios} | {out.nbytes / spent['pread'] / 1e9:.2f} |", flush=True)
+    for descriptor in shards:
+        os.close(descriptor)
+
+
+def features() -> torch.Tensor:
+    """Patch tokens bfloat16 [SCENES, 256, 384] of rendered scenes by DINOv2-Small with random weights."""
+    torch.manual_seed(0)
+    model = Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)).eval()
+    config = yaml.safe_load((Path(__file__).resolve().parents[1] / "config.yaml").read_text("utf-8"))
+    settings = Config.model_validate(config).corpus.scenes
+    assert settings is not None, "config.yaml is of the embedded corpus"
+    parts = []
+    for index in range(SCENES):
+        picture = draw(settings.seed, scene(settings, index)).image
+        square = pixels(Geometry(*picture.size, 224, "stretch").square(picture))
+        parts.append(patch_tokens(model, torch.from_numpy(square)[None]))
+    return torch.cat(parts)
+
+
+def codecs(folder: Path, repeats: int) -> None:
+    """Ratio and cost of reading of each codec, through open_features (for any but `none` that is zarr)."""
+    tokens = features()
+    raw = folder / "raw.zarr"
+    opened: dict[str, FeatureStore] = {}
+    sizes: dict[str, int] = {}
+    for number, (name, compressors) in enumerate(CODECS.items()):
+        store = raw if name == "none" else folder / f"codec{number}.zarr"
+        create_features(store, SCENES, tokens.shape[1], tokens.shape[2], {"grid": [16, 16]})
+        write_shard(store, 0, tokens, [f"{row:064x}" for row in range(SCENES)])
+        if compressors:
+            group = zarr.open_group(store, mode="r+")
+            array = group.create_array(
+                "patch_tokens", shape=tuple(tokens.shape), chunks=(1, *tokens.shape[1:]), dtype="bfloat16",
+                shards=(SHARD_ROWS, *tokens.shape[1:]), compressors=[*compressors, Crc32cCodec()], overwrite=True,
+            )  # fmt: skip
+            array[:] = zarr.open_array(raw / "patch_tokens", mode="r")[:]
+        set_complete(store, True)
+        opened[name] = open_features(store)
+        assert torch.equal(opened[name].read(range(SCENES)), tokens)
+        sizes[name] = shard_path(store, 0).stat().st_size
+    rng = np.random.default_rng(0)
+    ways = {name: lambda rows, one=one: one.read(rows) for name, one in opened.items()}
+    spent = turns(ways, lambda: rng.permutation(SCENES)[:32], repeats)
+    for name in CODECS:
+        each = spent[name] / 32 * 1e3
+        print(f"| {name} | {sizes['none'] / sizes[name]:.2f} | {each:.2f} | {spent[name] / spent['none']:.0f} |")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--folder", type=Path, help="where to write 3 GB")
+    given = parser.parse_args()
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores of {platform.machine()}, load {load:.1f} at the start")
+    with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
+        made = [make(Path(temporary), *shape) for shape in SHAPES]
+        print("\nWarm, times as fast as memmap[rows] (columns 4 to 7) and as take(out), CRC32C off and on:")
+        table("row bytes", "rows", "order", "off", "on", "off, new memory", "on, new memory", "off / take",
+              "on / take", "on / zarr oindex", "on, GB/s")  # fmt: skip
+        for store, memory in made:
+            warm(store, memory, given.repeats)
+        print("\nCold, 92 rows, times as fast as raw pread:")
+        table("row bytes", "off", "on", "pread GB/s")
+        for store, memory in made:
+            cold(store, memory, given.repeats)
+        print(f"\nCodecs, {SCENES} pictures, {256 * 384 * 2:,} bytes a row:")
+        table("codec", "ratio", "ms a row", "to none")
+        codecs(Path(temporary), given.repeats)
+    print(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
+
+
+if __name__ == "__main__":
+    main()

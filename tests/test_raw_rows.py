@@ -1,0 +1,124 @@
+"""Rows across shards: in any order, by threads, through the map or not; what is damaged is named."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from ves import raw_rows, shards
+from ves.raw_rows import RawRows
+from ves.shards import BadStore, write_shard
+
+SLOTS, SIZE = 4, 96
+ROWS = np.random.default_rng(0).integers(0, 256, (22, SIZE)).astype(np.uint8)  # six shards, the last of two rows
+
+
+@pytest.fixture(params=["small", "large"])
+def folder(request, tmp_path, monkeypatch):
+    """Shards, read as small rows are or as large ones, by several threads and with few files open."""
+    monkeypatch.setattr(shards, "LARGE", SIZE if request.param == "large" else SIZE + 1)
+    monkeypatch.setattr(raw_rows, "PART", 1)
+    monkeypatch.setattr(raw_rows, "GROUP", 3)
+    monkeypatch.setattr(raw_rows, "OPEN_SHARDS", 2)
+    for shard in range(6):
+        write_shard(tmp_path / str(shard), ROWS[shard * SLOTS : (shard + 1) * SLOTS], SLOTS)
+    return tmp_path
+
+
+def reader(folder, *, check=True) -> RawRows:
+    return RawRows(lambda shard: folder / str(shard), SLOTS, SIZE, check=check)
+
+
+def read(opened: RawRows, rows) -> np.ndarray:
+    out = np.empty((len(rows), SIZE), np.uint8)
+    opened.read(np.array(rows, np.int64), out)
+    return out
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_any_order_with_repeats(folder, check):
+    opened = reader(folder, check=check)
+    for rows in ([], [21], [0, 21, 4, 3, 4, 4, 12], list(range(22)), list(range(22)) * 3):
+        np.testing.assert_array_equal(read(opened, rows), ROWS[rows])
+
+
+def test_a_wrong_checksum_is_named_unless_it_is_not_asked_for(folder):
+    content = bytearray((folder / "2").read_bytes())
+    content[SIZE + 4 + 5] ^= 8  # of row 9
+    (folder / "2").write_bytes(content)
+    with pytest.raises(BadStore, match="/2: row 9: wrong checksum"):
+        read(reader(folder), [21, 9, 0])
+    got = read(reader(folder, check=False), [21, 9, 0])
+    assert (got != ROWS[[21, 9, 0]]).sum() == 1
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_file_cut_off_under_the_reader_is_an_error(folder, check):
+    opened = reader(folder, check=check)
+    read(opened, [4, 5, 6, 7])
+    os.truncate(folder / "1", 2 * (SIZE + 4) + 10)
+    np.testing.assert_array_equal(read(opened, [4, 5]), ROWS[[4, 5]])
+    with pytest.raises(BadStore, match="/1: row 6: the shard ends within it"):
+        read(opened, [4, 6])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_rows_and_shards_that_are_not_there(folder, check):
+    with pytest.raises(BadStore, match="/5: row 22: the shard does not hold it"):
+        read(reader(folder, check=check), [0, 22])
+    (folder / "3").unlink()
+    with pytest.raises(BadStore, match="/3: row 12: the shard of this row is missing"):
+        read(reader(folder, check=check), [0, 13, 21])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_not_in_the_page_cache_is_read_from_the_disk(folder, check, monkeypatch):
+    """As a file system answers that cannot say what is cached."""
+    real = os.preadv
+
+    def unwilling(file, buffers, at, *flags):
+        if flags:
+            raise BlockingIOError
+        return real(file, buffers, at)
+
+    monkeypatch.setattr(os, "preadv", unwilling)
+    np.testing.assert_array_equal(read(reader(folder, check=check), [9, 2, 21]), ROWS[[9, 2, 21]])
+
+
+def test_a_disk_that_fails_is_named_with_the_shard(folder, monkeypatch):
+    opened = reader(folder)
+    read(opened, [4])
+
+    def failing(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", failing)
+    with pytest.raises(BadStore, match=r"/1: row 5: cannot be read \(Input/output error\)"):
+        read(opened, [5, 6])
+
+
+def test_few_files_stay_open(folder):
+    opened, before = reader(folder), len(os.listdir("/proc/self/fd"))
+    read(opened, list(range(22)))
+    assert len(os.listdir("/proc/self/fd")) <= before + 2 * 2
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_threads_and_forks_share_a_reader(folder, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))  # so that there are threads on any machine
+    opened = reader(folder)
+
+    def right(seed: int) -> bool:
+        rows = np.random.default_rng(seed).integers(0, 22, 40)
+        return np.array_equal(read(opened, rows), ROWS[rows])
+
+    assert right(0)  # the threads of this process are there
+    children = []
+    for seed in range(3):
+        if (child := os.fork()) == 0:
+            os._exit(0 if all(right(seed * 10 + n) for n in range(10)) else 1)
+        children.append(child)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(right, range(50)))
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
