@@ -24,7 +24,10 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         "near_duplicates",
     },
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
-    {"corpora", "source_rows", "refusals", "ingest", "backbone", "features", "dataset", "model", "embeddings"},
+    {
+        *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
+        *("dataset", "model", "embeddings"),
+    },
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps"},
