@@ -3,15 +3,16 @@
     OMP_NUM_THREADS=2 python benchmarks/extraction.py [--pictures 768] [--side 640] [--repeats 3] [--folder DIR]
 
 Writes JPEGs with sides of SIDE and 3/4 SIDE pixels, and a DINOv2 of the size of Small (22 M parameters, 12 layers of
-384, patches of 14) with random weights. Each repeat does in turn, in one process and on two cores:
+384, patches of 14) with random weights. In one process, on two cores:
 
     bare, shared    the forward alone, batches one by one, each operation on two threads
     bare, apart     the forward alone, two batches at a time, each on one thread
     extraction      ves.extraction.extract and seal: hash and load the weights, read, hash, decode, resize, forward,
                     check, write, fsync, hash; into a store that is not there yet
 
+The last two are repeated in turn, the other way round every second time; ratios are medians of those of each repeat.
 The bare forward is given its batches decoded, in memory and on a model in memory, and throws its tokens away. It is the
-function that extraction calls (bfloat16 autocast, inference mode). The ratios are of medians, to the faster bare one.
+function that extraction calls (bfloat16 autocast, inference mode).
 """
 
 import argparse
@@ -106,7 +107,7 @@ def timed(function: Callable[..., None], *given: object) -> tuple[float, float]:
 
 
 def measure(folder: Path, count: int, side: int, repeats: int) -> dict[str, list[tuple[float, float]]]:
-    """What `timed` gives of each, in every repeat; and of the pictures alone, on one core."""
+    """What `timed` gives of each, in every repeat; once of the pictures alone, and of the slower way of the forward."""
     vision = prepare(folder, count, side)
     frame, model = listed(folder / "images.parquet"), load_backbone(vision)
     step = vision.batch_size
@@ -115,12 +116,10 @@ def measure(folder: Path, count: int, side: int, repeats: int) -> dict[str, list
     taken = timed(lambda: batches.extend(torch.from_numpy(squares(p, folder / "images", vision)) for p in parts))
     times = {"pictures alone, one thread": [taken]}
     shared(model, batches[:2])  # what is set up once
-    for _ in range(repeats):
-        for name, function, given in (
-            ("bare, shared", shared, (model, batches)),
-            ("bare, apart", apart, (model, batches)),
-            ("extraction", extraction, (folder, vision)),
-        ):
+    times["bare, shared"] = [timed(shared, model, batches)]
+    for repeat in range(repeats):
+        pair = [("bare, apart", apart, (model, batches)), ("extraction", extraction, (folder, vision))]
+        for name, function, given in pair[:: 1 - 2 * (repeat % 2)]:
             shutil.rmtree(folder / "f.zarr", ignore_errors=True)
             times.setdefault(name, []).append(timed(function, *given))
     return times
@@ -135,18 +134,18 @@ def main() -> None:
     given = options.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         times = measure(Path(folder), given.pictures, given.side, given.repeats)
-    wall, busy = ({name: statistics.median(t[n] for t in of) for name, of in times.items()} for n in (0, 1))
-    bare = min(("bare, shared", "bare, apart"), key=lambda name: wall[name])
     print(
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {THREADS} threads, load {os.getloadavg()[0]:.1f}, ", end=""
     )
     print(f"torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}), ", end="")
     print(f"{given.pictures} JPEGs of {given.side} x {given.side * 3 // 4}, {given.repeats} repeats\n")
-    print(f"| | wall, to {bare} | processor, to the same | ms a picture | wall seconds of each repeat |")
+    print("| | wall, to bare, apart | processor, to the same | ms a picture | wall seconds of each repeat |")
     print("|---|---|---|---|---|")
     for name, of in times.items():
-        print(f"| {name} | {wall[name] / wall[bare]:.2f} | {busy[name] / busy[bare]:.2f} ", end="")
-        print(f"| {1000 * wall[name] / given.pictures:.1f} | {', '.join(f'{t[0]:.1f}' for t in of)} |")
+        pairs = list(zip(of, times["bare, apart"], strict=False))
+        wall, busy = (statistics.median(own[n] / bare[n] for own, bare in pairs) for n in (0, 1))
+        each = 1000 * statistics.median(own for own, _ in of) / given.pictures
+        print(f"| {name} | {wall:.2f} | {busy:.2f} | {each:.1f} | {', '.join(f'{own:.1f}' for own, _ in of)} |")
 
 
 if __name__ == "__main__":
