@@ -1,14 +1,11 @@
 import hashlib
-import io
 import multiprocessing
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 import torch
-from PIL import Image
+from extracted import SMALL, Corpus, save_backbone
 from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from ves import features
@@ -20,65 +17,17 @@ from ves.images import decode, pixels
 from ves.store import open_features, shard_path
 from ves.verification import verify
 
-SMALL: dict[str, Any] = {
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "mlp_ratio": 1,
-    "patch_size": 4,
-}
-
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("backbones") / "tiny-dinov2"
-    torch.manual_seed(0)
-    Dinov2Model(Dinov2Config(**SMALL, image_size=16)).save_pretrained(folder)
+    save_backbone(folder)
     return folder
 
 
 @pytest.fixture
 def vision(backbone) -> VisionConfig:
     return VisionConfig(backbone=str(backbone), revision=None, image_size=16, fit="stretch", batch_size=4)
-
-
-class Corpus:
-    """Pictures of some shards, as ingest leaves them: tests add pictures, and list any of them in images.parquet."""
-
-    def __init__(self, folder: Path) -> None:
-        self.images, self.pictures = folder / "images.parquet", folder / "images"
-        self.store, self.manifest = folder / "f.zarr", folder / "f.zarr.manifest.json"
-        self.rows: list[tuple[str, str, int]] = []
-        self.contents: list[bytes] = []
-
-    def add(self, shard: str, count: int) -> None:
-        """Write a new shard of pictures and list them at the end of images.parquet."""
-        rng = np.random.default_rng(len(self.rows))
-        contents = []
-        for _ in range(count):
-            height, width = rng.integers(16, 40, 2)
-            buffer = io.BytesIO()
-            Image.fromarray(rng.integers(0, 256, (height, width, 3)).astype(np.uint8)).save(buffer, "PNG")
-            contents.append(buffer.getvalue())
-        names = [hashlib.sha256(content).hexdigest() for content in contents]
-        file = self.pictures / f"{shard}.parquet"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame({"image_id": names, "bytes": contents}).write_parquet(file, row_group_size=64)
-        self.rows += [(name, shard, row) for row, name in enumerate(names)]
-        self.contents += contents
-        self.list()
-
-    def list(self, order: list[int] | None = None) -> None:
-        """Write images.parquet, in another order if one is given."""
-        listed = [self.rows[at] for at in order] if order else self.rows
-        frame = pl.DataFrame(listed, schema=["image_id", "shard", "row_in_shard"], orient="row")
-        frame.with_row_index("row").sort("image_id").write_parquet(self.images)  # its own order does not matter
-
-    def extract(self, vision: VisionConfig) -> None:
-        features.extract(vision, self.images, self.pictures, self.store, self.manifest)
-
-    def files(self) -> dict[str, bytes]:
-        return {str(path): path.read_bytes() for path in sorted(self.store.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture
@@ -226,8 +175,7 @@ def test_the_number_of_threads_is_given_back(corpus, vision):
 def test_another_backbone_is_refused(corpus, vision, tmp_path):
     corpus.extract(vision)
     before = corpus.files()
-    torch.manual_seed(1)
-    Dinov2Model(Dinov2Config(**SMALL, image_size=16)).save_pretrained(tmp_path / "other")
+    save_backbone(tmp_path / "other", seed=1)
     with pytest.raises(ValueError, match="made with (backbone|weight_hash)"):
         corpus.extract(vision.model_copy(update={"backbone": str(tmp_path / "other")}))
     with pytest.raises(ValueError, match="made with image_size 16, now 32"):

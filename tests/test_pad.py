@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from extracted import extract_all
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ves import features, localisation, retrieval
+from ves import localisation, retrieval
 from ves.config import RunConfig, features_name
 from ves.dataset import PairReader, batches, clips
 from ves.embed import embed
@@ -35,7 +36,7 @@ def padded(tiny, tmp_path_factory) -> tuple:
     vision = config.vision.model_copy(update={"fit": "pad"})
     store = tmp_path_factory.mktemp("pad") / f"{features_name(vision)}.zarr"
     pictures = Path(data.images).parent / "images"
-    features.extract(vision, Path(data.images), pictures, store, Path(f"{store}.manifest.json"))
+    extract_all(vision, Path(data.images), pictures, store)
     return config.model_copy(update={"vision": vision}), data.model_copy(update={"features": str(store)})
 
 

@@ -125,7 +125,7 @@ def test_kill_9_and_the_same_command_again_give_the_same_bytes(reference: Path) 
         return lambda: any(copy.glob(pattern))
 
     kill(copy, "generate", whom="workflow", when=has("logs/toy/generate/**/*.log"))
-    kill(copy, "features", whom="stage", when=has("logs/toy/features/*.log"))
+    kill(copy, "features", whom="stage", when=has("logs/toy/features/*/*.log"))
     kill(copy, "train", whom="workflow", when=has("results/toy/dense-s0/checkpoints/*/step-*"))
     run(copy, *TOY)
     assert planned(copy, *TOY) == set()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from extracted import extract_all
 
 from ves.config import DataPaths, RunConfig, features_name
 from ves.corpus_config import CorpusConfig
@@ -37,7 +38,7 @@ def tiny_config():
 
 def build(corpus: CorpusConfig, config, folder: Path) -> DataPaths:
     """Run every stage up to the features, as the workflow does."""
-    from ves import audio_store, features, ingest, manifest, splits
+    from ves import audio_store, ingest, manifest, splits
     from ves.corpora import source as source_of
 
     source = source_of(corpus.kind)
@@ -61,7 +62,7 @@ def build(corpus: CorpusConfig, config, folder: Path) -> DataPaths:
         files["manifest"], files["images"], config.split, files["splits"], folder / "splits.md", folder / "splits.png"
     )
     store = folder / "features" / f"{features_name(config.vision)}.zarr"
-    features.extract(config.vision, files["images"], folder / "images", store, Path(f"{store}.manifest.json"))
+    extract_all(config.vision, files["images"], folder / "images", store)
     return DataPaths(
         corpus=corpus.name,
         manifest=str(files["manifest"]),

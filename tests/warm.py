@@ -85,10 +85,13 @@ class Warm:
 
 
 @contextmanager
-def warm(namespaces: Sequence[str] = ()) -> Iterator[Warm]:
-    """Start the far side, and end it; `namespaces` is a command that runs another in some, such as `unshare -m`."""
+def warm(namespaces: Sequence[str] = (), imports: Sequence[str] = ()) -> Iterator[Warm]:
+    """Start the far side, and end it; `namespaces` is a command that runs another in some, such as `unshare -m`.
+
+    `imports` are modules that it imports besides STACK.
+    """
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
-    command = [*namespaces, sys.executable, str(Path(__file__).resolve())]
+    command = [*namespaces, sys.executable, str(Path(__file__).resolve()), *imports]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
@@ -141,7 +144,7 @@ def _stage(order: Order) -> int:
 def _far_side() -> None:
     """Import what the stages import; then fork one for each line of orders, and tell its number and its exit code."""
     sys.path.insert(0, str(ROOT))
-    for name in STACK:
+    for name in (*STACK, *sys.argv[1:]):
         importlib.import_module(name)
     gc.freeze()  # children do not copy the pages of what is imported to count it
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # none that works

@@ -148,11 +148,21 @@ def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path
     write(manifest, images, _read(config.SplitConfig, split), out, summary, plot)
 
 
-def features(*, vision: Path, images: Path, pictures: Path, store: Path, manifest: Path) -> None:
-    """Patch tokens of every picture from the frozen backbone; goes on where it was interrupted."""
-    from ves.features import extract
+def features(*, vision: Path, images: Path, pictures: Path, store: Path, part: str, out: Path) -> None:
+    """Patch tokens of one part of the pictures, such as 2-of-8, from the frozen backbone; goes on where it was stopped.
 
-    extract(_read(config.VisionConfig, vision), images, pictures, store, manifest)
+    A part is whole shards of the store. OUT is the record of them that seal-features asks for.
+    """
+    from ves.extraction import extract
+
+    extract(_read(config.VisionConfig, vision), images, pictures, store, part, out)
+
+
+def seal_features(*, images: Path, store: Path, parts: list[Path], manifest: Path) -> None:
+    """Mark the features complete once every part is there, and write their manifest."""
+    from ves.extraction import seal
+
+    seal(images, store, parts, manifest)
 
 
 def train(run: Path) -> None:
@@ -256,7 +266,7 @@ STAGES: tuple[Callable[..., None], ...] = (
         seal_audio,
         split,
     ),
-    *(features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps),
+    *(features, seal_features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps),
     *(store_info, store_verify, store_show),
 )
 

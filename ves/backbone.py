@@ -63,6 +63,13 @@ def patch_grid(config: Any, size: int) -> tuple[int, int]:
     return size // high, size // wide
 
 
+def device_name() -> str:
+    """What the backbone computes on here, as far as the last bits of tokens may depend on it."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"cpu, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def load_backbone(vision: VisionConfig) -> nn.Module:
     """The backbone in fp32, in eval mode, on the GPU if there is one."""
     model = AutoModel.from_pretrained(backbone_folder(vision), dtype=torch.float32).eval()

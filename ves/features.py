@@ -1,16 +1,14 @@
-"""Patch tokens of every picture of a corpus, by the frozen vision backbone, into a feature store (ves.store).
+"""Patch tokens of the pictures of a corpus by the frozen vision backbone, and what is said of them in their store.
 
-A store that exists is gone on with: shards that hold the right images with the right checksums stay as they are. So
-a run that was killed loses at most one shard, and a corpus that has grown costs what it has grown by.
+How they get there is in ves.extraction.
 
 Dimension key
     V images    P patches    W backbone width    S side of the square
 """
 
 import hashlib
-import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -23,15 +21,11 @@ from jaxtyping import BFloat16, Float
 from torch import Tensor
 from transformers import AutoConfig
 
-from ves import files, parquet
-from ves.backbone import backbone_folder, file_sha256, load_backbone, patch_grid, patch_tokens, weight_hash
+from ves import parquet
+from ves.backbone import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.config import VisionConfig
 from ves.geometry import RESAMPLE, Geometry
 from ves.images import MEAN, STD, decode, pixels, read_encoded
-from ves.progress import track
-from ves.store import SHARD_ROWS, create_features, intact, set_complete, shard_path, write_shard
-
-log = logging.getLogger(__name__)
 
 RECIPE = 1  # raised by a change of code that alters tokens: stores of another recipe are then refused, not mixed
 LIBRARIES = ("ves", "torch", "transformers", "pillow")
@@ -77,7 +71,7 @@ def _ahead[T, R](function: Callable[[T], R], items: Iterable[T], workers: int) -
 
 
 def tokens(
-    batches: Sequence[pl.DataFrame], pictures: Path, vision: VisionConfig
+    batches: Iterable[pl.DataFrame], pictures: Path, vision: VisionConfig
 ) -> Iterator[BFloat16[Tensor, "V P W"]]:
     """Patch tokens of each batch of rows of images.parquet, in order.
 
@@ -119,55 +113,8 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
         "fit": vision.fit,
         "normalisation": {"mean": list(MEAN), "std": list(STD), "resample": RESAMPLE.name.lower()},
         "recipe": RECIPE,
+        "dtype": "bfloat16",
+        "batch_size": vision.batch_size,
+        "device": device_name(),
         "versions": {name: version(name) for name in LIBRARIES},
-    }
-
-
-def extract(vision: VisionConfig, images: Path, pictures: Path, store: Path, manifest: Path) -> None:
-    """Bring the store up to images.parquet, then write the manifest that says it is whole.
-
-    `pictures` is the folder of the ingested pictures. Raises ValueError when the store was made with another backbone,
-    image size or fit, or the pictures are not those listed. Processes that write one store take turns.
-    """
-    frame = listed(images)
-    attrs = attributes(vision)
-    rows, columns = attrs["grid"]
-    shape = (rows * columns, attrs["width"])
-    slices = [frame[first : first + SHARD_ROWS] for first in range(0, len(frame), SHARD_ROWS)]
-    with files.lock(store):
-        create_features(store, len(frame), *shape, attrs)
-        todo = [n for n, part in enumerate(slices) if not intact(store, n, part["image_id"].to_list(), *shape)]
-        log.info("%d of %d shards to write", len(todo), len(slices))
-        if todo:
-            set_complete(store, False)
-            _fill(vision, pictures, store, {shard: slices[shard] for shard in todo})
-        set_complete(store, True)
-        files.write_json(manifest, _manifest(store, slices))
-
-
-def _fill(vision: VisionConfig, pictures: Path, store: Path, parts: dict[int, pl.DataFrame]) -> None:
-    """Write these shards. No batch spans two, so that tokens do not depend on which shards were there before."""
-    step = vision.batch_size
-    batches = {shard: [part[at : at + step] for at in range(0, len(part), step)] for shard, part in parts.items()}
-    flat = [batch for of_shard in batches.values() for batch in of_shard]
-    done = track(tokens(flat, pictures, vision), label="features", total=len(flat), unit="batch")
-    for shard, part in parts.items():
-        rows = torch.cat([next(done) for _ in batches[shard]])
-        if bad := (~rows.isfinite().all(-1).all(-1)).nonzero().flatten().tolist():
-            raise ValueError(f"image {part['image_id'][bad[0]]}: the backbone's tokens are not finite")
-        write_shard(store, shard, rows, part["image_id"].to_list())
-
-
-def _manifest(store: Path, slices: list[pl.DataFrame]) -> dict[str, Any]:
-    """What the store holds, for those who cannot look into it: the workflow, and a check of copies."""
-    paths = [shard_path(store, shard) for shard in range(len(slices))]
-    ids = [image_id for part in slices for image_id in part["image_id"]]
-    return {
-        "rows": len(ids),
-        "shards": [
-            {"file": str(path.relative_to(store)), "rows": len(part), "sha256": file_sha256(path)}
-            for path, part in zip(paths, slices, strict=True)
-        ],
-        "images_sha256": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
-        "attrs": files.read_json(store / "zarr.json")["attributes"],
     }

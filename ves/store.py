@@ -32,6 +32,7 @@ from ves.zarr_rows import ZarrRows
 SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
 ID_BYTES = 32
 ALIGNMENT = 64
+RECORDED = ("versions", "device", "batch_size", "dtype")  # attributes of how it began, which may change: last bits only
 
 
 def shard_path(store: Path, shard: int) -> Path:
@@ -60,8 +61,8 @@ def metadata(rows: int, patches: int, width: int) -> dict[str, dict[str, Any]]:
 def create_features(store: Path, rows: int, patches: int, width: int, attrs: dict[str, Any]) -> None:
     """Make an empty, incomplete store; or give an existing one of the same attributes that number of rows.
 
-    Raises ValueError that names the attribute when an existing store differs in one (`versions` aside): features of two
-    kinds are never mixed, and nothing that took hours is deleted unasked.
+    Raises ValueError that names the attribute when an existing store differs in one (RECORDED aside): features of two
+    kinds are never mixed, and nothing that took hours is deleted unasked. One caller at a time (ves.files.lock).
     """
     arrays = metadata(rows, patches, width)
     if not (store / "zarr.json").is_file():
@@ -72,7 +73,7 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
         return
     made = files.read_json(store / "zarr.json")["attributes"]
     for key, value in attrs.items():
-        if key != "versions" and made.get(key) != value:
+        if key not in RECORDED and made.get(key) != value:
             raise ValueError(f"{store}: made with {key} {made.get(key)!r}, now {value!r}; delete it to extract anew")
     for name, content in arrays.items():
         if files.read_json(store / name / "zarr.json") != content:
@@ -106,11 +107,20 @@ def write_shard(store: Path, shard: int, tokens: BFloat16[Tensor, "V P W"], imag
         partial.write_bytes(shards.with_crc(padded.tobytes()))
 
 
+def present(store: Path, shard: int, image_ids: Sequence[str]) -> bool:
+    """Whether a shard is there and said to hold just these images; its rows are not read."""
+    try:
+        held = np.array_equal(_read_ids(store, shard, len(image_ids)), _digests(image_ids))
+    except BadStore:
+        return False
+    return held and shard_path(store, shard).is_file()
+
+
 def intact(store: Path, shard: int, image_ids: Sequence[str], patches: int, width: int) -> bool:
     """Whether a shard holds just these images, every one with the right checksum."""
+    if not present(store, shard, image_ids):
+        return False
     try:
-        if not np.array_equal(_read_ids(store, shard, len(image_ids)), _digests(image_ids)):
-            return False
         first = shard * SHARD_ROWS
         opened = shards.Shard(shard_path(store, shard), first, SHARD_ROWS, patches * width * 2)
         row = np.empty(patches * width * 2, np.uint8)

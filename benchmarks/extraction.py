@@ -1,0 +1,152 @@
+"""Extraction of features into their store against the forward of the backbone alone, on the same batches.
+
+    OMP_NUM_THREADS=2 python benchmarks/extraction.py [--pictures 768] [--side 640] [--repeats 3] [--folder DIR]
+
+Writes JPEGs with sides of SIDE and 3/4 SIDE pixels, and a DINOv2 of the size of Small (22 M parameters, 12 layers of
+384, patches of 14) with random weights. In one process, on two cores:
+
+    bare, shared    the forward alone, batches one by one, each operation on two threads
+    bare, apart     the forward alone, two batches at a time, each on one thread
+    extraction      ves.extraction.extract and seal: hash and load the weights, read, hash, decode, resize, forward,
+                    check, write, fsync, hash; into a store that is not there yet
+
+The last two are repeated in turn, the other way round every second time; ratios are medians of those of each repeat.
+The bare forward is given its batches decoded, in memory and on a model in memory, and throws its tokens away. It is the
+function that extraction calls (bfloat16 autocast, inference mode).
+"""
+
+import argparse
+import hashlib
+import io
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from PIL import Image
+from transformers import Dinov2Config, Dinov2Model
+
+from ves.backbone import load_backbone, patch_tokens
+from ves.config import VisionConfig
+from ves.extraction import extract, seal
+from ves.features import listed, squares
+
+THREADS = 2
+SMALL: dict[str, Any] = {
+    "hidden_size": 384,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 6,
+    "patch_size": 14,
+    "image_size": 224,
+}
+
+
+def photographs(count: int, side: int) -> Iterator[bytes]:
+    """JPEGs all different: a few are encoded, the others carry a comment of their own."""
+    rng, base = np.random.default_rng(0), []
+    for _ in range(8):
+        noise = rng.integers(0, 255, (side // 16, side // 12, 3), dtype=np.uint8)
+        picture = Image.fromarray(noise).resize((side, side * 3 // 4), Image.Resampling.BICUBIC)
+        picture.save(file := io.BytesIO(), "JPEG", quality=90)
+        base.append(file.getvalue())
+    for number in range(count):
+        content = base[number % len(base)]
+        yield content[:2] + b"\xff\xfe\x00\x0a" + number.to_bytes(8, "big") + content[2:]
+
+
+def prepare(folder: Path, count: int, side: int) -> VisionConfig:
+    """Pictures and images.parquet as ingest and merge leave them, and a backbone."""
+    contents = list(photographs(count, side))
+    ids = [hashlib.sha256(content).hexdigest() for content in contents]
+    (folder / "images").mkdir()
+    pl.DataFrame({"image_id": ids, "bytes": contents}).write_parquet(folder / "images/x.parquet", row_group_size=64)
+    rows = list(range(count))
+    frame = pl.DataFrame({"image_id": ids, "row": rows, "shard": ["x"] * count, "row_in_shard": rows})
+    frame.write_parquet(folder / "images.parquet")
+    torch.manual_seed(0)
+    Dinov2Model(Dinov2Config(**SMALL)).save_pretrained(folder / "backbone")
+    return VisionConfig(backbone=str(folder / "backbone"), revision=None, image_size=224, fit="stretch", batch_size=32)
+
+
+def shared(model: torch.nn.Module, batches: list[torch.Tensor]) -> None:
+    """Every operation on all threads."""
+    torch.set_num_threads(THREADS)
+    for batch in batches:
+        patch_tokens(model, batch)
+
+
+def apart(model: torch.nn.Module, batches: list[torch.Tensor]) -> None:
+    """A batch to each thread."""
+    with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for _ in pool.map(lambda batch: patch_tokens(model, batch), batches):
+            pass
+
+
+def extraction(folder: Path, vision: VisionConfig) -> None:
+    """The stages, into a store that is not there yet."""
+    torch.set_num_threads(THREADS)
+    store, record = folder / "f.zarr", folder / "1-of-1.json"
+    extract(vision, folder / "images.parquet", folder / "images", store, "1-of-1", record)
+    seal(folder / "images.parquet", store, [record], folder / "f.zarr.manifest.json")
+
+
+def timed(function: Callable[..., None], *given: object) -> tuple[float, float]:
+    """Seconds by the clock, and of all threads on the processor: other work on the machine shows in the first alone."""
+    begin, busy = time.perf_counter(), time.process_time()
+    function(*given)
+    return time.perf_counter() - begin, time.process_time() - busy
+
+
+def measure(folder: Path, count: int, side: int, repeats: int) -> dict[str, list[tuple[float, float]]]:
+    """What `timed` gives of each, in every repeat; once of the pictures alone, and of the slower way of the forward."""
+    vision = prepare(folder, count, side)
+    frame, model = listed(folder / "images.parquet"), load_backbone(vision)
+    step = vision.batch_size
+    parts = [frame[at : at + step] for at in range(0, count, step)]
+    batches: list[torch.Tensor] = []
+    taken = timed(lambda: batches.extend(torch.from_numpy(squares(p, folder / "images", vision)) for p in parts))
+    times = {"pictures alone, one thread": [taken]}
+    shared(model, batches[:2])  # what is set up once
+    times["bare, shared"] = [timed(shared, model, batches)]
+    for repeat in range(repeats):
+        pair = [("bare, apart", apart, (model, batches)), ("extraction", extraction, (folder, vision))]
+        for name, function, given in pair[:: 1 - 2 * (repeat % 2)]:
+            shutil.rmtree(folder / "f.zarr", ignore_errors=True)
+            times.setdefault(name, []).append(timed(function, *given))
+    return times
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--pictures", type=int, default=768, help="a multiple of 32")
+    options.add_argument("--side", type=int, default=640)
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--folder", type=Path, help="on the disk to be measured")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        times = measure(Path(folder), given.pictures, given.side, given.repeats)
+    print(
+        f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {THREADS} threads, load {os.getloadavg()[0]:.1f}, ", end=""
+    )
+    print(f"torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}), ", end="")
+    print(f"{given.pictures} JPEGs of {given.side} x {given.side * 3 // 4}, {given.repeats} repeats\n")
+    print("| | wall, to bare, apart | processor, to the same | ms a picture | wall seconds of each repeat |")
+    print("|---|---|---|---|---|")
+    for name, of in times.items():
+        pairs = list(zip(of, times["bare, apart"], strict=False))
+        wall, busy = (statistics.median(own[n] / bare[n] for own, bare in pairs) for n in (0, 1))
+        each = 1000 * statistics.median(own for own, _ in of) / given.pictures
+        print(f"| {name} | {wall:.2f} | {busy:.2f} | {each:.1f} | {', '.join(f'{own:.1f}' for own, _ in of)} |")
+
+
+if __name__ == "__main__":
+    main()

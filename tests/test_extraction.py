@@ -1,0 +1,208 @@
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from extracted import Corpus, extract_all, save_backbone
+
+from ves import extraction, files
+from ves.config import VisionConfig
+from ves.extraction import extract, seal, share
+from ves.files import read_json
+from ves.shards import BadStore
+from ves.store import open_features, shard_path
+
+ROWS = 22  # of shards of four: the last holds two
+
+
+@pytest.fixture(scope="module")
+def vision(tmp_path_factory) -> VisionConfig:
+    folder = tmp_path_factory.mktemp("backbones") / "tiny-dinov2"
+    save_backbone(folder)
+    return VisionConfig(backbone=str(folder), revision=None, image_size=16, fit="stretch", batch_size=3)
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch) -> Corpus:
+    monkeypatch.setattr("ves.store.SHARD_ROWS", 4)
+    monkeypatch.setattr(extraction, "SHARD_ROWS", 4)
+    made = Corpus(tmp_path)
+    made.add("images/train-00000-of-00001", ROWS)
+    return made
+
+
+@pytest.fixture
+def records(corpus) -> list[Path]:
+    return [corpus.store.with_name("f.zarr.parts") / f"{number}-of-3.json" for number in (1, 2, 3)]
+
+
+def job(corpus: Corpus, vision: VisionConfig, record: Path) -> None:
+    extract(vision, corpus.images, corpus.pictures, corpus.store, record.stem, record)
+
+
+@pytest.mark.parametrize(("shards", "jobs"), [(1, 1), (6, 1), (6, 4), (17, 3), (2, 5), (1134, 64)])
+def test_every_shard_has_one_job_and_jobs_are_alike(shards, jobs):
+    shares = [share(shards, f"{number}-of-{jobs}") for number in range(1, jobs + 1)]
+    assert [shard for own in shares for shard in own] == list(range(shards))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("part", ["0-of-3", "4-of-3", "1-of-0", "1/3", "1-of-3 ", "-1-of-3", ""])
+def test_a_part_that_is_none_is_refused(part):
+    with pytest.raises(ValueError, match="is not one such as 1-of-4"):
+        share(8, part)
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_jobs(corpus, vision):
+    corpus.extract(vision)
+    one, manifest = corpus.files(), corpus.manifest.read_bytes()
+    for jobs in (2, 3, 9):
+        shutil.rmtree(corpus.store)
+        corpus.extract(vision, jobs)
+        assert corpus.files() == one and corpus.manifest.read_bytes() == manifest, jobs
+    assert len(open_features(corpus.store)) == ROWS
+
+
+def test_nothing_is_read_before_the_last_job_and_its_seal(corpus, vision, records):
+    for record in records:
+        with pytest.raises(BadStore):
+            open_features(corpus.store)
+        job(corpus, vision, record)
+    with pytest.raises(BadStore, match="incomplete"):
+        open_features(corpus.store)
+    seal(corpus.images, corpus.store, records, corpus.manifest)
+    assert len(open_features(corpus.store)) == ROWS
+
+
+def test_the_attributes_tell_all_that_the_issue_asks_for(corpus, vision):
+    corpus.extract(vision)
+    attrs = open_features(corpus.store).attrs
+    assert set(attrs) == {
+        *("backbone", "revision", "weight_hash", "image_size", "grid", "width", "fit", "normalisation", "recipe"),
+        *("dtype", "batch_size", "device", "versions", "complete"),
+    }
+    assert attrs["dtype"] == "bfloat16" and attrs["batch_size"] == 3 and attrs["device"]
+
+
+def test_a_store_without_the_newer_attributes_is_gone_on_with(corpus, vision):
+    """It was extracted before they were: its rows stay, and so does what it says."""
+    corpus.extract(vision)
+    document = read_json(corpus.store / "zarr.json")
+    for name in ("dtype", "batch_size", "device"):
+        del document["attributes"][name]
+    files.write_json(corpus.store / "zarr.json", document)
+    before = corpus.files()
+    corpus.extract(vision)
+    assert corpus.files() == before and "device" not in read_json(corpus.manifest)["attrs"]
+
+
+def test_parts_that_are_not_all_are_not_sealed(corpus, vision, records):
+    for record in records:
+        job(corpus, vision, record)
+    for wrong in (records[:2], [*records, records[0]], []):
+        with pytest.raises(ValueError, match="not all of its 6 shards, each once"):
+            seal(corpus.images, corpus.store, wrong, corpus.manifest)
+    assert not corpus.manifest.exists()
+    with pytest.raises(BadStore, match="incomplete"):
+        open_features(corpus.store)
+
+
+def test_what_changed_after_its_job_is_not_sealed_and_its_job_runs_again(corpus, vision, records):
+    for record in records:
+        job(corpus, vision, record)
+    shard_path(corpus.store, 3).unlink()
+    with pytest.raises(BadStore, match=r"c/3/0/0: changed since it was extracted; run again"):
+        seal(corpus.images, corpus.store, records, corpus.manifest)
+    assert [record.exists() for record in records] == [True, False, True]
+    job(corpus, vision, records[1])
+    seal(corpus.images, corpus.store, records, corpus.manifest)
+    assert len(open_features(corpus.store)) == ROWS
+
+
+def test_parts_of_other_images_are_not_sealed(corpus, vision, records):
+    for record in records:
+        job(corpus, vision, record)
+    corpus.list(list(range(ROWS - 1, -1, -1)))
+    with pytest.raises(BadStore, match="changed since it was extracted"):
+        seal(corpus.images, corpus.store, records, corpus.manifest)
+
+
+def test_a_second_writer_of_a_shard_waits_and_then_has_nothing_to_do(corpus, vision, records, monkeypatch, caplog):
+    """It is held up by the lock, since the first one stops within the shard until the second one is seen to wait."""
+    extract_all(vision, corpus.images, corpus.pictures, corpus.store)
+    final = corpus.files()
+    shutil.rmtree(corpus.store)
+    real, written = extraction.write_shard, []
+    waits, lock = threading.Event(), files.log.warning
+
+    def warned(message: str, path: Path) -> None:
+        if path.parent.name == "f.zarr.locks":
+            waits.set()
+        lock(message, path)
+
+    def write(store: Path, shard: int, *given) -> None:
+        assert waits.wait(60), "the second writer did not wait"
+        written.append(shard)
+        real(store, shard, *given)
+
+    monkeypatch.setattr(files.log, "warning", warned)
+    monkeypatch.setattr(extraction, "write_shard", write)
+    outs = [corpus.store.with_name(f"{name}.json") for name in "ab"]
+    jobs = [
+        threading.Thread(target=extract, args=(vision, corpus.images, corpus.pictures, corpus.store, "1-of-1", out))
+        for out in outs
+    ]
+    for thread in jobs:
+        thread.start()
+    for thread in jobs:
+        thread.join()
+    assert sorted(written) == [0, 1, 2, 3, 4, 5]  # each by one of them, none twice
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    seal(corpus.images, corpus.store, outs[:1], corpus.manifest)
+    assert corpus.files() == final
+    assert "another process is writing" in caplog.text
+
+
+def test_a_store_that_was_sealed_is_opened_again_before_a_shard_is_written(corpus, vision, monkeypatch):
+    corpus.extract(vision)
+    shard_path(corpus.store, 2).unlink()
+    real, seen = extraction.write_shard, []
+
+    def write(store: Path, shard: int, *given) -> None:
+        seen.append(json.loads((store / "zarr.json").read_text())["attributes"]["complete"])
+        real(store, shard, *given)
+
+    monkeypatch.setattr(extraction, "write_shard", write)
+    corpus.extract(vision)
+    assert seen == [False] and len(open_features(corpus.store)) == ROWS
+
+
+def test_jobs_of_another_backbone_do_not_join_in(corpus, vision, records, tmp_path):
+    job(corpus, vision, records[0])
+    save_backbone(tmp_path / "other", seed=1)
+    before = corpus.files()
+    for other in ({"backbone": str(tmp_path / "other")}, {"image_size": 32}, {"fit": "pad"}):
+        with pytest.raises(ValueError, match="made with (backbone|image_size|fit)"):
+            job(corpus, vision.model_copy(update=other), records[1])
+    assert corpus.files() == before and not records[1].exists()
+
+
+def test_rows_that_are_not_finite_are_not_written(corpus, vision, records, monkeypatch):
+    monkeypatch.setattr(
+        "ves.features.patch_tokens", lambda model, squares: torch.full((3, 16, 16), torch.nan).bfloat16()
+    )
+    with pytest.raises(ValueError, match=f"image {corpus.rows[0][0]}: the backbone's tokens are not finite"):
+        job(corpus, vision, records[0])
+    assert not shard_path(corpus.store, 0).exists() and not records[0].exists()
+
+
+def test_a_failure_lets_go_of_every_lock(corpus, vision, records, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(extraction, "write_shard", lambda *given: (_ for _ in ()).throw(OSError("no room")))
+        with pytest.raises(OSError, match="no room"):
+            job(corpus, vision, records[0])
+    monkeypatch.setattr(files.log, "warning", lambda *given: pytest.fail("a lock is still held"))
+    job(corpus, vision, records[0])
+    assert [record["rows"] for record in read_json(records[0])] == [4, 4]
