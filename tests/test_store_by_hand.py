@@ -61,3 +61,14 @@ def test_verify_is_told_of_another_list_of_images(store: Path, capsys: pytest.Ca
     assert "image_id/c/0/0: rows 0-3: not the image that listed.parquet lists" in capsys.readouterr().out
     assert main(["store", "verify", "data"]) == 1
     assert "neither a feature store" in capsys.readouterr().err
+
+
+def test_what_lies_beside_a_store_is_found_from_its_own_folder(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """A relative name of one component has no parent but ".", which is not where the corpus is."""
+    path = Path(NAME).absolute()
+    write_images(path.parents[1] / "images.parquet", IDS[::-1])
+    monkeypatch.chdir(path.parent)
+    assert main(["store", "verify", path.name]) == 1
+    assert "not the image that" in capsys.readouterr().out

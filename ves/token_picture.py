@@ -98,7 +98,7 @@ def show(store: Path, beginning: str, out: Path | None, images: Path | None, pic
     By default the pictures are those of the corpus that the store lies in, and the PNG goes to this folder. Raises
     BadStore for features that are damaged, ValueError for an id or a picture that is not there.
     """
-    corpus = store.parent.parent
+    corpus = store.absolute().parents[1]
     features = open_features(store)
     image_id = find(features.image_ids, beginning, store)
     picture = picture_of(image_id, images or corpus / "images.parquet", pictures or corpus / "images")

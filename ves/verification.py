@@ -6,6 +6,7 @@ the first: the list says what will be made anew, and why. One chunk per thread i
 """
 
 import hashlib
+import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,8 @@ from ves.backbone import file_sha256, weight_hash
 from ves.store import ID_BYTES, metadata
 from ves.stored_arrays import Fault, StoredArray, joined, read_document, unlike
 
+log = logging.getLogger(__name__)
+
 THREADS = 2
 INFINITE = 0x7F80  # bits of the exponent, all set in what is NaN or infinite
 SETTINGS = ("backbone", "image_size", "fit")  # attributes that the settings beside a store have too
@@ -34,8 +37,10 @@ def verify(store: Path, images: Path | None = None) -> list[Fault]:
     there is one. Raises ValueError when there is no store of these two kinds.
     """
     if (store / "patch_tokens").exists() or (store / "image_id").exists():
-        beside = store.parent.parent / "images.parquet"
-        return joined(verify_features(store, images or (beside if beside.is_file() else None)))
+        beside = store.absolute().parents[1] / "images.parquet"
+        images = images or (beside if beside.is_file() else None)
+        log.info("%s", f"ids are compared with {images}" if images else f"ids are not compared: there is no {beside}")
+        return joined(verify_features(store, images))
     if (store / "audio").is_dir():
         return joined(verify_audio(store, THREADS))
     raise ValueError(f"{store}: neither a feature store (patch_tokens, image_id) nor an audio store (audio/)")
