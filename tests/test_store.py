@@ -158,8 +158,23 @@ def test_an_incomplete_store_is_refused(tmp_path, path):
 def test_another_layout_is_refused(tmp_path, path):
     group = zarr.open_group(path, mode="r+")
     group.create_array("patch_tokens", shape=(600, 6, 8), chunks=(1, 6, 8), dtype="uint16", overwrite=True)
-    with pytest.raises(BadStore, match=r"patch_tokens are uint16 .*, not bfloat16"):
+    with pytest.raises(BadStore, match=r"patch_tokens are uint16, not bfloat16"):
         open_features(path)
+
+
+@pytest.mark.parametrize("key", ["attributes", "complete", "grid", "shape", "data_type"])
+def test_a_description_that_lacks_something_is_refused(path, key):
+    for document in (path / "zarr.json", path / "patch_tokens/zarr.json"):
+        document.write_text(document.read_text().replace(f'"{key}"', f'"{key}_"'))
+    with pytest.raises(BadStore, match=r"do not describe features .*; extract anew"):
+        open_features(path)
+
+
+def test_ids_of_another_width_are_refused(path):
+    group = zarr.open_group(path, mode="r+")
+    group.create_array("image_id", shape=(600, 16), chunks=(256, 16), dtype="uint8", overwrite=True)[:] = 1
+    with pytest.raises(BadStore, match=r"image_id is \(600, 16\), not \(600, 32\)"):
+        open_features(path).rows([IDS[0]])
 
 
 def test_stores_grow_and_shrink_by_whole_rows(tmp_path):

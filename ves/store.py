@@ -151,6 +151,26 @@ def _as_bytes(tokens: Tensor) -> np.ndarray:
     return tokens.view(torch.int16).numpy().reshape(len(tokens), tokens[0:1].numel()).view(np.uint8)
 
 
+def _description(store: Path) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int, int]]:
+    """Attributes of a complete store, its grid (rows, columns) and images, patches, width. Raises BadStore."""
+    if not (store / "zarr.json").is_file():
+        raise BadStore(f"{store}: no feature store; run the features stage")
+    try:
+        attrs = files.read_json(store / "zarr.json")["attributes"]
+        complete, (rows, columns) = attrs["complete"], map(int, attrs["grid"])
+        array = files.read_json(store / "patch_tokens" / "zarr.json")
+        data_type, (images, patches, width) = array["data_type"], map(int, array["shape"])
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise BadStore(f"{store}: its zarr.json files do not describe features ({error!r}); extract anew") from error
+    if not complete:
+        raise BadStore(f"{store}: incomplete; run the features stage again, it goes on where it stopped")
+    if data_type != "bfloat16":
+        raise BadStore(f"{store}: patch_tokens are {data_type}, not bfloat16")
+    if rows * columns != patches:
+        raise BadStore(f"{store}: its attributes tell of a grid of {rows} x {columns}, rows have {patches} patches")
+    return attrs, (rows, columns), (images, patches, width)
+
+
 class FeatureStore:
     """A complete store, open for reading. Threads and forked processes may share it.
 
@@ -160,22 +180,7 @@ class FeatureStore:
     def __init__(self, path: Path | str, check: bool) -> None:
         """Raises BadStore when there is no store, it is incomplete, or its array does not hold features."""
         self.path = Path(path)
-        if not (self.path / "zarr.json").is_file():
-            raise BadStore(f"{path}: no feature store; run the features stage")
-        self.attrs: dict[str, Any] = files.read_json(self.path / "zarr.json")["attributes"]
-        if not self.attrs["complete"]:
-            raise BadStore(f"{path}: incomplete; run the features stage again, it goes on where it stopped")
-        array = files.read_json(self.path / "patch_tokens" / "zarr.json")
-        if array["data_type"] != "bfloat16" or len(array["shape"]) != 3:
-            raise BadStore(
-                f"{path}: patch_tokens are {array['data_type']} {array['shape']}, not bfloat16 [images, patches, width]"
-            )
-        images, patches, width = array["shape"]
-        self.images, self.patches, self.width = int(images), int(patches), int(width)
-        rows, columns = self.attrs["grid"]
-        self.grid: tuple[int, int] = (rows, columns)
-        if rows * columns != self.patches:
-            raise BadStore(f"{path}: its attributes tell of a grid of {rows} x {columns}, rows have {patches} patches")
+        self.attrs, self.grid, (self.images, self.patches, self.width) = _description(self.path)
         self._rows: RawRows | ZarrRows
         if self._written_by("patch_tokens"):
             row_bytes = self.patches * self.width * 2
@@ -198,6 +203,8 @@ class FeatureStore:
         """The sha256 of each row's image."""
         if not self._written_by("image_id"):
             ids = ZarrRows(self.path / "image_id").read(np.arange(len(self)))
+            if ids.shape != (len(self), ID_BYTES):
+                raise BadStore(f"{self.path}: image_id is {ids.shape}, not {(len(self), ID_BYTES)}")
             return np.ascontiguousarray(ids)
         firsts = range(0, len(self), SHARD_ROWS)
         return np.concatenate(
