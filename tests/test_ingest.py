@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ves import __main__ as command_line
 from ves import images, ingest, source_rows
 from ves.audio_store import AudioStore
+from ves.commands import corpus as commands
 from ves.corpus_config import CorpusConfig, VaaniConfig
 from ves.files import write_json
 from ves.ingest import ingest_audio, ingest_images
@@ -198,7 +198,7 @@ def test_the_stage_takes_what_the_listing_says_was_chosen(tmp_path: Path):
     chosen = {"rows": 2, "sha256": hashlib.sha256(numbers.tobytes()).hexdigest()}
     write_json(tmp_path / "shards.json", {"shards": [{"name": SHARD, "part": "audio", "chosen": chosen}]})
     write_json(tmp_path / "corpus.json", corpus().model_dump(mode="json"))
-    command_line.ingest_audio(
+    commands.ingest_audio(
         corpus=tmp_path / "corpus.json", listing=tmp_path / "shards.json", shard=SHARD, source=source,
         store=tmp_path / "audio.zarr", part=tmp_path / "part.parquet",
     )  # fmt: skip
