@@ -61,7 +61,7 @@ def _naming_full_disk(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # raised again, as it is or named: polars has a class of its own for a full disk
         told = isinstance(error, OSError) and error.errno in FULL
         if not told and not any(f"(os error {number})" in str(error) for number in FULL):
             raise

@@ -31,7 +31,7 @@ class Kept:
         if name not in self._values:
             try:
                 self._values[name] = make()
-            except Exception as error:
+            except Exception as error:  # kept as it is, and raised to everyone who asks
                 self._failures[name] = error
                 raise
         return self._values[name]
