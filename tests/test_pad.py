@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ves import localisation, retrieval
 from ves.config import RunConfig, features_name
+from ves.contrast import objective
 from ves.dataset import PairReader, batches, clips
 from ves.embed import embed
 from ves.embeddings import Embeddings, load, write
@@ -23,7 +24,7 @@ from ves.files import read_json, write_json
 from ves.model import load as load_model
 from ves.similarity import SIMILARITIES, token_similarity
 from ves.store import FeatureStore
-from ves.train import objective, recall, train
+from ves.train import recall, train
 
 CPU = torch.device("cpu")
 TIMES = {"seconds", "data_wait"}
@@ -137,7 +138,7 @@ def test_the_loss_does_not_hear_padding(padded, reader, trained, similarity, req
         (batch,) = batches(reader, frame, batch_size=8, seed=0, first=0, last=1)
         loss, _ = objective(model, batch, settings)
         gradients = torch.autograd.grad(loss, list(model.visual.parameters()))
-        unmasked = type(batch)(batch.waveform, batch.valid, batch.patches, None, batch.same_image)
+        unmasked = type(batch)(batch.waveform, batch.valid, batch.patches, None, batch.image)
         return loss.detach(), list(gradients), objective(model, unmasked, settings)[0].detach()
 
     quiet = measured()

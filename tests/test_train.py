@@ -38,7 +38,6 @@ def test_the_schedule_warms_up_and_falls_to_zero():
 def test_steps_are_whole_batches(tiny):
     settings = tiny[0].train
     assert steps_of(settings.model_copy(update={"epochs": 2.0, "batch_size": 16}), 100) == 12
-    assert steps_of(settings.model_copy(update={"epochs": 2.0, "batch_size": 16, "accumulate": 2}), 100) == 6
     with pytest.raises(ValueError, match="batch_size: 101 is more than the 100 training clips"):
         steps_of(settings.model_copy(update={"batch_size": 101}), 100)
 
@@ -63,7 +62,7 @@ def test_groups_cover_each_trained_parameter_once(tiny):
         {
             "objective": {"max_mean": 0.7, "mean_mean": 0.3},
             "optimizer": "adam8bit",
-            "accumulate": 2,
+            "micro_batch": 8,
             "precision": "fp32",
         },
     ],
@@ -130,7 +129,7 @@ def test_kill_and_resume_is_bitwise(tiny_run, optimizer):
     """Killed twice, once before and once after a checkpoint (every 3 steps), with masking and accumulation on."""
     runs = []
     for name in ("straight", "killed"):
-        run = tiny_run(name, epochs=3, optimizer=optimizer, accumulate=2)
+        run = tiny_run(name, epochs=3, optimizer=optimizer, batch_size=32)
         config = RunConfig.model_validate_json((run / "config.json").read_text())
         audio = config.audio.model_copy(update={"mask_time_prob": 0.1, "layer_drop": 0.2})
         (run / "config.json").write_text(config.model_copy(update={"audio": audio, "run": "same"}).model_dump_json())

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from ves import retrieval
 from ves.checkpoint import contiguous
 from ves.config import RunConfig, TrainConfig
+from ves.contrast import objective
 from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed
 from ves.files import read_json
 from ves.model import VeS
 from ves.similarity import SIMILARITIES
-from ves.train import objective, optimise, recall, train
+from ves.train import optimise, recall, train
 
 GOLDEN = Path(__file__).parent / "golden" / "hybrid-5-steps.txt"
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
@@ -52,7 +53,7 @@ def batch(clip: list[int], image: list[int]) -> Batch:
     """These clips, each of its image."""
     shown = torch.tensor(image)
     patches = shown[:, None, None].expand(len(image), PATCHES, 1)
-    return Batch(torch.zeros(len(clip), 1), torch.tensor(clip), patches, None, shown[:, None] == shown[None, :])
+    return Batch(torch.zeros(len(clip), 1), torch.tensor(clip), patches, None, shown)
 
 
 TWINS = batch([0, 1, 2, 3, 4], [0, 1, 0, 2, 3])  # the first and the third clip are of one image
@@ -131,16 +132,16 @@ def test_the_model_has_one_temperature(tiny):
     assert scalars == ["log_scale"]
 
 
-def step(model: Given, micro: list[Batch], **changes: Any) -> tuple[dict[str, float], list[Tensor]]:
+def step(model: Given, given: Batch, **changes: Any) -> tuple[dict[str, float], list[Tensor]]:
     """One step of plain gradient descent at rate 1: what was logged, and by how much each parameter went down."""
     before = [parameter.detach().clone() for parameter in model.parameters()]
     free: dict[str, Any] = {"clip_norm": 1e9, "max_scale": 1e9}
-    entry = optimise(model, torch.optim.SGD(model.parameters(), lr=1.0), micro, settings(**(free | changes)))
+    entry = optimise(model, torch.optim.SGD(model.parameters(), lr=1.0), given, settings(**(free | changes)))
     return entry, [old - new.detach() for old, new in zip(before, model.parameters(), strict=True)]
 
 
 def test_accumulation_is_the_mean_of_the_gradients_and_adds_no_negatives():
-    entry, moved = step(Given(), [FIRST, SECOND], accumulate=2)
+    entry, moved = step(Given(), BOTH, micro_batch=3)
     model = Given()
     losses = [slow_loss(model, part, "max_mean") for part in (FIRST, SECOND)]
     mean = [(one + other) / 2 for one, other in zip(*(gradients(model, loss) for loss in losses), strict=True)]
@@ -155,14 +156,14 @@ def test_accumulation_is_the_mean_of_the_gradients_and_adds_no_negatives():
 
 
 def test_one_batch_is_not_divided():
-    _, moved = step(Given(), [BOTH])
+    _, moved = step(Given(), BOTH)
     model = Given()
     for found, wanted in zip(moved, gradients(model, slow_loss(model, BOTH, "max_mean")), strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_the_gradient_is_clipped_to_its_norm():
-    free, clipped = step(Given(), [BOTH]), step(Given(), [BOTH], clip_norm=0.01)
+    free, clipped = step(Given(), BOTH), step(Given(), BOTH, clip_norm=0.01)
     assert clipped[0]["gradient_norm"] == free[0]["gradient_norm"] > 0.1  # what is logged is the norm before
     assert math.sqrt(sum(part.square().sum().item() for part in clipped[1])) == pytest.approx(0.01, rel=1e-3)
 
@@ -180,15 +181,15 @@ def aligned(right: bool) -> Given:
 def test_the_scale_is_clamped_and_can_come_back():
     """Well aligned pairs push the scale up, to max_scale and no further; the next bad step takes it down again."""
     model = aligned(right=True)
-    free = step(aligned(right=True), [BOTH])[0]
+    free = step(aligned(right=True), BOTH)[0]
     assert free["temperature"] < 1 / 20.5
-    entry, _ = step(model, [BOTH], max_scale=20.5)
+    entry, _ = step(model, BOTH, max_scale=20.5)
     assert model.log_scale.item() == pytest.approx(math.log(20.5), rel=1e-6)
     assert entry["temperature"] == pytest.approx(1 / 20.5, rel=1e-6)
     with torch.no_grad():
         model.sound.copy_(aligned(right=False).sound)
         model.seen.copy_(aligned(right=False).seen)
-    assert step(model, [BOTH], max_scale=20.5)[0]["temperature"] > 1 / 20
+    assert step(model, BOTH, max_scale=20.5)[0]["temperature"] > 1 / 20
 
 
 @pytest.fixture(scope="module")

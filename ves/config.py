@@ -87,7 +87,8 @@ class TrainConfig(Section):
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
     loss: Loss
     batch_size: Annotated[int, Field(ge=2)]
-    accumulate: Positive
+    micro_batch: Positive
+    negatives: Literal["micro_batch"]
     epochs: PositiveFloat
     learning_rate: PositiveFloat
     backbone_learning_rate: PositiveFloat

@@ -78,20 +78,33 @@ class PairReader:
 
 @dataclass(frozen=True)
 class Batch:
-    """B pairs. `same_image` marks pairs (i, j) that show one image, so are not negatives of each other."""
+    """B pairs; `image` is the feature row of each, by which two clips of one image are known."""
 
     waveform: Float[Tensor, "B L"]
     valid: Int[Tensor, "B"]
     patches: Tensor
     image_mask: Bool[Tensor, "B P"] | None
-    same_image: Bool[Tensor, "B B"]
+    image: Int[Tensor, "B"]
+
+    def __len__(self) -> int:
+        return len(self.valid)
+
+    def __getitem__(self, part: slice) -> "Batch":
+        """Some of the pairs, without a copy."""
+        mask = None if self.image_mask is None else self.image_mask[part]
+        return Batch(self.waveform[part], self.valid[part], self.patches[part], mask, self.image[part])
+
+    @property
+    def same_image(self) -> Bool[Tensor, "B B"]:
+        """Marks pairs (i, j) that show one image, so are not negatives of each other."""
+        return self.image[:, None] == self.image[None, :]
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         mask = None if self.image_mask is None else self.image_mask.to(device)
-        fields = (self.waveform, self.valid, self.patches)
-        waveform, valid, patches = (field.to(device, non_blocking=True) for field in fields)
-        return Batch(waveform, valid, patches, mask, self.same_image.to(device))
+        fields = (self.waveform, self.valid, self.patches, self.image)
+        waveform, valid, patches, image = (field.to(device, non_blocking=True) for field in fields)
+        return Batch(waveform, valid, patches, mask, image)
 
 
 class Order:
@@ -119,7 +132,7 @@ class Order:
 def batches(
     reader: PairReader, frame: pl.DataFrame, *, batch_size: int, seed: int, first: int, last: int
 ) -> Iterator[Batch]:
-    """Micro-batches number `first` up to `last`, each read in a background thread while the one before is used."""
+    """Batches number `first` up to `last`, each read in a background thread while the one before is used."""
     order = Order(len(frame), seed)
 
     def read(number: int) -> Batch:
@@ -127,8 +140,7 @@ def batches(
         rows = chosen["image_row"].to_numpy()
         waveform, valid = reader.waveforms(chosen)
         patches, mask = reader.patches(rows)
-        image = torch.from_numpy(rows.astype(np.int64))
-        return Batch(waveform, valid, patches, mask, image[:, None] == image[None, :])
+        return Batch(waveform, valid, patches, mask, torch.from_numpy(rows.astype(np.int64)))
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         ahead = pool.submit(read, first) if first < last else None

@@ -16,7 +16,7 @@ def steps_of(train: TrainConfig, clip_count: int) -> int:
     """
     if (needed := train.batch_size) > clip_count:
         raise ValueError(f"train.batch_size: {needed} is more than the {clip_count} training clips; lower it")
-    return max(1, int(train.epochs * clip_count / (train.batch_size * train.accumulate)))
+    return max(1, int(train.epochs * clip_count / train.batch_size))
 
 
 def learning_rate_at(step: int, steps: int, warmup: float) -> float:

@@ -60,7 +60,7 @@ def remedy(error: Exception) -> str | None:
     torch = sys.modules.get("torch")  # no error of it without it, and it takes seconds
     if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
         return (
-            "the GPU's memory is full; lower train.batch_size and raise train.accumulate (which adds no negatives) or, "
+            "the GPU's memory is full; lower train.micro_batch (train.batch_size may stay) or, "
             f"for features, lower vision.batch_size ({str(error).partition('\n')[0]})"
         )
     if isinstance(error, ValueError | OSError | FloatingPointError | BadStore):

@@ -1,6 +1,6 @@
 """Contrastive training of the speech tower and the visual adapter on cached patch tokens.
 
-The loop at the bottom fits on a screen. `losses` is given a matrix, `model` returns tokens; only here do they meet.
+The loop at the bottom fits on a screen; ves.contrast has the gradient of a step.
 """
 
 import json
@@ -14,42 +14,19 @@ from typing import TextIO
 import polars as pl
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
 from ves import checkpoint
 from ves.config import RunConfig, TrainConfig
+from ves.contrast import autocast, gradient
 from ves.dataset import Batch, PairReader, batches, clips
 from ves.files import atomic, lock, remove
-from ves.losses import LOSSES
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.progress import track
 from ves.retrieval import ranks, summary
-from ves.similarity import SIMILARITIES, score
+from ves.similarity import score
 
 log = logging.getLogger(__name__)
-
-
-def objective(model: VeS, batch: Batch, train: TrainConfig) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of the run's losses over one micro-batch, and what to log of each term.
-
-    All terms share one temperature, as in the reference code. `effective_scale` of a term is the standard deviation of
-    its logits over the negatives: what the softmax of that term really sees of the shared scale. It is left out where
-    there are fewer than two negatives, which have no standard deviation.
-    """
-    audio, mask = model.audio_tokens(batch.waveform, batch.valid)
-    image = model.image_tokens(batch.patches, batch.image_mask)
-    scale = model.log_scale.exp()
-    total, logged = torch.zeros((), device=audio.device), {}
-    for name, weight in train.objective.items():
-        logits = scale * SIMILARITIES[name](audio, mask, image, batch.image_mask).float()
-        loss = LOSSES[train.loss](logits, batch.same_image)
-        total = total + weight * loss
-        logged[f"{name}/loss"] = loss.detach()
-        negatives = logits.detach()[~batch.same_image]
-        if len(negatives) > 1:
-            logged[f"{name}/effective_scale"] = negatives.std()
-    return total, logged
 
 
 @torch.no_grad()
@@ -76,11 +53,6 @@ def recall(
     found = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
     model.train()
     return {"tune/R@10": found["R@10"], "tune/median_rank": found["median_rank"]}
-
-
-def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe, or nothing for fp32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
 
 
 def open_log(run: Path, folder: Path, step: int) -> TextIO:
@@ -114,17 +86,10 @@ def cut_log(path: Path, step: int) -> None:
             temporary.write_text("".join(kept))
 
 
-def optimise(model: VeS, optimizer: torch.optim.Optimizer, micro: list[Batch], train: TrainConfig) -> dict[str, float]:
-    """One step over its micro-batches. Raises FloatingPointError before applying what is not finite."""
-    device, logs = model.log_scale.device, {}
+def optimise(model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig) -> dict[str, float]:
+    """One step over a batch; what to log of it. Raises FloatingPointError before applying what is not finite."""
     optimizer.zero_grad(set_to_none=True)
-    for batch in micro:
-        with autocast(train, device):
-            loss, logged = objective(model, batch.to(device), train)
-        (loss / len(micro)).backward()
-        for name, value in {"loss": loss.detach(), **logged}.items():
-            logs.setdefault(name, []).append(value.item())
-    entry = {name: sum(values) / len(values) for name, values in logs.items()}
+    entry = gradient(model, batch, train)
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], train.clip_norm)
     entry["gradient_norm"] = norm.item()
     if not math.isfinite(entry["loss"] + entry["gradient_norm"]):
@@ -152,23 +117,22 @@ def _train(run: Path, config: RunConfig) -> None:
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = clips(config.data, "train"), clips(config.data, "tune")
-    steps, size, micro_batches = steps_of(settings, len(frame)), settings.batch_size, settings.accumulate
+    steps, size = steps_of(settings, len(frame)), settings.batch_size
     model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     optimizer = make_optimizer(model, settings)
     folder = run / "checkpoints" / checkpoint.identity(config)
     first = checkpoint.resume(folder, model, optimizer)
-    log.info("%s: %d steps of %d x %d clips, from %d, on %s", config.run, steps, micro_batches, size, first, device)
-    begin, end = first * micro_batches, steps * micro_batches
-    stream = batches(reader, frame, batch_size=size, seed=config.seed, first=begin, last=end)
+    log.info("%s: %d steps of %d clips, from %d, on %s", config.run, steps, size, first, device)
+    stream = batches(reader, frame, batch_size=size, seed=config.seed, first=first, last=steps)
 
     with open_log(run, folder, first) as lines:
         for step in track(range(first + 1, steps + 1), label=f"train {config.run}", unit="step"):
             started = time.perf_counter()
-            micro = [next(stream) for _ in range(micro_batches)]
+            batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": time.perf_counter() - started}
             entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
             try:
-                entry |= optimise(model, optimizer, micro, settings)
+                entry |= optimise(model, optimizer, batch, settings)
             except FloatingPointError as error:
                 message = f"{run}: step {step} is not finite ({error}); the last checkpoint is kept"
                 raise FloatingPointError(message) from error
