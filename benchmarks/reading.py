@@ -34,7 +34,8 @@ from ves.corpora.scenes.drawing import draw
 from ves.corpora.scenes.layout import scene
 from ves.geometry import Geometry
 from ves.images import pixels
-from ves.store import SHARD_ROWS, FeatureStore, create_features, open_features, set_complete, shard_path, write_shard
+from ves.store import FeatureStore, create_features, open_features, set_complete, shard_path, write_shard
+from ves.store_layout import SHARD_ROWS
 
 SHAPES = ((256, 1024, 8), (100, 192, 80))  # patches, width, shards
 SCENES = 64

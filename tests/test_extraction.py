@@ -26,8 +26,7 @@ def vision(tmp_path_factory) -> VisionConfig:
 
 @pytest.fixture
 def corpus(tmp_path, monkeypatch) -> Corpus:
-    monkeypatch.setattr("ves.store.SHARD_ROWS", 4)
-    monkeypatch.setattr(extraction, "SHARD_ROWS", 4)
+    monkeypatch.setattr("ves.store_layout.SHARD_ROWS", 4)
     made = Corpus(tmp_path)
     made.add("images/train-00000-of-00001", ROWS)
     return made

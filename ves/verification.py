@@ -6,6 +6,7 @@ the first: the list says what will be made anew, and why. One chunk per thread i
 """
 
 import hashlib
+import json
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +20,15 @@ from huggingface_hub import try_to_load_from_cache
 from ves import files, parquet
 from ves.audio_verification import verify_audio
 from ves.backbone import file_sha256, weight_hash
-from ves.store import ID_BYTES, metadata
-from ves.stored_arrays import Fault, StoredArray, joined, read_document, unlike
+from ves.compression import CODECS
+from ves.store_layout import ID_BYTES, digests, header, identity, metadata
+from ves.stored_arrays import FOREIGN, Fault, StoredArray, joined, read_document, unlike
 
 log = logging.getLogger(__name__)
 
 THREADS = 2
 INFINITE = 0x7F80  # bits of the exponent, all set in what is NaN or infinite
-SETTINGS = ("backbone", "image_size", "fit")  # attributes that the settings beside a store have too
+SETTINGS = ("backbone", "image_size", "fit", "compression")  # attributes that the settings beside a store have too
 MANIFEST = {"rows", "shards", "images_sha256", "attrs"}
 
 
@@ -60,7 +62,7 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
         return faults + layout
     tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
     found, stored_ids = _verify_ids(ids, images)
-    of_shards, hashes = _verify_tokens(tokens)
+    of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids))
     faults += found + of_shards + tokens.strays() + ids.strays()
     if attrs is not None:
         faults += _verify_attributes(paths[0], attrs, tokens)
@@ -76,27 +78,51 @@ def _layout(paths: list[Path], of_tokens: dict[str, Any] | None, of_ids: dict[st
     shape = of_tokens.get("shape")
     if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
         return [Fault(paths[0], f"a shape of {shape}, not of images, patches and width")]
-    expected = metadata(*shape).values()
+    rows, patches, width = shape
+    expected = metadata(rows, patches, width, _packing(of_tokens)).values()
     found = zip(paths, (of_tokens, of_ids), expected, strict=True)
     return [
         fault for path, document, wanted in found if document is not None for fault in unlike(path, document, wanted)
     ]
 
 
-def _verify_tokens(tokens: StoredArray) -> tuple[list[Fault], dict[Path, str]]:
-    """Faults of every shard (its index, the checksum of each row, numbers that no backbone gives).
+def _packing(of_tokens: dict[str, Any]) -> str | None:
+    """The compression that zarr.json of an array names; None when it is not one of ours."""
+    written = json.dumps(of_tokens.get("codecs"))
+    return next((name for name, codec in CODECS.items() if json.dumps(codec) in written), None)
+
+
+def _headers(tokens: StoredArray, attrs: dict[str, Any] | None, ids: list[str] | None) -> list[bytes] | None:
+    """How each shard is to begin; None when attributes or ids, which decide it, cannot be read."""
+    if attrs is None or ids is None:
+        return None
+    kind, step = identity(attrs), tokens.chunk_rows
+    return [header(kind, digests(ids[first : first + step])) for first in range(0, len(ids), step)]
+
+
+def _verify_tokens(tokens: StoredArray, headers: list[bytes] | None) -> tuple[list[Fault], dict[Path, str]]:
+    """Faults of every shard (its header, its index, the checksum of each row, numbers that no backbone gives).
 
     And the sha256 of those that have none, computed at once: what was just read is still in the page cache.
     """
 
     def check(number: int) -> tuple[list[Fault], str]:
-        faults = tokens.check_file(number, _look_at_tokens)
+        faults = tokens.check_file(number, _look_at_tokens, headers[number] if headers else None)
         return faults, "" if faults else file_sha256(tokens.files[number])
 
     with ThreadPoolExecutor(THREADS) as pool:
         checked = list(pool.map(check, range(len(tokens.files))))
     hashes = {file: digest for file, (faults, digest) in zip(tokens.files, checked, strict=True) if not faults}
-    return [fault for faults, _ in checked for fault in faults], hashes
+    return _of_attributes(tokens, [fault for faults, _ in checked for fault in faults]), hashes
+
+
+def _of_attributes(tokens: StoredArray, faults: list[Fault]) -> list[Fault]:
+    """The same faults; where each of several shards has the header of another store, it is the store that changed."""
+    foreign = [fault for fault in faults if fault.what == FOREIGN]
+    if len(foreign) < max(2, len(tokens.files)):
+        return faults
+    what = "not the attributes that its shards were written with, by their headers (or the ids are not)"
+    return [Fault(tokens.folder.parent / "zarr.json", what)] + [fault for fault in faults if fault not in foreign]
 
 
 def _look_at_tokens(_row: int, content: bytes) -> str | None:
@@ -116,7 +142,7 @@ def _verify_ids(ids: StoredArray, images: Path | None) -> tuple[list[Fault], lis
     def look(_row: int, content: bytes) -> None:
         parts.append(content)
 
-    faults = [fault for number in range(len(ids.files)) for fault in ids.check_file(number, look)]
+    faults = [fault for number in range(len(ids.files)) for fault in ids.check_file(number, look, b"")]
     if faults:
         return faults, None
     content = b"".join(parts).hex()
@@ -162,6 +188,8 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
         wrong.append(f"grid {grid}, but {patches} patches")
     if attrs.get("width", width) != width:
         wrong.append(f"width {attrs['width']}, but rows of {width}")
+    if attrs.get("compression") != (packing := _packing(tokens.metadata)):
+        wrong.append(f"compression {attrs.get('compression')!r}, but stored with {packing!r}")
     settings = path.parent.with_suffix(".json")
     if settings.is_file():
         try:
