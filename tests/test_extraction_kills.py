@@ -46,7 +46,12 @@ class Extraction:
         self.corpus.add("images/train-00000-of-00001", ROWS)
         save_backbone(folder / "backbone")
         vision = VisionConfig(
-            backbone=str(folder / "backbone"), revision=None, image_size=16, fit="stretch", batch_size=3
+            backbone=str(folder / "backbone"),
+            revision=None,
+            image_size=16,
+            fit="stretch",
+            batch_size=3,
+            compression=None,
         )
         write_json(folder / "vision.json", vision.model_dump())
         self.records = [folder / "parts" / f"{number}-of-{JOBS}.json" for number in range(1, JOBS + 1)]

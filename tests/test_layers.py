@@ -33,7 +33,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
     {
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
-        *("dataset", "model", "embeddings", "verification"),
+        *("dataset", "model", "embeddings", "embeddings_verification", "verification"),
     },
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},

