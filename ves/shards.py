@@ -45,7 +45,7 @@ def metadata(
     data_type: str,
     shape: list[int],
     chunk_rows: int,
-    fill: bool | float | str,
+    fill: bool | int | float | str,
     codecs: list[dict[str, Any]],
     names: list[str],
 ) -> dict[str, Any]:
