@@ -84,6 +84,7 @@ class FeatureStore:
         self._opened = _stamp(self.path)
         self.attrs, self.grid, (self.images, self.patches, self.width) = _description(self.path)
         self._kind, self._rows = identity(self.attrs), self._reader(check)
+        self._headers: dict[int, bytes] = {}  # of the shards opened so far
 
     def _reader(self, check: bool) -> ShardRows | ZarrRows:
         """Our own for every layout that VeS writes; zarr's for any other."""
@@ -97,7 +98,10 @@ class FeatureStore:
     def _open_shard(self, shard: int) -> Shard:
         slots = store_layout.SHARD_ROWS
         first = shard * slots
-        head = header(self._kind, self._ids[first : first + slots])
+        if (
+            head := self._headers.get(shard)
+        ) is None:  # files are opened many times, where there are more than are kept
+            head = self._headers[shard] = header(self._kind, self._ids[first : first + slots])
         return Shard(shard_path(self.path, shard), first, slots, self.patches * self.width * 2, head, self._unpack)
 
     def __len__(self) -> int:
