@@ -74,7 +74,9 @@ def prepare(folder: Path, count: int, side: int) -> VisionConfig:
     frame.write_parquet(folder / "images.parquet")
     torch.manual_seed(0)
     Dinov2Model(Dinov2Config(**SMALL)).save_pretrained(folder / "backbone")
-    return VisionConfig(backbone=str(folder / "backbone"), revision=None, image_size=224, fit="stretch", batch_size=32)
+    return VisionConfig(
+        backbone=str(folder / "backbone"), revision=None, image_size=224, fit="stretch", batch_size=32, compression=None
+    )
 
 
 def shared(model: torch.nn.Module, batches: list[torch.Tensor]) -> None:

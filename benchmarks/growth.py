@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ves.store import SHARD_ROWS, create_features, open_features, set_complete, write_shard
+from ves.store import create_features, open_features, set_complete, write_shard
+from ves.store_layout import SHARD_ROWS
 
 PATCHES, WIDTH = 4, 64
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 
-from ves import store as store_module
+from ves import store_layout
 from ves.files import read_json, write_json
 from ves.store import create_features, set_complete, shard_path, write_shard
 
@@ -26,7 +26,7 @@ IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(ROWS)]
 @contextmanager
 def small_shards() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_module, "SHARD_ROWS", SHARD_ROWS)
+        patch.setattr(store_layout, "SHARD_ROWS", SHARD_ROWS)
         yield
 
 

@@ -11,7 +11,7 @@ import zarr
 
 from ves import audio_store
 from ves.audio_store import AudioStore, seal, write_group
-from ves.shards import BadStore
+from ves.shards import HEADER, BadStore
 
 SHARD = "audio/Goa/North/train-00000-of-00001"
 
@@ -96,7 +96,7 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, position: int):
     write_group(tmp_path / SHARD, _clips([3_000]), _ids(1))
     file = tmp_path / SHARD / "samples/c/0"
     content = bytearray(file.read_bytes())
-    content[position] ^= 0x10
+    content[position + HEADER * (position >= 0)] ^= 0x10
     file.write_bytes(content)
     with pytest.raises(BadStore, match=r"c/0: .*(checksum|index)"):
         AudioStore(tmp_path).read(SHARD, 0)
@@ -108,7 +108,7 @@ def test_the_check_can_be_turned_off(tmp_path: Path):
     write_group(tmp_path / SHARD, clips, _ids(1))
     file = tmp_path / SHARD / "samples/c/0"
     content = bytearray(file.read_bytes())
-    content[2_006] ^= 0x10  # of the second chunk
+    content[HEADER + 2_006] ^= 0x10  # of the second chunk
     file.write_bytes(content)
     assert (AudioStore(tmp_path, check=False).read(SHARD, 0) != clip).sum() == 1
     with pytest.raises(BadStore, match="c/0: a checksum does not match"):

@@ -10,8 +10,10 @@ import pytest
 from little_stores import damage, files_of, flip, manifest_of
 
 from ves import audio_store
-from ves.audio_store import seal, write_group
+from ves.audio_store import AudioStore, seal, write_group
 from ves.files import read_json, write_json
+from ves.shards import HEADER, BadStore
+from ves.stored_arrays import FOREIGN
 from ves.verification import verify
 
 SHARDS = ("audio/A/x", "audio/B/y")
@@ -72,8 +74,8 @@ def test_a_store_without_clips_is_sound(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_listed_by_their_samples(store: Path) -> None:
-    flip(store / "audio/A/x/samples/c/0", 8 * (1 * 84 + 3))
-    flip(store / "audio/A/x/samples/c/0", 8 * (2 * 84 + 3))
+    flip(store / "audio/A/x/samples/c/0", 8 * (HEADER + 1 * 84 + 3))
+    flip(store / "audio/A/x/samples/c/0", 8 * (HEADER + 2 * 84 + 3))
     (store / "audio/B/y/samples/c/1").unlink()
     flip(store / "audio/B/y/length/c/0", 0)
     assert texts(store) == [
@@ -86,9 +88,10 @@ def test_all_faults_are_listed_by_their_samples(store: Path) -> None:
 def test_samples_of_another_store_are_found(store: Path, tmp_path: Path) -> None:
     other = write_audio(tmp_path / "other.zarr", seed=1)
     shutil.copy(other / "audio/A/x/samples/c/1", store / "audio/A/x/samples/c/1")
-    assert texts(store) == [
-        "audio/A/x/samples: not the samples that the manifest lists (sha256): of another store",
-    ]
+    assert texts(store) == [f"audio/A/x/samples/c/1: rows 120-186: {FOREIGN}"]
+    with pytest.raises(BadStore, match="A/x/samples/c/1: of another group or place"):
+        AudioStore(store).read("audio/A/x", 3)
+    assert len(AudioStore(store).read("audio/A/x", 0)) == 50
     shutil.rmtree(store / "audio/A/x")
     shutil.copytree(other / "audio/A/x", store / "audio/A/x")
     assert texts(store)[0] == "audio/A/x/zarr.json: not as the manifest lists it: sha256"
@@ -98,13 +101,37 @@ def test_clips_that_do_not_lie_back_to_back_are_found(store: Path, tmp_path: Pat
     other = write_audio(tmp_path / "other.zarr", lengths=(50, 1, 129, 7))
     for name in ("length", "offset"):
         shutil.copy(other / f"audio/A/x/{name}/c/0", store / f"audio/A/x/{name}/c/0")
-    assert texts(store) == []  # the same number of samples, cut elsewhere: no contradiction in the store
+    foreign = [f"audio/A/x/samples/c/{n}: rows {rows}: {FOREIGN}" for n, rows in enumerate(("0-119", "120-186"))]
+    assert texts(store) == foreign  # the same number of samples, cut elsewhere
+    with pytest.raises(BadStore, match="A/x/samples/c/0: of another group or place"):
+        AudioStore(store).read("audio/A/x", 0)
     shutil.copy(store / "audio/B/y/offset/c/0", store / "audio/A/x/offset/c/0")
-    assert texts(store) == ["audio/A/x/offset/c/0: row 2: does not begin where the clip before it ends"]
+    assert texts(store) == [*foreign, "audio/A/x/offset/c/0: row 2: does not begin where the clip before it ends"]
     shorter = write_audio(tmp_path / "shorter.zarr", lengths=(50, 0, 129, 7))
     for name in ("length", "offset"):
         shutil.copy(shorter / f"audio/A/x/{name}/c/0", store / f"audio/A/x/{name}/c/0")
-    assert texts(store) == ["audio/A/x/length: clips of 186 samples, but 187 are there"]
+    assert texts(store) == [*foreign, "audio/A/x/length: clips of 186 samples, but 187 are there"]
+
+
+def test_ids_of_another_group_and_files_that_changed_places_are_found(store: Path) -> None:
+    whole = {file: file.read_bytes() for file in (store / "audio").rglob("*") if file.is_file()}
+    shutil.copy(store / "audio/B/y/clip_id/c/0/0", store / "audio/A/x/clip_id/c/0/0")
+    assert [fault.endswith(FOREIGN) for fault in texts(store)] == [True, True]
+    for file, content in whole.items():
+        file.write_bytes(content)
+    shutil.copy(store / "audio/B/y/samples/c/0", store / "audio/A/x/samples/c/0")
+    assert texts(store) == [f"audio/A/x/samples/c/0: rows 0-119: {FOREIGN}"]
+    with pytest.raises(BadStore, match="A/x/samples/c/0: of another group or place"):
+        AudioStore(store).read("audio/A/x", 0)
+
+
+def test_bits_all_over_a_header_are_noticed(store: Path) -> None:
+    for bit in range(3, 8 * HEADER, 19):
+        flip(store / "audio/A/x/samples/c/1", bit)
+        assert texts(store) == [f"audio/A/x/samples/c/1: rows 120-186: {FOREIGN}"]
+        with pytest.raises(BadStore, match="A/x/samples/c/1: of another group"):
+            AudioStore(store, check=False).read("audio/A/x", 3)
+        flip(store / "audio/A/x/samples/c/1", bit)
 
 
 def test_the_manifest_must_agree(store: Path) -> None:

@@ -8,11 +8,13 @@ import torch
 from extracted import Corpus, extract_all, save_backbone
 
 from ves import extraction, files
+from ves.compression import CODECS
 from ves.config import VisionConfig
 from ves.extraction import extract, seal, share
 from ves.files import read_json
 from ves.shards import BadStore
 from ves.store import open_features, shard_path
+from ves.verification import verify
 
 ROWS = 22  # of shards of four: the last holds two
 
@@ -21,13 +23,14 @@ ROWS = 22  # of shards of four: the last holds two
 def vision(tmp_path_factory) -> VisionConfig:
     folder = tmp_path_factory.mktemp("backbones") / "tiny-dinov2"
     save_backbone(folder)
-    return VisionConfig(backbone=str(folder), revision=None, image_size=16, fit="stretch", batch_size=3)
+    return VisionConfig(
+        backbone=str(folder), revision=None, image_size=16, fit="stretch", batch_size=3, compression=None
+    )
 
 
 @pytest.fixture
 def corpus(tmp_path, monkeypatch) -> Corpus:
-    monkeypatch.setattr("ves.store.SHARD_ROWS", 4)
-    monkeypatch.setattr(extraction, "SHARD_ROWS", 4)
+    monkeypatch.setattr("ves.store_layout.SHARD_ROWS", 4)
     made = Corpus(tmp_path)
     made.add("images/train-00000-of-00001", ROWS)
     return made
@@ -206,3 +209,21 @@ def test_a_failure_lets_go_of_every_lock(corpus, vision, records, monkeypatch):
     monkeypatch.setattr(files.log, "warning", lambda *given: pytest.fail("a lock is still held"))
     job(corpus, vision, records[0])
     assert [record["rows"] for record in read_json(records[0])] == [4, 4]
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_compressed_features_are_the_same_features(corpus, vision, name):
+    corpus.extract(vision)
+    expected = open_features(corpus.store).read(range(ROWS))
+    with pytest.raises(ValueError, match=f"made with compression None, now '{name}'; delete it"):
+        corpus.extract(vision.model_copy(update={"compression": name}))
+    shutil.rmtree(corpus.store)
+    corpus.extract(vision.model_copy(update={"compression": name}))
+    whole = corpus.files()
+    opened = open_features(corpus.store)
+    assert opened.attrs["compression"] == name and torch.equal(opened.read(range(ROWS)), expected)
+    assert verify(corpus.store) == []
+    shard_path(corpus.store, 1).write_bytes(b"damaged")
+    kept = shard_path(corpus.store, 2).stat().st_ino
+    corpus.extract(vision.model_copy(update={"compression": name}), jobs=2)
+    assert corpus.files() == whole and shard_path(corpus.store, 2).stat().st_ino == kept

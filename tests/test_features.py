@@ -27,7 +27,9 @@ def backbone(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def vision(backbone) -> VisionConfig:
-    return VisionConfig(backbone=str(backbone), revision=None, image_size=16, fit="stretch", batch_size=4)
+    return VisionConfig(
+        backbone=str(backbone), revision=None, image_size=16, fit="stretch", batch_size=4, compression=None
+    )
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ def test_a_feature_store_is_described(store: Path) -> None:
         "bfloat16",
         "1 x 4 x 8",
         "3 of 3",
-        "884 B",
-        "1.381",
+        "1.1 kB",
+        "1.681",
         "shards, bytes + crc32c",
     ]
-    assert cells(described, "patch_tokens") == tokens  # 640 bytes, 10 checksums and 3 indices of 68
+    assert cells(described, "patch_tokens") == tokens  # 640 bytes, 10 checksums, 3 headers of 64 and 3 indices of 68
     assert cells(described, "image_id")[:5] == ["image_id", "10 x 32", "uint8", "4 x 32", "3 of 3"]
     assert "\nmarked as: complete\n" in described and f"\nmanifest: {manifest_of(store).name}\n" in described
     assert '\n  fit: "stretch"\n' in described and "\n  grid: [2, 2]\n" in described
@@ -46,7 +46,7 @@ def test_what_is_not_there_is_said(store: Path, tmp_path: Path) -> None:
     manifest_of(store).unlink()
     shard_path(store, 1).unlink()
     described = describe(store)
-    assert cells(described, "patch_tokens")[4:6] == ["2 of 3", "544 B"]
+    assert cells(described, "patch_tokens")[4:6] == ["2 of 3", "672 B"]
     assert "NOT COMPLETE" in described and "manifest: MISSING" in described
     assert "MISSING: 1 files, such as patch_tokens/c/1/0/0" in described
     with pytest.raises(ValueError, match="no Zarr v3 store"):

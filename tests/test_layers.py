@@ -9,17 +9,23 @@ import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
     {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16"},
-    {"ids", "labels", "manifest", "references", "shards", "raw_rows", "zarr_rows", "stored_arrays", "inspection"},
+    {
+        *("ids", "labels", "manifest", "references", "compression", "stored_arrays", "inspection"),
+        *("shards", "open_shard", "shard_rows", "zarr_rows"),
+    },
     {
         "riff",
         "audio",
         "ffmpeg",
         "decoding",
         "audio_store",
+        "audio_file",
         "audio_verification",
         "geometry",
         "images",
         "store",
+        "store_layout",
+        "feature_store",
         "similarity",
         "losses",
         "near_duplicates",
@@ -27,7 +33,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
     {
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
-        *("dataset", "model", "embeddings", "verification"),
+        *("dataset", "model", "embeddings", "embeddings_verification", "verification"),
     },
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "contrast", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},

@@ -119,7 +119,12 @@ def test_real_architectures_load_by_the_same_call(tmp_path):
     ).save_pretrained(tmp_path / "dinov2-large")
     HubertModel(HubertConfig(num_hidden_layers=2)).save_pretrained(tmp_path / "distilhubert")
     vision = VisionConfig(
-        backbone=str(tmp_path / "dinov2-large"), revision=None, image_size=224, fit="stretch", batch_size=2
+        backbone=str(tmp_path / "dinov2-large"),
+        revision=None,
+        image_size=224,
+        fit="stretch",
+        batch_size=2,
+        compression=None,
     )
     with torch.no_grad():
         patches = patch_tokens(load_backbone(vision), torch.randn(2, 3, 224, 224))

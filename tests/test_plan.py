@@ -129,7 +129,8 @@ def test_the_size_of_the_samples_is_that_of_the_store_that_holds_them(keep: floa
 def test_the_size_of_the_features_is_that_of_the_store_that_holds_them(tmp_path: Path) -> None:
     import torch
 
-    from ves.store import SHARD_ROWS, create_features, write_shard
+    from ves.store import create_features, write_shard
+    from ves.store_layout import SHARD_ROWS
 
     vision = CONFIG.vision.model_copy(update={"backbone": str(ROOT / "ves/standins/dinov2-scenes"), "image_size": 28})
     width, _ = backbone_sizes(vision) or (0, 0)
@@ -137,8 +138,8 @@ def test_the_size_of_the_features_is_that_of_the_store_that_holds_them(tmp_path:
     tokens = torch.zeros(SHARD_ROWS, 4, width, dtype=torch.bfloat16)
     write_shard(tmp_path / "f.zarr", 0, tokens, [f"{n:064x}" for n in range(SHARD_ROWS)])
     files = [file for file in (tmp_path / "f.zarr").rglob("*") if file.is_file() and file.name != "zarr.json"]
-    checksums = 2 * 4  # of the index and the ids
-    assert feature_bytes(vision, SHARD_ROWS) == sum(file.stat().st_size for file in files) - checksums
+    beside = 64 + 2 * 4  # the header; checksums of the index and the ids
+    assert feature_bytes(vision, SHARD_ROWS) == sum(file.stat().st_size for file in files) - beside
 
 
 @pytest.mark.parametrize(

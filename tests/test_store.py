@@ -8,9 +8,9 @@ import tensorstore
 import torch
 import zarr
 
-from ves import raw_rows
+from ves import shard_rows, shards
 from ves.bfloat16 import DTYPE
-from ves.shards import BadStore
+from ves.shards import HEADER, BadStore
 from ves.store import create_features, intact, open_features, set_complete, shard_path, write_shard
 
 ATTRS = {"backbone": "none", "grid": [2, 3], "fit": "stretch", "versions": {"torch": "2"}}
@@ -81,7 +81,7 @@ def test_images_are_found_by_id(path):
 
 def test_the_check_can_be_turned_off(path):
     content = bytearray(shard_path(path, 1).read_bytes())
-    content[0] ^= 1
+    content[HEADER] ^= 1
     shard_path(path, 1).write_bytes(content)
     got = open_features(path, check=False).read([256, 0])
     assert torch.equal(got[1], TOKENS[0]) and (got[0] != TOKENS[256]).sum() == 1
@@ -118,7 +118,7 @@ def test_rows_that_are_not_there_are_refused(path, rows, error):
 
 def test_damage_is_named_and_never_read(path):
     content = bytearray(shard_path(path, 1).read_bytes())
-    content[10 * (6 * 8 * 2 + 4) + 7] ^= 1  # in row 256 + 10
+    content[HEADER + 10 * (6 * 8 * 2 + 4) + 7] ^= 1  # in row 256 + 10
     shard_path(path, 1).write_bytes(content)
     opened = open_features(path)
     assert torch.equal(opened.read([265, 267]), TOKENS[[265, 267]])
@@ -205,9 +205,51 @@ def test_features_of_two_kinds_are_never_mixed(path):
     assert len(open_features(path)) == 600
 
 
+def rebuilt(path, order) -> None:
+    """The store written anew with its images in another order, as a new images.parquet would have it."""
+    set_complete(path, False)
+    for shard in range(3):
+        rows = order[shard * 256 : shard * 256 + 256]
+        write_shard(path, shard, TOKENS[rows], [IDS[row] for row in rows])
+    set_complete(path, True)
+
+
+def test_a_store_that_is_renumbered_under_a_reader_is_never_read_wrong(path):
+    early, used, fresh = (open_features(path) for _ in range(3))
+    used.read([3])  # a row of the first shard, which it has open from now on
+    rows = used.rows(IDS)
+    rebuilt(path, [*range(256), *range(599, 255, -1)])  # the first shard keeps its images
+    assert torch.equal(used.read(rows[:256]), TOKENS[:256])
+    for row in (256, 599):
+        with pytest.raises(BadStore, match="the shard is of another store or place"):
+            used.read([row])
+    with pytest.raises(BadStore, match="written to since it was opened; open it again"):
+        early.read([0])
+    with pytest.raises(BadStore, match="written to since it was opened; open it again"):
+        fresh.rows(IDS[:1])
+    again = open_features(path)
+    assert torch.equal(again.read(again.rows(IDS)), TOKENS)
+
+
+def test_a_store_made_before_shards_had_headers_is_repaired_not_read(path):
+    for shard in range(3):
+        rows = TOKENS[shard * 256 : shard * 256 + 256].view(torch.int16).numpy().reshape(-1, 48).view(np.uint8)
+        shards.write_shard(shard_path(path, shard), rows, 256, b"")
+    with pytest.raises(BadStore, match=r"c/0/0/0: row 0: .*; run the stage that writes it again"):
+        open_features(path).read([0])
+    assert not intact(path, 0, IDS[:256], 6, 8)
+
+
+def test_an_attribute_that_extraction_does_not_know_is_not_extracted_over(path):
+    group = zarr.open_group(path, mode="r+")
+    group.attrs["note"] = "mine"
+    with pytest.raises(ValueError, match="made with note 'mine', now None; delete it"):
+        create_features(path, 600, 6, 8, ATTRS)
+
+
 def test_threads_share_a_store(path, monkeypatch):
     """More shards than handles kept, so that threads open and drop them under each other."""
-    monkeypatch.setattr(raw_rows, "OPEN_SHARDS", 1)
+    monkeypatch.setattr(shard_rows, "OPEN_SHARDS", 1)
     opened = open_features(path)
 
     def check(seed: int) -> bool:

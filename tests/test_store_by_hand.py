@@ -8,6 +8,7 @@ import pytest
 from little_stores import IDS, small_shards, some_tokens, write_images, write_store
 
 from ves.__main__ import main
+from ves.shards import HEADER
 from ves.store import shard_path
 
 SECTION = Path("README.md").read_text().split("## The features, by hand\n")[1].split("\n## ")[0]
@@ -46,7 +47,7 @@ def test_the_commands_of_the_readme_work(store: Path, capsys: pytest.CaptureFixt
     assert main(verify) == 0
     assert capsys.readouterr().out == f"{NAME}: sound\n"
     content = bytearray(shard_path(store, 1).read_bytes())
-    content[70] ^= 1
+    content[HEADER + 70] ^= 1
     shard_path(store, 1).write_bytes(content)
     assert main(verify) == 1
     said = capsys.readouterr()
@@ -60,7 +61,7 @@ def test_verify_is_told_of_another_list_of_images(store: Path, capsys: pytest.Ca
     assert main(["store", "verify", NAME, "--images", str(write_images(Path("listed.parquet"), IDS[::-1]))]) == 1
     assert "image_id/c/0/0: rows 0-3: not the image that listed.parquet lists" in capsys.readouterr().out
     assert main(["store", "verify", "data"]) == 1
-    assert "neither a feature store" in capsys.readouterr().err
+    assert "none of the stores that VeS makes" in capsys.readouterr().err
 
 
 def test_what_lies_beside_a_store_is_found_from_its_own_folder(

@@ -24,8 +24,9 @@ from little_stores import (
 )
 
 from ves.files import read_json, write_json
-from ves.shards import BadStore
-from ves.store import open_features, set_complete, shard_path, write_shard
+from ves.shards import HEADER, BadStore
+from ves.store import open_features, present, set_complete, shard_path, write_shard
+from ves.stored_arrays import FOREIGN
 from ves.verification import verify
 
 TOKENS = some_tokens()
@@ -127,8 +128,8 @@ def test_a_sound_store_has_no_faults(store: Path) -> None:
 
 
 def test_all_faults_are_listed_not_the_first(store: Path) -> None:
-    flip(shard_path(store, 0), 8 * (2 * 68 + 5))
-    flip(shard_path(store, 0), 8 * (3 * 68 + 64))  # a bit of the checksum itself
+    flip(shard_path(store, 0), 8 * (HEADER + 2 * 68 + 5))
+    flip(shard_path(store, 0), 8 * (HEADER + 3 * 68 + 64))  # a bit of the checksum itself
     shard_path(store, 1).unlink()
     (store / "image_id/c/2/0").write_bytes(b"")
     found = texts(store)
@@ -165,17 +166,53 @@ def test_a_single_number_that_is_none_is_found(store: Path) -> None:
 def test_a_shard_of_another_store_is_found(store: Path, tmp_path: Path) -> None:
     other = write_store(tmp_path / "other.zarr", some_tokens(1))
     shutil.copy(shard_path(other, 1), shard_path(store, 1))
-    (found,) = texts(store)
+    (found,) = texts(store)  # of the same pictures by the same weights: read as ours, but other bytes all the same
     assert found == "f.zarr/patch_tokens/c/1/0/0: not the content that the manifest lists: of another store"
+
+
+@pytest.mark.parametrize("other", [{"fit": "pad"}, {"weight_hash": "1e" * 32}, {"revision": "4" * 40}])
+def test_a_shard_of_features_of_another_kind_is_never_read(store: Path, tmp_path: Path, other: dict) -> None:
+    shutil.copy(shard_path(write_store(tmp_path / "other.zarr", TOKENS, **other), 1), shard_path(store, 1))
+    assert texts(store)[0] == f"f.zarr/patch_tokens/c/1/0/0: rows 4-7: {FOREIGN}"
+    for check in (True, False):
+        with pytest.raises(BadStore, match="patch_tokens/c/1/0/0: row 4: the shard is of another store"):
+            open_features(store, check=check).read([0, 5])
+    assert not present(store, 1, IDS[4:8]) and present(store, 0, IDS[:4])
+
+
+def test_shards_that_changed_places_are_never_read(store: Path) -> None:
+    one, two = shard_path(store, 0), shard_path(store, 1)
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second), two.write_bytes(first)
+    assert [fault.split(": ", 2)[2] for fault in texts(store)[:2]] == [FOREIGN] * 2
+    for row, shard in ((0, one), (7, two)):
+        with pytest.raises(BadStore, match=f"{shard}: row .: the shard is of another store or place"):
+            open_features(store).read([9, row])
+
+
+def test_bits_all_over_a_header_are_noticed(store: Path) -> None:
+    for bit in range(3, 8 * HEADER, 13):
+        flip(shard_path(store, 2), bit)
+        (found,) = texts(store)
+        assert found == f"f.zarr/patch_tokens/c/2/0/0: rows 8-9: {FOREIGN}"
+        with pytest.raises(BadStore, match="c/2/0/0: row 8: the shard is of another store"):
+            open_features(store).read([9])
+        flip(shard_path(store, 2), bit)
 
 
 def test_ids_of_another_store_are_found(store: Path, tmp_path: Path) -> None:
     other = write_store(tmp_path / "other.zarr", TOKENS, [f"{row + 1:064x}" for row in range(ROWS)])
     shutil.copy(other / "image_id/c/1/0", store / "image_id/c/1/0")
     images = write_images(tmp_path / "listed.parquet")
-    assert texts(store) == ["f.zarr.manifest.json: written for other images (images_sha256)"]
+    assert texts(store) == [
+        f"f.zarr/patch_tokens/c/1/0/0: rows 4-7: {FOREIGN}",
+        "f.zarr.manifest.json: written for other images (images_sha256)",
+    ]
+    with pytest.raises(BadStore, match="patch_tokens/c/1/0/0: row 4: the shard is of another store or place"):
+        open_features(store).read([0, 5])
+    assert torch.equal(open_features(store).read([0, 9]), TOKENS[[0, 9]])
     found = texts(store, images)
-    assert len(found) == 2 and found[0].startswith("f.zarr/image_id/c/1/0: rows 4-7: not the image that")
+    assert len(found) == 3 and found[0].startswith("f.zarr/image_id/c/1/0: rows 4-7: not the image that")
 
 
 def test_rows_are_those_of_images_parquet(store: Path) -> None:
@@ -198,6 +235,11 @@ def test_an_image_twice_and_an_id_of_zeros_are_found(store: Path) -> None:
     ]
 
 
+CHANGED = (
+    "f.zarr/zarr.json: not the attributes that its shards were written with, by their headers (or the ids are not)"
+)
+
+
 def stale(store: Path, **attrs) -> list[str]:
     """Faults of the store when these attributes are changed in it and in its manifest alike."""
     group = read_json(store / "zarr.json")
@@ -208,8 +250,8 @@ def stale(store: Path, **attrs) -> list[str]:
 
 
 def test_stale_attributes_are_found(store: Path, tmp_path: Path) -> None:
-    assert stale(store, grid=[2, 3]) == ["f.zarr/zarr.json: grid [2, 3], but 4 patches"]
-    assert stale(store, grid=[2, 2], width=9) == ["f.zarr/zarr.json: width 9, but rows of 8"]
+    assert stale(store, grid=[2, 3]) == [CHANGED, "f.zarr/zarr.json: grid [2, 3], but 4 patches"]
+    assert stale(store, grid=[2, 2], width=9) == [CHANGED, "f.zarr/zarr.json: width 9, but rows of 8"]
     write_json(store.with_suffix(".json"), {"backbone": "none", "revision": None, "image_size": 14, "fit": "pad"})
     assert stale(store, width=8) == [
         "f.zarr/zarr.json: image_size 28, but f.json says 14",
@@ -218,15 +260,17 @@ def test_stale_attributes_are_found(store: Path, tmp_path: Path) -> None:
     store.with_suffix(".json").unlink()
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny/model.safetensors").write_bytes(b"trained further since")
-    assert stale(store, backbone="owner/no such name", revision="main") == []  # none here to compare with
-    (found,) = stale(store, backbone=str(tmp_path / "tiny"))
-    assert found.startswith("f.zarr/zarr.json: weight_hash 0f0f0f0f0f0f0f0f..., but ")
+    assert stale(store, backbone="owner/no such name", revision="main") == [CHANGED]  # none here to compare with
+    changed, found = stale(store, backbone=str(tmp_path / "tiny"))
+    assert changed == CHANGED and found.startswith("f.zarr/zarr.json: weight_hash 0f0f0f0f0f0f0f0f..., but ")
 
 
 def test_attributes_that_the_manifest_does_not_have_are_found(store: Path) -> None:
     group = read_json(store / "zarr.json")
     write_json(store / "zarr.json", group | {"attributes": group["attributes"] | {"fit": "crop", "note": "mine"}})
-    assert texts(store) == ["f.zarr.manifest.json: made with other attributes than the store's: fit, note"]
+    assert texts(store) == [CHANGED, "f.zarr.manifest.json: made with other attributes than the store's: fit, note"]
+    with pytest.raises(BadStore, match=r"c/0/0/0: row 0: the shard is of another .*\(or attributes or ids are\)"):
+        open_features(store).read([0])
 
 
 def test_an_unfinished_store_is_found(store: Path) -> None:
@@ -254,7 +298,7 @@ def test_another_layout_is_found(store: Path) -> None:
 
 
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="neither a feature store"):
+    with pytest.raises(ValueError, match="none of the stores that VeS makes"):
         verify(tmp_path)
 
 

@@ -6,32 +6,35 @@
                     clip_id    uint8 [clips, 16]
                     attributes rate, clips, samples, sha256 (of all samples, little-endian), complete
 
+Each file of samples begins with a header (ves.shards) that says which group it is of, and the how manieth.
+
 A group is written by one job into a temporary folder and renamed, so it is whole or absent. Zarr's own reader takes
 1.1 ms for a clip of 5 s; `AudioStore` finds the chunks by the index at the end of the file and reads them at once.
 """
 
 import hashlib
-import os
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-import crc32c
 import numpy as np
 import zarr
 from jaxtyping import Int16, Int32, Int64, UInt8
 from zarr.codecs import Crc32cCodec
 
 from ves.audio import RATE
+from ves.audio_file import AudioFile
 from ves.files import atomic, write_json
-from ves.shards import BadStore, write_shard
+from ves.shards import HEADER, BadStore, header, write_shard
 
 CHUNK = RATE  # samples in a chunk
 SHARD = 1024 * CHUNK  # samples in a file of the store: 32 MB
+COLUMNS = ("offset", "length", "clip_id")  # arrays of one value per clip
 OPEN_FILES = 128  # file handles kept; a process may have 1024, and the feature store keeps some too
-_CRC = 4  # bytes behind each chunk, and behind the index
 
 
 def write_group(path: Path, clips: Iterable[Int16[np.ndarray, " _"]], clip_ids: list[str]) -> str:
@@ -48,21 +51,38 @@ def write_group(path: Path, clips: Iterable[Int16[np.ndarray, " _"]], clip_ids: 
         )  # fmt: skip
         for number, chunks in enumerate(_files(clips, lengths, digest)):
             # not by zarr, whose pipeline takes as long for each chunk of 32 kB as all the rest of ingest
-            write_shard(temporary / f"samples/c/{number}", chunks, SHARD // CHUNK)
+            write_shard(temporary / f"samples/c/{number}", chunks, SHARD // CHUNK, bytes(HEADER))
         samples.resize((sum(lengths),))
         if len(lengths) != len(clip_ids):
             raise ValueError(f"{path}: {len(lengths)} clips, but {len(clip_ids)} clip ids")
         ids = np.frombuffer(bytes.fromhex("".join(clip_ids)), np.uint8).reshape(-1, 16)
-        offsets = np.array([0, *accumulate(lengths)][:-1], np.int64)
-        for name, values in (("offset", offsets), ("length", np.array(lengths, np.int32)), ("clip_id", ids)):
+        offsets = np.array([0, *accumulate(lengths)][:-1], "<i8")
+        columns = (offsets, np.array(lengths, "<i4"), ids)
+        for name, values in zip(COLUMNS, columns, strict=True):
             array = group.create_array(
                 name, shape=values.shape, dtype=values.dtype, chunks=(max(len(values), 1), *values.shape[1:]),
                 filters=None, compressors=[Crc32cCodec()], config={"write_empty_chunks": True},
             )  # fmt: skip
             array[...] = values
-        counts = {"rate": RATE, "clips": len(lengths), "samples": sum(lengths)}
-        group.attrs.put(counts | {"sha256": digest.hexdigest(), "complete": True})
+        attrs = {"rate": RATE, "clips": len(lengths), "samples": sum(lengths), "sha256": digest.hexdigest()}
+        kind = identity(attrs, columns)
+        for number in range(-(-sum(lengths) // SHARD)):
+            with open(temporary / f"samples/c/{number}", "r+b") as file:  # what is in it is known only now
+                file.write(file_header(kind, number))
+        group.attrs.put(attrs | {"complete": True})
     return digest.hexdigest()
+
+
+def identity(attrs: Mapping[str, Any], columns: Sequence[np.ndarray]) -> bytes:
+    """What tells the samples of one group from those of another: how many, their hash, and its three columns
+    (offset, length, clip_id)."""
+    counted = json.dumps([attrs.get(key) for key in ("rate", "clips", "samples", "sha256")])
+    return b"".join([counted.encode(), *(column.tobytes() for column in columns)])
+
+
+def file_header(kind: bytes, number: int) -> bytes:
+    """Beginning of a file of samples: of that group (`identity`), and the how manieth of it."""
+    return header(kind, str(number).encode())
 
 
 def _files(clips: Iterable[Int16[np.ndarray, " _"]], lengths: list[int], digest) -> Iterable[UInt8[np.ndarray, "n _"]]:
@@ -116,55 +136,6 @@ def _open(store: Path, shard: str) -> zarr.Group:
     return group
 
 
-class _File:
-    """One open file of samples; chunks of it are found by the index at its end, which is read once and checked.
-
-    A read moves no file position, so that threads and forked processes may share it.
-    """
-
-    def __init__(self, path: Path, chunk: int, per_file: int) -> None:
-        """`chunk` is in samples, `per_file` in chunks. Raises BadStore when the file is missing or damaged."""
-        self.path, self.chunk = path, chunk
-        try:
-            self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise self._bad("missing") from None
-        size = per_file * 16 + _CRC
-        raw = os.pread(self.file, size, max(os.fstat(self.file).st_size - size, 0))
-        if len(raw) != size or crc32c.crc32c(raw[:-_CRC]) != int.from_bytes(raw[-_CRC:], "little"):
-            raise self._bad("the index is damaged")
-        self.index = np.frombuffer(raw[:-_CRC], "<u8").reshape(-1, 2)
-
-    def __del__(self) -> None:
-        if hasattr(self, "file"):  # opening may have failed
-            os.close(self.file)
-
-    def _bad(self, what: str) -> BadStore:
-        return BadStore(f"{self.path}: {what}; ingest this shard again")
-
-    def read(self, start: int, stop: int, *, check: bool) -> Int16[np.ndarray, " n"]:
-        """Samples start..stop: one read of the chunks that hold them, each checked if `check`."""
-        first, behind, size = start // self.chunk, -(-stop // self.chunk), self.chunk * 2 + _CRC
-        chunks = self.index[first:behind]
-        if (chunks[:, 1] != size).any():
-            raise self._bad("a chunk is not there")
-        if (np.diff(chunks[:, 0].astype(np.int64)) != size).any():
-            raise BadStore(f"{self.path}: chunks are not back to back; this store was not written by ves.audio_store")
-        rows = np.empty((len(chunks), size), np.uint8)
-        try:
-            length = os.preadv(self.file, [rows], int(chunks[0, 0]))
-        except OSError as error:  # of the disk
-            raise self._bad(f"cannot be read ({error.strerror})") from error
-        if length != rows.nbytes:
-            raise self._bad("cut off")
-        samples = np.ascontiguousarray(rows[:, :-_CRC])
-        if check:
-            stored = np.ascontiguousarray(rows[:, -_CRC:]).view("<u4")[:, 0].tolist()
-            if list(map(crc32c.crc32c, samples)) != stored:
-                raise self._bad("a checksum does not match, samples are damaged")
-        return samples.view("<i2").reshape(-1)[start - first * self.chunk : stop - first * self.chunk]
-
-
 @dataclass(frozen=True)
 class _Group:
     """Where the clips of one opened group are, in samples; `chunk` in samples, `per_file` in chunks."""
@@ -174,6 +145,7 @@ class _Group:
     length: Int32[np.ndarray, " clips"]
     chunk: int
     per_file: int
+    kind: bytes  # what the headers of its files are made of
 
 
 class AudioStore:
@@ -210,18 +182,20 @@ class AudioStore:
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _open_file(self, shard: str, number: int) -> _File:
+    def _open_file(self, shard: str, number: int) -> AudioFile:
         group = self._group(shard)
-        return _File(group.path / str(number), group.chunk, group.per_file)
+        return AudioFile(group.path / str(number), group.chunk, group.per_file, file_header(group.kind, number))
 
     def _group(self, shard: str) -> _Group:
         if (group := self._groups.get(shard)) is None:
-            samples = _open(self.path, shard)["samples"]
+            opened = _open(self.path, shard)
+            samples = opened["samples"]
             assert isinstance(samples, zarr.Array)
             assert samples.shards is not None
-            offset, length = (_column(self.path / shard / name) for name in ("offset", "length"))
+            columns = [_column(self.path / shard / name) for name in COLUMNS]
             chunk, path = samples.chunks[0], self.path / shard / "samples" / "c"
-            group = _Group(path, offset, length, chunk, samples.shards[0] // chunk)
+            kind = identity(opened.attrs, columns)
+            group = _Group(path, columns[0], columns[1], chunk, samples.shards[0] // chunk, kind)
             self._groups[shard] = group
         return group
 

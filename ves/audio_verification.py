@@ -1,6 +1,7 @@
 """Whether an audio store is what it says: every group, every chunk, every clip's place, against its manifest."""
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,7 @@ def _verify_folders(store: Path, path: Path, names: list[str]) -> list[Fault]:
 
 def _documents(clips: int, samples: int) -> dict[str, dict[str, Any]]:
     """zarr.json of the arrays of a group, by their names."""
-    sharding = shards.sharding([audio_store.CHUNK])
+    sharding = shards.sharding([audio_store.CHUNK], [])
     kinds = {
         "samples": ("int16", [samples], audio_store.SHARD, [sharding]),
         "offset": ("int64", [clips], max(clips, 1), [LITTLE, CRC]),
@@ -84,12 +85,15 @@ def _verify_group(store: Path, listed: dict[str, Any]) -> list[Fault]:
             arrays[name] = StoredArray(folder / name, document)
             found = arrays[name].strays()
         faults += found
-    faults += _verify_samples(arrays.get("samples"), listed)
-    return faults + _verify_clips({name: array for name, array in arrays.items() if name != "samples"}, listed)
+    columns = {name: array for name, array in arrays.items() if name != "samples"}
+    of_clips, contents = _verify_clips(columns, listed)
+    kind = None if contents is None else audio_store.identity({"rate": RATE, **listed}, contents)
+    return faults + _verify_samples(arrays.get("samples"), listed, kind) + of_clips
 
 
-def _verify_samples(array: StoredArray | None, listed: dict[str, Any]) -> list[Fault]:
-    """Chunks with a wrong checksum; if there are none, samples that are sound but others."""
+def _verify_samples(array: StoredArray | None, listed: dict[str, Any], kind: bytes | None) -> list[Fault]:
+    """Files of another group (its identity is `kind`), chunks with a wrong checksum; if there are none, samples that
+    are sound but others."""
     if array is None:
         return []
     digest = hashlib.sha256()
@@ -97,28 +101,31 @@ def _verify_samples(array: StoredArray | None, listed: dict[str, Any]) -> list[F
     def look(first: int, content: bytes) -> None:
         digest.update(memoryview(content)[: 2 * (listed["samples"] - first)])
 
-    if faults := _check_files(array, look):
+    heads = [None if kind is None else audio_store.file_header(kind, number) for number in range(len(array.files))]
+    if faults := _check_files(array, look, heads):
         return faults
     if digest.hexdigest() != listed["sha256"]:
         return [Fault(array.folder, "not the samples that the manifest lists (sha256): of another store")]
     return []
 
 
-def _check_files(array: StoredArray, look: Look) -> list[Fault]:
-    return [fault for number in range(len(array.files)) for fault in array.check_file(number, look)]
+def _check_files(array: StoredArray, look: Look, heads: Sequence[bytes | None]) -> list[Fault]:
+    return [fault for number, head in enumerate(heads) for fault in array.check_file(number, look, head)]
 
 
-def _verify_clips(arrays: dict[str, StoredArray], listed: dict[str, Any]) -> list[Fault]:
-    """Clips that do not lie back to back from the first sample to the last."""
+def _verify_clips(
+    arrays: dict[str, StoredArray], listed: dict[str, Any]
+) -> tuple[list[Fault], list[np.ndarray] | None]:
+    """Clips that do not lie back to back from the first sample to the last; and the columns, where all can be read."""
     faults, contents = [], dict.fromkeys(arrays, b"")
     for name, array in arrays.items():
 
         def look(_row: int, content: bytes, name: str = name) -> None:
             contents[name] = content
 
-        faults += _check_files(array, look)
-    if faults or len(arrays) < 3:
-        return faults
+        faults += _check_files(array, look, [b""] * len(array.files))
+    if faults or len(arrays) < len(audio_store.COLUMNS):
+        return faults, None
     offset, length = np.frombuffer(contents["offset"], "<i8"), np.frombuffer(contents["length"], "<i4")
     begins = np.concatenate([[0], np.cumsum(length, dtype=np.int64)])
     wrong = np.flatnonzero((offset != begins[:-1]) | (length < 0)).tolist()
@@ -127,4 +134,4 @@ def _verify_clips(arrays: dict[str, StoredArray], listed: dict[str, Any]) -> lis
         faults.append(
             Fault(arrays["length"].folder, f"clips of {begins[-1]} samples, but {listed['samples']} are there")
         )
-    return faults
+    return faults, [np.frombuffer(contents[name], np.uint8) for name in audio_store.COLUMNS]

@@ -29,6 +29,7 @@ def _one_of(module: str, registry: str) -> AfterValidator:
 
 Similarity = Annotated[str, _one_of("similarity", "SIMILARITIES")]
 Loss = Annotated[str, _one_of("losses", "LOSSES")]
+Compression = Annotated[str, _one_of("compression", "CODECS")]
 
 
 class SplitConfig(Section):
@@ -57,6 +58,7 @@ class VisionConfig(Section):
     image_size: Positive
     fit: Literal["stretch", "pad", "crop"]
     batch_size: Positive
+    compression: Compression | None
 
 
 class AudioConfig(Section):
@@ -220,7 +222,8 @@ class RunConfig(Section):
 
 
 def features_name(vision: VisionConfig) -> str:
-    """Name of the feature store: backbone, revision, image size and fit, so that two choices never share a store.
+    """Name of the feature store: backbone, revision, image size, fit and compression, if there is one, so that two
+    choices never share a store.
 
     A backbone in a local folder has no revision; the hash of its weights stands for it.
     """
@@ -228,4 +231,5 @@ def features_name(vision: VisionConfig) -> str:
     revision = vision.revision or "latest"
     if (weights := folder / "model.safetensors").is_file():
         revision = hashlib.sha256(weights.read_bytes()).hexdigest()
-    return f"{folder.name}-{revision[:8]}-{vision.image_size}-{vision.fit}"
+    packing = "" if vision.compression is None else f"-{vision.compression}"
+    return f"{folder.name}-{revision[:8]}-{vision.image_size}-{vision.fit}{packing}"

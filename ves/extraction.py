@@ -27,13 +27,13 @@ import torch
 from jaxtyping import BFloat16
 from torch import Tensor
 
-from ves import files
+from ves import files, store_layout
 from ves.backbone import file_sha256
 from ves.config import VisionConfig
 from ves.features import attributes, listed, tokens
 from ves.progress import track
 from ves.shards import BadStore
-from ves.store import SHARD_ROWS, create_features, intact, present, set_complete, shard_path, write_shard
+from ves.store import create_features, intact, present, set_complete, shard_path, write_shard
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,8 @@ def extract(vision: VisionConfig, images: Path, pictures: Path, store: Path, par
 def _slices(images: Path) -> list[pl.DataFrame]:
     """The rows of images.parquet for each shard."""
     frame = listed(images)
-    return [frame[first : first + SHARD_ROWS] for first in range(0, len(frame), SHARD_ROWS)]
+    step = store_layout.SHARD_ROWS
+    return [frame[first : first + step] for first in range(0, len(frame), step)]
 
 
 def _missing(

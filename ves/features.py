@@ -103,7 +103,8 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
     """What a stranger needs to use the features: the attributes of the store."""
     folder = backbone_folder(vision)
     config = AutoConfig.from_pretrained(folder)
-    return {
+    packing = {} if vision.compression is None else {"compression": vision.compression}
+    return packing | {
         "backbone": vision.backbone,
         "revision": None if folder == Path(vision.backbone) else folder.name,
         "weight_hash": weight_hash(folder),

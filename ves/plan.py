@@ -16,7 +16,7 @@ from ves.config import PlanSettings, VisionConfig, features_name
 from ves.corpora.surveyed import clips, image_of, pictures
 from ves.files import read_json
 from ves.references import LEVELS
-from ves.shards import CRC
+from ves.shards import CRC, HEADER
 from ves.splits import strata
 
 INDEX = 16  # bytes for each chunk in the index of a file of a store
@@ -127,7 +127,7 @@ def audio_bytes(every: pl.DataFrame, keep_seconds: float | None) -> int:
     total = 0
     for samples, n in groups.select("samples", "len").iter_rows():
         chunks = math.ceil(samples / CHUNK)
-        indices = math.ceil(samples / SHARD) * (SHARD // CHUNK * INDEX + CRC)
+        indices = math.ceil(samples / SHARD) * (HEADER + SHARD // CHUNK * INDEX + CRC)
         total += chunks * (2 * CHUNK + CRC) + indices + n * PER_CLIP
     return total
 
@@ -144,7 +144,10 @@ def backbone_sizes(vision: VisionConfig) -> tuple[int, int] | None:
 
 
 def feature_bytes(vision: VisionConfig, images: int) -> int | None:
-    """Size of the feature store: bfloat16 [images, patches, width] with checksums; None for an unknown backbone."""
+    """Size of the feature store: bfloat16 [images, patches, width] with checksums; None for an unknown backbone.
+
+    One that is compressed takes less; by how much, only its tokens tell.
+    """
     if (sizes := backbone_sizes(vision)) is None:
         return None
     width, patch = sizes

@@ -1,8 +1,8 @@
 """Whether a store is what it says: every file, every checksum, every number, every id, against what lies beside it.
 
 A feature store is compared with its manifest, with the images.parquet whose pictures it is of, with the settings and
-the weights that it was made with, where they are there; an audio store with its manifest. All faults are found, not
-the first: the list says what will be made anew, and why. One chunk per thread is in memory at a time.
+the weights that it was made with, where they are there; audio stores and embeddings with their manifests. All faults
+are found, not the first: the list says what will be made anew, and why. One chunk per thread is in memory at a time.
 """
 
 import hashlib
@@ -19,23 +19,27 @@ from huggingface_hub import try_to_load_from_cache
 from ves import files, parquet
 from ves.audio_verification import verify_audio
 from ves.backbone import file_sha256, weight_hash
-from ves.store import ID_BYTES, metadata
-from ves.stored_arrays import Fault, StoredArray, joined, read_document, unlike
+from ves.compression import CODECS
+from ves.embeddings_verification import verify_embeddings
+from ves.store_layout import ID_BYTES, digests, header, identity, metadata
+from ves.stored_arrays import FOREIGN, Fault, StoredArray, joined, read_document, unlike
 
 log = logging.getLogger(__name__)
 
 THREADS = 2
 INFINITE = 0x7F80  # bits of the exponent, all set in what is NaN or infinite
-SETTINGS = ("backbone", "image_size", "fit")  # attributes that the settings beside a store have too
+SETTINGS = ("backbone", "image_size", "fit", "compression")  # attributes that the settings beside a store have too
 MANIFEST = {"rows", "shards", "images_sha256", "attrs"}
 
 
 def verify(store: Path, images: Path | None = None) -> list[Fault]:
-    """All that is wrong with a feature store or an audio store.
+    """All that is wrong with a feature store, an audio store or embeddings.
 
     `images` is the images.parquet that the features are of; None takes the one of the corpus that the store lies in, if
-    there is one. Raises ValueError when there is no store of these two kinds.
+    there is one. Raises ValueError when there is no store of these kinds.
     """
+    if (store / "audio_tokens").is_dir():
+        return joined(verify_embeddings(store))
     if (store / "patch_tokens").exists() or (store / "image_id").exists():
         beside = store.absolute().parents[1] / "images.parquet"
         images = images or (beside if beside.is_file() else None)
@@ -43,7 +47,8 @@ def verify(store: Path, images: Path | None = None) -> list[Fault]:
         return joined(verify_features(store, images))
     if (store / "audio").is_dir():
         return joined(verify_audio(store, THREADS))
-    raise ValueError(f"{store}: neither a feature store (patch_tokens, image_id) nor an audio store (audio/)")
+    kinds = "a feature store (patch_tokens, image_id), an audio store (audio/) or embeddings (audio_tokens)"
+    raise ValueError(f"{store}: none of the stores that VeS makes: {kinds}")
 
 
 def verify_features(store: Path, images: Path | None) -> list[Fault]:
@@ -60,7 +65,7 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
         return faults + layout
     tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
     found, stored_ids = _verify_ids(ids, images)
-    of_shards, hashes = _verify_tokens(tokens)
+    of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids))
     faults += found + of_shards + tokens.strays() + ids.strays()
     if attrs is not None:
         faults += _verify_attributes(paths[0], attrs, tokens)
@@ -76,27 +81,53 @@ def _layout(paths: list[Path], of_tokens: dict[str, Any] | None, of_ids: dict[st
     shape = of_tokens.get("shape")
     if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
         return [Fault(paths[0], f"a shape of {shape}, not of images, patches and width")]
-    expected = metadata(*shape).values()
+    rows, patches, width = shape
+    expected = metadata(rows, patches, width, _packing(of_tokens)).values()
     found = zip(paths, (of_tokens, of_ids), expected, strict=True)
     return [
         fault for path, document, wanted in found if document is not None for fault in unlike(path, document, wanted)
     ]
 
 
-def _verify_tokens(tokens: StoredArray) -> tuple[list[Fault], dict[Path, str]]:
-    """Faults of every shard (its index, the checksum of each row, numbers that no backbone gives).
+def _packing(of_tokens: dict[str, Any]) -> str | None:
+    """The compression that zarr.json of an array names; None when it is not one of ours."""
+    with suppress(LookupError, TypeError):  # of a document that is none of ours
+        codecs = of_tokens["codecs"][0]["configuration"]["codecs"]
+        return next((name for name, codec in CODECS.items() if codec in codecs), None)
+    return None
+
+
+def _headers(tokens: StoredArray, attrs: dict[str, Any] | None, ids: list[str] | None) -> list[bytes] | None:
+    """How each shard is to begin; None when attributes or ids, which decide it, cannot be read."""
+    if attrs is None or ids is None:
+        return None
+    kind, step = identity(attrs), tokens.chunk_rows
+    return [header(kind, digests(ids[first : first + step])) for first in range(0, len(ids), step)]
+
+
+def _verify_tokens(tokens: StoredArray, headers: list[bytes] | None) -> tuple[list[Fault], dict[Path, str]]:
+    """Faults of every shard (its header, its index, the checksum of each row, numbers that no backbone gives).
 
     And the sha256 of those that have none, computed at once: what was just read is still in the page cache.
     """
 
     def check(number: int) -> tuple[list[Fault], str]:
-        faults = tokens.check_file(number, _look_at_tokens)
+        faults = tokens.check_file(number, _look_at_tokens, headers[number] if headers else None)
         return faults, "" if faults else file_sha256(tokens.files[number])
 
     with ThreadPoolExecutor(THREADS) as pool:
         checked = list(pool.map(check, range(len(tokens.files))))
     hashes = {file: digest for file, (faults, digest) in zip(tokens.files, checked, strict=True) if not faults}
-    return [fault for faults, _ in checked for fault in faults], hashes
+    return _of_attributes(tokens, [fault for faults, _ in checked for fault in faults]), hashes
+
+
+def _of_attributes(tokens: StoredArray, faults: list[Fault]) -> list[Fault]:
+    """The same faults; where each of several shards has the header of another store, it is the store that changed."""
+    foreign = [fault for fault in faults if fault.what == FOREIGN]
+    if len(foreign) < max(2, len(tokens.files)):
+        return faults
+    what = "not the attributes that its shards were written with, by their headers (or the ids are not)"
+    return [Fault(tokens.folder.parent / "zarr.json", what)] + [fault for fault in faults if fault not in foreign]
 
 
 def _look_at_tokens(_row: int, content: bytes) -> str | None:
@@ -116,7 +147,7 @@ def _verify_ids(ids: StoredArray, images: Path | None) -> tuple[list[Fault], lis
     def look(_row: int, content: bytes) -> None:
         parts.append(content)
 
-    faults = [fault for number in range(len(ids.files)) for fault in ids.check_file(number, look)]
+    faults = [fault for number in range(len(ids.files)) for fault in ids.check_file(number, look, b"")]
     if faults:
         return faults, None
     content = b"".join(parts).hex()
@@ -162,6 +193,8 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
         wrong.append(f"grid {grid}, but {patches} patches")
     if attrs.get("width", width) != width:
         wrong.append(f"width {attrs['width']}, but rows of {width}")
+    if attrs.get("compression") != (packing := _packing(tokens.metadata)):
+        wrong.append(f"compression {attrs.get('compression')!r}, but stored with {packing!r}")
     settings = path.parent.with_suffix(".json")
     if settings.is_file():
         try:

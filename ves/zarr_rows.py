@@ -1,6 +1,6 @@
-"""Rows of an array of any layout, read by zarr: for stores that ves.shards did not write, such as compressed ones.
+"""Rows of an array of any layout, read by zarr: for stores that VeS did not write.
 
-Slower than ves.raw_rows, but right for every codec that zarr has. Checksums are checked where the codecs have them.
+Slower than ves.shard_rows, but right for every codec that zarr has. Checksums are checked where the codecs have them.
 """
 
 from pathlib import Path

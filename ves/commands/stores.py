@@ -11,7 +11,7 @@ def store_info(path: Path) -> None:
 
 
 def store_verify(path: Path, *, images: Path | None = None) -> None:
-    """Check every byte of a feature store or an audio store; lists all that is wrong, and then ends with 1.
+    """Check every byte of a feature store, an audio store or embeddings; lists all that is wrong, and then ends with 1.
 
     IMAGES is the images.parquet that the features are of, by default that of the corpus that the store lies in.
     """

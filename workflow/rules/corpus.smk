@@ -36,7 +36,7 @@ rule ingest_audio:
         shard="audio/.+",
     priority: 1  # before another download or recording: what is ingested makes room
     params:
-        version=2,
+        version=3,
         origin=shard_origin,
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,

@@ -35,7 +35,7 @@ rule features:
     resources:
         gpu=1,
     params:
-        version=1,
+        version=2,
         pictures="data/{corpus}/images/",
         store="data/{corpus}/features/{features}.zarr",
     shell:

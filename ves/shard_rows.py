@@ -4,12 +4,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from ves.shards import Shard, read_rows
+from ves.open_shard import Shard, read_rows
 
 OPEN_SHARDS = 192  # files kept open, with two handles each where rows are large; a process may have 1024
 GROUP = 32  # rows whose files are open at once in a thread, beside those kept
@@ -23,15 +22,12 @@ def _pool(_process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, thread_name_prefix="ves-read")
 
 
-class RawRows:
-    """Reader of rows of `row_bytes`, `slots` of them in the file path_of(shard). Threads and forks may share it."""
+class ShardRows:
+    """Reader of rows, `slots` of them in the shard that open_shard(number) opens. Threads and forks may share it."""
 
-    def __init__(self, path_of: Callable[[int], Path], slots: int, row_bytes: int, *, check: bool) -> None:
-        self.path_of, self.slots, self.row_bytes, self.check = path_of, slots, row_bytes, check
-        self._shard = lru_cache(OPEN_SHARDS)(self._open)  # one that it drops is closed when its last reader is done
-
-    def _open(self, shard: int) -> Shard:
-        return Shard(self.path_of(shard), shard * self.slots, self.slots, self.row_bytes)
+    def __init__(self, open_shard: Callable[[int], Shard], slots: int, *, check: bool) -> None:
+        self.slots, self.check = slots, check
+        self._shard = lru_cache(OPEN_SHARDS)(open_shard)  # one that it drops is closed when its last reader is done
 
     def read(self, rows: Int64[np.ndarray, " n"], out: UInt8[np.ndarray, "n row_bytes"]) -> None:
         """Fill `out` with these rows. Raises BadStore for the first, in the order of the array, that is not right."""

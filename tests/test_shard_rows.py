@@ -6,31 +6,33 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ves import raw_rows, shards
-from ves.raw_rows import RawRows
-from ves.shards import BadStore, write_shard
+from ves import open_shard, shard_rows
+from ves.open_shard import Shard
+from ves.shard_rows import ShardRows
+from ves.shards import HEADER, BadStore, header, write_shard
 
 SLOTS, SIZE = 4, 96
+HEAD = header(b"these")
 ROWS = np.random.default_rng(0).integers(0, 256, (22, SIZE)).astype(np.uint8)  # six shards, the last of two rows
 
 
 @pytest.fixture(params=["small", "large"])
 def folder(request, tmp_path, monkeypatch):
     """Shards, read as small rows are or as large ones, by several threads and with few files open."""
-    monkeypatch.setattr(shards, "LARGE", SIZE if request.param == "large" else SIZE + 1)
-    monkeypatch.setattr(raw_rows, "PART", 1)
-    monkeypatch.setattr(raw_rows, "GROUP", 3)
-    monkeypatch.setattr(raw_rows, "OPEN_SHARDS", 2)
+    monkeypatch.setattr(open_shard, "LARGE", SIZE if request.param == "large" else SIZE + 1)
+    monkeypatch.setattr(shard_rows, "PART", 1)
+    monkeypatch.setattr(shard_rows, "GROUP", 3)
+    monkeypatch.setattr(shard_rows, "OPEN_SHARDS", 2)
     for shard in range(6):
-        write_shard(tmp_path / str(shard), ROWS[shard * SLOTS : (shard + 1) * SLOTS], SLOTS)
+        write_shard(tmp_path / str(shard), ROWS[shard * SLOTS : (shard + 1) * SLOTS], SLOTS, HEAD)
     return tmp_path
 
 
-def reader(folder, *, check=True) -> RawRows:
-    return RawRows(lambda shard: folder / str(shard), SLOTS, SIZE, check=check)
+def reader(folder, *, check=True) -> ShardRows:
+    return ShardRows(lambda n: Shard(folder / str(n), n * SLOTS, SLOTS, SIZE, HEAD), SLOTS, check=check)
 
 
-def read(opened: RawRows, rows) -> np.ndarray:
+def read(opened: ShardRows, rows) -> np.ndarray:
     out = np.empty((len(rows), SIZE), np.uint8)
     opened.read(np.array(rows, np.int64), out)
     return out
@@ -45,7 +47,7 @@ def test_any_order_with_repeats(folder, check):
 
 def test_a_wrong_checksum_is_named_unless_it_is_not_asked_for(folder):
     content = bytearray((folder / "2").read_bytes())
-    content[SIZE + 4 + 5] ^= 8  # of row 9
+    content[HEADER + SIZE + 4 + 5] ^= 8  # of row 9
     (folder / "2").write_bytes(content)
     with pytest.raises(BadStore, match="/2: row 9: wrong checksum"):
         read(reader(folder), [21, 9, 0])
@@ -57,7 +59,7 @@ def test_a_wrong_checksum_is_named_unless_it_is_not_asked_for(folder):
 def test_a_file_cut_off_under_the_reader_is_an_error(folder, check):
     opened = reader(folder, check=check)
     read(opened, [4, 5, 6, 7])
-    os.truncate(folder / "1", 2 * (SIZE + 4) + 10)
+    os.truncate(folder / "1", HEADER + 2 * (SIZE + 4) + 10)
     np.testing.assert_array_equal(read(opened, [4, 5]), ROWS[[4, 5]])
     with pytest.raises(BadStore, match="/1: row 6: the shard ends within it"):
         read(opened, [4, 6])

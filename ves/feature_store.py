@@ -1,0 +1,200 @@
+"""Reading a feature store (ves.store_layout): one copy per row into the caller's memory, and its checksum.
+
+Zarr takes a missing shard for the fill value, and cannot know one of another store; here nothing missing or foreign is
+read as numbers.
+
+Dimension key
+    V images    P patches    W backbone width
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import BFloat16, Int64, UInt8
+from torch import Tensor
+
+from ves import compression, files, store_layout
+from ves.open_shard import Shard
+from ves.shard_rows import ShardRows
+from ves.shards import BadStore
+from ves.store_layout import ID_BYTES, digests, header, identity, metadata, read_ids, shard_path
+from ves.zarr_rows import ZarrRows
+
+ALIGNMENT = 64
+
+
+def _as_bytes(tokens: Tensor) -> np.ndarray:
+    """uint8 [V, row bytes] over the memory of contiguous tokens [V, P, W]."""
+    return tokens.view(torch.int16).numpy().reshape(len(tokens), tokens[0:1].numel()).view(np.uint8)
+
+
+def _stamp(store: Path) -> tuple[int, int]:
+    """What changes when the store is written to: its attributes are replaced before any shard is, and after the last.
+
+    Raises BadStore where there is no store.
+    """
+    try:
+        found = os.stat(store / "zarr.json")
+    except FileNotFoundError:
+        raise BadStore(f"{store}: no feature store; run the features stage") from None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _description(store: Path) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int, int]]:
+    """Attributes of a complete store, its grid (rows, columns) and images, patches, width. Raises BadStore."""
+    try:
+        attrs = files.read_json(store / "zarr.json")["attributes"]
+        complete, (rows, columns) = attrs["complete"], map(int, attrs["grid"])
+        array = files.read_json(store / "patch_tokens" / "zarr.json")
+        data_type, (images, patches, width) = array["data_type"], map(int, array["shape"])
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise BadStore(f"{store}: its zarr.json files do not describe features ({error!r}); extract anew") from error
+    if not complete:
+        raise BadStore(f"{store}: incomplete; run the features stage again, it goes on where it stopped")
+    if data_type != "bfloat16":
+        raise BadStore(f"{store}: patch_tokens are {data_type}, not bfloat16")
+    if rows * columns != patches:
+        raise BadStore(f"{store}: its attributes tell of a grid of {rows} x {columns}, rows have {patches} patches")
+    return attrs, (rows, columns), (images, patches, width)
+
+
+def _same_layout(found: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether zarr.json of an array is that of VeS, but for what anyone may add to it."""
+    return {**found, **{key: expected[key] for key in ("attributes", "dimension_names")}} == expected
+
+
+class FeatureStore:
+    """A complete store, open for reading. Threads and forked processes may share it.
+
+    `patches` and `width` are the shape of a row, `grid` (rows, columns) of the patches, `attrs` what they are. The
+    image of each row is fixed with the first row that is read or looked up: where a store is written anew under a
+    reader, it goes on with shards whose images are still the same, and raises BadStore for the others.
+    """
+
+    def __init__(self, path: Path | str, check: bool) -> None:
+        """Raises BadStore when there is no store, it is incomplete, or its array does not hold features."""
+        self.path = Path(path)
+        self._opened = _stamp(self.path)
+        self.attrs, self.grid, (self.images, self.patches, self.width) = _description(self.path)
+        self._kind, self._rows = identity(self.attrs), self._reader(check)
+        self._headers: dict[int, bytes] = {}  # of the shards opened so far
+
+    def _reader(self, check: bool) -> ShardRows | ZarrRows:
+        """Our own for every layout that VeS writes; zarr's for any other."""
+        found = files.read_json(self.path / "patch_tokens" / "zarr.json")
+        for packing in (None, *compression.CODECS):
+            if _same_layout(found, metadata(len(self), self.patches, self.width, packing)["patch_tokens"]):
+                self._unpack = compression.unpacker(packing)
+                return ShardRows(self._open_shard, store_layout.SHARD_ROWS, check=check)
+        return ZarrRows(self.path / "patch_tokens")
+
+    def _open_shard(self, shard: int) -> Shard:
+        slots = store_layout.SHARD_ROWS
+        first = shard * slots
+        if (
+            head := self._headers.get(shard)
+        ) is None:  # files are opened many times, where there are more than are kept
+            head = self._headers[shard] = header(self._kind, self._ids[first : first + slots])
+        return Shard(shard_path(self.path, shard), first, slots, self.patches * self.width * 2, head, self._unpack)
+
+    def __len__(self) -> int:
+        return self.images
+
+    @cached_property
+    def _ids(self) -> UInt8[np.ndarray, "V 32"]:
+        """The sha256 of each row's image. Raises BadStore where they may be others than when the store was opened."""
+        ids = self._read_ids()
+        if _stamp(self.path) != self._opened:
+            raise BadStore(f"{self.path}: written to since it was opened; open it again")
+        return ids
+
+    def _read_ids(self) -> UInt8[np.ndarray, "V 32"]:
+        found = files.read_json(self.path / "image_id" / "zarr.json")
+        if not _same_layout(found, metadata(len(self), self.patches, self.width, None)["image_id"]):
+            ids = ZarrRows(self.path / "image_id").read(np.arange(len(self)))
+            if ids.shape != (len(self), ID_BYTES):
+                raise BadStore(f"{self.path}: image_id is {ids.shape}, not {(len(self), ID_BYTES)}")
+            return np.ascontiguousarray(ids)
+        slots = store_layout.SHARD_ROWS
+        firsts = range(0, len(self), slots)
+        return np.concatenate([read_ids(self.path, first // slots, min(slots, len(self) - first)) for first in firsts])
+
+    @property
+    def image_ids(self) -> list[str]:
+        """The sha256 of each row's image, as hexadecimal digits."""
+        digits = self._ids.tobytes().hex()
+        return [digits[at : at + 2 * ID_BYTES] for at in range(0, len(digits), 2 * ID_BYTES)]
+
+    @cached_property
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids in ascending order, as one array of bytes (a dict of 290,000 texts takes five times the memory), and
+        the row of each."""
+        ids = self._ids.view(f"S{ID_BYTES}")[:, 0]
+        order = np.argsort(ids)
+        return ids[order], order
+
+    def rows(self, image_ids: Iterable[str]) -> Int64[np.ndarray, " n"]:
+        """The row of each image. Raises KeyError that names an image which is not there."""
+        asked = list(image_ids)
+        absent = [image_id for image_id in asked if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", image_id)]
+        if not absent:
+            ids, row = self._sorted
+            wanted = digests(asked).view(f"S{ID_BYTES}")[:, 0]
+            at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+            absent = [asked[place] for place in np.flatnonzero(ids[at] != wanted)]
+        if absent:
+            raise KeyError(f"{self.path}: no image {absent[0]}; run the features stage for this corpus")
+        return row[at]
+
+    def read(self, rows: Sequence[int] | np.ndarray, out: Tensor | None = None) -> BFloat16[Tensor, "V P W"]:
+        """Patch tokens of these rows, in the order asked; repeats are allowed. `out` may be pinned memory.
+
+        Raises IndexError for a row that the store does not have, BadStore that names shard and row for one that is
+        missing or damaged, ValueError for an `out` of another shape, type or layout. Of `out` nothing may be used when
+        this raises.
+        """
+        wanted = np.asarray(rows, dtype=None if len(rows) else np.int64)
+        if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
+            raise TypeError(f"rows must be a list of whole numbers, not {wanted.dtype} of {wanted.ndim} dimensions")
+        if (outside := wanted[(wanted < 0) | (wanted >= len(self))]).size:
+            raise IndexError(f"{self.path}: no row {outside[0]}, it has {len(self)}")
+        wanted = wanted.astype(np.int64)
+        shape = (len(wanted), self.patches, self.width)
+        if out is None:
+            out = _empty(shape)
+        elif out.shape != shape or out.dtype != torch.bfloat16 or not out.is_contiguous() or out.is_cuda:
+            raise ValueError(
+                f"out must be contiguous bfloat16 {shape} in main memory, not {out.dtype} {tuple(out.shape)}"
+            )
+        if isinstance(self._rows, ShardRows):
+            self._rows.read(wanted, _as_bytes(out))
+        elif len(wanted):
+            _as_bytes(out)[:] = self._rows.read(wanted).reshape(len(wanted), -1).view(np.uint8)
+        return out
+
+
+def _empty(shape: tuple[int, int, int]) -> BFloat16[Tensor, "V P W"]:
+    """Memory for rows, at a multiple of 64 bytes as torch has it.
+
+    From numpy, which asks for huge pages: torch's own of 48 MB costs 20 ms in page faults, five times the reading.
+    """
+    size = 2 * math.prod(shape)
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    skip = -memory.ctypes.data % ALIGNMENT
+    return torch.from_numpy(memory[skip : skip + size]).view(torch.bfloat16).view(shape)
+
+
+def open_features(path: Path | str, check: bool = True) -> FeatureStore:
+    """Open a store for reading; the one way in for training and evaluation.
+
+    `check` verifies the CRC32C of every row that is read; without it, damage below the disk's own notice goes unseen.
+    A layout that VeS does not write is read by zarr, which checks whatever `check` says.
+    """
+    return FeatureStore(path, check)

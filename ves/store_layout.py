@@ -1,0 +1,86 @@
+"""Where everything of a feature store lies, what its zarr.json files say, and what tells its shards from others.
+
+    <name>.zarr/           a Zarr group; its attributes say what the features are, and whether they are complete
+        patch_tokens       bfloat16 [images, patches, width]; inner chunk = one image with CRC32C, raw or compressed;
+                           sharded; each shard begins with a header that says whose rows it has (ves.shards)
+        image_id           uint8 [images, 32], the sha256 of each image's file, chunked as patch_tokens is sharded
+
+Dimension key
+    V images    P patches    W backbone width
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from ves import compression, files, shards
+from ves.shards import BadStore
+
+SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
+ID_BYTES = 32
+RECORDED = ("versions", "device", "batch_size", "dtype")  # attributes of how it began, which may change: last bits only
+
+
+def shard_path(store: Path, shard: int) -> Path:
+    """File of the patch tokens of rows shard * SHARD_ROWS and on (Zarr's default chunk key)."""
+    return store / "patch_tokens" / "c" / str(shard) / "0" / "0"
+
+
+def ids_path(store: Path, shard: int) -> Path:
+    """File of the ids of the same rows."""
+    return store / "image_id" / "c" / str(shard) / "0"
+
+
+def metadata(rows: int, patches: int, width: int, packing: str | None) -> dict[str, dict[str, Any]]:
+    """zarr.json of the two arrays, by their names; `packing` is one of ves.compression.CODECS, or None for none."""
+    codecs = [] if packing is None else [compression.CODECS[packing]]
+    sharding = shards.sharding([1, patches, width], codecs)
+    crc = {"name": "crc32c"}
+    return {  # filled with NaN: what another reader makes of a missing shard must not look like features
+        "patch_tokens": shards.metadata(
+            "bfloat16", [rows, patches, width], SHARD_ROWS, "NaN", [sharding], ["image", "patch", "width"]
+        ),
+        "image_id": shards.metadata(
+            "uint8", [rows, ID_BYTES], SHARD_ROWS, 0, [{"name": "bytes"}, crc], ["image", "byte"]
+        ),
+    }
+
+
+def identity(attrs: dict[str, Any]) -> bytes:
+    """What tells features of one kind from those of another: the attributes, but those that may change."""
+    kept = {key: value for key, value in attrs.items() if key not in (*RECORDED, "complete")}
+    return json.dumps(kept, sort_keys=True).encode()
+
+
+def header(kind: bytes, image_ids: UInt8[np.ndarray, "n 32"]) -> bytes:
+    """Beginning of the shard that has features of that kind (`identity`) of these images, in this order."""
+    return shards.header(kind, image_ids.tobytes())
+
+
+def read_attributes(store: Path) -> dict[str, Any]:
+    """The attributes of a store. Raises ValueError or OSError that names the file."""
+    path = store / "zarr.json"
+    document = files.read_json(path)
+    if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):
+        raise ValueError(f"{path}: not the document of a feature store; delete the store to extract anew")
+    return document["attributes"]
+
+
+def digests(image_ids: Sequence[str]) -> UInt8[np.ndarray, "n 32"]:
+    """Ids of hexadecimal digits, as bytes."""
+    return np.frombuffer(bytes.fromhex("".join(image_ids)), np.uint8).reshape(len(image_ids), ID_BYTES)
+
+
+def read_ids(store: Path, shard: int, rows: int) -> UInt8[np.ndarray, "n 32"]:
+    """Ids of the first `rows` rows of a shard. Raises BadStore that names the file when it is missing or damaged."""
+    path = ids_path(store, shard)
+    if not path.is_file():
+        raise BadStore(f"{path}: missing; run the stage that writes it again")
+    content = shards.without_crc(path.read_bytes(), path)
+    if len(content) != SHARD_ROWS * ID_BYTES:
+        raise BadStore(f"{path}: not the ids of {SHARD_ROWS} rows; run the stage that writes it again")
+    return np.frombuffer(content, np.uint8).reshape(-1, ID_BYTES)[:rows]
