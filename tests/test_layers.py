@@ -37,7 +37,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     },
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "contrast", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
-    {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
+    {"spoken", "gallery", "comparison", "explorer", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}

@@ -119,6 +119,12 @@ class HeatmapConfig(Section):
     clips: Positive
 
 
+class ExplorerConfig(Section):
+    """The page that plays validation clips (ves.explorer)."""
+
+    clips: Positive
+
+
 class PlanConfig(Section):
     """Rates that the plan of a download assumes (ves.plan)."""
 
@@ -144,6 +150,7 @@ class Config(TableConfig):
     train: TrainConfig
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
     heatmaps: HeatmapConfig
+    explorer: ExplorerConfig
     plan: PlanConfig
 
     @model_validator(mode="after")

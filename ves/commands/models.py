@@ -72,4 +72,22 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
     draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
-STAGES = (features, seal_features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps)
+def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
+    """A page that plays some validation clips and shows what each run finds in their pictures, and when."""
+    from ves.explorer.build import write
+
+    write(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
+
+
+STAGES = (
+    features,
+    seal_features,
+    train,
+    embed,
+    retrieval,
+    localisation,
+    table1,
+    localisation_table,
+    heatmaps,
+    explorer,
+)

@@ -277,7 +277,8 @@ def table_runs(pattern, seeds=CONFIG.seeds):
 
 def final_outputs():
     """What bare `snakemake` makes; localisation is measured where there is a truth to measure it by."""
-    outputs = ["results/table1.csv", f"results/{CORPUS}/heatmaps/index.json"]
+    shown = ("heatmaps/index.json", "explorer/index.html")
+    outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in shown)]
     return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")
 
 
@@ -295,11 +296,16 @@ def imported(module):
     return names - {"config", "corpus_config", "section", "files", "parquet", "progress"}
 
 
-def digest(module):
-    """Hash of the source of a module of ves and all that it builds on: as a param, it re-runs a rule when that changes."""
+def digest(module, *others):
+    """Hash of the source of a module of ves, all that it builds on and `others` (files of ves, as patterns).
+
+    As a param, it re-runs a rule when any of that changes.
+    """
     found, ahead = set(), {module}
     while ahead:
         found |= ahead
         ahead = set().union(*map(imported, ahead)) - found
-    text = b"".join(module_file(name).read_bytes() for name in sorted(found))
+    sources = [module_file(name) for name in sorted(found)]
+    sources += [file for pattern in others for file in sorted((Path(workflow.basedir) / "ves").glob(pattern))]
+    text = b"".join(source.read_bytes() for source in sources)
     return hashlib.sha256(text).hexdigest()[:12]

@@ -81,3 +81,29 @@ rule draw_heatmaps:
     shell:
         "python -m ves heatmaps --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
         "--clips {params.clips} --out {params.out} --log {log}"
+
+
+rule explorer:
+    input:
+        truth,
+        pictures,
+        table_runs("results/{corpus}/{run}/embeddings/val.zarr.manifest.json"),
+        manifest="data/{corpus}/manifest.parquet",
+        audio="data/{corpus}/audio.zarr.manifest.json",
+        configs=table_runs("results/{corpus}/{run}/config.json"),
+    output:
+        page="results/{corpus}/explorer/index.html",
+    log:
+        "logs/{corpus}/explorer.log",
+    benchmark:
+        "logs/{corpus}/explorer.tsv"
+    params:
+        code=digest("explorer.build", "explorer/page/*"),
+        clips=CONFIG.explorer.clips,
+        runs=table_runs("results/{corpus}/{run}"),
+        pictures="data/{corpus}/images/",
+        truth="data/{corpus}/truth",
+        out=subpath(output.page, parent=True),
+    shell:
+        "python -m ves explorer --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
+        "--clips {params.clips} --out {params.out} --log {log}"

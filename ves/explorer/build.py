@@ -1,0 +1,131 @@
+"""Write the explorer of a corpus: what is shown of some validation clips, by every run, in one folder."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ves import gallery, lettering, parquet
+from ves.audio import RATE
+from ves.audio_store import AudioStore
+from ves.comparison import Comparison, compare
+from ves.config import DataPaths
+from ves.explorer.clip import Clip
+from ves.explorer.folder import Page, finish, show
+from ves.explorer.media import THUMBNAIL_SIDE, aac, jpeg
+from ves.explorer.neighbours import Retrieved, clips_of, pictures_of
+from ves.files import atomic
+from ves.progress import track
+from ves.similarity import token_similarity
+from ves.spoken import choose, phrases
+
+log = logging.getLogger(__name__)
+
+ABOUT = "Clips are chosen by a hash, in turn from every language; no score and nobody's taste chose them."
+
+
+class _Corpus:
+    """What is read of a corpus for its explorer: sound, pictures and words of the clips of a comparison."""
+
+    def __init__(self, comparison: Comparison, data: DataPaths, pictures: Path, truth: Path) -> None:
+        self.comparison, self.pictures = comparison, pictures
+        self.located = gallery.located(comparison.first, data)
+        self.clips = {row["clip_row"]: row for row in self.located.iter_rows(named=True)}
+        self.of_image = {row["image_row"]: row for row in self.clips.values()}
+        rows = parquet.read(data.manifest, columns=["clip_id", "row"])
+        self.audio_row = dict(rows.join(self.located, on="clip_id", how="semi").iter_rows())
+        self.audio = AudioStore(Path(data.audio))
+        self.words = gallery.told(truth, self.located)
+
+    def samples(self, clip_row: int) -> np.ndarray:
+        """What the models hear of a clip, int16."""
+        clip = self.clips[clip_row]
+        limit = round(self.comparison.attrs["seconds"] * RATE)
+        return self.audio.read(clip["shard"], self.audio_row[clip["clip_id"]], limit)
+
+    def texts(self, clip_row: int) -> dict[str, str]:
+        """Language, description and its English."""
+        clip = self.clips[clip_row]
+        rows = self.words.get(clip["clip_id"], [])
+        return {
+            "language": str(clip["language"]),
+            "description": " ".join(row["text"] for row in rows),
+            "gloss": " · ".join(phrase.english for phrase in phrases(rows)),
+        }
+
+    def clip(self, clip_row: int) -> Clip:
+        """All that is shown of a clip."""
+        attrs, comparison = self.comparison.attrs, self.comparison
+        rows = self.words.get(self.clips[clip_row]["clip_id"])
+        similarity = {}
+        for run, stored in comparison.runs.items():
+            tokens, patches = stored.audio_tokens[clip_row], stored.image_tokens[stored.clip_image[clip_row]]
+            similarity[run] = token_similarity(tokens[None].float(), patches[None].float())[0, 0].numpy()
+        return Clip(
+            clip_id=self.clips[clip_row]["clip_id"],
+            **self.texts(clip_row),
+            spoken=phrases(rows) if rows else comparison.sharpest(clip_row),
+            samples=self.samples(clip_row),
+            seconds=attrs["seconds"],
+            picture=gallery.picture(self.pictures, self.clips[clip_row]),
+            frames=comparison.frames,
+            valid=comparison.first.audio_mask[clip_row].numpy(),
+            grid=tuple(attrs["grid"]),
+            image_size=attrs["image_size"],
+            fit=attrs["fit"],
+            similarity=similarity,
+        )
+
+    def found_pictures(self, page: Page, found: Retrieved) -> dict[str, Any]:
+        """The pictures that a clip retrieves, as the page shows them."""
+        top = []
+        for image, right in zip(found.items, found.right, strict=True):
+            row = self.of_image[image]
+            name = f"{row['image_id'][:32]}.jpg"
+            if not (page.folder / "media" / name).exists():
+                page.media(name, jpeg(gallery.picture(self.pictures, row), THUMBNAIL_SIDE))
+            top.append({"picture": f"media/{name}", "right": right})
+        return {"rank": found.rank, "of": found.of, "top": top}
+
+    def found_clips(self, page: Page, found: Retrieved) -> dict[str, Any]:
+        """The clips that a picture retrieves, likewise."""
+        top = []
+        for clip_row, right in zip(found.items, found.right, strict=True):
+            clip_id = self.clips[clip_row]["clip_id"]
+            name = f"{clip_id}.m4a"
+            if not (page.folder / "media" / name).exists():
+                page.media(name, aac(self.samples(clip_row)))
+            texts = self.texts(clip_row)
+            lang = lettering.FORMS.get(texts["language"], "")
+            top.append({"id": clip_id, "sound": f"media/{name}", "right": right, "lang": lang} | texts)
+        return {"rank": found.rank, "of": found.of, "top": top}
+
+
+def write(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path) -> None:
+    """Write the explorer of `clips` validation clips by these runs (run directories, embedded) into the folder `out`.
+
+    It replaces an earlier one whole. Same input, same bytes. `truth` may be absent: moments of sharpest similarity then
+    stand for words. Raises ValueError when the runs are not of the same clips.
+    """
+    comparison = compare(runs)
+    corpus = _Corpus(comparison, data, pictures, truth)
+    names = {row["clip_id"]: str(row["language"]) for row in corpus.clips.values()}
+    row_of = {row["clip_id"]: clip_row for clip_row, row in corpus.clips.items()}
+    rows = [row_of[name] for name in choose(names, clips)]
+    if len(rows) < clips:
+        log.warning("the split has only %d clips, %d were asked for", len(rows), clips)
+    found = {run: (pictures_of(stored, rows), clips_of(stored, rows)) for run, stored in comparison.runs.items()}
+    with atomic(out) as temporary:
+        page, entries = Page(temporary), []
+        for place, clip_row in enumerate(track(rows, label="explorer", unit="clip")):
+            neighbours = {
+                run: {
+                    "pictures": corpus.found_pictures(page, nearest[place]),
+                    "clips": corpus.found_clips(page, speech[place]),
+                }
+                for run, (nearest, speech) in found.items()
+            }
+            entries.append(show(page, corpus.clip(clip_row), neighbours))
+        texts = [corpus.texts(clip_row)["description"] for clip_row in corpus.clips]
+        finish(page, entries, texts, f"{ABOUT} Corpus: {data.corpus}; {len(corpus.clips)} clips to retrieve from.")

@@ -1,0 +1,78 @@
+"""The folder of an explorer as it is written: the page, what it shows of each clip, sound, pictures and fonts."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ves import lettering
+from ves.explorer.clip import Clip, told
+from ves.explorer.media import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
+from ves.overlay import COLOURS
+
+LATIN = 0x2FF  # up to here a browser has letters of its own
+PAGE = Path(__file__).parent / "page"
+INTRO = (
+    "Press Play: what a model finds most like the sound of that moment lights up. Touch a spot of a picture: the "
+    "moments of speech that are like it light up. Click a word to see and hear it alone. White square: the most "
+    "similar patch. Each model was trained with another objective, on pairs of pictures and speech alone: nobody told "
+    "it a word."
+)
+
+
+class Page:
+    """A folder being written: files by their content's name, each once, and the scripts that hold the data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(PAGE, folder)
+        (folder / "data").mkdir()
+        (folder / "media").mkdir()
+
+    def media(self, name: str, content: bytes) -> str:
+        """Keep a file; its address for the page."""
+        (self.folder / "media" / name).write_bytes(content)
+        return f"media/{name}"
+
+    def script(self, name: str, call: str, content: Any) -> None:
+        """data/<name>.js, which calls a function of the explorer with `content`."""
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+        (self.folder / "data" / f"{name}.js").write_text(f"explorer.{call}({text});\n", encoding="utf-8")
+
+    def fonts(self, texts: Sequence[str]) -> None:
+        """The fonts that these texts need, and fonts.css: a browser may have none for a script."""
+        unknown = set().union(*map(set, texts)) - set(map(chr, lettering.characters("NotoSans")))
+        families = {
+            family
+            for family in lettering.FAMILIES
+            if any(ord(character) in lettering.characters(family) for character in unknown)
+        }
+        rules = []
+        for family in sorted(families):
+            shutil.copy(lettering.FONTS / f"{family}-Regular.ttf", self.folder / "media")
+            points = ",".join(f"U+{point:X}" for point in sorted(lettering.characters(family)) if point > LATIN)
+            source = f'src: url("media/{family}-Regular.ttf"); unicode-range: {points};'
+            rules.append(f"@font-face {{ font-family: Scripts; {source} }}\n")
+        if families:
+            shutil.copy(lettering.FONTS / "OFL.txt", self.folder / "media")
+        (self.folder / "fonts.css").write_text("".join(rules), encoding="utf-8")
+
+
+def show(page: Page, clip: Clip, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put one clip on the page, with what each run retrieves (`pictures`, `clips`); its entry for the index."""
+    content = told(clip)
+    content["picture"] = page.media(f"{clip.clip_id}.jpg", jpeg(clip.picture, PICTURE_SIDE))
+    content["sound"] = page.media(f"{clip.clip_id}.mp4", flac(clip.samples))
+    for run, neighbours in found.items():
+        content["runs"][run] |= neighbours
+    page.script(clip.clip_id, "add", content)
+    thumbnail = page.media(f"{clip.clip_id}-thumb.jpg", jpeg(clip.picture, THUMBNAIL_SIDE))
+    title = clip.gloss or clip.clip_id[:8]
+    return {"id": clip.clip_id, "language": clip.language, "title": title, "thumbnail": thumbnail}
+
+
+def finish(page: Page, entries: list[dict[str, Any]], texts: Sequence[str], about: str) -> None:
+    """Write what the page begins with, last."""
+    page.fonts(texts)
+    page.script("index", "index", {"intro": INTRO, "about": about, "colours": COLOURS.tolist(), "clips": entries})

@@ -1,0 +1,283 @@
+// The page: which clip, which models, where the playhead is, what is chosen. Data arrive through explorer.index and .add.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+
+const explorer = {
+  clips: [], // [{id, language, title, thumbnail}], from data/index.js
+  told: {}, // by id, from data/<id>.js
+  hidden: new Set(), // models that are switched off
+  current: null,
+  word: null, // the number of the word whose heat is shown, or null: that of the playhead
+  patch: null, // {run, patch, held} under the pointer, or held by a tap
+  until: null, // where playing stops: the end of a word
+
+  // Called once by data/index.js.
+  index({ intro, about, colours, clips }) {
+    Object.assign(this, { colours, clips });
+    $("intro").textContent = intro;
+    $("about").textContent = about;
+    const bar = $("bar").getContext("2d");
+    colours.forEach((colour, x) => {
+      bar.fillStyle = `rgb(${colour.join()})`;
+      bar.fillRect(x, 0, 1, 1);
+    });
+    const languages = [...new Set(clips.map((clip) => clip.language))].sort();
+    $("language").append(...["all", ...languages].map((name) => element("option", { value: name }, name)));
+    $("language").parentElement.hidden = languages.length < 2;
+    for (const clip of clips) {
+      const image = element("img", { src: clip.thumbnail, alt: "", loading: "lazy" });
+      const open = () => this.open(clip.id);
+      const label = `${clip.language}: ${clip.title}`;
+      const button = element("button", { type: "button", onclick: open, ariaLabel: label }, image, clip.language);
+      clip.item = element("li", {}, button);
+    }
+    $("clips").append(...clips.map((clip) => clip.item));
+    $("choice").hidden = clips.length < 2;
+    this.wave = new Wave($("wave"), $("cursor"));
+    listen(this);
+    const asked = decodeURIComponent(location.hash.slice(1));
+    this.open(clips.some((clip) => clip.id === asked) ? asked : clips[0].id);
+  },
+
+  // Called by data/<id>.js.
+  add(told) {
+    this.told[told.id] = told;
+    if (this.wanted === told.id) this.show(told);
+  },
+
+  open(id) {
+    this.wanted = id;
+    if (this.told[id]) this.show(this.told[id]);
+    else document.body.append(element("script", { src: `data/${id}.js` }));
+  },
+
+  visible() {
+    const language = $("language").value;
+    return this.clips.filter((clip) => language === "all" || clip.language === language);
+  },
+
+  filter() {
+    const visible = this.visible();
+    for (const clip of this.clips) clip.item.hidden = !visible.includes(clip);
+    if (!visible.some((clip) => clip.id === this.current.id)) this.open(visible[0].id);
+  },
+
+  step(by) {
+    const visible = this.visible();
+    const at = visible.findIndex((clip) => clip.id === this.current.id);
+    this.open(visible[(at + by + visible.length) % visible.length].id);
+  },
+
+  show(told) {
+    Object.assign(this, { current: told, heat: new Heat(told), word: null, patch: null, until: null });
+    history.replaceState(null, "", `#${told.id}`);
+    for (const { id, item } of this.clips) {
+      item.firstChild.setAttribute("aria-current", String(id === told.id));
+      if (id === told.id) item.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+    Object.assign($("description"), { textContent: told.description || `${told.language}, ${told.id.slice(0, 8)}`, lang: told.lang });
+    $("gloss").textContent = [told.language, told.gloss].filter(Boolean).join(": ");
+    $("low").textContent = told.scale[0].toFixed(2);
+    $("high").textContent = told.scale[1].toFixed(2);
+    $("audio").src = told.sound;
+    this.panels = showPanels(this, told);
+    this.wordButtons = showWords(this, told);
+    this.wave.show(told);
+    showFound($("found"), told);
+    this.draw();
+  },
+
+  // What is seen of the current moment: heat on every picture, the playhead, the lit waveform, a sentence of it.
+  draw() {
+    const seconds = $("audio").currentTime;
+    const word = this.word === null ? null : this.current.words[this.word];
+    const tokens = word ? word.tokens : [this.heat.tokenAt(seconds)];
+    for (const [run, panel] of Object.entries(this.panels)) {
+      const levels = this.heat.ofTokens(run, tokens);
+      this.heat.paint(panel.canvas, levels, this.colours);
+      place(panel.mark, this.heat, this.current.square, this.heat.hottest(levels));
+      panel.pick.hidden = this.patch === null;
+      if (this.patch) place(panel.pick, this.heat, this.current.square, this.patch.patch);
+    }
+    this.wave.move(seconds);
+    this.drawWave();
+    this.wordButtons.forEach((button, number) => {
+      const { start, end } = this.current.words[number];
+      button.setAttribute("aria-pressed", String(this.word === number));
+      button.classList.toggle("now", start <= seconds && seconds < end);
+    });
+    $("play").textContent = $("audio").paused ? "Play" : "Pause";
+    $("state").textContent = this.sentence(word, seconds);
+  },
+
+  drawWave() {
+    if (!this.patch) return this.wave.draw(() => null);
+    const levels = this.heat.ofPatch(this.patch.run, this.patch.patch);
+    return this.wave.draw((seconds) => {
+      const token = Math.floor((seconds - this.heat.first) / this.heat.hop);
+      return this.heat.valid[token] ? { colour: this.colours[levels[token]], light: levels[token] / 255 } : null;
+    });
+  },
+
+  sentence(word, seconds) {
+    if (this.patch) {
+      const levels = this.heat.ofPatch(this.patch.run, this.patch.patch);
+      const best = levels.reduce((one, level, token) => (this.heat.valid[token] && level > levels[one] ? token : one), this.heat.valid.indexOf(1));
+      const cosine = this.heat.cosine(levels[best]).toFixed(2);
+      return `This spot is most like the sound at ${this.heat.moment(best).toFixed(2)} s (${this.patch.run}: ${cosine}).`;
+    }
+    if (word) return `“${word.text}” ${word.english}, ${word.start.toFixed(2)} to ${word.end.toFixed(2)} s.`;
+    return `${seconds.toFixed(2)} s`;
+  },
+
+  seek(seconds) {
+    this.until = null;
+    this.word = null;
+    $("audio").currentTime = Math.min(Math.max(seconds, 0), this.current.heard);
+    this.draw();
+  },
+
+  toggle() {
+    const audio = $("audio");
+    if (audio.paused) {
+      if (audio.currentTime >= this.current.heard - 0.01) audio.currentTime = 0;
+      this.word = null;
+      this.until = null;
+      audio.play();
+    } else audio.pause();
+  },
+
+  // Hear a word; its heat, the mean over its tokens, stays until something else is chosen.
+  say(number) {
+    const { start, end } = this.current.words[number];
+    this.word = number;
+    this.until = end;
+    $("audio").currentTime = start;
+    $("audio").play();
+    this.draw();
+  },
+
+  letGo() {
+    this.patch = null;
+    this.word = null;
+    this.draw();
+  },
+};
+
+// One panel a model: the picture, soft and grey, its heat over it, a square about the hottest patch and the chosen one.
+function showPanels(page, told) {
+  const panels = {};
+  $("runs").replaceChildren(element("legend", {}, "Models"));
+  const plain = element("img", { src: told.picture, alt: told.gloss ? `Picture: ${told.gloss}` : "The picture" });
+  const uncovered = element("div", { className: "stage" }, plain);
+  uncovered.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
+  $("panels").replaceChildren(element("figure", {}, element("figcaption", {}, "picture"), uncovered));
+  Object.keys(told.runs).forEach((run, number) => {
+    const canvas = element("canvas", { ariaLabel: `Heatmap of ${run}`, role: "img" });
+    const mark = element("div", { className: "mark" });
+    const pick = element("div", { className: "pick", hidden: true });
+    const image = element("img", { src: told.picture, alt: "" });
+    const stage = element("div", { className: "stage heated" }, image, canvas, mark, pick);
+    stage.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
+    const [left, top, width, height] = told.square.map((share) => `${100 * share}%`);
+    Object.assign(canvas.style, { left, top, width, height });
+    const figure = element("figure", { hidden: page.hidden.has(run) }, element("figcaption", {}, run), stage);
+    feel(page, run, stage, told);
+    const box = element("input", { type: "checkbox", checked: !page.hidden.has(run) });
+    box.onchange = () => {
+      if (box.checked) page.hidden.delete(run);
+      else page.hidden.add(run);
+      figure.hidden = !box.checked;
+    };
+    $("runs").append(element("label", {}, box, ` ${run} `, element("kbd", {}, String(number + 1))));
+    $("panels").append(figure);
+    panels[run] = { canvas, mark, pick, box };
+  });
+  return panels;
+}
+
+// A pointer over a picture chooses a patch; a tap or a click holds it.
+function feel(page, run, stage, told) {
+  const patchAt = (event) => {
+    const box = stage.getBoundingClientRect();
+    const [left, top, width, height] = told.square;
+    const column = Math.floor((((event.clientX - box.left) / box.width - left) / width) * told.grid[1]);
+    const row = Math.floor((((event.clientY - box.top) / box.height - top) / height) * told.grid[0]);
+    const inside = column >= 0 && column < told.grid[1] && row >= 0 && row < told.grid[0];
+    return inside ? row * told.grid[1] + column : null;
+  };
+  const choose = (event, held) => {
+    const patch = patchAt(event);
+    page.patch = patch === null ? null : { run, patch, held };
+    page.draw();
+  };
+  stage.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse" && !page.patch?.held) choose(event, false);
+  });
+  stage.addEventListener("pointerleave", () => {
+    if (page.patch && !page.patch.held) choose({ clientX: -1e9, clientY: 0 }, false);
+  });
+  stage.addEventListener("click", (event) => {
+    const same = page.patch?.held && page.patch.run === run && page.patch.patch === patchAt(event);
+    if (same) page.letGo();
+    else choose(event, true);
+  });
+}
+
+function showWords(page, told) {
+  const buttons = told.words.map((word, number) => {
+    const names = [element("b", { dir: "auto", lang: told.lang }, word.text), element("small", {}, word.english)];
+    const button = element("button", { type: "button", className: word.role, onclick: () => page.say(number) }, ...names);
+    button.disabled = word.tokens.length === 0;
+    button.title = button.disabled ? "beyond what the models hear" : "";
+    button.style.left = `${(100 * word.start) / told.seconds}%`;
+    button.hidden = word.start >= told.seconds;
+    return button;
+  });
+  $("words").replaceChildren(...buttons);
+  return buttons;
+}
+
+// Lay a square over a patch.
+function place(square, heat, [left, top, width, height], patch) {
+  square.style.left = `${100 * (left + (width * (patch % heat.columns)) / heat.columns)}%`;
+  square.style.top = `${100 * (top + (height * Math.floor(patch / heat.columns)) / heat.rows)}%`;
+  square.style.width = `${(100 * width) / heat.columns}%`;
+  square.style.height = `${(100 * height) / heat.rows}%`;
+}
+
+function listen(page) {
+  const audio = $("audio");
+  const follow = () => {
+    if (page.until !== null && audio.currentTime >= page.until) audio.pause();
+    page.draw();
+    if (!audio.paused) requestAnimationFrame(follow);
+  };
+  audio.addEventListener("play", follow);
+  for (const event of ["pause", "seeked", "ended"]) audio.addEventListener(event, () => page.draw());
+  $("play").onclick = () => page.toggle();
+  $("language").onchange = () => page.filter();
+  $("wave").addEventListener("pointerdown", (event) => page.seek(page.wave.secondsAt(event)));
+  $("wave").addEventListener("pointermove", (event) => {
+    if (event.buttons) page.seek(page.wave.secondsAt(event));
+  });
+  window.addEventListener("resize", () => page.draw());
+  const keys = {
+    " ": () => page.toggle(),
+    ArrowLeft: () => page.seek(audio.currentTime - page.heat.hop),
+    ArrowRight: () => page.seek(audio.currentTime + page.heat.hop),
+    n: () => page.step(1),
+    p: () => page.step(-1),
+    Escape: () => page.letGo(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+    if (event.key === " " && event.target.matches("button, input")) return; // the button's own key
+    const box = Object.values(page.panels)[Number(event.key) - 1]?.box;
+    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key] ?? (box && (() => box.click()));
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}

@@ -1,0 +1,72 @@
+// The numbers of one clip: similarity of each audio token to each patch, as heat of patches and as light of moments.
+"use strict";
+
+const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+
+class Heat {
+  // told: what Python says of a clip (ves/explorer/clip.py)
+  constructor(told) {
+    [this.rows, this.columns] = told.grid;
+    [this.low, this.high] = told.scale;
+    this.patches = this.rows * this.columns;
+    this.shown = bytes(told.shown);
+    this.valid = bytes(told.valid);
+    this.first = told.first;
+    this.hop = told.hop;
+    this.runs = Object.fromEntries(Object.entries(told.runs).map(([run, { similarity }]) => [run, bytes(similarity)]));
+  }
+
+  // The token whose span holds a moment; beyond the first and last valid one, those.
+  tokenAt(seconds) {
+    const token = Math.floor((seconds - this.first) / this.hop);
+    return Math.min(Math.max(token, 0), this.valid.lastIndexOf(1));
+  }
+
+  // The middle of a token's span, in seconds.
+  moment(token) {
+    return this.first + (token + 0.5) * this.hop;
+  }
+
+  // Levels (0 to 255, between low and high) of all patches: the mean over these tokens.
+  ofTokens(run, tokens) {
+    const levels = new Float64Array(this.patches);
+    for (const token of tokens) {
+      for (let patch = 0; patch < this.patches; patch++) {
+        levels[patch] += this.runs[run][token * this.patches + patch] / tokens.length;
+      }
+    }
+    return levels;
+  }
+
+  // Levels of all tokens for one patch: when is it spoken about?
+  ofPatch(run, patch) {
+    return Float64Array.from(this.valid, (_, token) => this.runs[run][token * this.patches + patch]);
+  }
+
+  // The patch of greatest level, among those that show some of the picture; of equals the first.
+  hottest(levels) {
+    let best = -1;
+    levels.forEach((level, patch) => {
+      if (this.shown[patch] && (best < 0 || level > levels[best])) best = patch;
+    });
+    return best;
+  }
+
+  // The cosine that a level stands for.
+  cosine(level) {
+    return this.low + (level / 255) * (this.high - this.low);
+  }
+
+  // Paint levels on a canvas of one pixel to a patch; the browser lays it over the picture, smoothly.
+  paint(canvas, levels, colours) {
+    canvas.width = this.columns;
+    canvas.height = this.rows;
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(this.columns, this.rows);
+    levels.forEach((level, patch) => {
+      image.data.set(colours[Math.round(level)], 4 * patch);
+      image.data[4 * patch + 3] = this.shown[patch] ? 255 : 0;
+    });
+    context.putImageData(image, 0, 0);
+  }
+}
