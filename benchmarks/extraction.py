@@ -75,7 +75,13 @@ def prepare(folder: Path, count: int, side: int) -> VisionConfig:
     torch.manual_seed(0)
     Dinov2Model(Dinov2Config(**SMALL)).save_pretrained(folder / "backbone")
     return VisionConfig(
-        backbone=str(folder / "backbone"), revision=None, image_size=224, fit="stretch", batch_size=32, compression=None
+        backbone=str(folder / "backbone"),
+        revision=None,
+        image_size=224,
+        fit="stretch",
+        batch_size=32,
+        compression=None,
+        compile=False,
     )
 
 

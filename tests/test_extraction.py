@@ -24,7 +24,7 @@ def vision(tmp_path_factory) -> VisionConfig:
     folder = tmp_path_factory.mktemp("backbones") / "tiny-dinov2"
     save_backbone(folder)
     return VisionConfig(
-        backbone=str(folder), revision=None, image_size=16, fit="stretch", batch_size=3, compression=None
+        backbone=str(folder), revision=None, image_size=16, fit="stretch", batch_size=3, compression=None, compile=False
     )
 
 
@@ -84,7 +84,7 @@ def test_the_attributes_tell_all_that_the_issue_asks_for(corpus, vision):
     attrs = open_features(corpus.store).attrs
     assert set(attrs) == {
         *("backbone", "revision", "weight_hash", "image_size", "grid", "width", "fit", "normalisation", "recipe"),
-        *("dtype", "batch_size", "device", "versions", "complete"),
+        *("dtype", "batch_size", "compiled", "device", "versions", "complete"),
     }
     assert attrs["dtype"] == "bfloat16" and attrs["batch_size"] == 3 and attrs["device"]
 

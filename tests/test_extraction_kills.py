@@ -52,6 +52,7 @@ class Extraction:
             fit="stretch",
             batch_size=3,
             compression=None,
+            compile=False,
         )
         write_json(folder / "vision.json", vision.model_dump())
         self.records = [folder / "parts" / f"{number}-of-{JOBS}.json" for number in range(1, JOBS + 1)]

@@ -1,5 +1,6 @@
 import hashlib
 import multiprocessing
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -28,7 +29,13 @@ def backbone(tmp_path_factory) -> Path:
 @pytest.fixture
 def vision(backbone) -> VisionConfig:
     return VisionConfig(
-        backbone=str(backbone), revision=None, image_size=16, fit="stretch", batch_size=4, compression=None
+        backbone=str(backbone),
+        revision=None,
+        image_size=16,
+        fit="stretch",
+        batch_size=4,
+        compression=None,
+        compile=False,
     )
 
 
@@ -109,6 +116,20 @@ def test_tokens_do_not_depend_on_the_company(corpus, vision):
         alone[2] = torch.from_numpy(features.squares(frame[row : row + 1], corpus.pictures, vision)[0])
         tokens = patch_tokens(model, alone)[2].float()
         torch.testing.assert_close(tokens, all_rows[row], atol=0.03, rtol=0.02)  # the last bits of bfloat16
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's compiler, of itself
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler here")
+def test_a_compiled_backbone_gives_the_same_tokens(corpus, vision):
+    """To the last bits of bfloat16, by as many threads."""
+    corpus.extract(vision)
+    plain = open_features(corpus.store).read(range(290)).float()
+    shutil.rmtree(corpus.store)
+    corpus.extract(vision.model_copy(update={"compile": True}))
+    compiled = open_features(corpus.store)
+    assert compiled.attrs["compiled"]
+    torch.testing.assert_close(compiled.read(range(290)).float(), plain, atol=0.03, rtol=0.02)
 
 
 def test_a_damaged_shard_is_written_again_and_only_that(corpus, vision):

@@ -125,6 +125,7 @@ def test_real_architectures_load_by_the_same_call(tmp_path):
         fit="stretch",
         batch_size=2,
         compression=None,
+        compile=False,
     )
     with torch.no_grad():
         patches = patch_tokens(load_backbone(vision), torch.randn(2, 3, 224, 224))

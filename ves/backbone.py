@@ -71,9 +71,12 @@ def device_name() -> str:
 
 
 def load_backbone(vision: VisionConfig) -> nn.Module:
-    """The backbone in fp32, in eval mode, on the GPU if there is one."""
+    """The backbone in fp32, in eval mode, on the GPU if there is one; compiled at its first batch if so configured."""
     model = AutoModel.from_pretrained(backbone_folder(vision), dtype=torch.float32).eval()
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    if vision.compile:
+        model.compile(dynamic=False)  # in place: batches are all of one size
+    return model
 
 
 @torch.inference_mode()

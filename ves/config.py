@@ -59,6 +59,7 @@ class VisionConfig(Section):
     fit: Literal["stretch", "pad", "crop"]
     batch_size: Positive
     compression: Compression | None
+    compile: bool
 
 
 class AudioConfig(Section):

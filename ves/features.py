@@ -116,6 +116,7 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
         "recipe": RECIPE,
         "dtype": "bfloat16",
         "batch_size": vision.batch_size,
+        "compiled": vision.compile,
         "device": device_name(),
         "versions": {name: version(name) for name in LIBRARIES},
     }

@@ -22,7 +22,8 @@ from ves.shards import BadStore
 
 SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
 ID_BYTES = 32
-RECORDED = ("versions", "device", "batch_size", "dtype")  # attributes of how it began, which may change: last bits only
+# attributes of how it began, which may change: they decide last bits only
+RECORDED = ("versions", "device", "batch_size", "compiled", "dtype")
 
 
 def shard_path(store: Path, shard: int) -> Path:
