@@ -30,7 +30,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("dataset", "model", "embeddings", "verification"),
     },
     {"truth", "retrieval", "localisation"},
-    {"checkpoint", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
+    {"checkpoint", "optimiser", "train", "embed", "tables", "localisation_tables", "plan", "room", "plan_page"},
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"validate", "stage", "arguments", "commands", "__main__"},
 )

@@ -60,7 +60,7 @@ def table1(*, table: Path, results: Path, out: Path) -> None:
 
 def localisation_table(*, table: Path, results: Path, out: Path) -> None:
     """The table of pointing results, with its baselines."""
-    from ves.tables import localisation_csv
+    from ves.localisation_tables import localisation_csv
 
     localisation_csv(given.read(config.TableConfig, table), results, out)
 

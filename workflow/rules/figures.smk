@@ -53,7 +53,7 @@ rule localisation_table:
     log:
         "logs/{corpus}/localisation_table.log",
     params:
-        code=digest("tables"),
+        code=digest("localisation_tables"),
         results=subpath(output.table, parent=True),
     shell:
         "python -m ves localisation-table --table {input.table} --results {params.results} --out {output.table} --log {log}"
