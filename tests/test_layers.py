@@ -29,7 +29,10 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
         *("dataset", "model", "embeddings", "verification"),
     },
-    {"truth", "retrieval", "localisation"},
+    {
+        *("truth", "retrieval", "localisation", "pointing", "word_heat", "noun_heats", "blind", "square"),
+        *("segmentation", "vggss", "sharpness", "protocols", "protocol_rows", "image_bootstrap"),
+    },
     {"checkpoint", "optimiser", "train", "embed", "tables", "localisation_tables", "plan", "room", "plan_page"},
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"validate", "stage", "arguments", "commands", "__main__"},
