@@ -31,9 +31,13 @@ class Corpus:
     def __init__(self, folder: Path, stored, size: tuple[int, int], languages: list[str] | None = None) -> None:
         self.folder, self.stored, self.words, self.objects = folder, stored, [], []
         self.data = DataPaths(
-            corpus="made", manifest=str(folder / "manifest.parquet"), splits="", images=str(folder / "images.parquet"),
-            audio="", features="",
-        )  # fmt: skip
+            corpus="made",
+            manifest=str(folder / "manifest.parquet"),
+            splits=str(folder / "splits.parquet"),
+            images=str(folder / "images.parquet"),
+            audio="",
+            features="",
+        )
         clips = len(stored.clip_id)
         pl.DataFrame(
             {
@@ -43,6 +47,7 @@ class Corpus:
                 "language": languages or ["hi"] * clips,
             }
         ).write_parquet(self.data.manifest)
+        pl.DataFrame({"clip_id": stored.clip_id, "split": "val"}).write_parquet(self.data.splits)
         images = pl.DataFrame({"image_id": stored.image_id, "shard": "images/train"})
         images.with_columns(width=pl.lit(size[0]), height=pl.lit(size[1])).write_parquet(self.data.images)
 

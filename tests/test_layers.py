@@ -32,6 +32,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {
         *("truth", "retrieval", "localisation", "pointing", "word_heat", "noun_heats", "blind", "square"),
         *("segmentation", "vggss", "sharpness", "protocols", "protocol_rows", "image_bootstrap"),
+        "provenance",
     },
     {"checkpoint", "optimiser", "train", "embed", "tables", "localisation_tables", "plan", "room", "plan_page"},
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},

@@ -13,6 +13,7 @@ from stored import FRAMES, random_embeddings
 from test_segmentation import reference_window
 
 from ves.protocol_rows import by_group, of_nouns, overall
+from ves.protocols import Key
 
 SIZE = (40, 30)
 KINDS = ("cup", "ball", "hat")
@@ -177,7 +178,7 @@ def test_twice_gives_the_same_bytes_and_order_does_not_matter(corpus, report, tm
     assert path.read_bytes() == before
 
 
-KEY = ("pointing", "hit", "model")
+KEY: Key = ("pointing", "hit", "model")
 
 
 def test_rows_by_hand():

@@ -8,6 +8,7 @@ Dimension key
     N nouns    P image patches
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ves.files import write_json
 from ves.noun_heats import NounHeats, audible
 from ves.pointing import central, centres_inside, hottest, overlaps
 from ves.protocol_rows import mean, percent
+from ves.provenance import refuse_other_split
 from ves.truth import NoTruth, nouns
 
 RATES = ("pointing", "pointing_overlap", "centre", "random", "wrong_clip")
@@ -70,6 +72,12 @@ def _by(outcomes: dict[str, np.ndarray], names: list[str | None]) -> dict[str, d
     return {group: rates({name: one[members[group]] for name, one in outcomes.items()}) for group in groups}
 
 
+def digest(found: NounHeats) -> str:
+    """Names the set of nouns and what they name: two reports are comparable when it agrees."""
+    said = [(noun["clip_id"], noun["word"], noun["image_id"], noun["object"], noun["kind"]) for noun in found.nouns]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
 def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
     """The content of localisation.json. Raises NoTruth when the corpus does not say which noun is where, or when."""
     found, skipped = audible(stored, nouns(stored, data, truth).to_dicts())
@@ -80,6 +88,7 @@ def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
     of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in pointed.items()} | of_nouns
     names = {"language": [noun["language"] for noun in found.nouns], "kind": found.kinds}
     return rates(pointed) | {
+        "nouns": digest(found),
         "skipped": skipped,
         "by_language": _by(pointed, names["language"]),
         "by_kind": _by(pointed, names["kind"]),
@@ -89,8 +98,12 @@ def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
 
 
 def evaluate(embeddings: Path, data: DataPaths, truth: Path, out: Path) -> None:
-    """Write localisation.json; on a corpus without word timings or masks it says so, and why."""
+    """Write localisation.json; on a corpus without word timings or masks it says so, and why.
+
+    Raises ValueError when embeddings, split, manifest or truth are not of one making.
+    """
     stored = load(embeddings)
+    refuse_other_split(stored, data)
     about: dict[str, Any] = {key: stored.attrs[key] for key in ("run", "split", "model_sha256")}
     try:
         result = {"available": True} | measure(stored, data, truth)

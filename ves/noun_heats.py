@@ -95,7 +95,7 @@ class NounHeats:
             if j >= 0:
                 tokens, patches = audio[self.nouns[j]["clip_row"]], image[self.nouns[i]["image_row"]]
                 found[:, i] = [word_heat(tokens, chosen[j], patches) for chosen in (self.chosen, self.widened)]
-        return Heats(*found)
+        return Heats(found[0], found[1])
 
     @cached_property
     def heats(self) -> dict[str, Heats]:
