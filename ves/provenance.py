@@ -18,7 +18,8 @@ from ves.files import read_json
 def refuse_other_model(embeddings: Path, run: Path, config: RunConfig) -> None:
     """Raise ValueError unless the store was embedded by the run, with the weights that the run has now (if any)."""
     about = read_json(manifest_path(embeddings))
-    again = f"embed it again: ves embed {run} --split {about['split']} --out {embeddings}"
+    split = about["split"]
+    again = f"embed it again: ves embed {run} --split {split} --out {run}/embeddings/{split}.zarr"
     if about["run"] != config.run:
         raise ValueError(f"{embeddings}: embedded by {about['run']}, but {run} is {config.run}; {again}")
     weights = run / "model.safetensors"
