@@ -35,8 +35,15 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
         *("dataset", "model", "embeddings", "embeddings_verification", "verification"),
     },
-    {"truth", "retrieval", "localisation"},
-    {"checkpoint", "contrast", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
+    {
+        *("truth", "retrieval", "localisation", "pointing", "word_heat", "noun_heats", "blind", "square"),
+        *("segmentation", "vggss", "sharpness", "protocols", "protocol_rows", "image_bootstrap"),
+        "provenance",
+    },
+    {
+        *("checkpoint", "contrast", "optimiser", "train", "embed", "tables", "localisation_tables"),
+        *("plan", "room", "plan_page"),
+    },
     {"spoken", "gallery", "comparison", "explorer", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"validate", "stage", "arguments", "commands", "__main__"},
 )

@@ -2,22 +2,18 @@
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
+from spoken_corpus import Corpus, png, rectangle
 from stored import FRAMES, embeddings, random_embeddings
 
 from ves import localisation
-from ves.config import DataPaths
 from ves.embeddings import write
-from ves.images import Geometry
-from ves.localisation import central, centres_inside, hottest, overlaps, partners, rates, word_heat
+from ves.localisation import rates
 from ves.truth import NoTruth
 
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = torch.eye(4)[:3]  # tokens that are hot in one patch of `corners`
@@ -26,67 +22,6 @@ TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = torch.eye(4)[:3]  # tokens that are hot in on
 def corners(images: int) -> torch.Tensor:
     """Image tokens [images, 4, 4]: patch p answers to unit vector p."""
     return torch.eye(4).expand(images, 4, 4)
-
-
-def png(mask: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(mask).convert("1").save(file, "PNG")
-    return file.getvalue()
-
-
-def rectangle(width: int, height: int, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
-    mask = np.zeros((height, width), bool)
-    mask[y0:y1, x0:x1] = True
-    return mask
-
-
-class Corpus:
-    """The files that localisation reads, for the embeddings of tests.stored."""
-
-    def __init__(self, folder: Path, stored, size: tuple[int, int], languages: list[str] | None = None) -> None:
-        self.folder, self.stored, self.words, self.objects = folder, stored, [], []
-        self.data = DataPaths(
-            corpus="made", manifest=str(folder / "manifest.parquet"), splits="", images=str(folder / "images.parquet"),
-            audio="", features="",
-        )  # fmt: skip
-        clips = len(stored.clip_id)
-        pl.DataFrame(
-            {
-                "clip_id": stored.clip_id,
-                "shard": ["audio/a/train" if i % 2 else "audio/b/train" for i in range(clips)],
-                "source_path": [f"clip{i}.wav" for i in range(clips)],
-                "language": languages or ["hi"] * clips,
-            }
-        ).write_parquet(self.data.manifest)
-        images = pl.DataFrame({"image_id": stored.image_id, "shard": "images/train"})
-        images.with_columns(width=pl.lit(size[0]), height=pl.lit(size[1])).write_parquet(self.data.images)
-
-    def say(
-        self, clip: int, start: float, end: float, thing: int, role: str = "noun", *, follows: bool = False
-    ) -> None:
-        """Add a word; unless it follows the last one, another stands between the two."""
-        word = self.words[-1]["word"] + (1 if follows else 2) if self.words else 0
-        spoken = {"source_path": f"clip{clip}.wav", "word": word, "text": "x", "english": "x", "role": role}
-        self.words.append(spoken | {"object": thing, "start_s": start, "end_s": end})
-
-    def show(self, image: int, thing: int, kind: str, mask: np.ndarray) -> None:
-        shown = {"image_id": self.stored.image_id[image], "object": thing, "kind": kind, "colour": "red"}
-        self.objects.append(shown | {"visible_pixels": int(mask.sum()), "mask": png(mask)})
-
-    def evaluate(self) -> dict:
-        truth = self.folder / "truth"
-        for shard, odd in (("audio/a/train", 1), ("audio/b/train", 0)):
-            words = [word for word in self.words if int(word["source_path"][4:-4]) % 2 == odd]
-            self._table(truth / f"{shard}.parquet", words, self.words)
-        self._table(truth / "images/train.parquet", self.objects, self.objects)
-        write(self.folder / "val.zarr", self.stored)
-        localisation.evaluate(self.folder / "val.zarr", self.data, truth, self.folder / "localisation.json")
-        return json.loads((self.folder / "localisation.json").read_text())
-
-    @staticmethod
-    def _table(path: Path, rows: list[dict], like: list[dict]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(rows, pl.DataFrame(like).schema).write_parquet(path)
 
 
 @pytest.fixture
@@ -192,70 +127,6 @@ def test_padding_is_never_the_hottest_patch(tmp_path):
     assert report["random"] == 25.0, "of the four patches that show the picture, one"
 
 
-def test_ties_go_to_the_lowest_index():
-    assert hottest(np.array([1.0, 3.0, 3.0, 2.0]), np.ones(4, bool)) == 1
-    assert hottest(np.array([1.0, 3.0, 3.0, 2.0]), np.array([True, False, True, True])) == 2
-    assert hottest(np.zeros(4), np.array([False, False, True, True])) == 2
-    for heat, shown in (([np.nan, 1.0], [True, True]), ([0.0, 1.0], [False, False])):
-        with pytest.raises(ValueError, match="no hottest patch"):
-            hottest(np.array(heat), np.array(shown))
-
-
-def test_inside_and_overlapping_by_eye():
-    """6 x 4 pixels in 2 x 2 patches of 3 x 2: the centres are under pixels (x, y) = (1, 1), (4, 1), (1, 3), (4, 3)."""
-    boxes = Geometry(6, 4, 28, "stretch").patch_boxes(2, 2)
-    assert centres_inside(boxes, rectangle(6, 4, 4, 1, 5, 2)).tolist() == [False, True, False, False], "one pixel"
-    mask = rectangle(6, 4, 2, 1, 4, 3)  # touches all four patches, and no centre
-    assert not centres_inside(boxes, mask).any()
-    assert [overlaps(box, mask) for box in boxes] == [True] * 4
-    assert [overlaps(box, rectangle(6, 4, 0, 0, 3, 2)) for box in boxes] == [True, False, False, False]
-    halves = Geometry(5, 4, 28, "stretch").patch_boxes(2, 2)  # they meet at x = 2.5, within pixel 2
-    assert [overlaps(box, rectangle(5, 4, 2, 0, 3, 1)) for box in halves] == [True, True, False, False]
-    empty, full = np.zeros((4, 6), bool), np.ones((4, 6), bool)
-    assert not centres_inside(boxes, empty).any()
-    assert not any(overlaps(box, empty) for box in boxes)
-    assert centres_inside(boxes, full).all()
-
-
-def test_patches_of_padding_are_outside_every_mask():
-    boxes = Geometry(40, 20, 28, "pad").patch_boxes(4, 2)
-    full = np.ones((20, 40), bool)
-    assert centres_inside(boxes, full).tolist() == [False] * 2 + [True] * 4 + [False] * 2
-    assert [overlaps(box, full) for box in boxes] == [False] * 2 + [True] * 4 + [False] * 2
-
-
-@pytest.mark.parametrize(
-    ("rows", "columns", "fit", "expected"),
-    [(3, 3, "stretch", [4]), (2, 2, "pad", [0, 1, 2, 3]), (4, 4, "crop", [5, 6, 9, 10]), (3, 2, "stretch", [2, 3])],
-)
-def test_the_central_patches(rows, columns, fit, expected):
-    boxes = Geometry(31, 17, 84, fit).patch_boxes(rows, columns)
-    assert np.flatnonzero(central(boxes, 31, 17)).tolist() == expected
-
-
-def test_heat_is_the_mean_over_tokens():
-    tokens, patches = torch.randn(6, 5), torch.randn(7, 5)
-    chosen = np.array([False, True, True, False, True, False])
-    expected = [np.mean([float(tokens[t] @ patches[p]) for t in (1, 2, 4)]) for p in range(7)]
-    np.testing.assert_allclose(word_heat(tokens, chosen, patches), expected, rtol=1e-5, atol=1e-6)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=12))
-def test_partners_are_of_another_kind_and_picture(nouns):
-    kinds, images = [kind for kind, _ in nouns], [image for _, image in nouns]
-    for i, j in enumerate(partners(kinds, images)):
-        fitting = [k for k in range(len(nouns)) if kinds[k] != kinds[i] and images[k] != images[i]]
-        assert j in fitting if fitting else j == -1
-
-
-def test_partners_are_spread():
-    """With all kinds distinct, the shift by half the list is a derangement: nobody is asked twice."""
-    found = partners([str(i) for i in range(9)], list(range(9)))
-    assert sorted(found) == list(range(9))
-    assert all(i != j for i, j in enumerate(found))
-
-
 def slow_pointing(corpus: Corpus) -> tuple[float, ...]:
     """Pointing, random, centre (of 3 x 4 patches two are central), read from their definitions pixel by pixel."""
     stored, hits, chances, middles = corpus.stored, [], [], []
@@ -346,7 +217,7 @@ def test_truth_of_other_pictures_or_sizes_is_an_error(two):
 
 
 def test_rates_of_nothing_are_missing():
-    outcomes = pl.DataFrame({name: [None, None] for name in localisation.RATES}, strict=False)
+    outcomes = {name: np.full(2, np.nan) for name in localisation.RATES}
     assert rates(outcomes) == dict.fromkeys(localisation.RATES) | {"n": 2}
 
 

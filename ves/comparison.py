@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 from ves.audio import FrameGrid
 from ves.embeddings import Embeddings, load
 from ves.files import read_json
-from ves.localisation import word_heat
 from ves.similarity import token_similarity
 from ves.spoken import Spoken, moments
+from ves.word_heat import word_heat
 
 SAME = ("seconds", "frames", "grid", "image_size", "fit")  # of all runs, or a word and a patch would not be the same
 

@@ -1,4 +1,4 @@
-"""Tables that people read: retrieval by objective and direction above chance, and pointing beside its baselines.
+"""Tables that people read: retrieval by objective and direction above chance.
 
 Numbers are means over the configured seeds; the same inputs give the same bytes.
 """
@@ -18,9 +18,6 @@ DIRECTIONS = ("A2V", "V2A")
 RECALLS = [f"R@{k}" for k in CUTOFFS]
 RANKS = ["mean_rank", "median_rank"]
 TABLE1 = ["loss", "direction", *RECALLS, *RANKS, "n"]
-# column of localisation.csv: key of localisation.json
-POINTING = {"pointing": "pointing", "centre": "centre", "random_patch": "random", "wrong_clip": "wrong_clip"}
-LOCALISATION = ["loss", *POINTING, "n", "note"]
 
 
 def run_name(name: str, seed: int) -> str:
@@ -28,12 +25,12 @@ def run_name(name: str, seed: int) -> str:
     return f"{name}-s{seed}"
 
 
-def _results(config: TableConfig, results: Path, name: str, file: str) -> list[dict[str, Any]]:
+def results_of(config: TableConfig, results: Path, name: str, file: str) -> list[dict[str, Any]]:
     """One JSON file of each seed of a run."""
     return [read_json(results / run_name(name, seed) / file) for seed in config.seeds]
 
 
-def _same(values: Iterable[Any], what: str) -> Any:
+def same(values: Iterable[Any], what: str) -> Any:
     """The one value that all share; results that differ in it cannot stand in one table."""
     first, *others = set(values)
     if others:
@@ -41,7 +38,7 @@ def _same(values: Iterable[Any], what: str) -> Any:
     return first
 
 
-def _write(out: Path, header: list[str], rows: list[list[str]]) -> None:
+def write_csv(out: Path, header: list[str], rows: list[list[str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     with atomic(out) as temporary:
@@ -61,36 +58,14 @@ def table1(config: TableConfig, results: Path, out: Path) -> None:
     Raises ValueError when runs were scored on different pairs, or on more than one clip to an image: the chance rows
     are those of the paper's protocol, n queries with one right item among n.
     """
-    found = {name: _results(config, results, name, "retrieval.json") for name in config.table}
+    found = {name: results_of(config, results, name, "retrieval.json") for name in config.table}
     everything = [result for runs in found.values() for result in runs]
-    _same((result["pairs"] for result in everything), f"{results}/*/retrieval.json: the set of pairs")
+    same((result["pairs"] for result in everything), f"{results}/*/retrieval.json: the set of pairs")
     sizes = [result[direction][key] for result in everything for direction in DIRECTIONS for key in ("n", "gallery")]
-    n = _same(sizes, f"{results}/*/retrieval.json: the number of clips or images (one clip to an image)")
+    n = same(sizes, f"{results}/*/retrieval.json: the number of clips or images (one clip to an image)")
     rows = [
         _row(name, direction, [result[direction] for result in found[name]])
         for name in config.table
         for direction in DIRECTIONS
     ]
-    _write(out, TABLE1, rows + [_row("chance", direction, [chance(n)]) for direction in DIRECTIONS])
-
-
-def localisation_csv(config: TableConfig, results: Path, out: Path) -> None:
-    """Write localisation.csv (percent of spoken nouns) from localisation.json of every run in config.table.
-
-    A corpus without word timings has empty cells, n = 0 and a note that says why.
-    """
-    rows = []
-    for name in config.table:
-        found = _results(config, results, name, "localisation.json")
-        if reasons := [result["why"] for result in found if not result["available"]]:
-            rows.append([name, *[""] * len(POINTING), "0", reasons[0]])
-            continue
-        n = _same((result["n"] for result in found), f"{results}/{name}-s*/localisation.json: the number of nouns")
-        rows.append([name, *(_mean([result[key] for result in found]) for key in POINTING.values()), str(n), ""])
-    _write(out, LOCALISATION, rows)
-
-
-def _mean(values: list[float | None]) -> str:
-    """Mean to two decimals; empty where a seed has no value."""
-    defined = [value for value in values if value is not None]
-    return f"{fmean(defined):.2f}" if len(defined) == len(values) else ""
+    write_csv(out, TABLE1, rows + [_row("chance", direction, [chance(n)]) for direction in DIRECTIONS])

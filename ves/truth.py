@@ -102,11 +102,15 @@ def nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
 
     A noun of several words that follow each other is one noun, from the start of the first to the end of the last.
     Columns: those of WORDS and OBJECTS, the clip's language, clip_row and image_row (rows of the embeddings), width and
-    height of the picture. Raises NoTruth, or ValueError when the files are not of one making.
+    height of the picture, and `masks_of_kind`: of all objects of this kind in the picture, the named one too. Raises
+    NoTruth, or ValueError when the files are not of one making.
     """
     clips, images = _located(embeddings, data)
     named = _joined(words(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0))
-    shown = images.drop("shard").join(objects(truth, images), on="image_id", how="left")
+    there = objects(truth, images).sort("image_id", "object")
+    of_kind = there.group_by("image_id", "kind", maintain_order=True).agg(masks_of_kind="mask")
+    there = there.join(of_kind, on=["image_id", "kind"], how="left")
+    shown = images.drop("shard").join(there, on="image_id", how="left")
     found = named.join(shown, on=["image_row", "object"], how="left", maintain_order="left")
     if found["kind"].null_count():
         row = found.filter(pl.col("kind").is_null()).row(0, named=True)

@@ -45,10 +45,13 @@ def retrieval(*, embeddings: Path, out: Path) -> None:
 
 
 def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
-    """Whether spoken nouns point at the objects that they name."""
+    """Where spoken nouns point, by every protocol, beside what the numbers mean."""
     from ves.localisation import evaluate
+    from ves.provenance import refuse_other_model
 
-    evaluate(embeddings, given.read(config.RunConfig, run / "config.json").data, truth, out)
+    settings = given.read(config.RunConfig, run / "config.json")
+    refuse_other_model(embeddings, run, settings)
+    evaluate(embeddings, settings.data, truth, out)
 
 
 def table1(*, table: Path, results: Path, out: Path) -> None:
@@ -58,11 +61,14 @@ def table1(*, table: Path, results: Path, out: Path) -> None:
     table1(given.read(config.TableConfig, table), results, out)
 
 
-def localisation_table(*, table: Path, results: Path, out: Path) -> None:
-    """The table of pointing results, with its baselines."""
-    from ves.tables import localisation_csv
+def localisation_table(*, table: Path, results: Path, out: Path, protocols: Path, by: Path) -> None:
+    """The tables of localisation: the main numbers, every protocol, and by language and kind."""
+    from ves import localisation_tables
 
-    localisation_csv(given.read(config.TableConfig, table), results, out)
+    settings = given.read(config.TableConfig, table)
+    localisation_tables.main_csv(settings, results, out)
+    localisation_tables.protocols_csv(settings, results, protocols)
+    localisation_tables.groups_csv(settings, results, by)
 
 
 def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:

@@ -45,6 +45,7 @@ rule localisation:
     input:
         truth,
         config="results/{corpus}/{run}/config.json",
+        splits="data/{corpus}/splits.parquet",
         embeddings="results/{corpus}/{run}/embeddings/val.zarr.manifest.json",
     output:
         metrics="results/{corpus}/{run}/localisation.json",

@@ -50,13 +50,16 @@ rule localisation_table:
         table="results/{corpus}/table.json",
     output:
         table="results/{corpus}/localisation.csv",
+        protocols="results/{corpus}/localisation_protocols.csv",
+        by="results/{corpus}/localisation_by.csv",
     log:
         "logs/{corpus}/localisation_table.log",
     params:
-        code=digest("tables"),
+        code=digest("localisation_tables"),
         results=subpath(output.table, parent=True),
     shell:
-        "python -m ves localisation-table --table {input.table} --results {params.results} --out {output.table} --log {log}"
+        "python -m ves localisation-table --table {input.table} --results {params.results} --out {output.table} "
+        "--protocols {output.protocols} --by {output.by} --log {log}"
 
 
 rule draw_heatmaps:

@@ -1,0 +1,47 @@
+"""Heatmaps that know less than a model, or more: what a number of localisation is to be read beside.
+
+`chance` is a word's own heat with its patches in random order: as sharp as the model's, in no place. `mean_mask` is
+where the objects of all other pictures lie, the best that can be said without looking or listening. `oracle` knows the
+object: what the grid of patches can say, and so what a model could reach under the same rule. Each gives heats of all
+nouns, from the share of each patch that the object of each noun covers.
+
+Dimension key
+    N nouns    P image patches
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+def shuffled(shown: Bool[np.ndarray, "N P"], names: Sequence[str]) -> Int[np.ndarray, "N P"]:
+    """For each noun the patches in an order drawn from its name; those of padding stay where they are."""
+    order = np.tile(np.arange(shown.shape[1]), (len(shown), 1))
+    for row, name in enumerate(names):
+        generator = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
+        order[row, shown[row]] = generator.permutation(np.flatnonzero(shown[row]))
+    return order
+
+
+def mean_mask(coverage: Float[np.ndarray, "N P"], images: Int[np.ndarray, " N"]) -> Float[np.ndarray, "N P"]:
+    """Mean coverage over the nouns of all other pictures; NaN where there is no other picture."""
+    _, image = np.unique(images, return_inverse=True)
+    count = np.bincount(image)
+    total = np.stack([np.bincount(image, weights=patch) for patch in coverage.T], axis=1)  # per picture
+    others = len(images) - count
+    with np.errstate(invalid="ignore"):
+        return ((coverage.sum(0) - total) / others[:, None])[image]
+
+
+def oracle(coverage: Float[np.ndarray, "N P"], columns: int) -> Float[np.ndarray, "N P"]:
+    """Coverage, and where patches are equal the nearer to the object's centre is the hotter.
+
+    Without that, the patches that the object does not touch would all tie, and rules that keep a share of the pixels
+    would have nothing to keep: more than any trained model can get of them.
+    """
+    row, column = np.divmod(np.arange(coverage.shape[1]), columns)
+    weight = coverage / np.maximum(coverage.sum(1, keepdims=True), 1e-12)
+    away = np.hypot(row - (weight @ row)[:, None], column - (weight @ column)[:, None])
+    return coverage - 1e-3 * away / columns

@@ -1,0 +1,151 @@
+"""Spoken nouns that can be judged, and the heatmaps that are compared on them: the model's and those beside it.
+
+`wrong_clip` is the image-only baseline: the heat that a noun of another kind, from another clip about another picture,
+has in this picture. What is left of a metric there does not come from the speech. The others stand in ves.blind.
+
+Dimension key
+    N nouns    T audio tokens    P image patches    S pixels of the square
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ves import blind, segmentation
+from ves.audio import FrameGrid
+from ves.embeddings import Embeddings
+from ves.geometry import Geometry
+from ves.progress import track
+from ves.square import Square
+from ves.truth import decode_mask
+from ves.word_heat import word_heat
+
+Noun = dict[str, Any]  # a row of ves.truth.nouns
+
+
+class Heats(NamedTuple):
+    """Of all nouns, by one kind of heat: from the tokens of the word, and from those of its widened time (DenseAV)."""
+
+    word: Float[np.ndarray, "N P"]
+    widened: Float[np.ndarray, "N P"]
+
+
+@dataclass(frozen=True, eq=False)
+class NounHeats:
+    """Nouns (in the order of ves.truth.nouns) with the tokens of each, as one model embeds them."""
+
+    stored: Embeddings
+    nouns: list[Noun]
+    chosen: list[np.ndarray]  # bool [T] each: tokens of the word
+    widened: list[np.ndarray]
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        return [noun["kind"] for noun in self.nouns]
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """int [N]: the picture of each noun, by the rank of its id: in whatever rows the embeddings hold them."""
+        return np.unique([noun["image_id"] for noun in self.nouns], return_inverse=True)[1]
+
+    @cached_property
+    def shown(self) -> Bool[np.ndarray, "N P"]:
+        """Patches that show some of the picture."""
+        return self.stored.image_mask.numpy()[[noun["image_row"] for noun in self.nouns]]
+
+    def square(self, noun: int) -> Square:
+        about = self.nouns[noun]
+        attrs = self.stored.attrs
+        rows, columns = attrs["grid"]
+        return Square(Geometry(about["width"], about["height"], attrs["image_size"], attrs["fit"]), rows, columns)
+
+    def mask(self, noun: int) -> np.ndarray:
+        """bool [H, W]: pixels of the named object. Raises ValueError when they are not of this picture."""
+        return self._decoded(self.nouns[noun]["mask"], noun)
+
+    def objects(self, noun: int) -> list[Bool[np.ndarray, " S"]]:
+        """Pixels, in the square, of each object of the noun's kind."""
+        square = self.square(noun)
+        return [square.mask(self._decoded(mask, noun)) for mask in self.nouns[noun]["masks_of_kind"]]
+
+    def _decoded(self, encoded: bytes, noun: int) -> np.ndarray:
+        about, mask = self.nouns[noun], decode_mask(encoded)
+        if mask.shape != (size := (about["height"], about["width"])):
+            raise ValueError(f"image {about['image_id']}: mask of {about['kind']} is {mask.shape}, not {size}")
+        return mask
+
+    @cached_property
+    def coverage(self) -> tuple[Float[np.ndarray, "N P"], Float[np.ndarray, "N P"]]:
+        """Share of each patch that is of the named object, and of any object of its kind."""
+        named, of_kind = [], []
+        for i in range(len(self.nouns)):
+            square = self.square(i)
+            named.append(square.coverage(square.mask(self.mask(i))))
+            of_kind.append(square.coverage(np.logical_or.reduce(self.objects(i))))
+        return np.stack(named), np.stack(of_kind)
+
+    def _said(self, spoken: list[int]) -> Heats:
+        """Heat of the nouns `spoken` in the pictures of all nouns, in turn; NaN for -1."""
+        audio, image = self.stored.audio_tokens.float(), self.stored.image_tokens.float()
+        found = np.full((2, *self.shown.shape), np.nan, np.float32)
+        for i, j in enumerate(track(spoken, label="heats", unit="noun")):
+            if j >= 0:
+                tokens, patches = audio[self.nouns[j]["clip_row"]], image[self.nouns[i]["image_row"]]
+                found[:, i] = [word_heat(tokens, chosen[j], patches) for chosen in (self.chosen, self.widened)]
+        return Heats(found[0], found[1])
+
+    @cached_property
+    def heats(self) -> dict[str, Heats]:
+        """Every kind of heat by its name, the model's first."""
+        model = self._said(list(range(len(self.nouns))))
+        names = [f"{noun['clip_id']} {noun['word']}" for noun in self.nouns]
+        order = blind.shuffled(self.shown, names)
+        of_kind = self.coverage[1]
+        mean, oracle = (
+            blind.mean_mask(of_kind, self.images),
+            blind.oracle(of_kind, self.stored.attrs["grid"][1]),
+        )
+        return {
+            "model": model,
+            "wrong_clip": self._said(partners(self.kinds, self.images.tolist())),
+            "chance": Heats(*(np.take_along_axis(one, order, axis=1) for one in model)),
+            "mean_mask": Heats(mean, mean),
+            "oracle": Heats(oracle, oracle),
+        }
+
+
+def partners(kinds: list[str], images: list[int]) -> list[int]:
+    """For each noun another of another kind and picture: the first such from half the list onwards (cyclic), or -1."""
+    count = len(kinds)
+    found = []
+    for i in range(count):
+        ahead = ((i + count // 2 + step) % count for step in range(count))
+        found.append(next((j for j in ahead if kinds[j] != kinds[i] and images[j] != images[i]), -1))
+    return found
+
+
+def audible(stored: Embeddings, spoken: list[Noun]) -> tuple[NounHeats, dict[str, int]]:
+    """Nouns that the model could hear and the picture shows, and how many were left out, by why."""
+    frames, seconds, mask = stored.attrs["frames"], stored.attrs["seconds"], stored.audio_mask.numpy()
+    grid = FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
+    skipped = {"hidden": 0, "beyond_window": 0, "no_valid_token": 0}
+    found = NounHeats(stored, [], [], [])
+    for noun in spoken:
+        valid = mask[noun["clip_row"]]
+        tokens = grid.within(noun["start_s"], noun["end_s"], len(valid)) & valid
+        if noun["visible_pixels"] == 0:
+            skipped["hidden"] += 1
+        elif noun["end_s"] > seconds:
+            skipped["beyond_window"] += 1
+        elif not tokens.any():
+            skipped["no_valid_token"] += 1
+        else:
+            wider = np.zeros_like(valid)
+            wider[segmentation.window(noun["start_s"], noun["end_s"], seconds, len(valid))] = True
+            found.nouns.append(noun)
+            found.chosen.append(tokens)
+            found.widened.append(wider & valid | tokens)
+    return found, skipped

@@ -1,0 +1,124 @@
+"""All protocols of localisation on all heats of all nouns: what each noun scores, and what each class in one pool.
+
+A result is named by protocol, metric and heat. Protocols: `denseav` (ves.segmentation, pooled by class),
+`denseav_per_image` (the same of each picture alone), `vggss` and `vggss_adaptive` (ves.vggss; the truth is the box of
+each object of the noun's kind), `sharpness` (ves.sharpness, of the named object). Heats: those of ves.noun_heats and
+    centre      heat that falls with the distance from the centre: half of it is the centre disc
+    uniform     one heat everywhere; where a rule must keep pixels, all of them
+    ceiling     what no heat can pass under the rule of `vggss`; the other rules let a heat of pixels reach 100
+All numbers are shares, from 0 to 1; NaN where undefined.
+
+Dimension key
+    N nouns    S pixels of the square
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from ves import segmentation, sharpness, vggss
+from ves.noun_heats import NounHeats
+from ves.progress import track
+
+Key = tuple[str, str, str]  # protocol, metric, heat
+Scores = dict[tuple[str, str], float]  # of one noun and heat, by protocol and metric
+
+
+def _boxes(found: NounHeats, noun: int, objects: list[Bool[np.ndarray, " S"]]) -> Bool[np.ndarray, " S"]:
+    """The boxes of some objects, as one."""
+    square = found.square(noun)
+    return np.logical_or.reduce([square.box(one) for one in objects])
+
+
+def _of_boxes(word: Float32[np.ndarray, " S"], boxes: Bool[np.ndarray, " S"]) -> Scores:
+    kept = {"vggss": vggss.top_half(word), "vggss_adaptive": vggss.size_adaptive(word, int(boxes.sum()))}
+    return _rates({protocol: vggss.ciou(pixels, boxes) for protocol, pixels in kept.items()})
+
+
+def _rates(cious: dict[str, float]) -> Scores:
+    """Success and share in AUC of each cIoU."""
+    found = {}
+    for protocol, value in cious.items():
+        found[protocol, "cIoU"] = float(vggss.success(np.array(value)))
+        found[protocol, "AUC"] = float(vggss.area(np.array(value)))
+    return found
+
+
+def _per_image(pixels: segmentation.Ranked) -> Scores:
+    precision, iou = segmentation.average_precision(pixels), segmentation.best_iou(pixels)
+    return {("denseav_per_image", "mAP"): precision, ("denseav_per_image", "mIoU"): iou}
+
+
+def _known(truth: Bool[np.ndarray, " S"], boxes: Bool[np.ndarray, " S"]) -> Iterator[tuple[str, Scores]]:
+    """Scores of the heats that need no map: uniform, and the ceiling."""
+    share = float(truth.mean()) if truth.any() else float("nan")
+    everything = vggss.ciou(np.ones_like(boxes), boxes)
+    same = {("denseav_per_image", "mAP"): share, ("denseav_per_image", "mIoU"): share}
+    yield "uniform", same | _rates({"vggss": everything, "vggss_adaptive": everything})
+    yield "ceiling", _rates({"vggss": vggss.ceiling(int(boxes.sum()), len(boxes))})
+
+
+def _maps(found: NounHeats, noun: int) -> Iterator[tuple[str, Float32[np.ndarray, " S"], Float32[np.ndarray, " S"]]]:
+    """Each heat that this noun has, laid on the square: name, from its word, from its widened time."""
+    square = found.square(noun)
+    for name, heats in found.heats.items():
+        word, widened = heats.word[noun], heats.widened[noun]
+        if not np.isnan(word).any():
+            laid = square.lay(word)
+            yield name, laid, laid if heats.word is heats.widened else square.lay(widened)
+    centre = square.from_centre()
+    yield "centre", centre, centre
+
+
+def _pool_scores(pixels: list[segmentation.Ranked]) -> Scores:
+    pool = segmentation.pooled(pixels)
+    precision, iou = segmentation.average_precision(pool), segmentation.best_iou(pool)
+    return {("denseav", "mAP"): precision, ("denseav", "mIoU"): iou}
+
+
+def measure(found: NounHeats) -> tuple[dict[Key, np.ndarray], dict[Key, dict[str, float]]]:
+    """float [N] of each protocol, metric and heat that scores nouns; and of those that pool, the value by class."""
+    count = len(found.nouns)
+    nouns: dict[Key, np.ndarray] = defaultdict(lambda: np.full(count, np.nan))
+    pools: dict[Key, dict[str, float]] = defaultdict(dict)
+    for kind in track(sorted(set(found.kinds)), label="protocols", unit="class"):
+        members = [i for i in range(count) if found.kinds[i] == kind]
+        pixels: dict[str, list[segmentation.Ranked]] = defaultdict(list)
+        shares = []
+        for i in members:
+            objects = found.objects(i)
+            truth, boxes = np.logical_or.reduce(objects), _boxes(found, i, objects)
+            shares.append((truth.sum(), len(truth)))
+            scored = list(_known(truth, boxes))
+            for name, word, widened in _maps(found, i):
+                ranked = segmentation.ranked(widened, truth)
+                pixels[name].append(ranked)
+                scored.append((name, _per_image(ranked) | _of_boxes(word, boxes)))
+            for name, scores in scored:
+                for (protocol, metric), value in scores.items():
+                    nouns[protocol, metric, name][i] = value
+        scored = [(name, _pool_scores(ranked)) for name, ranked in pixels.items()]
+        inside, everywhere = np.sum(shares, axis=0)
+        share = float(inside / everywhere) if inside else float("nan")
+        scored.append(("uniform", {("denseav", "mAP"): share, ("denseav", "mIoU"): share}))
+        for name, scores in scored:
+            for (protocol, metric), value in scores.items():
+                pools[protocol, metric, name][kind] = value
+    return dict(nouns) | _sharpness(found), dict(pools)
+
+
+def _sharpness(found: NounHeats) -> dict[Key, np.ndarray]:
+    """Mass on the named object and entropy, of each heat of the patches."""
+    heats = {name: heats.word for name, heats in found.heats.items()}
+    result = {}
+    for name, heat in heats.items():
+        inside, entropy = [], []
+        for one, shown, coverage in zip(heat, found.shown, found.coverage[0], strict=True):
+            mass = sharpness.mass(one, shown)
+            inside.append(sharpness.inside(mass, coverage))
+            entropy.append(sharpness.entropy(mass, shown))
+        result["sharpness", "mass_inside", name] = np.array(inside)
+        result["sharpness", "entropy", name] = np.array(entropy)
+    return result
