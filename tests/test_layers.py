@@ -37,7 +37,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     },
     {
         *("truth", "retrieval", "localisation", "pointing", "word_heat", "noun_heats", "blind", "square"),
-        *("segmentation", "vggss", "sharpness", "protocols", "protocol_rows", "image_bootstrap"),
+        *("segmentation", "vggss", "sharpness", "localisation_protocols", "localisation_rows", "image_bootstrap"),
         "provenance",
     },
     {

@@ -2,7 +2,7 @@
 
 The pointing game (ves.pointing): a hit is strict, on the object that the noun names. `pointing_overlap` is the lenient
 variant. Beside it `centre` and `random`, the same rule for the central patches and for all patches (exact
-expectations, nothing is sampled), and `wrong_clip` (ves.noun_heats). The published protocols: ves.protocols.
+expectations, nothing is sampled), and `wrong_clip` (ves.noun_heats). The published protocols: ves.localisation_protocols.
 
 Dimension key
     N nouns    P image patches
@@ -18,9 +18,9 @@ from ves import protocol_rows, protocols
 from ves.config import DataPaths
 from ves.embeddings import Embeddings, load
 from ves.files import write_json
+from ves.localisation_rows import mean, percent
 from ves.noun_heats import NounHeats, audible
 from ves.pointing import central, centres_inside, hottest, overlaps
-from ves.protocol_rows import mean, percent
 from ves.provenance import refuse_other_split
 from ves.truth import NoTruth, nouns
 

@@ -12,8 +12,8 @@ from spoken_corpus import Corpus, rectangle
 from stored import FRAMES, random_embeddings
 from test_segmentation import reference_window
 
-from ves.protocol_rows import by_group, of_nouns, overall
-from ves.protocols import Key
+from ves.localisation_protocols import Key
+from ves.localisation_rows import by_group, of_nouns, overall
 
 SIZE = (40, 30)
 KINDS = ("cup", "ball", "hat")

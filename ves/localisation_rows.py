@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ves import image_bootstrap
-from ves.protocols import Key
+from ves.localisation_protocols import Key
 
 BY = ("model", "wrong_clip", "centre")  # heats that are also reported by language and by kind
 OF_NOUNS = dict[Key, np.ndarray]  # float [N] of each protocol, metric and heat
