@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ves import localisation, retrieval
+from ves import localisation, protocols
 from ves.audio import FrameGrid
 from ves.config import RunConfig
 from ves.dataset import PairReader, clips
@@ -99,7 +99,7 @@ def test_the_metrics_read_them(tiny, run, stored):
     """Through both evaluations on a real corpus with its real truth."""
     _, data = tiny
     store = run / "embeddings" / "val.zarr"
-    retrieval.evaluate(store, run / "retrieval.json")
+    protocols.paper(run, run / "scores", run / "ranks.parquet", run / "retrieval.json")
     found = json.loads((run / "retrieval.json").read_text())
     assert found["A2V"]["n"] == found["V2A"]["n"] == len(stored.image_id) == found["A2V"]["gallery"]
     localisation.evaluate(store, data, Path(data.manifest).parent / "truth", run / "localisation.json")

@@ -29,8 +29,9 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
         *("dataset", "model", "embeddings", "verification"),
     },
-    {"truth", "retrieval", "localisation"},
+    {"truth", "retrieval", "scores", "intervals", "protocols", "localisation"},
     {"checkpoint", "optimiser", "train", "embed", "tables", "localisation_tables", "plan", "room", "plan_page"},
+    {"ranks", "differences", "breakdown", "published", "retrieval_page", "recall_plots"},
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
@@ -88,7 +89,7 @@ def test_losses_and_similarity_and_model_do_not_know_each_other() -> None:
         assert not imports(Path(f"ves/{name}.py")) & others
 
 
-@pytest.mark.parametrize("stage", ["ingest", "manifest", "splits", "features", "train", "embed", "retrieval"])
+@pytest.mark.parametrize("stage", ["ingest", "manifest", "splits", "features", "train", "embed", "protocols"])
 def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> None:
     found, ahead = set(), {stage}
     while ahead:
