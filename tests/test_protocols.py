@@ -33,12 +33,12 @@ def test_the_own_objective_is_the_weighted_sum_and_the_plain_ones_stand_beside_i
     evaluate(folder)
     stored, report = load(folder / "embeddings" / "val.zarr"), read_json(folder / "retrieval.json")
     tokens = (stored.audio_tokens.float(), stored.audio_mask, stored.image_tokens.float())
-    for objective, found in (
+    for similarity, found in (
         (objective, report),
         ({"max_mean": 1.0}, report["others"]["max_mean"]),
         ({"mean_mean": 1.0}, report["others"]["mean_mean"]),
     ):
-        expected = both_directions(score(objective, *tokens), stored.clip_image)
+        expected = both_directions(score(similarity, *tokens), stored.clip_image)
         for way in expected:
             assert plain(found[way]) == pytest.approx(expected[way])
     assert report["others"]["max_mean"] != report["others"]["mean_mean"]

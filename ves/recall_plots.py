@@ -154,18 +154,20 @@ def _over_k(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
         marked = np.flatnonzero(np.isin(k, CUTOFFS)).tolist()
         for name, (colour, line, mark, _) in zip(table, _styles(table), strict=True):
             value, low, high = _shares(one, name, np.ones_like(k), k)
-            axes.fill_between(k, low, high, color=colour, alpha=0.22, linewidth=0)
+            axes.fill_between(k, np.maximum(low, 1e-6), high, color=colour, alpha=0.22, linewidth=0)
             axes.plot(k, value, color=colour, linestyle=line, marker=mark, markevery=marked, ms=4, label=name)
         axes.plot(k, 100 * k / one.gallery, label="chance", **CHANCE)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(PLAIN)
         axes.set_xlim(1, max(2, one.gallery))
-        axes.set_ylim(0, 100)
+        axes.set_yscale("log")  # small recalls are what is compared, and chance is a straight line
+        axes.yaxis.set_major_formatter(PLAIN)
+        axes.set_ylim(80 / one.gallery, 110)
         axes.grid(color="#e6e6e6", linewidth=0.6)
         axes.set_title(f"{WAYS[way]}, n = {len(one.query):,}", fontsize=9)
         axes.set_xlabel(f"K of {one.gallery:,} (logarithmic)", fontsize=9)
         axes.tick_params(labelsize=8)
-    figure.axes[0].set_ylabel("R@K (%)", fontsize=9)
+    figure.axes[0].set_ylabel("R@K (%, logarithmic)", fontsize=9)
     figure.supxlabel(f"Bands: 95 % intervals over images; {_over(seeds)}", fontsize=8)
     _legend(figure, figure.axes[0])
     return figure
