@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ves import intervals
-from ves.intervals import METRICS, differences, draws, estimates, metrics, places
+from ves.intervals import METRICS, differences, draws, ends, estimates, metrics, places
 
 CUTOFFS = (1, 5, 10, 50)
 
@@ -60,6 +60,14 @@ def test_clips_of_one_image_are_drawn_together():
     ranks = np.repeat(np.tile([1, 100], 50), 4)[None]
     alone, together = (estimates(ranks, image)["R@1"] for image in (np.arange(400), np.arange(400) // 4))
     assert (together.high - together.low) / (alone.high - alone.low) == pytest.approx(2, rel=0.15)
+
+
+def test_few_images_have_wider_tails():
+    """As the interval of a mean by Student's t is wider than the normal one: 2.26 and 1.96 standard errors, of 10."""
+    sample = np.random.default_rng(0).normal(size=(200_000, 1))
+    for images, reach in ((10, 2.262 * (10 / 9) ** 0.5), (10_000, 1.96)):
+        low, high = ends(sample, images)
+        assert (-low[0], high[0]) == pytest.approx((reach, reach), rel=0.03)
 
 
 @pytest.mark.parametrize("images", [1, 7, 50])
@@ -160,10 +168,8 @@ def coverage(low: list[float], high: list[float], true: float) -> float:
 
 
 @pytest.mark.slow
-def test_intervals_cover_what_is_true(monkeypatch):
+def test_intervals_cover_what_is_true():
     """1,000 samples of 300 images with 1 to 3 clips each, whose scores share what the image adds."""
-    monkeypatch.setattr(intervals, "RESAMPLES", RESAMPLES)
-    draws.cache_clear()
     rng, true = np.random.default_rng(0), truth(1.2, 2**0.5)
     found = []
     for _ in range(SIMULATIONS):
@@ -171,7 +177,6 @@ def test_intervals_cover_what_is_true(monkeypatch):
         image = np.repeat(np.arange(300), clips)
         s = 1.2 + np.repeat(rng.normal(size=300), clips) + rng.normal(size=len(image))
         found.append(estimates(drawn_ranks(rng, s)[None], image))
-    draws.cache_clear()
     for name in METRICS:
         covered = coverage([one[name].low for one in found], [one[name].high for one in found], true[name])
         assert 0.93 <= covered <= 0.97, f"{name}: {covered}"

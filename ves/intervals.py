@@ -2,8 +2,9 @@
 
 What is resampled is the image with all its queries, since clips of one picture succeed and fail together. The gallery
 stays as it is: an interval says how much a number would move with other queries of the same kind against this gallery,
-not against a larger one. It is the percentile interval (Efron 1979) of RESAMPLES draws. Where all queries of a group
-agree (no hit, or no miss) every resample is the same and shows nothing; the open end is then that of Clopper and
+not against a larger one. It is the percentile interval (Efron 1979) of RESAMPLES draws, its tails taken further out
+where images are few (Hesterberg 2015: as Student's t is wider than the normal distribution). Where all queries of a
+group agree (no hit, or no miss) every resample is the same and shows nothing; the open end is then that of Clopper and
 Pearson for as many images, 1 - 0.025^(1/images) from the edge.
 
 Seeds are the other source of error. A difference of two objectives with at least three seeds is resampled over seeds
@@ -83,6 +84,15 @@ def _once(image: Int[np.ndarray, "Q"]) -> Int[np.ndarray, "1 I"]:
     return np.ones((1, image.max() + 1), dtype=np.int64)
 
 
+def ends(resampled: Float[np.ndarray, "B *m"], images: int) -> tuple[Float[np.ndarray, "*m"], Float[np.ndarray, "*m"]]:
+    """The 95 % interval of each column of resampled values."""
+    tail = 0.0
+    if images > 1:
+        tail = float(stats.norm.cdf(np.sqrt(images / (images - 1)) * stats.t.ppf(TAIL, images - 1)))
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    return low, high
+
+
 def places(images: list[str]) -> Int[np.ndarray, "Q"]:
     """The place of each query's image among all that occur, by id: no result depends on the order of the rows."""
     return np.unique(np.array(images), return_inverse=True)[1]
@@ -116,14 +126,14 @@ def estimates(ranks: Int[np.ndarray, "S Q"], image: Int[np.ndarray, "Q"]) -> dic
     images = int(image.max()) + 1
     point = metrics(ranks, image, _once(image))[0]  # S M
     resampled = metrics(ranks, image, draws(images)).mean(1)  # B M
-    low, high = np.quantile(resampled, [TAIL, 1 - TAIL], axis=0)
+    low, high = ends(resampled, images)
     deviation = point.std(0, ddof=1) if len(point) > 1 else None
     found = {}
     for i, name in enumerate(METRICS):
-        ends = float(low[i]), float(high[i])
+        interval = float(low[i]), float(high[i])
         if name.startswith("R@"):
-            ends = _opened(*ends, images)
-        found[name] = Estimate(float(point[:, i].mean()), None if deviation is None else float(deviation[i]), *ends)
+            interval = _opened(*interval, images)
+        found[name] = Estimate(float(point[:, i].mean()), None if deviation is None else float(deviation[i]), *interval)
     return found
 
 
@@ -152,9 +162,9 @@ def differences(
     point = (metrics(first, image, _once(image)) - metrics(second, image, _once(image)))[0]  # S M
     resampled = metrics(first, image, drawn) - metrics(second, image, drawn)  # B S M
     if len(first) < FEWEST_SEEDS:
-        low, high = np.quantile(resampled.mean(1), [TAIL, 1 - TAIL], axis=0)
-        ends = zip(METRICS, point.mean(0).tolist(), low.tolist(), high.tolist(), strict=True)
-        return {name: Difference(value, below, above, None) for name, value, below, above in ends}
+        low, high = ends(resampled.mean(1), drawn.shape[1])
+        rows = zip(METRICS, point.mean(0).tolist(), low.tolist(), high.tolist(), strict=True)
+        return {name: Difference(value, below, above, None) for name, value, below, above in rows}
     return {name: _with_seeds(point[:, i], resampled[..., i], drawn.shape[1]) for i, name in enumerate(METRICS)}
 
 

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter
 from ves import parquet, ranks
 from ves.config import TableConfig
 from ves.files import atomic
-from ves.intervals import TAIL, draws, places
+from ves.intervals import draws, ends, places
 from ves.ranks import Ranks
 from ves.retrieval import CUTOFFS
 from ves.split_plot import families
@@ -142,7 +142,7 @@ def _shares(found: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.nda
     np.add.at(hits, image, inside.mean(0))
     drawn, queries = draws(len(hits)), np.bincount(image)
     resampled = 100 * (drawn @ hits) / (drawn @ queries)[:, None]
-    return np.stack([100 * hits.sum(0) / len(image), *np.quantile(resampled, [TAIL, 1 - TAIL], axis=0)])
+    return np.stack([100 * hits.sum(0) / len(image), *ends(resampled, len(hits))])
 
 
 def _over_k(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:

@@ -42,7 +42,7 @@ rule retrieval:
     params:
         code=digest("protocols"),
         run=subpath(input.config, parent=True),
-        blocks="results/{corpus}/{run}/scores/val",
+        blocks="results/{corpus}/{run}/scores-val",
     shell:
         "python -m ves retrieval {params.run} --blocks {params.blocks} --ranks {output.ranks} --out {output.metrics} "
         "--log {log}"
@@ -64,7 +64,7 @@ rule multi_positive:
     params:
         code=digest("protocols"),
         run=subpath(input.config, parent=True),
-        blocks="results/{corpus}/{run}/scores/val_and_more",
+        blocks="results/{corpus}/{run}/scores-all",
     shell:
         "python -m ves multi-positive {params.run} --blocks {params.blocks} --ranks {output.ranks} "
         "--out {output.metrics} --log {log}"
