@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from ves import localisation, retrieval
+from ves import localisation, retrieval_protocols
 from ves.audio import FrameGrid
 from ves.config import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embed import BATCH, embed, fixed_batches, load
+from ves.embeddings import joined
 from ves.files import write_json
 from ves.model import VeS
 from ves.model import load as load_model
@@ -89,6 +91,36 @@ def test_embedding_twice_gives_the_same_bytes(run, stored):
     assert manifest.read_bytes() == before
 
 
+def test_images_of_val_more_are_not_embedded_twice(tiny, run, stored):
+    _, data = tiny
+    embed(run, "val_more", run / "embeddings" / "val_more.zarr")
+    more = load(run / "embeddings" / "val_more.zarr")
+    frame = clips(data, "val_more")
+    assert more.clip_id == frame["clip_id"].to_list()
+    assert [more.image_id[i] for i in more.clip_image] == frame["image_id"].to_list()
+    assert len(more.image_tokens) == len(more.image_mask) == 0
+    both = joined(stored, more)
+    assert set(both.clip_id) - set(stored.clip_id) <= set(more.clip_id)
+    retrieval_protocols.multi_positive(run, run / "scores", run / "all.parquet", run / "multi_positive.json")
+    report = json.loads((run / "multi_positive.json").read_text())
+    assert report["A2V"]["all"]["n"] == report["V2A"]["all"]["gallery"] == len(both.clip_id) > len(stored.clip_id)
+
+
+def test_val_more_may_be_empty_and_no_other_split(tiny, run, tmp_path):
+    """Where every picture has one clip. Nothing else of it differs: the same sizes, no row."""
+    _, data = tiny
+    splits = pl.read_parquet(data.splits).filter(pl.col("split") != "val_more")
+    splits.write_parquet(tmp_path / "splits.parquet")
+    settings = json.loads((run / "config.json").read_text())
+    settings["data"]["splits"] = str(tmp_path / "splits.parquet")
+    write_json(tmp_path / "dense-s0" / "config.json", settings)
+    (tmp_path / "dense-s0" / "model.safetensors").symlink_to(run / "model.safetensors")
+    embed(tmp_path / "dense-s0", "val_more", tmp_path / "val_more.zarr")
+    none, some = load(tmp_path / "val_more.zarr"), load(run / "embeddings" / "val.zarr")
+    assert none.audio_tokens.shape == (0, *some.audio_tokens.shape[1:])
+    assert joined(some, none).clip_id == some.clip_id
+
+
 def test_a_split_without_clips_is_an_error(run):
     with pytest.raises(ValueError, match="'nowhere'"):
         embed(run, "nowhere", run / "embeddings" / "nowhere.zarr")
@@ -99,7 +131,7 @@ def test_the_metrics_read_them(tiny, run, stored):
     """Through both evaluations on a real corpus with its real truth."""
     _, data = tiny
     store = run / "embeddings" / "val.zarr"
-    retrieval.evaluate(store, run / "retrieval.json")
+    retrieval_protocols.paper(run, run / "scores", run / "ranks.parquet", run / "retrieval.json")
     found = json.loads((run / "retrieval.json").read_text())
     assert found["A2V"]["n"] == found["V2A"]["n"] == len(stored.image_id) == found["A2V"]["gallery"]
     localisation.evaluate(store, data, Path(data.manifest).parent / "truth", run / "localisation.json")

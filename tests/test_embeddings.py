@@ -6,9 +6,10 @@ import json
 import pytest
 import torch
 import zarr
+from evaluated import CLIPS, IMAGES, split_in_two
 from stored import random_embeddings
 
-from ves.embeddings import ARRAYS, load, manifest_path, write
+from ves.embeddings import ARRAYS, Embeddings, joined, load, manifest_path, write
 
 
 @pytest.fixture
@@ -100,3 +101,36 @@ def test_a_failed_write_takes_the_old_manifest_with_it(store, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write(store, random_embeddings(3, 3))
     assert not manifest_path(store).exists()
+
+
+@pytest.mark.parametrize("clips", [5, 0])
+def test_a_store_may_have_no_image_tokens_and_no_clip(tmp_path, clips):
+    """As that of val_more has, whose images lie with val."""
+    some = random_embeddings(5, 3, tokens=4, dim=6)
+    given = Embeddings(
+        some.audio_tokens[:clips], some.audio_mask[:clips], some.clip_image[:clips], some.image_tokens[:0],
+        some.image_mask[:0], some.clip_id[:clips], some.image_id if clips else [], some.attrs,
+    )  # fmt: skip
+    write(tmp_path / "val_more.zarr", given)
+    found = load(tmp_path / "val_more.zarr")
+    for name in ARRAYS:
+        assert torch.equal(getattr(found, name), getattr(given, name)), name
+    assert (found.clip_id, found.image_id) == (given.clip_id, given.image_id)
+
+
+def test_val_and_val_more_together_are_all_clips_about_the_images_of_val():
+    whole = random_embeddings(CLIPS, IMAGES)
+    whole.clip_image[IMAGES:] = whole.clip_image[IMAGES:].clamp(min=3)
+    found = joined(*split_in_two(whole))
+    assert found.clip_id == whole.clip_id[:-1], "the last is about a near-duplicate"
+    assert torch.equal(found.clip_image, whole.clip_image[:-1])
+    assert torch.equal(found.audio_tokens, whole.audio_tokens[:-1])
+    assert torch.equal(found.audio_mask, whole.audio_mask[:-1])
+    assert torch.equal(found.image_tokens, whole.image_tokens)
+
+
+def test_val_and_val_more_of_two_models_are_not_joined():
+    val, more = split_in_two(random_embeddings(CLIPS, IMAGES))
+    more.attrs["model_sha256"] = "cd" * 32
+    with pytest.raises(ValueError, match="dense-s0: embeddings of val and val_more are of two models; embed both"):
+        joined(val, more)

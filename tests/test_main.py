@@ -34,9 +34,9 @@ def test_every_stage_has_help_from_its_own_docstring() -> None:
 
 
 def test_a_missing_option_is_named() -> None:
-    ended = ves("retrieval", "--out", "x.json")
+    ended = ves("table1", "--out", "x.csv")
     assert ended.returncode == 2
-    assert "required: --embeddings" in ended.stderr
+    assert "required: --table" in ended.stderr
 
 
 def test_settings_reach_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_a_stage_ends_with_its_parent_only_in_the_workflow(in_workflow: bool, tm
 def test_a_stage_whose_parent_has_ended_already_does_nothing(tmp_path: Path) -> None:
     absent = str(tmp_path / "absent")
     environment = os.environ | {"VES_DIE_WITH_PARENT": "1"}  # this test is not process 1
-    ended = subprocess.run([*PYTHON_VES, "retrieval", "--embeddings", absent, "--out", absent], env=environment)
+    ended = subprocess.run([*PYTHON_VES, "store-info", absent], env=environment)
     assert ended.returncode == -signal.SIGTERM
 
 

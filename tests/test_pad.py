@@ -14,7 +14,7 @@ from extracted import extract_all
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ves import localisation, retrieval
+from ves import localisation
 from ves.config import RunConfig, features_name
 from ves.contrast import objective
 from ves.dataset import PairReader, batches, clips
@@ -22,6 +22,8 @@ from ves.embed import embed
 from ves.embeddings import Embeddings, load, write
 from ves.files import read_json, write_json
 from ves.model import load as load_model
+from ves.retrieval_protocols import one_to_one
+from ves.scores import all_pairs
 from ves.similarity import SIMILARITIES, token_similarity
 from ves.store import FeatureStore
 from ves.train import recall, train
@@ -206,19 +208,19 @@ def test_no_metric_hears_padding(padded, trained, tmp_path):
     run, stored = trained
     store, loud = deafening(stored, tmp_path)
     for name in SIMILARITIES:
-        torch.testing.assert_close(retrieval.all_pairs(name, loud), retrieval.all_pairs(name, stored))
+        torch.testing.assert_close(all_pairs(name, loud, tmp_path, [b"loud"]), all_pairs(name, stored, tmp_path, [b""]))
     truth = Path(padded[1].manifest).parent / "truth"
     reports = []
     for number, source in enumerate((run / "val.zarr", store)):
-        retrieval.evaluate(source, tmp_path / f"retrieval-{number}.json")
+        _, found = one_to_one(load(source), tmp_path, [bytes([number])])
         localisation.evaluate(source, padded[1], truth, tmp_path / f"localisation-{number}.json")
-        reports.append([read_json(tmp_path / f"{kind}-{number}.json") for kind in ("retrieval", "localisation")])
+        reports.append([found, read_json(tmp_path / f"localisation-{number}.json")])
     assert reports[0] == reports[1]
     assert reports[0][1]["available"] is True
     assert reports[0][1]["n"] >= len(stored.clip_id)
 
 
-def test_all_images_keep_a_mean_of_their_own_patches(trained):
+def test_all_images_keep_a_mean_of_their_own_patches(trained, tmp_path):
     """mean_mean of one clip and one picture, written with loops over the patches that show it."""
     _, stored = trained
     image = int((~stored.image_mask).sum(1).argmax())  # the one with the most padding
@@ -227,5 +229,5 @@ def test_all_images_keep_a_mean_of_their_own_patches(trained):
     shown = [p for p in range(len(patches)) if stored.image_mask[image, p]]
     assert len(shown) < len(patches)
     every = [[float(audio[t] @ patches[p]) for p in shown] for t in heard]
-    assert retrieval.all_pairs("mean_mean", stored)[0, image] == pytest.approx(np.mean(every), abs=1e-5)
-    assert retrieval.all_pairs("max_mean", stored)[0, image] == pytest.approx(np.mean(np.max(every, 1)), abs=1e-5)
+    assert all_pairs("mean_mean", stored, tmp_path, [])[0, image] == pytest.approx(np.mean(every), abs=1e-5)
+    assert all_pairs("max_mean", stored, tmp_path, [])[0, image] == pytest.approx(np.mean(np.max(every, 1)), abs=1e-5)

@@ -1,6 +1,6 @@
 """Ranks and what is made of them, against loops, numbers checkable by eye, and simulated chance."""
 
-import json
+import itertools
 import statistics
 
 import numpy as np
@@ -8,12 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored import embeddings, random_embeddings
 
-from ves import retrieval
-from ves.embeddings import write
-from ves.retrieval import all_pairs, both_directions, chance, pairs_digest, ranks, summary, ties
-from ves.similarity import score
+from ves.retrieval import ROWS, both_directions, chance, rank_by_image, ranks, summary, ties
 
 BY_EYE = torch.tensor(
     [
@@ -46,8 +42,9 @@ def test_ranks_by_eye():
 def test_the_report_by_eye():
     report = both_directions(BY_EYE, torch.arange(4))
     assert report["A2V"] == {
-        "R@1": 50.0, "R@5": 100.0, "R@10": 100.0, "R@50": 100.0, "mean_rank": 2.25, "median_rank": 2.0, "n": 4,
-        "gallery": 4, "queries_with_ties": 1, "pessimistic_median_rank": 3.5,
+        "R@1": 50.0, "R@5": 100.0, "R@10": 100.0, "R@50": 100.0, "mean_rank": 2.25, "median_rank": 2.0,
+        "MRR": pytest.approx((1 + 1 / 3 + 1 + 1 / 4) / 4), "n": 4, "gallery": 4, "queries_with_ties": 1, "ties": 3,
+        "pessimistic_mean_rank": 3.0, "pessimistic_median_rank": 3.5,
     }  # fmt: skip
     assert report["V2A"]["mean_rank"] == 7 / 4
     assert report["V2A"]["median_rank"] == 1.5
@@ -85,6 +82,7 @@ def test_summary_equals_plain_python(found):
         assert report[f"R@{k}"] == pytest.approx(100 * sum(rank <= k for rank in found) / len(found))
     assert report["mean_rank"] == pytest.approx(statistics.mean(found))
     assert report["median_rank"] == statistics.median(found)
+    assert report["MRR"] == pytest.approx(sum(1 / rank for rank in found) / len(found))
     assert report["n"] == len(found)
 
 
@@ -97,24 +95,76 @@ def test_metrics_do_not_depend_on_the_order_of_rows(seed):
     assert moved == both_directions(scores, image)
 
 
-@pytest.mark.parametrize("n", [1, 4, 7, 60])
-def test_chance_is_what_random_scores_give(n):
-    """20,000 queries against random galleries: every number within five standard errors."""
-    found = torch.randint(1, n + 1, (20_000,), generator=torch.Generator().manual_seed(n))
-    simulated, exact = summary(found), chance(n)
-    for k in (1, 5, 10, 50):
-        assert simulated[f"R@{k}"] == pytest.approx(exact[f"R@{k}"], abs=5 * 100 * 0.5 / 20_000**0.5)
-    assert simulated["mean_rank"] == pytest.approx(exact["mean_rank"], abs=5 * n / 12**0.5 / 20_000**0.5)
-    assert simulated["median_rank"] == pytest.approx(exact["median_rank"], abs=max(0.5, 5 * n / 2 / 20_000**0.5))
-    assert exact["n"] == n
+def brute_chance(right: list[int], gallery: int) -> dict[str, float]:
+    """Every order of the gallery, for every query: the rank is the place of the first right item."""
+    found = []
+    for m in right:
+        orders = set(itertools.permutations([True] * m + [False] * (gallery - m)))  # each as likely as any other
+        places = [order.index(True) + 1 for order in orders]
+        found += [(place, 1 / len(places)) for place in places]
+    weight = len(right)
+    found.sort()
+    chances = np.cumsum([p for _, p in found]) / weight
+    low = next(place for (place, _), c in zip(found, chances, strict=True) if c >= 0.5 - 1e-9)
+    high = next(place for (place, _), c in zip(found, chances, strict=True) if c > 0.5 + 1e-9)
+    return {f"R@{k}": 100 * sum(p for place, p in found if place <= k) / weight for k in (1, 5, 10, 50)} | {
+        "mean_rank": sum(place * p for place, p in found) / weight,
+        "median_rank": (low + high) / 2,
+        "MRR": sum(p / place for place, p in found) / weight,
+        "n": weight,
+    }
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 7), st.data())
+def test_chance_is_the_mean_over_all_orders(gallery, data):
+    right = data.draw(st.lists(st.integers(1, gallery), min_size=1, max_size=4))
+    assert chance(np.array(right), gallery) == pytest.approx(brute_chance(right, gallery), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 4, 7, 60, 1000])
+def test_chance_of_one_right_item_is_checkable_by_eye(n):
+    exact = chance(np.ones(n, dtype=np.int64), n)
+    assert exact == {
+        **{f"R@{k}": 100 * min(k, n) / n for k in (1, 5, 10, 50)},
+        "mean_rank": (n + 1) / 2,
+        "median_rank": (n + 1) / 2,
+        "MRR": pytest.approx(sum(1 / rank for rank in range(1, n + 1)) / n),
+        "n": n,
+    }
+
+
+def test_chance_of_several_right_items_by_eye():
+    """One query with 1 and one with 2 right items among 3: ranks 1 2 3 equally often, and 1 twice as often as 2."""
+    exact = chance(np.array([1, 2]), 3)
+    assert exact["R@1"] == pytest.approx(100 * (1 / 3 + 2 / 3) / 2)
+    assert exact["mean_rank"] == pytest.approx((2 + 4 / 3) / 2)
+    assert exact["MRR"] == pytest.approx(((1 + 1 / 2 + 1 / 3) / 3 + (2 + 1 / 2) / 3) / 2)
+    assert exact["median_rank"] == 1.5, "exactly half of all ranks are 1, and 2 is the next"
 
 
 def test_chance_through_ranks_of_random_scores():
-    scores = torch.rand(400, 400, generator=torch.Generator().manual_seed(1))
-    found, exact = both_directions(scores, torch.arange(400))["A2V"], chance(400)
-    assert found["mean_rank"] == pytest.approx(exact["mean_rank"], rel=0.15)
-    assert found["R@50"] == pytest.approx(exact["R@50"], abs=8)
-    assert (exact["R@1"], exact["R@50"], exact["median_rank"]) == (0.25, 12.5, 200.5)
+    """Galleries of unequal groups, 400 times over: every number within five standard errors."""
+    generator = torch.Generator().manual_seed(1)
+    image = torch.tensor([0, 0, 0, 1, 2, 2, 3, 4, 4, 4, 4, 5])
+    found = [rank_by_image(torch.rand(6, 12, generator=generator), torch.arange(6), image)[0] for _ in range(400)]
+    simulated, exact = summary(torch.cat(found)), chance(torch.bincount(image).numpy(), 12)
+    spread = torch.cat(found).double().std().item() / 2400**0.5
+    assert simulated["mean_rank"] == pytest.approx(exact["mean_rank"], abs=5 * spread)
+    for k in (1, 5, 10):
+        assert simulated[f"R@{k}"] == pytest.approx(exact[f"R@{k}"], abs=5 * 50 / 2400**0.5)
+    assert simulated["MRR"] == pytest.approx(exact["MRR"], abs=5 * 0.5 / 2400**0.5)
+    assert simulated["median_rank"] == exact["median_rank"]
+
+
+def test_queries_ranked_in_pieces_are_ranked_alike():
+    rng = np.random.default_rng(0)
+    scores, query = torch.from_numpy(rng.integers(0, 9, (ROWS + 5, 7))), torch.from_numpy(rng.integers(0, 7, ROWS + 5))
+    item = torch.arange(7)
+    positives = query[:, None] == item
+    rank, tied = rank_by_image(scores.float(), query, item)
+    assert torch.equal(rank, ranks(scores.float(), positives))
+    assert torch.equal(tied, ties(scores.float(), positives))
 
 
 def test_what_has_no_rank_is_an_error():
@@ -125,70 +175,14 @@ def test_what_has_no_rank_is_an_error():
         ranks(torch.zeros(2, 2), torch.tensor([[True, False], [False, False]]))
     with pytest.raises(ValueError, match="no queries"):
         summary(torch.zeros(0, dtype=torch.long))
-    with pytest.raises(ValueError, match="gallery of 0"):
-        chance(0)
+    with pytest.raises(ValueError, match="no queries"):
+        rank_by_image(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), torch.arange(3))
+    for right, gallery in (([], 4), ([1, 0], 4), ([5], 4)):
+        with pytest.raises(ValueError, match="no chance level"):
+            chance(np.array(right, dtype=np.int64), gallery)
 
 
 def test_infinite_scores_have_ranks():
     scores = torch.tensor([[-torch.inf, 0.0, torch.inf]])
     assert ranks(scores, torch.tensor([[True, False, False]])).tolist() == [3]
     assert ranks(scores, torch.tensor([[False, False, True]])).tolist() == [1]
-
-
-def evaluate(stored, tmp_path):
-    write(tmp_path / "val.zarr", stored)
-    retrieval.evaluate(tmp_path / "val.zarr", tmp_path / "retrieval.json")
-    return json.loads((tmp_path / "retrieval.json").read_text())
-
-
-def test_the_own_objective_is_the_weighted_sum_and_the_plain_ones_stand_beside_it(tmp_path):
-    objective = {"max_mean": 0.7, "mean_mean": 0.3}
-    stored = random_embeddings(30, 30, objective=objective)
-    report = evaluate(stored, tmp_path)
-    tokens = (stored.audio_tokens.float(), stored.audio_mask, stored.image_tokens.float())
-    assert {key: report[key] for key in ("A2V", "V2A")} == both_directions(score(objective, *tokens), torch.arange(30))
-    for name in ("max_mean", "mean_mean"):
-        assert report["others"][name] == both_directions(score({name: 1.0}, *tokens), torch.arange(30))
-    assert report["others"]["max_mean"] != report["others"]["mean_mean"]
-    assert report["objective"] == objective
-    assert report["run"] == "dense-s0"
-
-
-def test_a_similarity_that_is_not_among_the_plain_ones(tmp_path):
-    stored = random_embeddings(12, 12, objective={"mean_max": 2.0})
-    report = evaluate(stored, tmp_path)
-    scores = score({"mean_max": 1.0}, stored.audio_tokens.float(), stored.audio_mask, stored.image_tokens.float())
-    assert report["A2V"] == both_directions(scores, torch.arange(12))["A2V"]
-    assert set(report["others"]) == {"max_mean", "mean_mean"}
-
-
-@pytest.mark.parametrize("name", ["max_mean", "mean_mean", "mean_max"])
-def test_cutting_and_grouping_clips_changes_no_score(name):
-    """More clips than one group, of many lengths, one with a gap before its last token and one with no token at all."""
-    stored = random_embeddings(75, 40)
-    stored.audio_mask[7] = False
-    stored.audio_mask[8] = torch.arange(10) % 3 == 0
-    whole = score({name: 1.0}, stored.audio_tokens.float(), stored.audio_mask, stored.image_tokens.float())
-    torch.testing.assert_close(all_pairs(name, stored), whole)
-
-
-def test_padding_of_a_picture_is_never_the_best_patch(tmp_path):
-    """Image 1 holds the token of clip 0 in a patch that is padding: it must not win."""
-    audio = torch.eye(2)[:, None, :]
-    image = torch.tensor([[[0.8, 0.6], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
-    mask = torch.tensor([[True, True], [True, False]])
-    assert evaluate(embeddings(audio, image, [0, 1]), tmp_path)["A2V"]["mean_rank"] == 1.5
-    assert evaluate(embeddings(audio, image, [0, 1], image_mask=mask), tmp_path)["A2V"]["mean_rank"] == 1.0
-
-
-def test_evaluating_twice_gives_the_same_bytes(tmp_path):
-    evaluate(random_embeddings(20, 20), tmp_path)
-    first = (tmp_path / "retrieval.json").read_bytes()
-    retrieval.evaluate(tmp_path / "val.zarr", tmp_path / "retrieval.json")
-    assert (tmp_path / "retrieval.json").read_bytes() == first
-
-
-def test_the_digest_names_the_pairs_and_not_their_order():
-    audio, image = torch.ones(3, 1, 1), torch.ones(3, 1, 1)
-    assert pairs_digest(embeddings(audio, image, [0, 1, 2])) == pairs_digest(embeddings(audio, image, [0, 1, 2]))
-    assert pairs_digest(embeddings(audio, image, [0, 1, 2])) != pairs_digest(embeddings(audio, image, [0, 2, 1]))

@@ -223,6 +223,8 @@ def test_word_truth_names_what_is_in_the_clips_picture(folder):
     assert with_truth == set(range(SETTINGS.clips)) - unheard
     for (path,), words in truth.group_by("source_path", maintain_order=True):
         assert words["word"].to_list() == list(range(len(words)))
+        assert words["snr_db"].n_unique() == 1, "of the clip, not of the word"
+        assert SETTINGS.snr_db[0] <= words["snr_db"][0] <= SETTINGS.snr_db[1]
         things = scene(SETTINGS, int(plan.image[clip_of(path)])).things
         if defects.get(clip_of(path)) == "duplicate":
             continue  # tells of the picture of the clip it repeats

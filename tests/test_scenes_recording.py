@@ -115,6 +115,7 @@ def test_the_noise_has_the_asked_level():
                 samples = made.samples.astype(float)
                 noise, heard = np.mean(samples[: start - 400] ** 2), np.mean(samples[start:end] ** 2)
                 measured.append(10 * np.log10((heard - noise) / noise))
+                assert made.snr_db == level
         assert len(measured) > 8
         assert np.median(measured) == pytest.approx(level, abs=1.5)
 

@@ -16,14 +16,14 @@ from safetensors.torch import save_file
 from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
-from ves import retrieval
 from ves.checkpoint import contiguous
 from ves.config import RunConfig, TrainConfig
 from ves.contrast import objective
 from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed
-from ves.files import read_json
+from ves.embeddings import load
 from ves.model import VeS
+from ves.retrieval_protocols import one_to_one
 from ves.similarity import SIMILARITIES
 from ves.train import optimise, recall, train
 
@@ -208,8 +208,7 @@ def untrained(tiny, tmp_path_factory):
         (folder / "config.json").write_text(run.model_dump_json())
         save_file(contiguous(model), folder / "model.safetensors")
         embed(folder, split, folder / f"{split}.zarr")
-        retrieval.evaluate(folder / f"{split}.zarr", folder / "retrieval.json")
-        return run, read_json(folder / "retrieval.json")["A2V"]
+        return run, one_to_one(load(folder / f"{split}.zarr"), folder / "blocks", [])[1]["own"]["A2V"]
 
     return model, reader, evaluated
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from ves.truth import OBJECTS, NoTruth, decode_mask, objects, words
+from ves.truth import OBJECTS, NoTruth, decode_mask, noise, objects, words
 
 CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
 IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
@@ -52,6 +52,18 @@ def test_transcripts_without_times_are_no_word_timings(tmp_path):
         save(tmp_path / f"audio/{shard}.parquet", spoken("1.wav", "one").drop("start_s", "end_s"))
     with pytest.raises(NoTruth, match="no column start_s, end_s"):
         words(tmp_path, CLIPS)
+
+
+def test_noise_is_of_a_clip_and_may_be_unknown_of_one_or_of_all(tmp_path):
+    save(tmp_path / "audio/x.parquet", spoken("1.wav", "a", "b").with_columns(snr_db=12.5))
+    save(tmp_path / "audio/y.parquet", spoken("2.wav", "a").with_columns(snr_db=20.0))
+    found = noise(tmp_path, CLIPS)
+    assert found.select("clip_id", "snr_db").rows() == [("b", 12.5), ("a", None)]
+    save(tmp_path / "audio/y.parquet", spoken("2.wav", "a"))
+    with pytest.raises(NoTruth, match="no noise levels: its truth has no column snr_db"):
+        noise(tmp_path, CLIPS)
+    with pytest.raises(NoTruth, match="this corpus has no noise levels"):
+        noise(tmp_path / "nowhere", CLIPS)
 
 
 def test_truth_of_other_clips_is_an_error(tmp_path):

@@ -20,6 +20,8 @@ PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 TOY = ("--configfile", "config/toy.yaml")
 RUNS = ("dense-s0", "hybrid-s0")
+OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
+FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 
 
 def copy_to(folder: Path) -> Path:
@@ -103,7 +105,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
-    for file in ("table1.csv", "toy/table1.csv", "toy/localisation.csv", "toy/heatmaps/index.json"):
+    made = ("table1.md", "comparisons.csv", "retrieval_by.csv", *(f"{figure}.png" for figure in FIGURES))
+    made += ("table1.csv", "localisation.csv", "heatmaps/index.json")
+    for file in ("table1.csv", *(f"toy/{name}" for name in made)):
         assert (reference / "results" / file).stat().st_size > 0
     table = (reference / "results/table1.csv").read_text().splitlines()
     assert table[0] == "loss,direction,R@1,R@5,R@10,R@50,mean_rank,median_rank,n"
@@ -130,6 +134,8 @@ def test_kill_9_and_the_same_command_again_give_the_same_bytes(reference: Path) 
     run(copy, *TOY)
     assert planned(copy, *TOY) == set()
     names = ["results/table1.csv", "results/toy/localisation.csv", "data/toy/audio.zarr.manifest.json"]
+    names += [f"results/toy/{name}" for name in ("table1.md", "comparisons.csv", "retrieval_by.csv")]
+    names += [f"results/toy/{figure}.png" for figure in FIGURES]
     names += [f"results/toy/{name}/embeddings/val.zarr.manifest.json" for name in RUNS]
     for name in names:
         assert (copy / name).read_bytes() == (reference / name).read_bytes(), name
@@ -143,8 +149,8 @@ def overlay(copy: Path, text: str) -> tuple[str, ...]:
 
 def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
     edited = overlay(reference, "runs: {hybrid: {learning_rate: 2.0e-3}}")
-    of_the_run = {"write_run_config", "train", "embed", "retrieval", "localisation"}
-    after = {"table1", "publish", "localisation_table", "draw_heatmaps", "all"}
+    of_the_run = {"write_run_config", "train", "embed", "retrieval", "multi_positive", "localisation"}
+    after = {"table1", "publish", "localisation_table", "draw_heatmaps", "all"} | OF_RANKS
     assert planned(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
     unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
     assert planned(reference, *unused) == set()
@@ -170,10 +176,13 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
         finally:
             file.write_text(before)
 
-    measured = {f"retrieval {name}" for name in RUNS} | {f"localisation {name}" for name in RUNS}
-    tables = {"table1", "publish", "localisation_table", "all"}
-    assert planned_after_editing("retrieval") == {job for job in measured if "retrieval" in job} | tables
+    stages = ("retrieval", "multi_positive", "localisation")
+    measured = {f"{stage} {name}" for stage in stages for name in RUNS}
+    tables = {"table1", "publish", "localisation_table", "all"} | OF_RANKS
+    assert planned_after_editing("retrieval") == {job for job in measured if "localisation" not in job} | tables
     assert planned_after_editing("similarity") == measured | tables | {"draw_heatmaps"}  # imported by all three
+    assert planned_after_editing("recall_plots") == {"retrieval_figures", "all"}
+    assert planned_after_editing("differences") == OF_RANKS | {"all"}, "breakdown and page write numbers as it does"
     for costly in ("train", "ingest", "features"):
         assert planned_after_editing(costly) == set()
 

@@ -24,15 +24,15 @@ from ves.store import open_features
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
 
 
-def clips(data: DataPaths, split: str) -> pl.DataFrame:
+def clips(data: DataPaths, split: str, *, may_be_empty: bool = False) -> pl.DataFrame:
     """The clips of one split with the feature row of their image, sorted by clip_id.
 
-    Raises ValueError when the split has no clip, or a clip's image is not in images.parquet.
+    Raises ValueError when the split has no clip and must have some, or a clip's image is not in images.parquet.
     """
     manifest, splits = parquet.read(data.manifest), parquet.read(data.splits)
     images = parquet.read(data.images, columns=["image_id", "row"]).rename({"row": "image_row"})
     chosen = manifest.join(splits.filter(pl.col("split") == split), on="clip_id", how="inner")
-    if chosen.is_empty():
+    if chosen.is_empty() and not may_be_empty:
         raise ValueError(f"{data.splits}: no clip is in split {split!r}")
     frame = chosen.join(images, on="image_id", how="left").select(CLIP_COLUMNS).sort("clip_id")
     if frame["image_row"].null_count():

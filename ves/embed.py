@@ -2,6 +2,8 @@
 
 Batches have one fixed size, the last filled up with copies: a clip's tokens do not depend on how many others are
 embedded with it. The forward pass is fp32; only what is stored is halved (float16 keeps a cosine to three decimals).
+
+The images of val_more are embedded with val and not twice; where every picture has one clip, val_more has none.
 """
 
 import hashlib
@@ -27,6 +29,7 @@ __all__ = ["Embeddings", "embed", "load"]
 
 log = logging.getLogger(__name__)
 BATCH = 32  # rows in a forward pass
+MORE = "val_more"  # further clips of the images of val
 
 
 def fixed_batches(rows: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -37,31 +40,37 @@ def fixed_batches(rows: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _clips(
-    ves: model.VeS, frame: pl.DataFrame, reader: PairReader, device: torch.device
+    ves: model.VeS, frame: pl.DataFrame, reader: PairReader, dim: int, device: torch.device
 ) -> tuple[Float16[Tensor, "A T D"], Bool[Tensor, "A T"]]:
     """Tokens and masks of the clips, on the CPU."""
-    tokens: list[Tensor] = []
-    masks: list[Tensor] = []
+    length = ves.grid.tokens(round(reader.seconds * 16_000))
+    tokens = torch.empty(len(frame), length, dim, dtype=torch.float16)
+    masks = torch.empty(len(frame), length, dtype=torch.bool)
+    done = 0
     for new, batch in track(list(fixed_batches(len(frame))), label="embed clips", unit="batch"):
         waveforms, valid = reader.waveforms(frame[batch])
         found, mask = ves.audio_tokens(waveforms.to(device), valid.to(device))
-        tokens.append(found[:new].half().cpu())
-        masks.append(mask[:new].cpu())
-    return torch.cat(tokens), torch.cat(masks)
+        tokens[done : done + new], masks[done : done + new] = found[:new].half().cpu(), mask[:new].cpu()
+        done += new
+    return tokens, masks
 
 
 def _images(
-    ves: model.VeS, image_rows: np.ndarray, reader: PairReader, device: torch.device
+    ves: model.VeS, image_rows: np.ndarray, reader: PairReader, dim: int, device: torch.device
 ) -> tuple[Float16[Tensor, "V P D"], Bool[Tensor, "V P"]]:
     """Tokens of the images and the patches that show some of their picture (all, but for padding), on the CPU."""
-    tokens: list[Tensor] = []
-    masks: list[Tensor] = []
+    rows, columns = reader.features.grid
+    tokens = torch.empty(len(image_rows), rows * columns, dim, dtype=torch.float16)
+    masks = torch.ones(len(image_rows), rows * columns, dtype=torch.bool)
+    done = 0
     for new, batch in track(list(fixed_batches(len(image_rows))), label="embed images", unit="batch"):
         patches, mask = reader.patches(image_rows[batch])
         found = ves.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        tokens.append(found[:new].half().cpu())
-        masks.append(torch.ones(found.shape[:2], dtype=torch.bool)[:new] if mask is None else mask[:new])
-    return torch.cat(tokens), torch.cat(masks)
+        tokens[done : done + new] = found[:new].half().cpu()
+        if mask is not None:
+            masks[done : done + new] = mask[:new]
+        done += new
+    return tokens, masks
 
 
 def _attributes(run: Path, config: RunConfig, split: str, ves: model.VeS, reader: PairReader) -> dict[str, Any]:
@@ -85,19 +94,21 @@ def _attributes(run: Path, config: RunConfig, split: str, ves: model.VeS, reader
 def embed(run: Path, split: str, out: Path) -> None:
     """Embed `split` with the model of a run directory into the store `out`; its manifest is written last.
 
-    Images are in the order of their ids, clips in that of theirs. Raises ValueError when the split is empty.
+    Images are in the order of their ids, clips in that of theirs; of MORE, the tokens of images are left out. Raises
+    ValueError when any other split is empty.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ves, config = model.load(run)
     ves.to(device)
     torch.set_num_threads(config.train.threads)
-    frame = clips(config.data, split)
+    frame = clips(config.data, split, may_be_empty=split == MORE)
     images = frame.select("image_id", "image_row").unique().sort("image_id")
     row_of = {image: row for row, image in enumerate(images["image_id"])}
     reader = PairReader(config.data, config.audio.seconds)
-    log.info("embedding %d clips and %d images of %s on %s", len(frame), len(images), split, device)
-    audio_tokens, audio_mask = _clips(ves, frame, reader, device)
-    image_tokens, image_mask = _images(ves, images["image_row"].to_numpy().astype(np.int64), reader, device)
+    rows = images["image_row"].to_numpy().astype(np.int64)[: 0 if split == MORE else None]
+    log.info("embedding %d clips and %d images of %s on %s", len(frame), len(rows), split, device)
+    audio_tokens, audio_mask = _clips(ves, frame, reader, config.model.dim, device)
+    image_tokens, image_mask = _images(ves, rows, reader, config.model.dim, device)
     embeddings = Embeddings(
         audio_tokens=audio_tokens,
         audio_mask=audio_mask,

@@ -9,17 +9,20 @@ Dimension key
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 import zarr
 from jaxtyping import Bool, Float16, Int32
 from torch import Tensor
 from zarr.codecs import Crc32cCodec
 
+from ves import parquet
+from ves.config import RunConfig
 from ves.files import atomic, read_json, remove, write_json
 
 ROWS = 64  # utterances or images in a chunk
@@ -51,7 +54,7 @@ def _digest(array: np.ndarray) -> str:
 
 def _hex_to_bytes(ids: list[str]) -> np.ndarray:
     """Identifiers (equally long hexadecimal strings) as uint8 [n, bytes]."""
-    return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), -1)
+    return np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(len(ids), len(ids[0]) // 2 if ids else 0)
 
 
 def write(store: Path, embeddings: Embeddings) -> None:
@@ -65,7 +68,7 @@ def write(store: Path, embeddings: Embeddings) -> None:
     with atomic(store) as temporary:
         group = zarr.create_group(temporary, zarr_format=3, attributes=embeddings.attrs)
         for name, array in arrays.items():
-            chunks = (ROWS, *array.shape[1:])
+            chunks = (ROWS, *(max(1, length) for length in array.shape[1:]))  # there may be no clip in val_more
             group.create_array(name, data=array, chunks=chunks, compressors=[Crc32cCodec()])
     contents = {
         name: {"shape": array.shape, "dtype": str(array.dtype), "sha256": _digest(array)}
@@ -89,3 +92,49 @@ def load(store: Path) -> Embeddings:
     fields: dict[str, Any] = {name: torch.from_numpy(arrays[name]) for name in ARRAYS}
     fields |= {name: [row.tobytes().hex() for row in arrays[name]] for name in ("clip_id", "image_id")}
     return Embeddings(**fields, attrs=dict(group.attrs))
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def load_of(run: Path, config: RunConfig, split: str) -> Embeddings:
+    """The embeddings of a split by the model of a run directory, as it is now, of the clips that the split has now.
+
+    Raises FileNotFoundError or ValueError that names the file to remake: as `load` does; where they are of another
+    model than model.safetensors or of another split; where splits.parquet was made anew and has other clips.
+    """
+    store = run / "embeddings" / f"{split}.zarr"
+    again = f"delete {manifest_path(store)} and embed again"
+    stored = load(store)
+    if stored.attrs["split"] != split:
+        raise ValueError(f"{store}: embeddings of {stored.attrs['split']}, not of {split}; {again}")
+    if stored.attrs["model_sha256"] != _sha256(run / "model.safetensors"):
+        raise ValueError(f"{store}: embeddings of another model than {run / 'model.safetensors'}; {again}")
+    with parquet.naming(config.data.splits):
+        now = pl.scan_parquet(config.data.splits).filter(pl.col("split") == split).select("clip_id").collect()
+    if set(now["clip_id"]) != set(stored.clip_id):
+        raise ValueError(f"{store}: embeddings of other clips than {config.data.splits} has in {split}; {again}")
+    return stored
+
+
+def joined(val: Embeddings, more: Embeddings) -> Embeddings:
+    """The clips of val, then those of val_more, about the images of val.
+
+    val_more also has clips about near-duplicates of these images: other files, which are in no gallery. They are left
+    out. Raises ValueError when the two are of different models.
+    """
+    if more.attrs["model_sha256"] != val.attrs["model_sha256"]:
+        raise ValueError(f"{val.attrs['run']}: embeddings of val and val_more are of two models; embed both again")
+    row_of = {image: row for row, image in enumerate(val.image_id)}
+    column = torch.tensor([row_of.get(image, -1) for image in more.image_id], dtype=torch.int32)
+    image = column[more.clip_image.long()]
+    rows = (image >= 0).nonzero()[:, 0]
+    return replace(
+        val,
+        audio_tokens=torch.cat([val.audio_tokens, more.audio_tokens[rows]]),
+        audio_mask=torch.cat([val.audio_mask, more.audio_mask[rows]]),
+        clip_image=torch.cat([val.clip_image, image[rows]]),
+        clip_id=val.clip_id + [more.clip_id[row] for row in rows.tolist()],
+    )

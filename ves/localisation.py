@@ -2,7 +2,8 @@
 
 The pointing game (ves.pointing): a hit is strict, on the object that the noun names. `pointing_overlap` is the lenient
 variant. Beside it `centre` and `random`, the same rule for the central patches and for all patches (exact
-expectations, nothing is sampled), and `wrong_clip` (ves.noun_heats). The published protocols: ves.localisation_protocols.
+expectations, nothing is sampled), and `wrong_clip` (ves.noun_heats). The published protocols:
+ves.localisation_protocols.
 
 Dimension key
     N nouns    P image patches
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ves import protocol_rows, protocols
+from ves import localisation_protocols, localisation_rows
 from ves.config import DataPaths
 from ves.embeddings import Embeddings, load
 from ves.files import write_json
@@ -84,7 +85,7 @@ def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
     if not found.nouns:
         raise NoTruth(f"no noun that names a visible object is spoken within the {stored.attrs['seconds']} s heard")
     pointed = outcomes(found)
-    of_nouns, pools = protocols.measure(found)
+    of_nouns, pools = localisation_protocols.measure(found)
     of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in pointed.items()} | of_nouns
     names = {"language": [noun["language"] for noun in found.nouns], "kind": found.kinds}
     return rates(pointed) | {
@@ -92,8 +93,8 @@ def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
         "skipped": skipped,
         "by_language": _by(pointed, names["language"]),
         "by_kind": _by(pointed, names["kind"]),
-        "protocols": protocol_rows.overall(of_nouns, pools, found.images, found.kinds),
-        "protocols_by": protocol_rows.by_group(of_nouns, pools, found.images, names),
+        "protocols": localisation_rows.overall(of_nouns, pools, found.images, found.kinds),
+        "protocols_by": localisation_rows.by_group(of_nouns, pools, found.images, names),
     }
 
 

@@ -100,7 +100,7 @@ def _long_csv(config: TableConfig, results: Path, out: Path, part: str, keys: tu
 
 
 def protocols_csv(config: TableConfig, results: Path, out: Path) -> None:
-    """Write localisation_protocols.csv: every protocol, metric and heat (ves.localisation_protocols), with intervals."""
+    """Write localisation_protocols.csv: every protocol, metric and heat, with intervals."""
     _long_csv(config, results, out, "protocols", KEYS)
 
 

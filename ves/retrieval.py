@@ -1,33 +1,30 @@
-"""Retrieval metrics: pure functions of a score matrix and of which pairs are right.
+"""Retrieval metrics: pure functions of a score matrix and of which gallery items are right.
 
-Protocol of the VeS paper: every validation clip ranks all images (A2V) and every image ranks all clips (V2A); the
-rank is 1 + the number of gallery items scored strictly above the query's best right one. Equal scores therefore
-favour the model: how many negatives tie is counted, and the median under the opposite rule is reported beside it.
+A clip ranks images (A2V) and an image ranks clips (V2A); what shows the query's image is right. The rank is 1 + the
+number of gallery items scored strictly above the query's best right one. Equal scores therefore favour the model: how
+many wrong items tie is counted, and mean and median rank under the opposite rule are reported beside it.
 
-The reference code (SajayR/VeS, evaluation/) scores every model, the hybrid too, under max_mean and under mean_mean and
-never under a weighted sum. Here a run's own row is the weighted sum that it was trained for; the plain two are
-`others`. Its rank on the diagonal is this one when a clip has one image and an image one clip.
+The paper's protocol is the case of one clip to an image, where the only right item lies on the diagonal. Everything
+else (a clip's image spoken of by others, too) is the same rule with more right items.
 
 Dimension key
     Q queries    G gallery items    A utterances    V images
 """
 
-import hashlib
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from fractions import Fraction
+from math import comb
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ves.embeddings import Embeddings, load
-from ves.files import write_json
-from ves.progress import track
-from ves.similarity import score
-
+DIRECTIONS = ("A2V", "V2A")
 CUTOFFS = (1, 5, 10, 50)
-CLIPS = 32  # scored at once
-OTHERS = ("max_mean", "mean_mean")  # the plain similarities under which every run is also reported
+ROWS = 512  # queries ranked at once: no boolean matrix of all pairs is ever held
+
+Report = dict[str, float]  # what is reported of one direction, by name
 
 
 def _best_positive(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Float[Tensor, "Q 1"]:
@@ -50,70 +47,79 @@ def ties(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Int[Te
     return ((scores == _best_positive(scores, positives)) & ~positives).sum(1)
 
 
-def summary(ranks: Int[Tensor, "Q"]) -> dict[str, float]:
-    """R@k in percent, mean and median rank (of an even number, the mean of the middle two), number of queries."""
+def rank_by_image(
+    scores: Float[Tensor, "Q G"], query: Int[Tensor, "Q"], item: Int[Tensor, "G"]
+) -> tuple[Int[Tensor, "Q"], Int[Tensor, "Q"]]:
+    """Ranks and ties where an item is right if its image is the query's; ROWS queries at a time."""
+    pieces = [(scores[i : i + ROWS], query[i : i + ROWS, None] == item) for i in range(0, len(query), ROWS)]
+    if not pieces:
+        raise ValueError("no queries: there is nothing to rank")
+    return torch.cat([ranks(*piece) for piece in pieces]), torch.cat([ties(*piece) for piece in pieces])
+
+
+def summary(ranks: Int[Tensor, "Q"]) -> Report:
+    """R@k in percent, mean and median rank (of an even number, the mean of the middle two), MRR, number of queries."""
     if not len(ranks):
         raise ValueError("no queries: there is nothing to summarise")
-    recalls = {f"R@{k}": 100 * (ranks <= k).double().mean().item() for k in CUTOFFS}
-    middle = ranks.double().quantile(0.5).item()
-    return recalls | {"mean_rank": ranks.double().mean().item(), "median_rank": middle, "n": len(ranks)}
+    found = ranks.double().sort().values  # a sum depends on its order, in the last bit
+    recalls = {f"R@{k}": 100 * (found <= k).double().mean().item() for k in CUTOFFS}
+    middle = {"mean_rank": found.mean().item(), "median_rank": found.quantile(0.5).item()}
+    return recalls | middle | {"MRR": (1 / found).mean().item(), "n": len(ranks)}
 
 
-def chance(n: int) -> dict[str, float]:
-    """`summary` in expectation for n queries, each with one right item among n in random order: exact, not sampled."""
-    if n < 1:
-        raise ValueError(f"a gallery of {n} items has no chance level")
-    recalls = {f"R@{k}": 100 * min(k, n) / n for k in CUTOFFS}
-    return recalls | {"mean_rank": (n + 1) / 2, "median_rank": (n + 1) / 2, "n": n}
-
-
-def _direction(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> dict[str, float]:
+def report(ranks: Int[Tensor, "Q"], ties: Int[Tensor, "Q"], gallery: int) -> Report:
     """Everything that is reported of one direction."""
-    best, tied = ranks(scores, positives), ties(scores, positives)
-    return summary(best) | {
-        "gallery": scores.shape[1],
-        "queries_with_ties": int((tied > 0).sum()),
-        "pessimistic_median_rank": summary(best + tied)["median_rank"],
+    pessimistic = summary(ranks + ties)
+    return summary(ranks) | {
+        "gallery": gallery,
+        "queries_with_ties": int((ties > 0).sum()),
+        "ties": int(ties.sum()),
+        "pessimistic_mean_rank": pessimistic["mean_rank"],
+        "pessimistic_median_rank": pessimistic["median_rank"],
     }
 
 
-def both_directions(scores: Float[Tensor, "A V"], clip_image: Int[Tensor, "A"]) -> dict[str, dict[str, float]]:
+def both_directions(scores: Float[Tensor, "A V"], clip_image: Int[Tensor, "A"]) -> dict[str, Report]:
     """A2V (a clip looks for its image) and V2A (an image looks for any of its clips); clip_image holds columns."""
-    right = clip_image[:, None] == torch.arange(scores.shape[1], device=clip_image.device)
-    return {"A2V": _direction(scores, right), "V2A": _direction(scores.T, right.T)}
+    image = torch.arange(scores.shape[1], device=clip_image.device)
+    a2v, v2a = rank_by_image(scores, clip_image, image), rank_by_image(scores.T, image, clip_image)
+    return {"A2V": report(*a2v, scores.shape[1]), "V2A": report(*v2a, scores.shape[0])}
 
 
-def pairs_digest(embeddings: Embeddings) -> str:
-    """Names the set of pairs, in any order: two runs are comparable when it agrees."""
-    images = [embeddings.image_id[image] for image in embeddings.clip_image]
-    pairs = sorted(f"{clip} {image}" for clip, image in zip(embeddings.clip_id, images, strict=True))
-    return hashlib.sha256("\n".join(pairs).encode()).hexdigest()
+def _beyond(right: int, gallery: int) -> Float[np.ndarray, "ranks"]:
+    """P(rank > r) for r = 0 .. gallery when the order is random and `right` of the items are: the first r are wrong."""
+    r = np.arange(gallery)
+    return np.concatenate([[1.0], np.cumprod(np.maximum(gallery - right - r, 0) / (gallery - r))])
 
 
-def all_pairs(name: str, stored: Embeddings) -> Float[Tensor, "A V"]:
-    """One plain similarity of every clip and image.
+def chance(right: Int[np.ndarray, "Q"], gallery: int) -> Report:
+    """`summary` in expectation for queries with so many right items each in a gallery in random order.
 
-    Clips of like length are scored together and cut to the longest of them: padding, a third of all tokens where clips
-    are short, is not multiplied. Memory beside the embeddings is that of the images in fp32, and does not grow with A.
+    Exact, not sampled: R@k = 1 - C(G-m, k)/C(G, k) and the mean rank (G+1)/(m+1) for m right items among G, as
+    fractions; MRR and the median are those of the ranks of all queries, whose distribution is known.
+    Raises ValueError where there is no query, or one without a right item.
     """
-    mask, image = stored.audio_mask, stored.image_tokens.float()
-    image_mask = None if stored.image_mask.all() else stored.image_mask  # a mask that keeps all costs a third more
-    last = (mask * torch.arange(1, mask.shape[1] + 1)).amax(1).clamp(min=1)  # tokens up to the last that counts
-    scores = torch.empty(len(mask), len(image))
-    for rows in track(last.argsort(stable=True).split(CLIPS), label=f"score {name}", unit="batch"):
-        heard = slice(int(last[rows].max()))
-        audio = stored.audio_tokens[rows, heard].float()
-        scores[rows] = score({name: 1.0}, audio, mask[rows, heard], image, image_mask)
-    return scores
+    if not len(right) or right.min() < 1 or right.max() > gallery:
+        raise ValueError(f"{len(right)} queries on a gallery of {gallery} items: no chance level without a right item")
+    share = {m: Fraction(count, len(right)) for m, count in Counter(right.tolist()).items()}
+    found = {
+        f"R@{k}": float(100 * sum(p * (1 - Fraction(comb(gallery - m, k), comb(gallery, k))) for m, p in share.items()))
+        if k < gallery
+        else 100.0
+        for k in CUTOFFS
+    }
+    found["mean_rank"] = float(sum(p * Fraction(gallery + 1, m + 1) for m, p in share.items()))
+    beyond = np.sum([float(p) * _beyond(m, gallery) for m, p in sorted(share.items())], axis=0)
+    found["median_rank"] = _median(beyond)
+    found["MRR"] = float((-np.diff(beyond) / np.arange(1, gallery + 1)).sum())
+    return found | {"n": len(right)}
 
 
-def evaluate(embeddings: Path, out: Path) -> None:
-    """Write retrieval.json: the run under its own objective (a weighted sum of similarities) and the plain ones."""
-    stored = load(embeddings)
-    objective: dict[str, float] = stored.attrs["objective"]
-    # each costs seconds to minutes, so each is computed once, and the weighted sum is formed of them
-    plain = {name: all_pairs(name, stored) for name in {**objective, **dict.fromkeys(OTHERS)}}
-    own = torch.stack([weight * plain[name] for name, weight in objective.items()]).sum(0)
-    result: dict[str, Any] = {key: stored.attrs[key] for key in ("run", "split", "objective", "model_sha256")}
-    result |= {"pairs": pairs_digest(stored)} | both_directions(own, stored.clip_image)
-    write_json(out, result | {"others": {name: both_directions(plain[name], stored.clip_image) for name in OTHERS}})
+def _median(beyond: Float[np.ndarray, "ranks"]) -> float:
+    """Of a distribution of ranks; where exactly half lies at or below a rank, half way to the next that occurs."""
+    half, mass = 0.5 + 1e-12, -np.diff(beyond)  # sums of floats: a half may come out a little above
+    low = int(np.argmax(beyond <= half))
+    if beyond[low] < 1 - half:
+        return float(low)
+    later = np.flatnonzero(mass[low:] > 1e-12)
+    return (low + low + 1 + int(later[0])) / 2 if len(later) else float(low)

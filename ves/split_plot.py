@@ -21,11 +21,11 @@ DPI, WIDTH, HEIGHT_EACH, MARGIN = 110, 8.0, 0.2, 1.3  # inches but for DPI
 
 def draw(languages: pl.DataFrame, path: Path) -> None:
     """A PNG of `ves.split_page.by_language`; the same counts give the same bytes."""
-    with rc_context({"font.family": _families()}):
+    with rc_context({"font.family": families()}):
         _figure(languages).savefig(path, format="png", metadata={"Software": None})
 
 
-def _families() -> list[str]:
+def families() -> list[str]:
     """Our fonts, known to matplotlib by these names: the next has what one lacks."""
     files = [LATIN, *sorted(set(FONTS.glob("*.ttf")) - {LATIN})]
     for file in files:

@@ -10,11 +10,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from ves.config import TableConfig
 from ves.files import atomic, read_json
-from ves.retrieval import CUTOFFS, chance
+from ves.retrieval import CUTOFFS, DIRECTIONS, chance
 
-DIRECTIONS = ("A2V", "V2A")
 RECALLS = [f"R@{k}" for k in CUTOFFS]
 RANKS = ["mean_rank", "median_rank"]
 TABLE1 = ["loss", "direction", *RECALLS, *RANKS, "n"]
@@ -68,4 +69,5 @@ def table1(config: TableConfig, results: Path, out: Path) -> None:
         for name in config.table
         for direction in DIRECTIONS
     ]
-    write_csv(out, TABLE1, rows + [_row("chance", direction, [chance(n)]) for direction in DIRECTIONS])
+    random = chance(np.ones(n, dtype=np.int64), n)
+    write_csv(out, TABLE1, rows + [_row("chance", direction, [random]) for direction in DIRECTIONS])

@@ -55,6 +55,16 @@ def words(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     return joined
 
 
+def noise(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
+    """The clips (columns shard, source_path; others are kept) with snr_db, by how much speech is louder than noise.
+
+    Null where it is not known of a clip. Raises NoTruth when the corpus does not say it of any.
+    """
+    found = _read(truth, clips["shard"].to_list(), ["source_path", "snr_db"], "noise levels")
+    found = found.unique(["shard", "source_path"], keep="first", maintain_order=True)
+    return clips.join(found, on=["shard", "source_path"], how="left", maintain_order="left")
+
+
 def objects(truth: Path, images: pl.DataFrame) -> pl.DataFrame:
     """Objects of the images (columns shard, image_id), once each though a picture may stand in the source twice.
 

@@ -37,11 +37,18 @@ def embed(run: Path, *, split: str, out: Path) -> None:
     embed(run, split, out)
 
 
-def retrieval(*, embeddings: Path, out: Path) -> None:
-    """Recall and ranks, both directions."""
-    from ves.retrieval import evaluate
+def retrieval(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
+    """Recall and ranks, both directions, by the paper's protocol: one clip to an image."""
+    from ves.retrieval_protocols import paper
 
-    evaluate(embeddings, out)
+    paper(run, blocks, ranks, out)
+
+
+def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
+    """The same of all clips of the images of val, where any clip that shows the image is right."""
+    from ves.retrieval_protocols import multi_positive
+
+    multi_positive(run, blocks, ranks, out)
 
 
 def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
@@ -59,6 +66,34 @@ def table1(*, table: Path, results: Path, out: Path) -> None:
     from ves.tables import table1
 
     table1(given.read(config.TableConfig, table), results, out)
+
+
+def comparisons(*, table: Path, results: Path, out: Path) -> None:
+    """How much better the first objective of the table is than each other one, with intervals."""
+    from ves.differences import comparisons
+
+    comparisons(given.read(config.TableConfig, table), results, out)
+
+
+def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth: Path, out: Path) -> None:
+    """Retrieval by language, stratum, speaker, length and noise of the clip, with intervals."""
+    from ves.breakdown import breakdown
+
+    breakdown(given.read(config.TableConfig, table), results, manifest, splits, truth, out)
+
+
+def retrieval_page(*, table: Path, results: Path, corpus: str, out: Path) -> None:
+    """The tables of retrieval for reading: with intervals, under other similarities, of all clips of a picture."""
+    from ves.retrieval_page import write
+
+    write(given.read(config.TableConfig, table), results, corpus, out)
+
+
+def retrieval_figures(*, table: Path, results: Path, groups: Path, out: list[Path]) -> None:
+    """Recall by language, recall over K, and how ranks are distributed, as PNG files at these three places."""
+    from ves.recall_plots import draw
+
+    draw(given.read(config.TableConfig, table), results, groups, *out)
 
 
 def localisation_table(*, table: Path, results: Path, out: Path, protocols: Path, by: Path) -> None:
@@ -91,9 +126,14 @@ STAGES = (
     train,
     embed,
     retrieval,
+    multi_positive,
     localisation,
     table1,
     localisation_table,
+    comparisons,
+    breakdown,
+    retrieval_page,
+    retrieval_figures,
     heatmaps,
     explorer,
 )

@@ -275,10 +275,17 @@ def table_runs(pattern, seeds=CONFIG.seeds):
     return expand(pattern, corpus=CORPUS, run=runs)
 
 
+def retrieval_ranks():
+    """The rank of every query by every run that the table has, by both protocols."""
+    files = ["ranks.parquet", "multi_positive.parquet"]
+    return [path for file in files for path in table_runs(f"results/{{corpus}}/{{run}}/{file}")]
+
+
 def final_outputs():
     """What bare `snakemake` makes; localisation is measured where there is a truth to measure it by."""
+    tables = ("table1.md", "comparisons.csv", "retrieval_by.csv", "rank_histogram.png")
     shown = ("heatmaps/index.json", "explorer/index.html")
-    outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in shown)]
+    outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
     return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")
 
 

@@ -25,20 +25,49 @@ rule embed:
         "python -m ves embed {params.run} --split {wildcards.split} --out {params.store} --log {log}"
 
 
+# Scores lie in blocks, undeclared, until the ranks are written: a killed job goes on.
 rule retrieval:
     input:
+        config="results/{corpus}/{run}/config.json",
+        model="results/{corpus}/{run}/model.safetensors",
+        splits="data/{corpus}/splits.parquet",
         embeddings="results/{corpus}/{run}/embeddings/val.zarr.manifest.json",
     output:
         metrics="results/{corpus}/{run}/retrieval.json",
+        ranks="results/{corpus}/{run}/ranks.parquet",
     log:
         "logs/{corpus}/retrieval/{run}.log",
     benchmark:
         "logs/{corpus}/retrieval/{run}.tsv"
     params:
-        code=digest("retrieval"),
-        embeddings=embeddings_store,
+        code=digest("retrieval_protocols"),
+        run=subpath(input.config, parent=True),
+        blocks="results/{corpus}/{run}/scores-val",
     shell:
-        "python -m ves retrieval --embeddings {params.embeddings} --out {output.metrics} --log {log}"
+        "python -m ves retrieval {params.run} --blocks {params.blocks} --ranks {output.ranks} --out {output.metrics} "
+        "--log {log}"
+
+
+rule multi_positive:
+    input:
+        config="results/{corpus}/{run}/config.json",
+        model="results/{corpus}/{run}/model.safetensors",
+        splits="data/{corpus}/splits.parquet",
+        embeddings=expand("results/{{corpus}}/{{run}}/embeddings/{split}.zarr.manifest.json", split=["val", "val_more"]),
+    output:
+        metrics="results/{corpus}/{run}/multi_positive.json",
+        ranks="results/{corpus}/{run}/multi_positive.parquet",
+    log:
+        "logs/{corpus}/multi_positive/{run}.log",
+    benchmark:
+        "logs/{corpus}/multi_positive/{run}.tsv"
+    params:
+        code=digest("retrieval_protocols"),
+        run=subpath(input.config, parent=True),
+        blocks="results/{corpus}/{run}/scores-all",
+    shell:
+        "python -m ves multi-positive {params.run} --blocks {params.blocks} --ranks {output.ranks} "
+        "--out {output.metrics} --log {log}"
 
 
 rule localisation:

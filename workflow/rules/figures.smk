@@ -44,6 +44,76 @@ rule publish:
         "cp {input} {output} 2> {log}"
 
 
+rule comparisons:
+    input:
+        retrieval_ranks(),
+        table="results/{corpus}/table.json",
+    output:
+        table="results/{corpus}/comparisons.csv",
+    log:
+        "logs/{corpus}/comparisons.log",
+    params:
+        code=digest("differences"),
+        results=subpath(output.table, parent=True),
+    shell:
+        "python -m ves comparisons --table {input.table} --results {params.results} --out {output.table} --log {log}"
+
+
+rule breakdown:
+    input:
+        truth,
+        retrieval_ranks(),
+        table="results/{corpus}/table.json",
+        manifest="data/{corpus}/manifest.parquet",
+        splits="data/{corpus}/splits.parquet",
+    output:
+        table="results/{corpus}/retrieval_by.csv",
+    log:
+        "logs/{corpus}/breakdown.log",
+    benchmark:
+        "logs/{corpus}/breakdown.tsv"
+    params:
+        code=digest("breakdown"),
+        results=subpath(output.table, parent=True),
+        truth="data/{corpus}/truth",
+    shell:
+        "python -m ves breakdown --table {input.table} --results {params.results} --manifest {input.manifest} "
+        "--splits {input.splits} --truth {params.truth} --out {output.table} --log {log}"
+
+
+rule retrieval_page:
+    input:
+        retrieval_ranks(),
+        table="results/{corpus}/table.json",
+    output:
+        page="results/{corpus}/table1.md",
+    log:
+        "logs/{corpus}/retrieval_page.log",
+    params:
+        code=digest("retrieval_page"),
+        results=subpath(output.page, parent=True),
+    shell:
+        "python -m ves retrieval-page --table {input.table} --results {params.results} --corpus {wildcards.corpus} "
+        "--out {output.page} --log {log}"
+
+
+rule retrieval_figures:
+    input:
+        retrieval_ranks(),
+        table="results/{corpus}/table.json",
+        groups="results/{corpus}/retrieval_by.csv",
+    output:
+        expand("results/{{corpus}}/{figure}.png", figure=["recall_by_language", "recall_over_k", "rank_histogram"]),
+    log:
+        "logs/{corpus}/retrieval_figures.log",
+    params:
+        code=digest("recall_plots"),
+        results=subpath(input.table, parent=True),
+    shell:
+        "python -m ves retrieval-figures --table {input.table} --results {params.results} --groups {input.groups} "
+        "--out {output} --log {log}"
+
+
 rule localisation_table:
     input:
         table_runs("results/{corpus}/{run}/localisation.json"),

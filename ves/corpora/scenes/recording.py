@@ -28,10 +28,12 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """`samples` int16 [n] at 16 kHz; `times` gives (start, end) in seconds of each token, in order."""
+    """`samples` int16 [n] at 16 kHz; `times` gives (start, end) in seconds of each token, in order; `snr_db` tells by
+    how much the speech is louder than the noise."""
 
     samples: np.ndarray
     times: list[tuple[float, float]]
+    snr_db: float
 
 
 def voice(seed: int, speaker: int) -> Voice:
@@ -112,10 +114,11 @@ def record(settings: ScenesConfig, clip: int, who: Voice, espeak_voice: str, tok
     lead, tail = (int(min(rng.exponential(0.22), 1.5) * SAMPLE_RATE) for _ in range(2))
     samples, times = _spread(speech.samples, times, gaps, lead, tail)
     loudness = np.sqrt(np.mean(speech.samples**2))
-    noise = _noise(rng, len(samples), who.noise_colour) * loudness * 10 ** (-rng.uniform(*settings.snr_db) / 20)
-    mixed = samples + noise
+    noise = _noise(rng, len(samples), who.noise_colour)
+    snr_db = rng.uniform(*settings.snr_db)
+    mixed = samples + noise * loudness * 10 ** (-snr_db / 20)
     level = rng.uniform(0.25, 0.95) / np.abs(mixed).max()
-    return Recording(np.round(mixed * level * 32767).astype(np.int16), times)
+    return Recording(np.round(mixed * level * 32767).astype(np.int16), times, float(snr_db))
 
 
 def wav(samples: np.ndarray) -> bytes:

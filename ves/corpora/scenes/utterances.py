@@ -43,6 +43,7 @@ TRUTH_SCHEMA = {
     "object": pl.Int16,
     "start_s": pl.Float64,
     "end_s": pl.Float64,
+    "snr_db": pl.Float64,  # of the whole clip. Corpora of before it was written lack it: their noise is not known
 }
 TRANSCRIBED = 0.07
 WITHOUT_TRUTH = set(CLIP_FAULTS) - {"duplicate"}
@@ -53,11 +54,13 @@ type Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One clip: its row of the shard, its words and when they are heard, and the defect of the row, if any."""
+    """One clip: its row of the shard, its words and when they are heard, by how much they are louder than the noise,
+    and the defect of the row, if any."""
 
     row: Row
     tokens: list[Token]
     times: list[tuple[float, float]]
+    snr_db: float
     defect: str | None
 
 
@@ -103,7 +106,7 @@ def _utterance(plan: Plan, clip: int, defect: str | None, twins: set[int]) -> Ut
         "transcript": _transcript(tokens) if transcribed else None,
         "referenceImage": reference(rng, defect, image_path),
     }
-    return Utterance(row, tokens, recording.times, defect)
+    return Utterance(row, tokens, recording.times, recording.snr_db, defect)
 
 
 def _utterances(plan: Plan, district: int, label: str) -> Iterator[Utterance]:
@@ -115,7 +118,7 @@ def _utterances(plan: Plan, district: int, label: str) -> Iterator[Utterance]:
         one = _utterance(plan, clip, defects.get(clip), twins)
         if one.defect == "duplicate" and before is not None:
             audio = {"path": one.row["audio"]["path"], "bytes": before.row["audio"]["bytes"]}
-            one = Utterance(before.row | {"audio": audio}, before.tokens, before.times, "duplicate")
+            one = Utterance(before.row | {"audio": audio}, before.tokens, before.times, before.snr_db, "duplicate")
         elif one.defect not in CLIP_FAULTS:
             before = one
         yield one
@@ -133,6 +136,7 @@ def _truth(one: Utterance) -> list[Row]:
             "object": token.thing,
             "start_s": start,
             "end_s": end,
+            "snr_db": one.snr_db,
         }
         for i, (token, (start, end)) in enumerate(zip(one.tokens, one.times, strict=True))
     ]

@@ -1,0 +1,54 @@
+"""comparisons.csv: how much better is the first objective of the table than each other one?
+
+With fewer than three seeds that is a question about these very checkpoints: the paired difference with its interval
+over images, and no p-value. With three or more it is one about the objectives, and seeds and images are resampled
+together (ves.intervals). The p-values are two-sided and of one comparison each: of twenty, one is below 0.05 by chance.
+"""
+
+from pathlib import Path
+
+from ves import ranks
+from ves.config import TableConfig
+from ves.intervals import FEWEST_SEEDS, Difference, differences, places
+from ves.retrieval import DIRECTIONS
+from ves.tables import write_csv
+
+COLUMNS = [
+    "first", "second", "about", "protocol", "direction", "metric", "difference", "low", "high", "p", "seeds", "n",
+    "images",
+]  # fmt: skip
+GROUPS = {"paper": {"similarity": "own"}, "multi_positive": {"speakers": "all"}}
+
+
+def number(metric: str, value: float) -> str:
+    """As the tables write it: recalls in percent to two decimals, ranks to one, MRR to four."""
+    return f"{value:.2f}" if metric.startswith("R@") else f"{value:.4f}" if metric == "MRR" else f"{value:.1f}"
+
+
+def about(seeds: int) -> str:
+    """What a difference is one of."""
+    return "objectives" if seeds >= FEWEST_SEEDS else "these checkpoints"
+
+
+def compared(config: TableConfig, results: Path, protocol: str, direction: str) -> dict[str, dict[str, Difference]]:
+    """Differences of the first run of the table to each other, by its name, then by metric."""
+    found = ranks.some(config, results, protocol, direction=direction, **GROUPS[protocol])
+    image = places(found.image_id)
+    first, *others = config.table
+    return {name: differences(found.ranks[first], found.ranks[name], image) for name in others}
+
+
+def comparisons(config: TableConfig, results: Path, out: Path) -> None:
+    """Write comparisons.csv from the ranks of every run in config.table. Raises as `ves.ranks.read` does."""
+    rows = []
+    for protocol, labels in GROUPS.items():
+        for direction in DIRECTIONS:
+            found = ranks.some(config, results, protocol, direction=direction, **labels)
+            counts = [str(len(config.seeds)), str(len(found.query)), str(len(set(found.image_id)))]
+            for other, by_metric in compared(config, results, protocol, direction).items():
+                for metric, difference in by_metric.items():
+                    shown = [number(metric, value) for value in (difference.value, difference.low, difference.high)]
+                    p = "" if difference.p is None else f"{difference.p:.2g}"
+                    names = [config.table[0], other, about(len(config.seeds)), protocol, direction, metric]
+                    rows.append([*names, *shown, p, *counts])
+    write_csv(out, COLUMNS, rows)

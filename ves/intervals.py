@@ -1,0 +1,185 @@
+"""Error bars of retrieval: 95 % intervals by bootstrap over images, the gallery fixed; and differences between models.
+
+What is resampled is the image with all its queries, since clips of one picture succeed and fail together. The gallery
+stays as it is: an interval says how much a number would move with other queries of the same kind against this gallery,
+not against a larger one. It is the percentile interval (Efron 1979) of RESAMPLES draws, its tails taken further out
+where images are few (Hesterberg 2015: as Student's t is wider than the normal distribution). Where all queries of a
+group agree (no hit, or no miss) every resample is the same and shows nothing; the open end is then that of Clopper and
+Pearson for as many images, 1 - 0.025^(1/images) from the edge.
+
+Seeds are the other source of error. A difference of two objectives with at least three seeds is resampled over seeds
+and images together (the pigeonhole bootstrap, Owen 2007). Two things are corrected, or few seeds would mislead: their
+deviations are enlarged by sqrt(S/(S-1)), since three of them show two thirds of their variance, and what a seed does to
+single images, which that bootstrap counts thrice, counts once. Interval and p-value are those of Student's
+t with Satterthwaite's degrees of freedom: near S - 1 where seeds decide, near the number of images where these do. Runs
+of one seed are pairs: they saw the same clips in the same order.
+
+Dimension key
+    S seeds    Q queries    I images    B resamples    M metrics
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import stats
+
+from ves.retrieval import CUTOFFS
+
+RESAMPLES = 2000
+METRICS = (*(f"R@{k}" for k in CUTOFFS), "mean_rank", "median_rank", "MRR")
+TAIL = 0.025
+PIECE = 1 << 24  # numbers in memory at once for a median
+FEWEST_SEEDS = 3  # from which on there is a p-value
+
+Interval = tuple[float, float]
+
+
+@lru_cache(maxsize=2)
+def draws(images: int) -> Int[np.ndarray, "B I"]:
+    """How often each image is in each resample: rows of one multinomial, the same each time."""
+    found = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), RESAMPLES).astype(np.int32)
+    found.flags.writeable = False
+    return found
+
+
+def _linear(ranks: Int[np.ndarray, "S Q"]) -> Float[np.ndarray, "L S Q"]:
+    """What each query adds to the metrics that are means: recalls, rank, reciprocal rank."""
+    hits = [100.0 * (ranks <= k) for k in CUTOFFS]
+    return np.stack([*hits, ranks.astype(float), 1 / ranks])
+
+
+def _medians(
+    ranks: Int[np.ndarray, "Q"], image: Int[np.ndarray, "Q"], weights: Int[np.ndarray, "B I"]
+) -> Float[np.ndarray, "B"]:
+    """Median rank of each resample: the mean of the middle two of an even number."""
+    order = np.argsort(ranks, kind="stable")
+    ascending, image = ranks[order], image[order]
+    found = []
+    for piece in np.array_split(weights, max(1, len(weights) * len(ranks) // PIECE)):
+        reached = np.cumsum(piece[:, image], axis=1)
+        total = reached[:, -1:]
+        low, high = ((reached < middle).sum(1) for middle in ((total + 1) // 2, total // 2 + 1))
+        found.append((ascending[low] + ascending[high]) / 2)
+    return np.concatenate(found)
+
+
+def metrics(
+    ranks: Int[np.ndarray, "S Q"], image: Int[np.ndarray, "Q"], weights: Int[np.ndarray, "B I"]
+) -> Float[np.ndarray, "B S M"]:
+    """METRICS of each seed when image i counts weights[., i] times; `image` holds the place of each query's image."""
+    images = weights.shape[1]
+    sums = np.stack(
+        [[np.bincount(image, row, images) for row in of_metric] for of_metric in _linear(ranks)], axis=-1
+    )  # S I L
+    counted = weights @ np.bincount(image, minlength=images)
+    means = np.einsum("bi,sil->bsl", weights, sums, optimize=True) / counted[:, None, None]
+    middle = np.stack([_medians(row, image, weights) for row in ranks], axis=1)
+    return np.concatenate([means[..., :-1], middle[..., None], means[..., -1:]], axis=-1)
+
+
+def _once(image: Int[np.ndarray, "Q"]) -> Int[np.ndarray, "1 I"]:
+    """Weights that count every image once: the sample itself."""
+    return np.ones((1, image.max() + 1), dtype=np.int64)
+
+
+def ends(resampled: Float[np.ndarray, "B *m"], images: int) -> tuple[Float[np.ndarray, "*m"], Float[np.ndarray, "*m"]]:
+    """The 95 % interval of each column of resampled values."""
+    tail = 0.0
+    if images > 1:
+        tail = float(stats.norm.cdf(np.sqrt(images / (images - 1)) * stats.t.ppf(TAIL, images - 1)))
+    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def places(images: list[str]) -> Int[np.ndarray, "Q"]:
+    """The place of each query's image among all that occur, by id: no result depends on the order of the rows."""
+    return np.unique(np.array(images), return_inverse=True)[1]
+
+
+def _opened(low: float, high: float, images: int) -> Interval:
+    """The interval of a recall in percent; an end that no resample moves is that of Clopper and Pearson."""
+    edge = 100 * (1 - TAIL ** (1 / images))
+    if high == 0:
+        return 0.0, edge
+    return (100 - edge, 100.0) if low == 100 else (low, high)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric: mean over seeds, standard deviation over seeds (None of one), 95 % interval over images."""
+
+    value: float
+    deviation: float | None
+    low: float
+    high: float
+
+
+def estimates(ranks: Int[np.ndarray, "S Q"], image: Int[np.ndarray, "Q"]) -> dict[str, Estimate]:
+    """Each of METRICS, with the interval of the mean over these seeds. `image` is as `places` gives it.
+
+    Raises ValueError without queries.
+    """
+    if not len(image):
+        raise ValueError("no queries: there is nothing to resample")
+    images = int(image.max()) + 1
+    point = metrics(ranks, image, _once(image))[0]  # S M
+    resampled = metrics(ranks, image, draws(images)).mean(1)  # B M
+    low, high = ends(resampled, images)
+    deviation = point.std(0, ddof=1) if len(point) > 1 else None
+    found = {}
+    for i, name in enumerate(METRICS):
+        interval = float(low[i]), float(high[i])
+        if name.startswith("R@"):
+            interval = _opened(*interval, images)
+        found[name] = Estimate(float(point[:, i].mean()), None if deviation is None else float(deviation[i]), *interval)
+    return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First minus second: the mean over seeds, its 95 % interval, and a p-value where there is one."""
+
+    value: float
+    low: float
+    high: float
+    p: float | None
+
+
+def differences(
+    first: Int[np.ndarray, "S Q"], second: Int[np.ndarray, "S Q"], image: Int[np.ndarray, "Q"]
+) -> dict[str, Difference]:
+    """Each of METRICS, paired by seed and query.
+
+    With fewer than FEWEST_SEEDS seeds it is the difference of these very checkpoints: the interval is over images
+    alone, and there is no p-value, since nothing is known of what another training would give. Raises ValueError
+    without queries.
+    """
+    if not len(image):
+        raise ValueError("no queries: there is nothing to resample")
+    drawn = draws(int(image.max()) + 1)
+    point = (metrics(first, image, _once(image)) - metrics(second, image, _once(image)))[0]  # S M
+    resampled = metrics(first, image, drawn) - metrics(second, image, drawn)  # B S M
+    if len(first) < FEWEST_SEEDS:
+        low, high = ends(resampled.mean(1), drawn.shape[1])
+        rows = zip(METRICS, point.mean(0).tolist(), low.tolist(), high.tolist(), strict=True)
+        return {name: Difference(value, below, above, None) for name, value, below, above in rows}
+    return {name: _with_seeds(point[:, i], resampled[..., i], drawn.shape[1]) for i, name in enumerate(METRICS)}
+
+
+def _with_seeds(point: Float[np.ndarray, "S"], resampled: Float[np.ndarray, "B S"], images: int) -> Difference:
+    """The difference of two objectives: seeds and images resampled together."""
+    seeds, value = len(point), float(point.mean())
+    chosen = np.random.default_rng(1).multinomial(seeds, np.full(seeds, 1 / seeds), len(resampled)) / seeds
+    weights = 1 / seeds + np.sqrt(seeds / (seeds - 1)) * (chosen - 1 / seeds)
+    together = float((weights * resampled).sum(1).var(ddof=1))
+    by_seed, by_image = float(point.var(ddof=1)) / seeds, float(resampled.mean(1).var(ddof=1))
+    # what a seed does to single images counts thrice in `together` and once in each of the others; once is right
+    variance = max(2 * (by_seed + by_image) - together, by_seed, by_image)
+    if variance == 0 or images < 2:
+        return Difference(value, value, value, None)
+    freedom = variance**2 / (by_seed**2 / (seeds - 1) + by_image**2 / (images - 1))
+    error, freedom = variance**0.5, max(freedom, seeds - 1)
+    reach = float(stats.t.ppf(1 - TAIL, freedom)) * error
+    return Difference(value, value - reach, value + reach, float(2 * stats.t.sf(abs(value) / error, freedom)))

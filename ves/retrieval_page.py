@@ -1,0 +1,147 @@
+"""table1.md: retrieval with intervals, by both protocols and under each similarity; the paper's numbers apart."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ves import ranks
+from ves.config import TableConfig
+from ves.differences import about, compared, number
+from ves.files import atomic
+from ves.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
+from ves.published import PAPER_ON_VAANI
+from ves.ranks import Ranks
+from ves.retrieval import DIRECTIONS, chance
+from ves.retrieval_protocols import OTHERS, OWN
+from ves.tables import RANKS, RECALLS
+
+SPEAKERS = {"all": "all", "unseen": "not heard in training", "seen": "heard in training"}
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(metric: str, bar: Estimate) -> str:
+    """The value, its standard deviation over seeds where there are several, its interval."""
+    spread = "" if bar.deviation is None else f" ± {number(metric, bar.deviation)}"
+    return f"{number(metric, bar.value)}{spread} [{number(metric, bar.low)}, {number(metric, bar.high)}]"
+
+
+def _rows(found: Ranks, names: Sequence[str], *labels: str) -> list[list[str]]:
+    """One row for each run, with the queries that have a tie and the median rank if all went against it."""
+    image = places(found.image_id)
+    rows = []
+    for name in names:
+        bars = estimates(found.ranks[name], image)
+        against = np.median(found.ranks[name] + found.ties[name], axis=1).mean()
+        tied = f"{(found.ties[name] > 0).sum(1).mean():g}"
+        cells = [_cell(metric, bars[metric]) for metric in METRICS]
+        rows.append([name, *labels, *cells, tied, number("median_rank", float(against)), str(len(found.query))])
+    return rows
+
+
+def _chance(found: Ranks, *labels: str) -> list[str]:
+    exact = chance(found.right, found.gallery)
+    return ["chance", *labels, *(number(metric, exact[metric]) for metric in METRICS), "", "", str(len(found.query))]
+
+
+def _paper(config: TableConfig, results: Path) -> list[str]:
+    """The section on the paper's protocol."""
+    found = {way: ranks.some(config, results, "paper", direction=way, similarity=OWN) for way in DIRECTIONS}
+    rows = [row for name in config.table for way in DIRECTIONS for row in _rows(found[way], [name], way)]
+    rows += [_chance(found[way], way) for way in DIRECTIONS]
+    n = len(found["A2V"].query)
+    return [
+        "## One clip to an image\n",
+        f"The paper's protocol: {n} clips rank {n} images (A2V) and the images the clips (V2A). Each run under the "
+        "similarity that it was trained for. Chance is exact.\n",
+        table(["loss", "direction", *METRICS, "tied", "median if ties go against it", "n"], rows),
+    ]
+
+
+def _others(config: TableConfig, results: Path) -> list[str]:
+    """The section on the same runs under similarities that they were not trained for."""
+    rows = []
+    for name in config.table:
+        for other in OTHERS:
+            for way in DIRECTIONS:
+                rows += _rows(ranks.some(config, results, "paper", direction=way, similarity=other), [name], other, way)
+    return [
+        "## Under each similarity\n",
+        "The same pairs and models, compared by `max_mean` (dense) and by `mean_mean` (global), whatever they were "
+        "trained for, as the reference code reports them.\n",
+        table(["loss", "similarity", "direction", *METRICS, "tied", "median if ties go against it", "n"], rows),
+    ]
+
+
+def _multi_positive(config: TableConfig, results: Path) -> list[str]:
+    """The section on all clips of the images."""
+    rows = []
+    for group, label in SPEAKERS.items():
+        for way in DIRECTIONS:
+            found = ranks.read(config, results, "multi_positive", direction=way, speakers=group)
+            if found is not None:
+                right = f"{found.right.mean():.2f} of {found.gallery}"
+                rows += [*_rows(found, config.table, label, way, right), _chance(found, label, way, right)]
+    return [
+        "## All clips of an image\n",
+        "The clips of val and val_more about the same images. A clip looks for its image (A2V); an image looks for any "
+        "of its clips (V2A), of which it has so many on average in the gallery; chance counts them. Speakers: whose "
+        "clips ask (A2V) or are there to be found (V2A).\n",
+        table(["loss", "speakers", "direction", "right", *METRICS, "tied", "median if ties go against it", "n"], rows),
+    ]
+
+
+def _difference(metric: str, found: Difference) -> str:
+    p = "" if found.p is None else f", p {found.p:.2g}"
+    return f"{number(metric, found.value)} [{number(metric, found.low)}, {number(metric, found.high)}]{p}"
+
+
+def _compared(config: TableConfig, results: Path) -> list[str]:
+    """The section on differences; none where the table has one run."""
+    first, seeds = config.table[0], len(config.seeds)
+    rows = [
+        [f"{first} - {other}", way, *(_difference(metric, by_metric[metric]) for metric in METRICS)]
+        for way in DIRECTIONS
+        for other, by_metric in compared(config, results, "paper", way).items()
+    ]
+    what = {
+        "objectives": f"Over {seeds} seeds, seeds and images resampled together; p is two-sided, of one comparison.",
+        "these checkpoints": "Of these very checkpoints, images resampled. Another training may come out otherwise: no "
+        "p-value; three seeds (`seeds: [0, 1, 2]`) give one.",
+    }
+    text = f"One clip to an image. {what[about(seeds)]} All of it, both protocols: `comparisons.csv`.\n"
+    return ["## Differences\n", text, table(["difference", "direction", *METRICS], rows)] if rows else []
+
+
+def _published() -> list[str]:
+    rows = [
+        [loss, way, *(number(metric, value) for metric, value in zip([*RECALLS, *RANKS], values, strict=True))]
+        for loss, way, *values in PAPER_ON_VAANI
+    ]
+    return [
+        "## The paper's numbers\n",
+        "Reported by the VeS paper on Project Vaani, one clip to an image, n = 5000; not measured here, and of "
+        "another draw of clips than any above.\n",
+        table(["loss", "direction", *RECALLS, *RANKS], rows),
+    ]
+
+
+def write(config: TableConfig, results: Path, corpus: str, out: Path) -> None:
+    """Write table1.md from the ranks of every run in config.table. Raises as `ves.ranks.read` does."""
+    seeds = len(config.seeds)
+    over = f"means over {seeds} seeds ± their standard deviation" if seeds > 1 else "one training each"
+    head = [
+        f"# Retrieval: {corpus}\n",
+        f"Recalls in percent, {over}. In brackets the 95 % interval of queries like these against this gallery: "
+        f"{RESAMPLES:,} resamples of the images, gallery and checkpoints fixed. A rank is 1 + the number of wrong "
+        "items scored higher, so ties favour the model; they are counted.\n",
+    ]
+    parts = (_paper(config, results), _compared(config, results), _others(config, results))
+    sections = [*head, *(text for part in parts for text in part), *_multi_positive(config, results), *_published()]
+    with atomic(out) as temporary:
+        temporary.write_text("\n".join(sections), encoding="utf-8")

@@ -1,0 +1,177 @@
+"""Retrieval of one run by two protocols, from stored embeddings: its reports, and the rank of every query.
+
+* `paper`: the pairs of val, one clip to an image. Every clip ranks all images, every image all clips.
+* `multi_positive`: all clips of the same images, val and val_more. Every clip ranks all images; an image ranks all
+  clips, and any clip that shows it is right. Clips of speakers whom training has heard (`seen`) and has not (`unseen`)
+  also stand apart: as queries, and as galleries, where an image without such a clip asks nothing. Speakers whom nobody
+  knows are in `all` only.
+
+The reference code (SajayR/VeS, evaluation/) scores every model, the hybrid too, under max_mean and under mean_mean and
+never under a weighted sum. Here a run's own row is the weighted sum that it was trained for; the plain two are
+`others`. Its rank on the diagonal is this one when a clip has one image and an image one clip.
+
+Dimension key
+    Q queries    A utterances    V images
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ves import parquet
+from ves.config import RunConfig
+from ves.embeddings import Embeddings, joined, load_of, manifest_path
+from ves.files import atomic, read_json, write_json
+from ves.intervals import estimates, places
+from ves.retrieval import DIRECTIONS, chance, rank_by_image, report
+from ves.scores import all_pairs, forget
+
+OTHERS = ("max_mean", "mean_mean")  # the plain similarities under which every run is also reported
+OWN = "own"  # the run's own objective, among the similarities of a table of ranks
+
+
+def pairs_digest(embeddings: Embeddings) -> str:
+    """Names the set of pairs, in any order: two runs are comparable when it agrees."""
+    images = [embeddings.image_id[image] for image in embeddings.clip_image]
+    pairs = sorted(f"{clip} {image}" for clip, image in zip(embeddings.clip_id, images, strict=True))
+    return hashlib.sha256("\n".join(pairs).encode()).hexdigest()
+
+
+def ranked(
+    scores: Float[Tensor, "A V"], stored: Embeddings, direction: str, clips: Bool[Tensor, "A"] | None = None
+) -> pl.DataFrame:
+    """The rank of every query in one direction: query (id), image_id, rank, ties, right (items), gallery (items).
+
+    Of `clips`, where it is given, only these ask (A2V) or are there to be found (V2A). Sorted by query.
+    """
+    rows = torch.arange(len(scores)) if clips is None else clips.nonzero()[:, 0]
+    scores, image = scores[rows], stored.clip_image[rows].long()
+    clip_id = [stored.clip_id[row] for row in rows.tolist()]
+    right = torch.bincount(image, minlength=len(stored.image_id))
+    asked = (right > 0).nonzero()[:, 0]
+    if direction == "A2V":
+        pair, query, of, gallery = (image, torch.arange(len(right))), clip_id, image, len(right)
+        right = torch.ones(len(image), dtype=torch.long)
+    else:
+        pair, query, of, gallery = (asked, image), [stored.image_id[row] for row in asked.tolist()], asked, len(image)
+        scores, right = scores.T[asked], right[asked]
+    rank, tied = rank_by_image(scores, *pair)
+    of_id = [stored.image_id[row] for row in of.tolist()]
+    columns = {"query": query, "image_id": of_id, "rank": rank.numpy(), "ties": tied.numpy(), "right": right.numpy()}
+    found = pl.DataFrame(columns).with_columns(gallery=pl.lit(gallery))
+    return found.with_columns(pl.col("rank", "ties", "right", "gallery").cast(pl.Int32)).sort("query")
+
+
+def reported(found: pl.DataFrame) -> dict[str, Any]:
+    """The report of a table as `ranked` makes it, with its interval per metric and, beside it, chance."""
+    rank, tied = (torch.from_numpy(found[name].to_numpy().astype(np.int64)) for name in ("rank", "ties"))
+    gallery = int(found["gallery"][0])
+    whole: dict[str, Any] = dict(report(rank, tied, gallery))
+    bars = estimates(rank[None].numpy(), places(found["image_id"].to_list()))
+    whole["interval"] = {name: [bar.low, bar.high] for name, bar in bars.items()}
+    return whole | {"chance": chance(found["right"].to_numpy(), gallery)}
+
+
+def own_scores(stored: Embeddings, folder: Path, vouchers: list[bytes], others: tuple[str, ...]) -> dict[str, Tensor]:
+    """Scores [A, V] under the run's own objective (OWN), a weighted sum, and under the plain similarities named."""
+    objective: dict[str, float] = stored.attrs["objective"]
+    # each costs seconds to hours, so each is computed once, and the weighted sum is formed of them
+    names = [*objective, *(name for name in others if name not in objective)]
+    plain = {name: all_pairs(name, stored, folder, vouchers) for name in names}
+    own = torch.stack([weight * plain[name] for name, weight in objective.items()]).sum(0)
+    return {OWN: own} | {name: plain[name] for name in others}
+
+
+def _config(run: Path) -> RunConfig:
+    return RunConfig.model_validate(read_json(run / "config.json"))
+
+
+def _about(stored: Embeddings) -> dict[str, Any]:
+    return {key: stored.attrs[key] for key in ("run", "split", "objective", "model_sha256")} | {
+        "pairs": pairs_digest(stored)
+    }
+
+
+def _labelled(found: pl.DataFrame, **labels: str) -> pl.DataFrame:
+    """A table of ranks behind columns that say what it is of."""
+    return found.select(*(pl.lit(label).alias(name) for name, label in labels.items()), pl.all())
+
+
+def _write(ranks: pl.DataFrame, path: Path) -> None:
+    with atomic(path) as temporary:
+        ranks.write_parquet(temporary)
+
+
+def one_to_one(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Both directions under the run's own objective and under OTHERS: every rank, and the reports by similarity.
+
+    `blocks` and `vouchers` are those of `ves.scores.all_pairs`.
+    """
+    tables, reports = [], {}
+    for name, matrix in own_scores(stored, blocks, vouchers, OTHERS).items():
+        for direction in DIRECTIONS:
+            found = ranked(matrix, stored, direction)
+            reports.setdefault(name, {})[direction] = reported(found)
+            tables.append(_labelled(found, similarity=name, direction=direction))
+    return pl.concat(tables), reports
+
+
+def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
+    """Write retrieval.json and, before it, the rank of every query (ranks: similarity, direction, as `ranked`).
+
+    Blocks of scores are kept in the folder `blocks` until then. Raises as `load_of` does.
+    """
+    stored = load_of(run, _config(run), "val")
+    vouchers = [manifest_path(run / "embeddings" / "val.zarr").read_bytes()]
+    table, reports = one_to_one(stored, blocks, vouchers)
+    _write(table, ranks)
+    write_json(out, _about(stored) | reports[OWN] | {"others": {name: reports[name] for name in OTHERS}})
+    forget(blocks)
+
+
+def speakers(stored: Embeddings, splits: str) -> dict[str, Bool[Tensor, "A"]]:
+    """Which clips are by anyone, by speakers whom training has not heard, and by such as it has."""
+    with parquet.naming(splits):
+        known = pl.scan_parquet(splits).filter(pl.col("split").is_in(["val", "val_more"]))
+        known = known.select("clip_id", "speaker_seen").collect()
+    here = pl.DataFrame({"clip_id": stored.clip_id}).join(known, on="clip_id", how="left", maintain_order="left")
+    chosen = {"unseen": here["speaker_seen"].eq_missing(False), "seen": here["speaker_seen"].eq_missing(True)}
+    everyone = {"all": torch.ones(len(here), dtype=torch.bool)}
+    return everyone | {name: torch.tensor(which.to_list(), dtype=torch.bool) for name, which in chosen.items()}
+
+
+def all_clips(
+    stored: Embeddings, splits: str, blocks: Path, vouchers: list[bytes]
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Both directions for each group of speakers: every rank, and the reports (None of a group without a clip)."""
+    scores = own_scores(stored, blocks, vouchers, ())[OWN]
+    tables, reports = [], {direction: {} for direction in DIRECTIONS}
+    for group, clips in speakers(stored, splits).items():
+        for direction in DIRECTIONS:
+            found = ranked(scores, stored, direction, clips) if clips.any() else None
+            reports[direction][group] = None if found is None else reported(found)
+            if found is not None:
+                tables.append(_labelled(found, direction=direction, speakers=group))
+    return pl.concat(tables), reports
+
+
+def multi_positive(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
+    """Write multi_positive.json and, before it, every rank (ranks: direction, speakers, as `ranked`).
+
+    Raises as `load_of` and `joined` do.
+    """
+    config = _config(run)
+    both = [load_of(run, config, split) for split in ("val", "val_more")]
+    stored = joined(*both)
+    vouchers = [manifest_path(run / "embeddings" / f"{split}.zarr").read_bytes() for split in ("val", "val_more")]
+    table, reports = all_clips(stored, config.data.splits, blocks, vouchers)
+    _write(table, ranks)
+    left_out = sum(len(part.clip_id) for part in both) - len(stored.clip_id)  # about near-duplicates of the images
+    write_json(out, _about(stored) | {"split": ["val", "val_more"], "left_out": left_out} | reports)
+    forget(blocks)

@@ -1,0 +1,99 @@
+"""The score of every clip and image, in blocks that outlive the process.
+
+Thousands of clips against thousands of images are minutes to hours on a CPU. A block is written whole or not at all, in
+a folder that nothing declares; whoever is killed goes on at the first block that is missing. A block belongs to what it
+was made of: the folder is named by a hash of the embeddings' manifests, of the similarity's name and of its code.
+Blocks are removed once what was made of them is written (`forget`).
+
+Clips of like length are scored together and cut to the longest of them: padding, a third of all tokens where clips are
+short, is not multiplied. Beside the embeddings, memory holds the scores, a block and IMAGES images in fp32.
+
+Dimension key
+    A utterances    V images
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ves import similarity
+from ves.embeddings import Embeddings
+from ves.files import atomic, remove
+from ves.progress import track
+
+log = logging.getLogger(__name__)
+
+CLIPS = 32  # scored at once: of about one length
+BLOCK = 8 * CLIPS  # clips in a file
+IMAGES = 512  # in fp32 at once
+
+
+def _identity(name: str, vouchers: list[bytes]) -> str:
+    """A hash of all that decides the scores."""
+    code = Path(similarity.__file__).read_bytes()
+    found = hashlib.sha256()
+    for part in (name.encode(), code, *vouchers):
+        found.update(hashlib.sha256(part).digest())
+    return found.hexdigest()[:16]
+
+
+def _block(name: str, stored: Embeddings, rows: Tensor, lengths: Tensor, device: torch.device) -> Tensor:
+    """Scores of some clips, in order of their lengths, and all images; on the CPU."""
+    scores = torch.empty(len(rows), len(stored.image_tokens))
+    image_mask = None if stored.image_mask.all() else stored.image_mask  # a mask that keeps all costs a third more
+    for columns in torch.arange(scores.shape[1]).split(IMAGES):
+        image = stored.image_tokens[columns].to(device).float()
+        shown = None if image_mask is None else image_mask[columns].to(device)
+        for some in torch.arange(len(rows)).split(CLIPS):
+            heard = slice(int(lengths[rows[some]].max()))
+            audio = stored.audio_tokens[rows[some], heard].to(device).float()
+            mask = stored.audio_mask[rows[some], heard].to(device)
+            part = similarity.score({name: 1.0}, audio, mask, image, shown)
+            scores[some[0] : some[-1] + 1, columns[0] : columns[-1] + 1] = part.cpu()
+    return scores
+
+
+def _read(file: Path, shape: tuple[int, int]) -> Tensor | None:
+    """A block that is there already, if it is whole."""
+    if not file.is_file():
+        return None
+    try:
+        block = np.load(file)
+    except (ValueError, EOFError) as error:
+        log.warning("%s cannot be read (%s): made again", file, error)
+        return None
+    return torch.from_numpy(block) if block.shape == shape else None
+
+
+def all_pairs(name: str, stored: Embeddings, folder: Path, vouchers: list[bytes]) -> Float[Tensor, "A V"]:
+    """One plain similarity of every clip and image, block by block; those that are in `folder` are read.
+
+    `vouchers` are the manifests of the stores that the embeddings were read from. On the GPU where there is one.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    own = folder / f"{name}-{_identity(name, vouchers)}"
+    for other in folder.glob(f"{name}-*") if folder.is_dir() else ():
+        if other != own:
+            remove(other)  # of other embeddings, or of other code
+    lengths = (stored.audio_mask * torch.arange(1, stored.audio_mask.shape[1] + 1)).amax(1).clamp(min=1)
+    scores = torch.empty(len(stored.audio_tokens), len(stored.image_tokens))
+    blocks = lengths.argsort(stable=True).split(BLOCK)
+    for number, rows in enumerate(track(blocks, label=f"score {name}", unit="block")):
+        file = own / f"{number:05}.npy"
+        block = _read(file, (len(rows), scores.shape[1]))
+        if block is None:
+            block = _block(name, stored, rows, lengths, device)
+            with atomic(file) as temporary, open(temporary, "wb") as handle:
+                np.save(handle, block.numpy())
+        scores[rows] = block
+    return scores
+
+
+def forget(folder: Path) -> None:
+    """Remove all blocks: what was made of them is written."""
+    remove(folder)
