@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
-    {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16"},
+    {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16", "stopping"},
     {"ids", "labels", "manifest", "references", "shards", "raw_rows", "zarr_rows", "stored_arrays", "inspection"},
     {
         "riff",
@@ -27,10 +27,22 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
     {
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
-        *("dataset", "model", "embeddings", "verification"),
+        *("augmentation", "order", "dataset", "hubert", "model", "embeddings", "verification"),
     },
     {"truth", "retrieval", "localisation"},
-    {"checkpoint", "contrast", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
+    {
+        "recipe",
+        "checkpoint",
+        "divergence",
+        "contrast",
+        "optimiser",
+        "train",
+        "embed",
+        "tables",
+        "plan",
+        "room",
+        "plan_page",
+    },
     {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
