@@ -136,7 +136,8 @@ def timed(config: Config, data: DataPaths, repeats: int, steps: int) -> list[Tra
         ways = [start(config, data, run, way, (repeats + 2) * steps + 2) for way in WAYS]
         for training in ways:
             training.step()  # memory is taken, threads are started
-            training.seconds.clear(), training.cpu.clear(), training.waited.clear()
+            for measured in (training.seconds, training.cpu, training.waited):
+                measured.clear()
         for repeat in range(repeats):
             for training in ways if repeat % 2 else ways[::-1]:
                 for _ in range(steps):

@@ -1,5 +1,8 @@
 """HuBERT with less work gives what transformers' own pass gives: hidden states and gradients of valid frames."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from tiny_corpus import tiny_config
@@ -12,24 +15,29 @@ from ves.model import load_speech_backbone
 LENGTHS = [48_000, 20_000, 48_000, 700, 33_000, 1_000, 47_999]  # in no order; 700 is hardly a frame
 
 
-def standin(freeze: bool) -> torch.nn.Module:
-    backbone = load_speech_backbone(tiny_config().audio)
+def standin(freeze: bool) -> Any:
+    backbone: Any = load_speech_backbone(tiny_config().audio)
     if freeze:
         backbone.feature_extractor._freeze_parameters()
     return backbone
 
 
-def small(kind=HubertModel, config=HubertConfig, **changes) -> torch.nn.Module:
+def small(kind: Any = HubertModel, config: Any = HubertConfig, **changes: Any) -> Any:
     """Random weights; by default normalised over time in its first layer, as DistilHuBERT is."""
     torch.manual_seed(0)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    shape: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
     shape |= {"conv_dim": (8, 8), "conv_kernel": (40, 16), "conv_stride": (20, 16), "num_feat_extract_layers": 2}
     shape |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "apply_spec_augment": False}
     still = dict.fromkeys(("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout"), 0.0)
     return kind(config(**(shape | still | {"layerdrop": 0.0} | changes)))
 
 
-BACKBONES = {
+BACKBONES: dict[str, Callable[[], Any]] = {
     "stand-in": lambda: standin(True),
     "stand-in, front end trained": lambda: standin(False),
     "normalised over time": small,
