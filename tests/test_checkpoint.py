@@ -1,4 +1,4 @@
-"""What makes an experiment another one, whose checkpoints and log never mix with those of the first."""
+"""Which checkpoint training goes on from: of the same recipe, whole, and never another's."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 from ves import checkpoint, contrast, train
 from ves.config import DataPaths, RunConfig
 from ves.dataset import Batch
+from ves.recipe import BOOKKEEPING, differences, recipe
 
 TIMES = {"seconds", "data_wait"}
 FILES = ("manifest.parquet", "splits.parquet", "audio.zarr.manifest.json", "features.zarr.manifest.json")
@@ -22,7 +23,7 @@ def log_of(run: Path) -> list[dict]:
 
 @pytest.fixture
 def experiment(tiny, tmp_path) -> RunConfig:
-    """A run on data of which there is what the identity reads."""
+    """A run on data of which there is what the recipe reads."""
     config = tiny[0]
     for name in FILES:
         (tmp_path / name).write_text(name)
@@ -38,36 +39,48 @@ def paths(folder: Path) -> DataPaths:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_other_data_are_another_experiment(experiment, name, tmp_path):
-    before = checkpoint.identity(experiment)
+def test_other_data_are_another_recipe(experiment, name, tmp_path):
+    before = recipe(experiment)
     (tmp_path / name).write_text("changed")
-    assert checkpoint.identity(experiment) != before
+    assert differences(before, recipe(experiment)) == [f"data.{name.partition('.')[0]}: content changed"]
 
 
-def test_settings_that_decide_weights_are_another_experiment(experiment):
-    changed = [
-        experiment.model_copy(update={"seed": 1}),
-        *(
-            experiment.model_copy(update={"train": experiment.train.model_copy(update={key: value})})
-            for key, value in (("batch_size", 8), ("threads", 1), ("epochs", 9.0), ("objective", {"mean_mean": 1.0}))
-        ),
-        experiment.model_copy(update={"audio": experiment.audio.model_copy(update={"seconds": 2.0})}),
-        experiment.model_copy(update={"model": experiment.model.model_copy(update={"dim": 16})}),
+def test_settings_that_decide_weights_are_named_with_both_values(experiment):
+    def changed(section: str, **values) -> list[str]:
+        inner = getattr(experiment, section).model_copy(update=values)
+        return differences(recipe(experiment), recipe(experiment.model_copy(update={section: inner})))
+
+    old = experiment.train
+    assert changed("train", batch_size=8) == [f"train.batch_size: {old.batch_size} -> 8"]
+    assert changed("train", objective={"mean_mean": 1.0}) == [
+        'train.objective: {"max_mean": 1.0} -> {"mean_mean": 1.0}'
     ]
-    identities = {checkpoint.identity(config) for config in [experiment, *changed]}
-    assert len(identities) == 1 + len(changed)
+    assert changed("train", augment=old.augment.model_copy(update={"gain_db": [-6.0, 6.0]})) == [
+        "train.augment.gain_db: (none) -> [-6.0, 6.0]"
+    ]
+    assert changed("train", threads=1, epochs=9.0) == [
+        f"train.epochs: {old.epochs} -> 9.0",
+        f"train.threads: {old.threads} -> 1",
+    ]
+    assert changed("audio", seconds=2.0) == ["audio.seconds: 3.0 -> 2.0"]
+    assert changed("model", dim=16) == ["model.dim: 32 -> 16"]
+    other_seed = recipe(experiment.model_copy(update={"seed": 1}))
+    assert differences(recipe(experiment), other_seed) == ["seed: 0 -> 1"]
 
 
-def test_bookkeeping_and_places_are_the_same_experiment(experiment, tmp_path):
-    before = checkpoint.identity(experiment)
-    bookkeeping = {"keep_checkpoints": 7, "checkpoint_every": 11, "evaluate_every": 13}
-    train_settings = experiment.train.model_copy(update=bookkeeping)
+def test_a_key_that_came_or_went_is_a_difference():
+    assert differences({"a": 1}, {"b": 2}) == ["a: 1 -> (none)", "b: (none) -> 2"]
+
+
+def test_bookkeeping_and_places_are_the_same_recipe(experiment, tmp_path):
+    before = recipe(experiment)
+    train_settings = experiment.train.model_copy(update=dict.fromkeys(BOOKKEEPING, 7))
     moved = tmp_path / "moved"
     moved.mkdir()
     for name in FILES:
         (tmp_path / name).rename(moved / name)
     update = {"run": "renamed-s0", "data": paths(moved), "train": train_settings}
-    assert checkpoint.identity(experiment.model_copy(update=update)) == before
+    assert recipe(experiment.model_copy(update=update)) == before
 
 
 def test_edited_bookkeeping_goes_on_and_finishes(tiny_run, monkeypatch):
@@ -75,38 +88,113 @@ def test_edited_bookkeeping_goes_on_and_finishes(tiny_run, monkeypatch):
     train.train(run)
     model, log = (run / "model.safetensors").read_bytes(), log_of(run)
     monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("it was trained already"))
-    tiny_run(epochs=1, keep_checkpoints=3, checkpoint_every=2, evaluate_every=4)
+    tiny_run(epochs=1, keep_checkpoints=3, checkpoint_every=2, evaluate_every=4, max_skipped=3)
     train.train(run)
     assert (run / "model.safetensors").read_bytes() == model
     assert log_of(run) == log
 
 
-def test_each_experiment_has_a_log_of_its_own(tiny_run, monkeypatch):
-    """A is stopped after its checkpoint at step 3, B is trained a little, then A goes on, without a line of B."""
-    straight = tiny_run("straight", epochs=1)
-    train.train(straight)
-    run, optimise, steps = tiny_run(epochs=1), train.optimise, []
+def interrupt_at(monkeypatch, step: int) -> None:
+    """Let every training end with KeyboardInterrupt in that step of it."""
+    optimise, steps = train.optimise, []
 
     def interrupted(*given):
         steps.append(1)
-        if len(steps) == 5:
+        if len(steps) == step:
             raise KeyboardInterrupt
         return optimise(*given)
 
-    for changes in ({}, {"learning_rate": 5e-4}):
-        steps.clear()
-        tiny_run(epochs=1, **changes)
-        monkeypatch.setattr(train, "optimise", interrupted)
+    monkeypatch.setattr(train, "optimise", interrupted)
+
+
+def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_aside(tiny_run, tiny, monkeypatch):
+    straight = tiny_run("straight", epochs=1, learning_rate=5e-4)
+    train.train(straight)
+    run = tiny_run(epochs=1)
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 5)
         with pytest.raises(KeyboardInterrupt):
             train.train(run)
-        assert (run / "log.jsonl").is_symlink(), "while it trains, the log of this experiment is read through a link"
-        assert [line["step"] for line in log_of(run)] == [1, 2, 3, 4]
-    monkeypatch.setattr(train, "optimise", optimise)
-    tiny_run(epochs=1)
-    train.train(run)
+    assert (run / "log.jsonl").is_symlink(), "while it trains, its log is read through a link"
+    before = {path: path.read_bytes() for path in (run / "checkpoints").rglob("*") if path.is_file()}
+    tiny_run(epochs=1, learning_rate=5e-4)
+    old = tiny[0].train.learning_rate
+    with pytest.raises(ValueError, match="an unfinished training with other settings") as refused:
+        train.train(run)
+    assert f"  train.learning_rate: {old} -> 0.0005\n" in str(refused.value)
+    assert f"`ves train --fresh {run}`" in str(refused.value)
+    assert before == {path: path.read_bytes() for path in before}, "refused, nothing has changed"
+    train.train(run, fresh=True)
+    assert (run / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
     assert log_of(run) == log_of(straight)
     assert not (run / "log.jsonl").is_symlink(), "what is published outlives the checkpoints"
-    assert len(list((run / "checkpoints").glob("*/log.jsonl"))) == 2
+    archive = run / "checkpoints-archive-1"
+    assert {path.relative_to(run / "checkpoints"): content for path, content in before.items()} == {
+        path.relative_to(archive): path.read_bytes() for path in archive.rglob("*") if path.is_file()
+    }
+
+
+def test_a_finished_training_with_other_settings_is_put_aside_and_done_anew(tiny_run, caplog):
+    """What the workflow does when a setting was edited: the model follows, and nothing is lost."""
+    run = tiny_run(epochs=0.5)
+    train.train(run)
+    first = (run / "model.safetensors").read_bytes()
+    for number, rate in enumerate((5e-4, 4e-4), 1):
+        tiny_run(epochs=0.5, learning_rate=rate)
+        with caplog.at_level("WARNING"):
+            train.train(run)
+        assert f"train.learning_rate: {[7e-4, 5e-4][number - 1]} -> {rate}" in caplog.text
+        assert (run / f"checkpoints-archive-{number}").is_dir()
+    newest = max((run / "checkpoints-archive-1").glob("step-*"))
+    assert (newest / "model.safetensors").read_bytes() == first != (run / "model.safetensors").read_bytes()
+    assert json.loads((newest / "config.json").read_text())["train"]["learning_rate"] == 7e-4
+
+
+def stopped_after(tiny_run, monkeypatch, step: int) -> Path:
+    run = tiny_run(epochs=1, checkpoint_every=2)
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, step)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(run)
+    return run
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("name", "damage"), [
+    ("model.safetensors", cut), ("state.pt", cut), ("model.safetensors", flip), ("state.pt", Path.unlink),
+    ("checkpoint.json", cut), ("checkpoint.json", Path.unlink),
+])  # fmt: skip
+def test_a_damaged_checkpoint_is_passed_over_and_said(tiny_run, monkeypatch, caplog, name, damage):
+    run = stopped_after(tiny_run, monkeypatch, 6)
+    found = checkpoint.newest(run)
+    assert found is not None and found[0].name == "step-00000004"
+    damage(run / "checkpoints" / "step-00000004" / name)
+    with caplog.at_level("WARNING"):
+        found = checkpoint.newest(run)
+    assert found is not None and found[0].name == "step-00000002"
+    assert "step-00000004" in caplog.text and "damaged" in caplog.text
+    damage(run / "checkpoints" / "step-00000002" / name)
+    with pytest.raises(ValueError, match="every checkpoint there is damaged; `ves train --fresh"):
+        train.train(run)
+
+
+def test_from_the_checkpoint_before_the_damaged_one_comes_the_same_model(tiny_run, monkeypatch):
+    straight = tiny_run("straight", epochs=1, checkpoint_every=2)
+    train.train(straight)
+    run = stopped_after(tiny_run, monkeypatch, 6)
+    cut(run / "checkpoints" / "step-00000004" / "state.pt")
+    train.train(run)
+    assert (run / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert log_of(run) == log_of(straight)
 
 
 @pytest.mark.parametrize(("images", "known"), [([0, 0], False), ([0, 1], True)])

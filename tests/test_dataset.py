@@ -1,24 +1,18 @@
-"""What training reads: order, batches, and that every sample is the one it says it is."""
+"""What training reads: batches, and that every sample is the one it says it is."""
 
 import hashlib
+import time
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
-from ves.dataset import Order, PairReader, batches, clips
+from ves.dataset import AHEAD, Batch, PairReader, batches, clips, to_read
+from ves.order import Order
+from ves.shards import BadStore
 from ves.store import open_features
-
-
-def test_every_epoch_is_a_permutation_and_a_pure_function_of_position():
-    order = Order(10, seed=3)
-    epochs = order.take(0, 30).reshape(3, 10)
-    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
-    assert not np.array_equal(epochs[0], epochs[1])
-    fresh = Order(10, seed=3)
-    assert np.array_equal(fresh.take(7, 16), epochs.ravel()[7:23]), "also across the ends of epochs"
-    assert not np.array_equal(Order(10, seed=4).take(0, 10), epochs[0])
 
 
 def test_splits_share_no_image_and_know_their_rows(tiny):
@@ -31,12 +25,35 @@ def test_splits_share_no_image_and_know_their_rows(tiny):
         clips(data, "nowhere")
 
 
-def test_a_batch_holds_what_its_clips_are(tiny, tiny_clips):
+@pytest.fixture
+def stream(tiny, tiny_clips):
+    """Makes batches of 8 of the tiny corpus: stream(first, last, rows, **augment)."""
     config, data = tiny
     reader = PairReader(data, config.audio.seconds)
-    stream = list(batches(reader, tiny_clips, batch_size=8, seed=0, first=0, last=3))
-    order = Order(len(tiny_clips), 0)
-    for number, batch in enumerate(stream):
+
+    def make(first: int, last: int, rows: slice = slice(None), **augment) -> Iterator[Batch]:
+        changed = config.train.augment.model_copy(update=augment)
+        train = config.train.model_copy(update={"batch_size": 8, "augment": changed})
+        device = torch.device("cpu")
+        return batches(reader, tiny_clips, train, seed=0, first=first, last=last, rows=rows, device=device)
+
+    return make
+
+
+ON = {"window": "random", "speed": [0.9, 1.1], "noise_snr_db": [10.0, 30.0], "gain_db": [-6.0, 6.0]}
+
+
+def digest(batch: Batch) -> str:
+    whole = hashlib.sha256(batch.waveform.numpy().tobytes())
+    for part in (batch.valid.numpy(), batch.patches.view(torch.int16).numpy(), batch.image.numpy()):
+        whole.update(part.tobytes())
+    return whole.hexdigest()
+
+
+def test_a_batch_holds_what_its_clips_are(tiny, tiny_clips, stream):
+    config, data = tiny
+    reader, order = PairReader(data, config.audio.seconds), Order(len(tiny_clips), 0)
+    for number, batch in enumerate(stream(0, 3)):
         chosen = tiny_clips[order.take(number * 8, 8)]
         waveform, valid = reader.waveforms(chosen)
         assert torch.equal(batch.waveform, waveform) and torch.equal(batch.valid, valid)
@@ -48,15 +65,76 @@ def test_a_batch_holds_what_its_clips_are(tiny, tiny_clips):
         assert np.abs(valid.numpy() - expected).max() <= 1
 
 
-def test_resuming_in_the_middle_reads_the_same_batches(tiny, tiny_clips):
+@pytest.mark.parametrize("augment", [{}, ON])
+def test_resuming_in_the_middle_reads_the_same_batches(stream, augment):
+    whole = [digest(batch) for batch in stream(0, 6, **augment)]
+    assert len(set(whole)) == 6
+    assert [digest(batch) for batch in stream(4, 6, **augment)] == whole[4:]
+    if augment:
+        assert not set(whole) & {digest(batch) for batch in stream(0, 6)}
+
+
+@pytest.mark.parametrize("augment", [{}, ON])
+def test_parts_of_a_batch_are_those_of_the_whole(stream, augment):
+    """Each process of several reads its rows, and draws for them what one process would."""
+    parts = zip(stream(1, 3, slice(0, 4), **augment), stream(1, 3, slice(4, 8), **augment), strict=True)
+    for whole, (one, other) in zip(stream(1, 3, **augment), parts, strict=True):
+        assert torch.equal(torch.cat([one.waveform, other.waveform]), whole.waveform)
+        assert torch.equal(torch.cat([one.image, other.image]), whole.image)
+
+
+def test_a_batch_in_use_is_not_overwritten(stream):
+    """The reader is given all the time it could use; buffers come round again after the batch is given back."""
+    expected = [digest(batch) for batch in stream(0, 9)]
+    places = set()
+    for number, batch in enumerate(stream(0, 9)):
+        time.sleep(0.05)
+        assert digest(batch) == expected[number]
+        places.add(batch.waveform.data_ptr())
+    assert len(places) == AHEAD + 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_buffer_is_not_read_into_while_the_device_copies_it(tiny, tiny_clips, stream):
+    """Copies wait behind a second of other work on the device; what arrives is still the batch that was asked for."""
     config, data = tiny
+    train = config.train.model_copy(update={"batch_size": 8})
+    device = torch.device("cuda")
+    found = []
     reader = PairReader(data, config.audio.seconds)
+    for batch in batches(reader, tiny_clips, train, seed=0, first=0, last=9, device=device):
+        assert batch.waveform.is_pinned() and batch.patches.is_pinned()
+        torch.cuda._sleep(10**9)
+        found.append(batch.to(device).waveform)
+    for waveform, expected in zip(found, stream(0, 9), strict=True):
+        assert torch.equal(waveform.cpu(), expected.waveform)
 
-    def digests(first: int) -> list[str]:
-        stream = batches(reader, tiny_clips, batch_size=8, seed=0, first=first, last=6)
-        return [hashlib.sha256(batch.waveform.numpy().tobytes()).hexdigest() for batch in stream]
 
-    assert digests(0)[4:] == digests(4)
+def test_what_cannot_be_read_is_an_error_of_the_batch_that_holds_it(tiny, stream, monkeypatch):
+    real = PairReader.patches
+
+    def damaged(self, rows, out=None):
+        calls.append(rows)
+        if len(calls) == 3:
+            raise BadStore("row 7: damaged")
+        return real(self, rows, out=out)
+
+    calls: list = []
+    monkeypatch.setattr(PairReader, "patches", damaged)
+    read: list = []
+    with pytest.raises(BadStore, match="row 7"):
+        read.extend(batch.image[0] for batch in stream(0, 9))
+    assert len(read) == 2
+
+
+def test_what_is_kept_of_a_clip_is_what_reading_it_takes(tiny, tiny_clips):
+    """In the same order; 24 M clips are 288 MB, as 12 bytes each and the names of shards."""
+    frame = to_read(tiny[1], "train")
+    assert frame["shard"].cast(pl.String).to_list() == tiny_clips["shard"].to_list()
+    assert frame["row"].to_list() == tiny_clips["row"].to_list()
+    assert frame["image_row"].to_list() == tiny_clips["image_row"].to_list()
+    assert frame.estimated_size() <= 12 * len(frame) + 2 * 64
 
 
 def test_images_missing_from_the_table_are_an_error(tiny, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
-    {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16"},
+    {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16", "stopping"},
     {
         *("ids", "labels", "manifest", "references", "compression", "stored_arrays", "inspection"),
         *("shards", "open_shard", "shard_rows", "zarr_rows"),
@@ -33,7 +33,8 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
     {
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
-        *("dataset", "model", "embeddings", "embeddings_verification", "verification"),
+        *("augmentation", "order", "dataset", "hubert", "model"),
+        *("embeddings", "embeddings_verification", "verification"),
     },
     {
         *("truth", "retrieval", "scores", "intervals", "retrieval_protocols"),
@@ -41,8 +42,8 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("segmentation", "vggss", "sharpness", "localisation_protocols", "localisation_rows", "image_bootstrap"),
     },
     {
-        *("checkpoint", "contrast", "optimiser", "train", "embed", "tables", "localisation_tables"),
-        *("plan", "room", "plan_page"),
+        *("recipe", "checkpoint", "divergence", "contrast", "optimiser", "train", "embed"),
+        *("tables", "localisation_tables", "plan", "room", "plan_page"),
     },
     {"ranks", "differences", "breakdown", "published", "retrieval_page", "recall_plots"},
     {"spoken", "gallery", "comparison", "explorer", "lettering", "overlay", "plate", "heatmaps", "token_picture"},

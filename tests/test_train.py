@@ -4,7 +4,10 @@ import json
 import math
 import multiprocessing
 import os
+import random
+import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,11 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ves import checkpoint
+import ves.train as train_module
+from ves.__main__ import main
 from ves.config import RunConfig
 from ves.losses import LOSSES
 from ves.model import VeS, load
 from ves.optimiser import learning_rate_at, parameter_groups, steps_of
+from ves.stopping import EX_TEMPFAIL
 from ves.train import cut_log, train
 
 GOLDEN = Path(__file__).parent / "golden" / "dense-10-steps.txt"
@@ -107,70 +112,157 @@ def test_two_runs_are_equal_and_another_seed_is_not(tiny_run):
 
 
 WARM = multiprocessing.get_context("forkserver")  # imports the stack once; its children start in milliseconds
-WARM.set_forkserver_preload(["ves.train"])
+WARM.set_forkserver_preload(["ves.train", "ves.__main__"])
 
 
-def killed_at(run: Path, step: int) -> None:
-    """Train in a child and kill -9 it once the log shows the step."""
-    child = WARM.Process(target=train, args=(run,))
+def stage(run: Path) -> None:
+    """`ves train RUN`, in a child."""
+    sys.exit(main(["train", str(run)]))
+
+
+def signalled(run: Path, step: int, number: int) -> int | None:
+    """Train in a child and send it a signal once the log shows the step; how it ended."""
+    child = WARM.Process(target=stage, args=(run,))
     child.start()
     log = run / "log.jsonl"
     deadline = time.monotonic() + 120
     while not (log.exists() and log.read_text().count("\n") >= step):
         assert child.is_alive() and time.monotonic() < deadline
         time.sleep(0.005)
-    child.kill()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
+    assert child.pid is not None
+    os.kill(child.pid, number)
+    child.join(120)
+    return child.exitcode
+
+
+RANDOM = {"mask_time_prob": 0.1, "layer_drop": 0.2}
+AUGMENT = {"window": "random", "speed": [0.9, 1.1], "noise_snr_db": [10.0, 30.0], "gain_db": [-6.0, 6.0]}
+
+
+@pytest.fixture
+def random_run(tiny_run, tiny):
+    """Runs in which all that can be drawn is drawn, and a batch is more than a micro-batch."""
+
+    def make(name: str, optimizer: str) -> Path:
+        augment = tiny[0].train.augment.model_copy(update=AUGMENT)
+        run = tiny_run(name, epochs=3, optimizer=optimizer, batch_size=32, micro_batch=8, augment=augment)
+        config = RunConfig.model_validate_json((run / "config.json").read_text())
+        audio, model = config.audio.model_copy(update=RANDOM), config.model.model_copy(update={"dropout": 0.1})
+        changes = {"audio": audio, "model": model, "run": "same"}
+        (run / "config.json").write_text(config.model_copy(update=changes).model_dump_json())
+        return run
+
+    return make
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam8bit"])
-def test_kill_and_resume_is_bitwise(tiny_run, optimizer):
-    """Killed twice, once before and once after a checkpoint (every 3 steps), with masking and accumulation on."""
-    runs = []
-    for name in ("straight", "killed"):
-        run = tiny_run(name, epochs=3, optimizer=optimizer, batch_size=32)
-        config = RunConfig.model_validate_json((run / "config.json").read_text())
-        audio = config.audio.model_copy(update={"mask_time_prob": 0.1, "layer_drop": 0.2})
-        (run / "config.json").write_text(config.model_copy(update={"audio": audio, "run": "same"}).model_dump_json())
-        runs.append(run)
-    straight, killed = runs
+def test_kill_and_resume_is_bitwise(random_run, optimizer):
+    """Killed twice, once before and once after a checkpoint (every 3 steps)."""
+    straight, killed = random_run("straight", optimizer), random_run("killed", optimizer)
     train(straight)
-    killed_at(killed, 2)
-    killed_at(killed, 5)
+    assert signalled(killed, 2, signal.SIGKILL) == -signal.SIGKILL
+    assert signalled(killed, 5, signal.SIGKILL) == -signal.SIGKILL
     train(killed)
     assert (killed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
     assert log_of(killed) == log_of(straight)
 
 
-def test_a_changed_configuration_starts_anew_and_keeps_the_old_checkpoints(tiny_run):
-    run = tiny_run(epochs=1)
-    train(run)
-    first, old = (run / "model.safetensors").read_bytes(), sorted((run / "checkpoints").rglob("*.safetensors"))
-    tiny_run(epochs=1, learning_rate=5e-4)
-    train(run)
-    assert (run / "model.safetensors").read_bytes() != first
-    assert all(path.exists() for path in old)
-    tiny_run(epochs=1)
-    train(run)  # changed back: nothing to train, the same model
-    assert (run / "model.safetensors").read_bytes() == first
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "adam8bit"])
+def test_twenty_kills_at_random_moments_change_nothing(random_run, optimizer):
+    """Moments are drawn over the whole life of a child: start, steps, checkpoints, and publishing."""
+    straight, killed = random_run("straight", optimizer), random_run("killed", optimizer)
+    started = time.monotonic()
+    child = WARM.Process(target=stage, args=(straight,))
+    child.start()
+    child.join()
+    life, draw, kills = time.monotonic() - started, random.Random(0), 0
+    assert child.exitcode == 0
+    while kills < 20:
+        child = WARM.Process(target=stage, args=(killed,))
+        child.start()
+        child.join(draw.uniform(0, life))
+        child.kill()
+        child.join()
+        kills += 1
+    train(killed)
+    assert (killed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert log_of(killed) == log_of(straight)
 
 
-def test_a_loss_that_is_not_finite_stops_before_it_is_applied(tiny_run, monkeypatch):
-    run = tiny_run(epochs=2)
-    calls = []
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_writes_a_checkpoint_and_goes_on_later(tiny_run, number):
+    straight, stopped = tiny_run("straight", epochs=2), tiny_run("stopped", epochs=2, checkpoint_every=1000)
+    train(straight)
+    assert signalled(stopped, 4, number) == EX_TEMPFAIL == 75
+    (kept,) = (stopped / "checkpoints").glob("step-*")
+    assert int(kept.name.removeprefix("step-")) >= 4
+    assert not (stopped / "model.safetensors").exists()
+    train(stopped)
+    assert (stopped / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert log_of(stopped) == log_of(straight)
+
+
+def poison(monkeypatch, bad: set[int]) -> list[int]:
+    """Let the losses of these steps be NaN, by the number of the call; one call is one step here."""
+    calls: list[int] = []
 
     def poisoned(logits, not_negative=None):
         calls.append(1)
-        return logits.sum() * (float("nan") if len(calls) == 5 else 1e-3)
+        return logits.sum() * (float("nan") if len(calls) in bad else 1e-3)
 
     monkeypatch.setitem(LOSSES, "info_nce", poisoned)
-    with pytest.raises(FloatingPointError, match="step 5 is not finite"):
+    return calls
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_counted(tiny_run, monkeypatch):
+    run = tiny_run(epochs=1, evaluate_every=1000)
+    poison(monkeypatch, {3, 5})
+    train(run)
+    log = log_of(run)
+    assert [line["skipped"] for line in log[:6]] == [0, 0, 1, 1, 2, 2]
+    assert "loss" not in log[2] and "gradient_norm" not in log[2], "NaN is no JSON"
+    assert log[2]["temperature"] == log[1]["temperature"] != log[3]["temperature"], "nothing moved in that step"
+    assert all(tensor.isfinite().all() for tensor in load_file(run / "model.safetensors").values())
+
+
+def test_a_skipped_step_is_skipped_again_on_resume(tiny_run, monkeypatch):
+    runs = [tiny_run(name, epochs=1, evaluate_every=1000) for name in ("straight", "stopped")]
+    poison(monkeypatch, {2, 5})
+    train(runs[0])
+    real = train_module.optimise
+
+    def interrupted(*given):
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    calls = poison(monkeypatch, {2})
+    with monkeypatch.context() as patched:
+        patched.setattr(train_module, "optimise", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(runs[1])
+    poison(monkeypatch, {2})  # from the checkpoint of step 3 on, its second step is the fifth
+    train(runs[1])
+    assert (runs[0] / "model.safetensors").read_bytes() == (runs[1] / "model.safetensors").read_bytes()
+    assert log_of(runs[0]) == log_of(runs[1])
+
+
+def test_too_many_in_a_row_end_the_training_with_the_last_checkpoint_kept(tiny_run, monkeypatch):
+    run = tiny_run(epochs=2, max_skipped=3)
+    poison(monkeypatch, {2, *range(5, 100)})
+    with pytest.raises(FloatingPointError, match=r"step 7: loss or gradient was not finite in 3 steps in a row"):
         train(run)
-    config = RunConfig.model_validate_json((run / "config.json").read_text())
-    kept = run / "checkpoints" / checkpoint.identity(config)
-    assert [path.name for path in kept.glob("step-*")] == ["step-00000003"]
+    assert max(path.name for path in (run / "checkpoints").glob("step-*")) == "step-00000006"
+    state = load_file(run / "checkpoints" / "step-00000006" / "model.safetensors")
+    assert all(tensor.isfinite().all() for tensor in state.values())
     assert not (run / "model.safetensors").exists()
+
+
+def test_the_log_says_how_much_of_the_time_was_waiting(tiny_run, caplog):
+    with caplog.at_level("INFO"):
+        train(tiny_run(epochs=0.5))
+    assert re.search(r"waiting for data took \d+\.\d\d % of the time of the steps", caplog.text)
 
 
 def test_the_log_is_cut_after_the_checkpoint(tmp_path):

@@ -62,6 +62,16 @@ class FrameGrid:
         field = 1 + sum((k - 1) * prod(self.strides[:i]) for i, k in enumerate(self.kernels))
         return field, prod(self.strides)
 
+    def frames(self, samples: Any) -> Any:
+        """Number of encoder frames, before pooling, that so many samples give (a number, or integers of a tensor)."""
+        field, hop = self._frame
+        return (samples - field) // hop + 1
+
+    def samples(self, frames: int) -> int:
+        """Number of samples that so many encoder frames see."""
+        field, hop = self._frame
+        return field + (frames - 1) * hop
+
     @property
     def hop(self) -> int:
         """Samples from one token to the next."""
@@ -106,8 +116,7 @@ class FrameGrid:
         """
         import torch
 
-        field, hop = self._frame
-        frames = ((valid - field) // hop + 1).clamp(min=0)
+        frames = self.frames(valid).clamp(min=0)
         token = torch.arange(tokens, device=valid.device)
         pooled = (frames[:, None] - token * self.pool).clamp(0, self.pool)  # A T: valid frames in each token
         return (2 * pooled >= self.pool) | (token == 0)

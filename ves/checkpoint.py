@@ -1,13 +1,22 @@
 """Checkpoints: whole or absent, the last few kept, and everything that a bitwise resume needs.
 
-A checkpoint is a directory `step-<n>/` of weights (safetensors) and state (optimiser, random generators), written by
-`ves.files.atomic`. It holds for one experiment only: checkpoints and their log live under `checkpoints/<identity>/`,
-where the identity is a hash of what decides the weights. A changed experiment therefore starts anew and never touches
-the checkpoints of the old one; changed back, it goes on from them. What is written how often changes no experiment.
+    <run>/checkpoints/              one attempt: all of it is of one recipe (ves.recipe)
+        step-<n>/                   written by ves.files.atomic
+            model.safetensors       trainable weights
+            state.pt                optimiser, random generators, count of skipped steps
+            config.json             the configuration, so that any checkpoint can be scored
+            checkpoint.json         written last: step of how many, the recipe, sha256 of the files above
+        log.jsonl                   what was logged up to now
+    <run>/checkpoints-archive-<n>/  an attempt that was put aside, as it was
+
+A damaged checkpoint is never used: the one before it is, and that is said. Nothing here deletes an attempt: a changed
+recipe is refused while the old one is unfinished, and a finished or given up one is moved aside by one rename.
 """
 
-import hashlib
+import logging
 import random
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +24,31 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from ves.config import TRAINING, RunConfig
-from ves.files import atomic, remove
+from ves.config import RunConfig
+from ves.files import atomic, read_json, remove, write_json
 from ves.model import VeS
+from ves.recipe import Recipe, differences, digest
 
-BOOKKEEPING = {"keep_checkpoints", "checkpoint_every", "evaluate_every"}  # of `train`; no weight depends on these
+log = logging.getLogger(__name__)
 
 
-def identity(config: RunConfig) -> str:
-    """Hash of what decides the weights: version of the code, configuration, data, a local backbone's weights.
+@dataclass(frozen=True)
+class Attempt:
+    """One training of a run, from its first step to its last: what its checkpoints have in common."""
 
-    The data are the clips with their splits and the manifests of both stores, by content: where they lie, how the run
-    is called and its bookkeeping are left out, so that editing these goes on from the newest checkpoint.
-    """
-    decisive = config.model_dump_json(exclude={"run": True, "data": True, "train": BOOKKEEPING})
-    digest = hashlib.sha256(f"{TRAINING} {decisive}".encode())
-    data, weights = config.data, Path(config.audio.backbone) / "model.safetensors"
-    stores = (Path(f"{store}.manifest.json") for store in (data.audio, data.features))
-    for path in (Path(data.manifest), Path(data.splits), *stores, weights):
-        if path.exists() or path != weights:  # a backbone of the hub is named by its revision
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    run: Path
+    config: RunConfig
+    steps: int
+    recipe: Recipe
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints and log lie, and whatever else belongs to this attempt alone."""
+        return self.run / "checkpoints"
+
+
+Found = tuple[Path, dict[str, Any]]  # a checkpoint, and what its checkpoint.json says
+FILES = ("model.safetensors", "state.pt", "config.json")
 
 
 def seed_all(seed: int) -> None:
@@ -58,22 +71,12 @@ def random_state() -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any]) -> None:
     """Put back what `random_state` took."""
-    torch.set_rng_state(state["torch"])
+    torch.set_rng_state(state["torch"].cpu())
     if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
     keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
     random.setstate((3, tuple(state["python"]), None))
-
-
-def save(folder: Path, step: int, model: VeS, optimizer: torch.optim.Optimizer, keep: int) -> None:
-    """Write `step-<n>/`, then delete all but the `keep` newest: the newest is whole before an older one goes."""
-    with atomic(folder / f"step-{step:08d}") as temporary:
-        temporary.mkdir()
-        save_file(contiguous(model), temporary / "model.safetensors")
-        torch.save({"optimizer": optimizer.state_dict(), "random": random_state()}, temporary / "state.pt")
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        remove(old)
 
 
 def contiguous(model: VeS) -> dict[str, torch.Tensor]:
@@ -81,14 +84,97 @@ def contiguous(model: VeS) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in model.trainable().items()}
 
 
-def resume(folder: Path, model: VeS, optimizer: torch.optim.Optimizer) -> int:
-    """Load the newest checkpoint into model, optimiser and generators; the step to go on from (0: there is none)."""
-    if not (newest := max(folder.glob("step-*"), default=None)):
-        return 0
-    model.load_trainable(load_file(newest / "model.safetensors"), newest / "model.safetensors")
-    device = str(model.log_scale.device)
-    state = torch.load(newest / "state.pt", weights_only=True, map_location=device)
+def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimizer, counts: list[int]) -> None:
+    """Write the checkpoint of a step, then delete all but the newest `train.keep_checkpoints`.
+
+    The newest is whole before an older one goes. `counts` is given back by `resume`.
+    """
+    state = {"optimizer": optimizer.state_dict(), "random": random_state(), "counts": counts}
+    with atomic(attempt.folder / f"step-{step:08d}") as temporary:
+        temporary.mkdir()
+        save_file(contiguous(model), temporary / "model.safetensors")
+        torch.save(state, temporary / "state.pt")
+        (temporary / "config.json").write_text(attempt.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        content = {"step": step, "steps": attempt.steps, "recipe": attempt.recipe}
+        content["sha256"] = {name: digest(temporary / name) for name in FILES}
+        write_json(temporary / "checkpoint.json", content)
+    for old in sorted(attempt.folder.glob("step-*"))[: -attempt.config.train.keep_checkpoints]:
+        remove(old)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """checkpoint.json of a checkpoint whose files are all whole. Raises ValueError that names one that is not."""
+    try:
+        content = read_json(path / "checkpoint.json")
+        for name, expected in content["sha256"].items():
+            if digest(path / name) != expected:
+                raise ValueError(f"{path / name}: damaged: not what was written")
+    except (OSError, LookupError, TypeError) as error:
+        raise ValueError(f"{path}: damaged: {error!r}") from error
+    return content
+
+
+def newest(run: Path) -> Found | None:
+    """The newest whole checkpoint and its checkpoint.json; None when there is none at all.
+
+    Raises ValueError when there are some and every one is damaged.
+    """
+    found = sorted((run / "checkpoints").glob("step-*"), reverse=True)
+    for path in found:
+        try:
+            return path, _read(path)
+        except ValueError as error:
+            log.warning("%s; going on without this checkpoint", error)
+    if found:
+        raise ValueError(
+            f"{run / 'checkpoints'}: every checkpoint there is damaged; `ves train --fresh {run}` puts them aside and "
+            "starts anew"
+        )
+    return None
+
+
+def put_aside(run: Path, why: str) -> None:
+    """Move the whole attempt to a new archive, in one step."""
+    folder = run / "checkpoints"
+    archive = next(path for n in count(1) if not (path := run / f"checkpoints-archive-{n}").exists())
+    folder.rename(archive)
+    log.warning("%s: %s; what was there is now %s, and training starts anew", folder, why, archive)
+
+
+def settle(attempt: Attempt, *, fresh: bool) -> Found | None:
+    """See to it that what lies in the attempt's folder may be gone on from.
+
+    Returns the checkpoint to go on from, as `newest` does. `fresh` puts everything aside. Of another recipe, a finished
+    attempt is put aside (its model is to be made anew), and an unfinished one is refused with ValueError that names
+    what differs and the ways out.
+    """
+    run, folder = attempt.run, attempt.folder
+    if fresh:
+        if folder.is_dir() and any(folder.iterdir()):
+            put_aside(run, "asked to start anew")
+        return None
+    if (found := newest(run)) is None or not (changed := differences(found[1]["recipe"], attempt.recipe)):
+        return found
+    path, content = found
+    if content["step"] == content["steps"]:
+        put_aside(run, f"finished with other settings ({'; '.join(changed)})")
+        return None
+    lines = [f"{path}: an unfinished training with other settings (step {content['step']} of {content['steps']}):"]
+    lines += [f"  {line}" for line in changed]
+    lines += [f"put these back to go on with it, or `ves train --fresh {run}` puts it aside and starts anew"]
+    raise ValueError("\n".join(lines))
+
+
+def resume(found: Found | None, model: VeS, optimizer: torch.optim.Optimizer) -> tuple[int, list[int]]:
+    """Load a checkpoint into model, optimiser and generators.
+
+    Returns the step to go on from and the counts saved with it; 0 and none when there is no checkpoint.
+    """
+    if found is None:
+        return 0, []
+    path, content = found
+    model.load_trainable(load_file(path / "model.safetensors"), path / "model.safetensors")
+    state = torch.load(path / "state.pt", weights_only=True, map_location=str(model.log_scale.device))
     optimizer.load_state_dict(state["optimizer"])
-    state["random"]["torch"] = state["random"]["torch"].cpu()
     set_random_state(state["random"])
-    return int(newest.name.removeprefix("step-"))
+    return content["step"], state["counts"]

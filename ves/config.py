@@ -32,6 +32,17 @@ Loss = Annotated[str, _one_of("losses", "LOSSES")]
 Compression = Annotated[str, _one_of("compression", "CODECS")]
 
 
+def _ascends(bounds: list[float]) -> list[float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"{bounds}: the first is above the second")
+    return bounds
+
+
+Pair = (Field(min_length=2, max_length=2), AfterValidator(_ascends))
+Bounds = Annotated[list[float], *Pair]
+Speeds = Annotated[list[Annotated[float, Field(ge=0.5, le=2)]], *Pair]  # beyond, it is nobody's speech
+
+
 class SplitConfig(Section):
     """Who is held out (ves.splits)."""
 
@@ -84,6 +95,15 @@ class ModelConfig(Section):
     dropout: Fraction
 
 
+class AugmentConfig(Section):
+    """What is changed of a clip each time it is trained on (ves.augmentation); pairs are bounds of what is drawn."""
+
+    window: Literal["start", "random"]
+    speed: Speeds | None
+    noise_snr_db: Bounds | None
+    gain_db: Bounds | None
+
+
 class TrainConfig(Section):
     """One training run (ves.train); `runs` overrides any of these by name."""
 
@@ -102,6 +122,8 @@ class TrainConfig(Section):
     precision: Literal["bf16", "fp32"]
     temperature: PositiveFloat
     max_scale: PositiveFloat
+    augment: AugmentConfig
+    max_skipped: Positive
     checkpoint_every: Positive
     evaluate_every: Positive
     keep_checkpoints: Annotated[int, Field(ge=2)]

@@ -3,7 +3,8 @@
 Every read succeeds or raises: what cannot be read was refused at ingest, and no sample ever stands in for another.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,29 +16,43 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ves import parquet
-from ves.audio import window
+from ves.audio import RATE, window
 from ves.audio_store import AudioStore
-from ves.config import DataPaths
+from ves.augmentation import active, augmented, draws
+from ves.config import AugmentConfig, DataPaths, TrainConfig
 from ves.images import Geometry
+from ves.order import Order
 from ves.store import open_features
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
+READ = ["shard", "row", "image_row"]  # what reading takes: 12 bytes a clip, where all columns take hundreds
+AHEAD = 2  # batches read before they are asked for
 
 
-def clips(data: DataPaths, split: str, *, may_be_empty: bool = False) -> pl.DataFrame:
-    """The clips of one split with the feature row of their image, sorted by clip_id.
+def clips(
+    data: DataPaths, split: str, columns: Sequence[str] = CLIP_COLUMNS, *, may_be_empty: bool = False
+) -> pl.DataFrame:
+    """The clips of one split, sorted by clip_id: these columns of the manifest, and the feature row of their image.
 
     Raises ValueError when the split has no clip and must have some, or a clip's image is not in images.parquet.
     """
-    manifest, splits = parquet.read(data.manifest), parquet.read(data.splits)
+    asked = list(dict.fromkeys(["clip_id", "image_id", *columns]))
+    manifest = parquet.read(data.manifest, columns=[name for name in asked if name != "image_row"])
+    splits = parquet.read(data.splits, columns=["clip_id", "split"])
     images = parquet.read(data.images, columns=["image_id", "row"]).rename({"row": "image_row"})
-    chosen = manifest.join(splits.filter(pl.col("split") == split), on="clip_id", how="inner")
-    if chosen.is_empty() and not may_be_empty:
+    splits = splits.filter(pl.col("split") == split).select("clip_id")
+    frame = manifest.join(splits, on="clip_id", how="inner").join(images, on="image_id", how="left")
+    if frame.is_empty() and not may_be_empty:
         raise ValueError(f"{data.splits}: no clip is in split {split!r}")
-    frame = chosen.join(images, on="image_id", how="left").select(CLIP_COLUMNS).sort("clip_id")
     if frame["image_row"].null_count():
         raise ValueError(f"{data.images}: lacks images of {data.manifest}; both are made by one stage: run it again")
-    return frame
+    return frame.sort("clip_id").select(columns)
+
+
+def to_read(data: DataPaths, split: str) -> pl.DataFrame:
+    """The clips of one split, as `clips` sorts them, with no more than what reading them takes (READ)."""
+    frame = clips(data, split, READ)
+    return frame.select(pl.col("shard").cast(pl.Categorical), pl.col("row", "image_row").cast(pl.UInt32)).rechunk()
 
 
 class PairReader:
@@ -60,20 +75,34 @@ class PairReader:
             masks[row] = Geometry(width, height, attrs["image_size"], attrs["fit"]).patch_mask(rows, columns)
         return torch.from_numpy(masks)
 
-    def waveforms(self, frame: pl.DataFrame) -> tuple[Float[Tensor, "A L"], Int[Tensor, "A"]]:
-        """Windows of the clips (ves.audio.window) and the number of valid samples of each."""
-        limit = round(self.seconds * 16_000)
-        pairs = [
-            window(self.audio.read(shard, row, limit), self.seconds)
-            for shard, row in frame.select("shard", "row").iter_rows()
-        ]
-        waveform = torch.from_numpy(np.stack([samples for samples, _ in pairs]))
-        return waveform, torch.tensor([valid for _, valid in pairs])
+    def waveforms(
+        self,
+        frame: pl.DataFrame,
+        augment: AugmentConfig | None = None,
+        draw: Sequence[np.random.Generator] | None = None,
+        *,
+        out: tuple[Float[Tensor, "A L"], Int[Tensor, "A"]] | None = None,
+    ) -> tuple[Float[Tensor, "A L"], Int[Tensor, "A"]]:
+        """Windows of the clips (ves.audio.window) and the number of valid samples of each; into `out` if given.
 
-    def patches(self, image_rows: np.ndarray) -> tuple[Tensor, Bool[Tensor, "V P"] | None]:
+        With `draw`, a generator for each clip, they are augmented (ves.augmentation).
+        """
+        length = round(self.seconds * RATE)
+        waveform, valid = out or (torch.empty(len(frame), length), torch.empty(len(frame), dtype=torch.int64))
+        for place, (shard, row) in enumerate(frame.select("shard", "row").iter_rows()):
+            if augment is not None and draw is not None:
+                samples, valid[place] = augmented(self.audio.read(shard, row), self.seconds, augment, draw[place])
+            else:
+                samples, valid[place] = window(self.audio.read(shard, row, length), self.seconds)
+            waveform[place] = torch.from_numpy(samples)
+        return waveform, valid
+
+    def patches(
+        self, image_rows: np.ndarray, *, out: Tensor | None = None
+    ) -> tuple[Tensor, Bool[Tensor, "V P"] | None]:
         """Patch tokens (bfloat16 [V, P, W]) of feature rows, in that order, and their mask (None: all count)."""
         mask = None if self.masks is None else self.masks[image_rows.astype(np.int64)]  # a copy: polars' are read-only
-        return self.features.read(image_rows), mask
+        return self.features.read(image_rows, out), mask
 
 
 @dataclass(frozen=True)
@@ -107,45 +136,72 @@ class Batch:
         return Batch(waveform, valid, patches, mask, image)
 
 
-class Order:
-    """The order in which training sees its clips: one seeded permutation per epoch, a pure function of position."""
+@dataclass
+class _Buffers:
+    """Where one batch is read to; on CUDA in pinned memory, which is copied to the device while others are read."""
 
-    def __init__(self, clips: int, seed: int) -> None:
-        self.clips, self.seed = clips, seed
-        self._epoch, self._permutation = -1, np.empty(0, dtype=np.int64)
+    waveform: Float[Tensor, "B L"]
+    valid: Int[Tensor, "B"]
+    patches: Tensor
+    copied: torch.cuda.Event | None = None  # what the device was doing when the batch was given back
 
-    def _at(self, epoch: int) -> np.ndarray:
-        if epoch != self._epoch:
-            self._epoch, self._permutation = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.clips)
-        return self._permutation
+    @classmethod
+    def of(cls, reader: PairReader, size: int, device: torch.device) -> "_Buffers":
+        """Empty ones."""
+        pinned, rows = device.type == "cuda", (size, reader.features.patches, reader.features.width)
+        return cls(
+            torch.empty(size, round(reader.seconds * RATE), pin_memory=pinned),
+            torch.empty(size, dtype=torch.int64, pin_memory=pinned),
+            torch.empty(rows, dtype=torch.bfloat16, pin_memory=pinned),
+        )
 
-    def take(self, start: int, count: int) -> np.ndarray:
-        """Clip indices at positions start .. start + count of the endless sequence of epochs."""
-        positions = np.arange(start, start + count)
-        parts = [
-            self._at(epoch)[positions[positions // self.clips == epoch] % self.clips]
-            for epoch in np.unique(positions // self.clips).tolist()
-        ]
-        return np.concatenate(parts)
+    def give_back(self) -> None:
+        """They may be read into again, once copies from them that the device has still to make are made."""
+        if self.waveform.is_pinned():
+            self.copied = torch.cuda.Event()
+            self.copied.record()
+
+    def wait(self) -> None:
+        """Until nothing is copied from them."""
+        if self.copied is not None:
+            self.copied.synchronize()
 
 
 def batches(
-    reader: PairReader, frame: pl.DataFrame, *, batch_size: int, seed: int, first: int, last: int
+    reader: PairReader,
+    frame: pl.DataFrame,
+    train: TrainConfig,
+    *,
+    seed: int,
+    first: int,
+    last: int,
+    device: torch.device,
+    rows: slice = slice(None),
 ) -> Iterator[Batch]:
-    """Batches number `first` up to `last`, each read in a background thread while the one before is used."""
-    order = Order(len(frame), seed)
+    """Batches number `first` up to `last`; of each, the pairs `rows`. A pure function of (seed, number).
+
+    They are read in a background thread, AHEAD of the one in use, into buffers that come round again: a batch is valid
+    until the next is asked for. `frame` needs the columns READ.
+    """
+    order, part = Order(len(frame), seed), range(train.batch_size)[rows]
+    slots = [_Buffers.of(reader, len(part), device) for _ in range(AHEAD + 1)]
+    plain = not active(train.augment)
 
     def read(number: int) -> Batch:
-        chosen = frame[order.take(number * batch_size, batch_size)]
-        rows = chosen["image_row"].to_numpy()
-        waveform, valid = reader.waveforms(chosen)
-        patches, mask = reader.patches(rows)
-        return Batch(waveform, valid, patches, mask, torch.from_numpy(rows.astype(np.int64)))
+        slot = slots[number % len(slots)]
+        slot.wait()
+        chosen = frame[order.take(number * train.batch_size + part.start, len(part))]
+        images = chosen["image_row"].to_numpy()
+        draw = None if plain else [draws(seed, number, place) for place in part]
+        reader.waveforms(chosen, train.augment, draw, out=(slot.waveform, slot.valid))
+        _, mask = reader.patches(images, out=slot.patches)
+        return Batch(slot.waveform, slot.valid, slot.patches, mask, torch.from_numpy(images.astype(np.int64)))
 
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead = pool.submit(read, first) if first < last else None
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ves-batch") as pool:
+        ahead = deque(pool.submit(read, number) for number in range(first, min(first + AHEAD, last)))
         for number in range(first, last):
-            assert ahead is not None
-            batch = ahead.result()
-            ahead = pool.submit(read, number + 1) if number + 1 < last else None
+            batch = ahead.popleft().result()
+            if number + AHEAD < last:
+                ahead.append(pool.submit(read, number + AHEAD))
             yield batch
+            slots[number % len(slots)].give_back()

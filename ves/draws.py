@@ -19,7 +19,7 @@ def _unit(bits: UInt64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def _mixed(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
+def mixed(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
     """The finaliser of SplitMix64 (Steele et al. 2014)."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -31,7 +31,7 @@ def chance_of_hashes(hashes: pl.Series, seed: int, purpose: str) -> Float64[np.n
 
     The head of the hash, mixed: 24 M ids take about a second.
     """
-    return _unit(_mixed(ids.heads(hashes) ^ np.uint64(_salt(seed, purpose))))
+    return _unit(mixed(ids.heads(hashes) ^ np.uint64(_salt(seed, purpose))))
 
 
 def chance_of_rows(
@@ -42,7 +42,7 @@ def chance_of_rows(
     Each file has a generator SplitMix64 of its own, begun by its name; a row's number is what that gives at that place.
     """
     begins = np.array([_salt(seed, f"{purpose}:{name}") for name in names], np.uint64)
-    return _unit(_mixed(begins[file] + (row.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)))
+    return _unit(mixed(begins[file] + (row.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)))
 
 
 def chance_of_names(names: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:

@@ -9,6 +9,8 @@ Dimension key
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoModel
 
 from ves.audio import POOL, FrameGrid
 from ves.config import AudioConfig, ModelConfig, RunConfig
+from ves.hubert import hidden_states
 
 
 def projection(width: int, dim: int) -> nn.Sequential:
@@ -44,6 +48,22 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
     )
 
 
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Let attention be a product, a softmax and a product, in bfloat16 where its inputs are.
+
+    On a CPU, forward and backward of an adapter layer take two thirds of the time of the fused kernel, whose backward
+    is slow in bfloat16. The switch has cuda in its name, and rules here too.
+    """
+    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
+
+
 class AudioTower(nn.Module):
     """Waveform to l2-normalised audio tokens and the mask of those that count."""
 
@@ -64,8 +84,7 @@ class AudioTower(nn.Module):
 
         HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.audio.window does).
         """
-        samples = torch.arange(waveform.shape[1], device=waveform.device)
-        hidden = self.backbone(waveform, attention_mask=(samples < valid[:, None]).long()).last_hidden_state
+        hidden = hidden_states(self.backbone, waveform, valid, self.grid)
         pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)
         tokens = F.normalize(self.head(pooled).float(), dim=-1)
         mask = self.grid.mask(valid, tokens.shape[1])
@@ -91,7 +110,8 @@ class VisualAdapter(nn.Module):
     ) -> Float[Tensor, "V P D"]:
         """Image tokens; patches that the mask leaves out (padding of the square) are not attended to."""
         if self.layers is not None:
-            patches = self.layers(patches, src_key_padding_mask=None if image_mask is None else ~image_mask)
+            with _plain_attention() if patches.is_cpu else nullcontext():
+                patches = self.layers(patches, src_key_padding_mask=None if image_mask is None else ~image_mask)
         return F.normalize(self.head(patches).float(), dim=-1)
 
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ves.stopping import EX_TEMPFAIL, Stopped
+
 log = logging.getLogger("ves")
 
 
@@ -69,12 +71,18 @@ def remedy(error: Exception) -> str | None:
 
 
 def run(name: str, function: Callable[..., None], given: dict[str, Any], log_file: Path | None) -> int:
-    """Call a stage; 0 when it is done, 1 after an error, which is one line unless it is a fault of ours."""
+    """Call a stage; 0 when it is done, 1 after an error, which is one line unless it is a fault of ours.
+
+    75 (EX_TEMPFAIL) when it stopped because a signal asked it to, and can go on: try again later.
+    """
     if parent := os.environ.get("VES_DIE_WITH_PARENT"):  # set by the workflow only: by hand, nohup keeps its meaning
         die_with(int(parent))
     start_log(log_file)
     try:
         function(**given)
+    except Stopped as error:
+        log.warning("%s: %s", name, error)
+        return EX_TEMPFAIL
     except Exception as error:  # the last resort: nothing is muffled, the traceback goes to the screen and to the log
         if (message := remedy(error)) is None:
             log.exception("%s failed, which is a fault of VeS", name)

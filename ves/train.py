@@ -18,13 +18,16 @@ from safetensors.torch import save_file
 from ves import checkpoint
 from ves.config import RunConfig, TrainConfig
 from ves.contrast import autocast, gradient
-from ves.dataset import Batch, PairReader, batches, clips
+from ves.dataset import Batch, PairReader, batches, to_read
+from ves.divergence import Divergence
 from ves.files import atomic, lock, remove
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.progress import track
+from ves.recipe import recipe
 from ves.retrieval import ranks, summary
 from ves.similarity import score
+from ves.stopping import Stop, Stopped, on_signals
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ def recall(
 
 
 def open_log(run: Path, folder: Path, step: int) -> TextIO:
-    """The log beside the checkpoints of one identity, cut after `step`; a link shows it as <run>/log.jsonl."""
+    """The log beside the checkpoints of an attempt, cut after `step`; a link shows it as <run>/log.jsonl."""
     folder.mkdir(parents=True, exist_ok=True)
     cut_log(folder / "log.jsonl", step)
     link = run / "log.jsonl.link"
@@ -86,59 +89,94 @@ def cut_log(path: Path, step: int) -> None:
             temporary.write_text("".join(kept))
 
 
+class Times:
+    """How long steps take, evaluation aside, and how much of that is waiting for data (seconds)."""
+
+    def __init__(self) -> None:
+        self._started = self._waiting = self._steps = 0.0
+
+    def start(self) -> None:
+        """A step begins."""
+        self._started = time.perf_counter()
+
+    def since_start(self) -> float:
+        """Since the step began."""
+        return time.perf_counter() - self._started
+
+    def waited(self) -> float:
+        """Its data are there; how long that took."""
+        self._waiting += (wait := self.since_start())
+        return wait
+
+    def stepped(self) -> None:
+        """The weights have moved."""
+        self._steps += self.since_start()
+
+    def share(self) -> float:
+        """Of the time of all steps, what was waiting."""
+        return self._waiting / self._steps if self._steps else 0.0
+
+
 def optimise(model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig) -> dict[str, float]:
-    """One step over a batch; what to log of it. Raises FloatingPointError before applying what is not finite."""
+    """One step over a batch; what to log of it.
+
+    Where loss or gradient is not finite, nothing moves, and `gradient_norm` is not finite.
+    """
     optimizer.zero_grad(set_to_none=True)
     entry = gradient(model, batch, train)
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], train.clip_norm)
-    entry["gradient_norm"] = norm.item()
-    if not math.isfinite(entry["loss"] + entry["gradient_norm"]):
-        raise FloatingPointError(f"loss {entry['loss']}, gradient norm {entry['gradient_norm']}")
-    optimizer.step()
-    with torch.no_grad():  # the parameter itself is clamped: a clamp in the forward would leave it stuck above
-        model.log_scale.clamp_(max=math.log(train.max_scale))
+    entry["gradient_norm"] = norm.item() if math.isfinite(entry["loss"]) else math.nan
+    if math.isfinite(entry["gradient_norm"]):
+        optimizer.step()
+        with torch.no_grad():  # the parameter itself is clamped: a clamp in the forward would leave it stuck above
+            model.log_scale.clamp_(max=math.log(train.max_scale))
     return entry | {"temperature": model.log_scale.detach().neg().exp().item()}
 
 
-def train(run: Path) -> None:
+def train(run: Path, *, fresh: bool = False) -> None:
     """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
 
-    Writes checkpoints/<identity>/, log.jsonl (while it trains, a link to the log there) and, last, model.safetensors.
+    Writes checkpoints/ (ves.checkpoint), log.jsonl (while it trains, a link to the log there) and, last,
+    model.safetensors. Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when an unfinished
+    training with other settings is there (`fresh` puts it aside first); FloatingPointError when it has diverged.
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    with lock(run / "train"):
-        _train(run, config)
+    with lock(run / "train"), on_signals() as stop:
+        _train(run, config, fresh, stop)
 
 
-def _train(run: Path, config: RunConfig) -> None:
+def _train(run: Path, config: RunConfig, fresh: bool, stop: Stop) -> None:
     settings = config.train
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
-    frame, tune = clips(config.data, "train"), clips(config.data, "tune")
-    steps, size = steps_of(settings, len(frame)), settings.batch_size
+    frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
+    attempt = checkpoint.Attempt(run, config, steps := steps_of(settings, len(frame)), recipe(config))
+    found = checkpoint.settle(attempt, fresh=fresh)
     model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     optimizer = make_optimizer(model, settings)
-    folder = run / "checkpoints" / checkpoint.identity(config)
-    first = checkpoint.resume(folder, model, optimizer)
-    log.info("%s: %d steps of %d clips, from %d, on %s", config.run, steps, size, first, device)
-    stream = batches(reader, frame, batch_size=size, seed=config.seed, first=first, last=steps)
+    first, counts = checkpoint.resume(found, model, optimizer)
+    log.info("%s: %d steps of %d clips, from %d, on %s", config.run, steps, settings.batch_size, first, device)
+    stream = batches(reader, frame, settings, seed=config.seed, first=first, last=steps, device=device)
+    divergence, times = Divergence(run, settings, steps, counts), Times()
 
-    with open_log(run, folder, first) as lines:
+    with open_log(run, attempt.folder, first) as lines:
         for step in track(range(first + 1, steps + 1), label=f"train {config.run}", unit="step"):
-            started = time.perf_counter()
+            times.start()
             batch = next(stream)
-            entry: dict[str, float] = {"step": step, "data_wait": time.perf_counter() - started}
+            entry: dict[str, float] = {"step": step, "data_wait": times.waited()}
             entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
-            try:
-                entry |= optimise(model, optimizer, batch, settings)
-            except FloatingPointError as error:
-                message = f"{run}: step {step} is not finite ({error}); the last checkpoint is kept"
-                raise FloatingPointError(message) from error
+            entry |= optimise(model, optimizer, batch, settings)
+            times.stepped()
+            entry["skipped"] = divergence.see(step, entry)
             if step % settings.evaluate_every == 0 or step == steps:
                 entry |= recall(model, reader, tune, settings, device)
-            lines.write(json.dumps(entry | {"seconds": time.perf_counter() - started}) + "\n")
-            if step % settings.checkpoint_every == 0 or step == steps:
-                checkpoint.save(folder, step, model, optimizer, settings.keep_checkpoints)
-    publish(run, folder, model)
+            entry["seconds"] = times.since_start()
+            lines.write(json.dumps({key: value for key, value in entry.items() if math.isfinite(value)}) + "\n")
+            if step % settings.checkpoint_every == 0 or step == steps or stop.asked:
+                checkpoint.save(attempt, step, model, optimizer, divergence.counts)
+            if stop.asked and step < steps:
+                raise Stopped(f"{run}: stopped by {stop.asked} after step {step} of {steps}; run again to go on")
+    log.info("%s: waiting for data took %.2f %% of the time of the steps", config.run, 100 * times.share())
+    publish(run, attempt.folder, model)

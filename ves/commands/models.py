@@ -23,11 +23,16 @@ def seal_features(*, images: Path, store: Path, parts: list[Path], manifest: Pat
     seal(images, store, parts, manifest)
 
 
-def train(run: Path) -> None:
-    """Train the run described by RUN/config.json; goes on from its newest checkpoint."""
+def train(run: Path, *, fresh: bool = False) -> None:
+    """Train the run described by RUN/config.json; goes on from its newest checkpoint.
+
+    Other settings than those of an unfinished training are refused; --fresh puts that aside, in a folder
+    checkpoints-archive-<n>, and starts anew. SIGTERM or SIGINT (Ctrl-C) write a checkpoint and end with exit code 75;
+    the same command goes on.
+    """
     from ves.train import train
 
-    train(run)
+    train(run, fresh=fresh)
 
 
 def embed(run: Path, *, split: str, out: Path) -> None:

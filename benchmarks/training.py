@@ -1,0 +1,184 @@
+"""Steps of the default runs: how long they take, against the plain way in the same process, and what the time goes to.
+
+    OMP_NUM_THREADS=2 python benchmarks/training.py [--repeats 7] [--steps 10] [--corpus data/scenes]
+
+Needs the default corpus with its features (`snakemake train_dense` makes it). Plain is transformers' own pass over
+every clip at full length, torch's fused attention in the visual adapter, and similarities as einsum, max and autograd;
+ours is what `ves train` does. Both have a model and an optimiser of their own, see the same batches and take turns;
+tables have medians of a step, its CPU time (all threads), and the median over repeats of the ratio within each. The
+second table says how many steps waited for data; the third what share of CPU time which kernels have.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from ves import checkpoint, model, similarity
+from ves.config import Config, DataPaths, TrainConfig, features_name
+from ves.dataset import Batch, PairReader, batches, to_read
+from ves.model import VeS
+from ves.optimiser import make_optimizer
+from ves.train import optimise
+from ves.validate import read_yaml, validate
+
+KINDS = {  # a part of the name of a kernel: what it does; the first that fits
+    "convolution": "convolutions",
+    "softmax": "attention",
+    "dot_product": "attention",
+    "bmm": "products (batched)",
+    "mm": "products",
+    "norm": "normalisation",
+    "gelu": "activation",
+    "copy_": "copies and casts",
+    "adam": "optimiser",
+}
+
+
+def all_clips_whole(backbone: Any, waveform: Tensor, valid: Tensor, _grid: Any, **_masking: Any) -> Tensor:
+    """transformers' own pass."""
+    samples = torch.arange(waveform.shape[1], device=waveform.device)
+    return backbone(waveform, attention_mask=(samples < valid[:, None]).long()).last_hidden_state
+
+
+def einsum_and_max(audio: Tensor, mask: Tensor, image: Tensor, image_mask: Tensor | None = None) -> Tensor:
+    """max_mean with the whole volume of token similarities."""
+    assert image_mask is None, "the default runs have pictures without padding"
+    best = torch.einsum("atd,vpd->avtp", audio, image).max(-1).values.float()
+    return (best * mask[:, None]).sum(-1) / (mask.sum(-1)[:, None] + similarity.EPSILON)
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """The way that ours is measured against."""
+    with (
+        patch.object(model, "hidden_states", all_clips_whole),
+        patch.object(model, "_plain_attention", nullcontext),
+        patch.dict(similarity.SIMILARITIES, {"max_mean": einsum_and_max}),
+    ):
+        yield
+
+
+WAYS = {"plain": plain, "ours": nullcontext}
+
+
+@dataclass
+class Training:
+    """One way of one run: its model, its data, and what its steps took."""
+
+    run: str
+    way: str
+    settings: TrainConfig
+    model: VeS
+    optimizer: torch.optim.Optimizer
+    stream: Iterator[Batch]
+    seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+
+    def step(self) -> None:
+        """One step, timed."""
+        with WAYS[self.way]():
+            started, cpu = time.perf_counter(), time.process_time()
+            batch = next(self.stream)
+            self.waited.append(time.perf_counter() - started)
+            optimise(self.model, self.optimizer, batch, self.settings)
+        self.seconds.append(time.perf_counter() - started)
+        self.cpu.append(time.process_time() - cpu)
+
+    def kernels(self, steps: int) -> dict[str, float]:
+        """Share of CPU time of each kind of kernel over some steps more."""
+        with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+            for _ in range(steps):
+                self.step()
+        shares: dict[str, float] = defaultdict(float)
+        for event in profiler.key_averages():
+            name = event.key.lower()
+            kind = next((kind for part, kind in KINDS.items() if part in name), "other")
+            shares[kind] += event.self_cpu_time_total
+        return {kind: share / sum(shares.values()) for kind, share in shares.items()}
+
+
+def start(config: Config, data: DataPaths, run: str, way: str, steps: int) -> Training:
+    """A training at its first step."""
+    settings = config.train_of(run)
+    torch.set_num_threads(settings.threads)
+    checkpoint.seed_all(0)
+    reader, device = PairReader(data, config.audio.seconds), torch.device("cpu")
+    built = VeS(config.audio, config.model, reader.features.width, settings.temperature).train()
+    stream = batches(reader, to_read(data, "train"), settings, seed=0, first=0, last=steps, device=device)
+    return Training(run, way, settings, built, make_optimizer(built, settings), stream)
+
+
+def table(*names: str) -> None:
+    """Begin a table."""
+    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
+
+
+def timed(config: Config, data: DataPaths, repeats: int, steps: int) -> list[Training]:
+    """Both ways of every run of the table, in turns; prints what their steps took."""
+    table("run", "plain s/step", "ours s/step", "plain / ours", "plain CPU s", "ours CPU s", "plain / ours CPU")
+    everything = []
+    for run in config.table:
+        ways = [start(config, data, run, way, (repeats + 2) * steps + 2) for way in WAYS]
+        for training in ways:
+            training.step()  # memory is taken, threads are started
+            for measured in (training.seconds, training.cpu, training.waited):
+                measured.clear()
+        for repeat in range(repeats):
+            for training in ways if repeat % 2 else ways[::-1]:
+                for _ in range(steps):
+                    training.step()
+        cells = []
+        for kind in ("seconds", "cpu"):
+            one, other = (
+                [statistics.median(getattr(way, kind)[at : at + steps]) for at in range(0, repeats * steps, steps)]
+                for way in ways
+            )
+            ratio = statistics.median(a / b for a, b in zip(one, other, strict=True))
+            cells += [f"{statistics.median(one):.3f}", f"{statistics.median(other):.3f}", f"**{ratio:.2f}**"]
+        print(f"| {run} | {' | '.join(cells)} |", flush=True)
+        everything += ways
+    return everything
+
+
+def main() -> None:
+    """Print all tables as Markdown."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--corpus", type=Path, default=Path("data/scenes"))
+    given = parser.parse_args()
+    config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
+    names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
+    names |= {"audio": "audio.zarr", "features": f"features/{features_name(config.vision)}.zarr"}
+    data = DataPaths(corpus=given.corpus.name, **{key: str(given.corpus / name) for key, name in names.items()})
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end=""
+    )
+    print(f"torch {torch.__version__}; {given.repeats} repeats of {given.steps} steps")
+    everything = timed(config, data, given.repeats, given.steps)
+    table("run", "way", "waiting for data, share of the time of steps")
+    for each in everything:
+        print(f"| {each.run} | {each.way} | {sum(each.waited) / sum(each.seconds):.2%} |")
+    measured = {f"{each.run}, {each.way}": each.kernels(given.steps) for each in everything}
+    table("CPU time in", *measured)
+    for kind in dict.fromkeys([*KINDS.values(), "other"]):
+        print(f"| {kind} | {' | '.join(f'{found.get(kind, 0.0):.0%}' for found in measured.values())} |")
+
+
+if __name__ == "__main__":
+    main()

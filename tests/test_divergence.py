@@ -1,0 +1,61 @@
+"""A loss that has collapsed is said once for each term; skipped steps are counted up to a limit."""
+
+import math
+
+import pytest
+
+from ves.divergence import WINDOW, Divergence
+
+CHANCE = math.log(32)
+
+
+@pytest.fixture
+def watched(tiny, tmp_path):
+    """A run of 1,000 steps of two terms, of which the first 100 warm up."""
+    settings = {"objective": {"max_mean": 0.7, "mean_mean": 0.3}, "batch_size": 32, "micro_batch": 32, "warmup": 0.1}
+    return Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
+
+
+def see(watched: Divergence, steps: range, dense: float, whole: float) -> None:
+    for step in steps:
+        assert watched.see(step, {"gradient_norm": 1.0, "max_mean/loss": dense, "mean_mean/loss": whole}) == 0
+
+
+def test_a_collapsed_loss_is_said_once_and_for_its_term_only(watched, caplog):
+    see(watched, range(1, 100 + WINDOW), CHANCE, 2.0)
+    assert not caplog.records, "while it warms up, and until the window is full, nothing is known"
+    see(watched, range(100 + WINDOW, 1001), CHANCE, 2.0)
+    (record,) = caplog.records
+    assert (
+        "the loss of max_mean has collapsed: 3.466 over the last 100 steps, and log 32 = 3.466" in record.getMessage()
+    )
+    assert f"step {100 + WINDOW}:" in record.getMessage()
+
+
+def test_a_loss_that_falls_is_no_cause_for_alarm(watched, caplog):
+    see(watched, range(1, 1001), 0.98 * CHANCE, 0.5 * CHANCE)
+    assert not caplog.records
+
+
+def test_a_collapse_after_good_steps_is_seen_too(watched, caplog):
+    see(watched, range(1, 600), 1.0, 1.0)
+    see(watched, range(600, 1001), 1.0, CHANCE)
+    assert [record.getMessage().partition("loss of ")[2].split()[0] for record in caplog.records] == ["mean_mean"]
+
+
+def test_negatives_of_micro_batches_are_as_many_as_these_hold(tiny, tmp_path, caplog):
+    settings = {"batch_size": 32, "micro_batch": 8, "negatives": "micro_batch", "warmup": 0.1}
+    watched = Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
+    for step in range(1, 1001):
+        watched.see(step, {"gradient_norm": 1.0, "max_mean/loss": math.log(8)})
+    assert "log 8 = 2.079" in caplog.text
+
+
+def test_counts_go_on_where_a_checkpoint_left_them(tiny, tmp_path):
+    train = tiny[0].train.model_copy(update={"max_skipped": 3})
+    first, bad = Divergence(tmp_path, train, 100, []), {"gradient_norm": math.nan}
+    good = {"gradient_norm": 1.0, "max_mean/loss": 1.0}
+    assert [first.see(step, entry) for step, entry in enumerate((bad, good, bad, bad), 1)] == [1, 1, 2, 3]
+    again = Divergence(tmp_path, train, 100, first.counts)
+    with pytest.raises(FloatingPointError, match="3 steps in a row"):
+        again.see(5, bad)

@@ -1,0 +1,95 @@
+"""HuBERT with less work gives what transformers' own pass gives: hidden states and gradients of valid frames."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from tiny_corpus import tiny_config
+from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
+
+from ves.audio import POOL, FrameGrid
+from ves.hubert import hidden_states
+from ves.model import load_speech_backbone
+
+LENGTHS = [48_000, 20_000, 48_000, 700, 33_000, 1_000, 47_999]  # in no order; 700 is hardly a frame
+
+
+def standin(freeze: bool) -> Any:
+    backbone: Any = load_speech_backbone(tiny_config().audio)
+    if freeze:
+        backbone.feature_extractor._freeze_parameters()
+    return backbone
+
+
+def small(kind: Any = HubertModel, config: Any = HubertConfig, **changes: Any) -> Any:
+    """Random weights; by default normalised over time in its first layer, as DistilHuBERT is."""
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    shape |= {"conv_dim": (8, 8), "conv_kernel": (40, 16), "conv_stride": (20, 16), "num_feat_extract_layers": 2}
+    shape |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "apply_spec_augment": False}
+    still = dict.fromkeys(("hidden_dropout", "attention_dropout", "activation_dropout", "feat_proj_dropout"), 0.0)
+    return kind(config(**(shape | still | {"layerdrop": 0.0} | changes)))
+
+
+BACKBONES: dict[str, Callable[[], Any]] = {
+    "stand-in": lambda: standin(True),
+    "stand-in, front end trained": lambda: standin(False),
+    "normalised over time": small,
+    "pre-norm": lambda: small(feat_extract_norm="layer", do_stable_layer_norm=True),
+    "wav2vec 2.0": lambda: small(Wav2Vec2Model, Wav2Vec2Config),
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("training", [True, False])
+def test_valid_frames_and_gradients_are_those_of_transformers(name, training):
+    backbone = BACKBONES[name]().train(training)
+    grid = FrameGrid(tuple(backbone.config.conv_kernel), tuple(backbone.config.conv_stride), POOL)
+    draw = torch.Generator().manual_seed(1)
+    valid = torch.tensor([max(length, grid.samples(1)) for length in LENGTHS])
+    samples = torch.arange(48_000) < valid[:, None]
+    waveform = torch.randn(len(valid), 48_000, generator=draw) * samples
+    found = hidden_states(backbone, waveform, valid, grid)
+    expected = backbone(waveform, attention_mask=samples.long()).last_hidden_state
+    assert found.shape == expected.shape
+    frames = grid.frames(valid)
+    heard = torch.arange(found.shape[1]) < (-(-frames // POOL) * POOL)[:, None]  # all that a token which counts is of
+    weight = torch.randn(found.shape, generator=draw) * heard.unsqueeze(-1)
+    scale = expected.abs().max()
+    assert ((found - expected) * heard.unsqueeze(-1)).abs().max() < 1e-5 * scale
+    trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    ours, theirs = (torch.autograd.grad((x * weight).sum(), trained, allow_unused=True) for x in (found, expected))
+    largest = max(float(grad.abs().max()) for grad in theirs if grad is not None)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:  # a bias of keys has no gradient but rounding
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * largest)
+
+
+def test_a_layer_is_dropped_for_all_clips_or_none():
+    """With layer drop the batch is encoded at once: the draws are those of transformers' pass."""
+    backbone = small(layerdrop=0.5).train()
+    grid = FrameGrid((40, 16), (20, 16), POOL)
+    valid = torch.tensor([48_000, 9_000, 30_000])
+    waveform = torch.randn(3, 48_000)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        found = hidden_states(backbone, waveform, valid, grid)
+        torch.manual_seed(seed)
+        expected = backbone(waveform, attention_mask=(torch.arange(48_000) < valid[:, None]).long()).last_hidden_state
+        shown = (torch.arange(found.shape[1]) < grid.frames(valid)[:, None]).unsqueeze(-1)
+        torch.testing.assert_close(found * shown, expected * shown)
+
+
+def test_a_clip_shorter_than_a_frame_counts_as_one():
+    backbone = small().eval()
+    grid = FrameGrid((40, 16), (20, 16), POOL)
+    found = hidden_states(backbone, torch.randn(2, 48_000), torch.tensor([3, 48_000]), grid)
+    assert found.isfinite().all()
+    assert not found[0, POOL:].any(), "frames behind its token are zeros"

@@ -1,0 +1,65 @@
+"""What goes wrong with a loss: steps that are not finite, and a loss that has learnt nothing."""
+
+import logging
+import math
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from ves.config import TrainConfig
+
+log = logging.getLogger(__name__)
+
+WINDOW = 100  # steps over which a loss is averaged before it is called collapsed
+NEAR = 0.01  # share of log B by which that mean may differ from it
+
+
+class Divergence:
+    """Counts skipped steps, which a checkpoint keeps, and looks on as losses come."""
+
+    def __init__(self, run: Path, train: TrainConfig, steps: int, counts: list[int]) -> None:
+        self.run, self.train = run, train
+        self.skipped, self.in_a_row = counts or (0, 0)
+        self.candidates = train.micro_batch if train.negatives == "micro_batch" else train.batch_size
+        self.begins = round(train.warmup * steps)
+        self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._warned: set[str] = set()
+
+    @property
+    def counts(self) -> list[int]:
+        """What a checkpoint keeps."""
+        return [self.skipped, self.in_a_row]
+
+    def see(self, step: int, entry: Mapping[str, float | int]) -> int:
+        """Take note of what is logged of a step; how many were skipped up to now, which those are whose gradient is not
+        finite. Raises FloatingPointError when too many in a row were.
+        """
+        skipped = not math.isfinite(entry["gradient_norm"])
+        self.in_a_row = self.in_a_row + 1 if skipped else 0
+        self.skipped += skipped
+        if skipped:
+            log.warning("%s: step %d is not finite, skipped (%d in a row)", self.run, step, self.in_a_row)
+        if self.in_a_row >= self.train.max_skipped:
+            raise FloatingPointError(
+                f"{self.run}: step {step}: loss or gradient was not finite in {self.in_a_row} steps in a row "
+                "(train.max_skipped); the last checkpoint is kept, of weights that were finite. Lower "
+                "train.learning_rate or raise train.warmup, or try train.precision: fp32"
+            )
+        for name in self.train.objective:
+            if not skipped and step > self.begins:
+                self._collapsed(step, name, entry[f"{name}/loss"])
+        return self.skipped
+
+    def _collapsed(self, step: int, name: str, loss: float) -> None:
+        """Warn, once for each term, when its loss is what a constant score would give."""
+        recent, chance = self._recent[name], math.log(self.candidates)
+        recent.append(loss)
+        mean = sum(recent) / len(recent)
+        if len(recent) == WINDOW and name not in self._warned and mean > (1 - NEAR) * chance:
+            self._warned.add(name)
+            log.warning(
+                "%s: step %d: the loss of %s has collapsed: %.3f over the last %d steps, and log %d = %.3f is what "
+                "equal scores for all give. Try a lower train.learning_rate, a longer train.warmup, a larger "
+                "train.batch_size; if nothing helps, see whether the clips are about their pictures",
+                *(self.run, step, name, mean, WINDOW, self.candidates, chance),
+            )

@@ -1,0 +1,69 @@
+"""What decides the weights of a run, as keys and values that can be compared and named.
+
+A checkpoint keeps the recipe that it was trained by, and is gone on from by the same one only. Where files lie, how the
+run is called and what is written how often are no part of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ves.config import TRAINING, RunConfig
+
+BOOKKEEPING = {"keep_checkpoints", "checkpoint_every", "evaluate_every", "max_skipped"}  # of `train`
+
+Recipe = dict[str, Any]
+
+
+def recipe(config: RunConfig) -> Recipe:
+    """Dotted keys of the configuration with their values, the version of the code, and digests of the data.
+
+    The data are the clips with their splits, and the manifests of both stores, by content; so are a local backbone's
+    weights.
+    """
+    decisive = config.model_dump(mode="json", exclude={"run": True, "data": True, "train": BOOKKEEPING})
+    found = dict(_flat("", decisive)) | {"ves.config.TRAINING": TRAINING}
+    data, weights = config.data, Path(config.audio.backbone) / "model.safetensors"
+    files = {
+        "data.manifest": Path(data.manifest),
+        "data.splits": Path(data.splits),
+        "data.audio": Path(f"{data.audio}.manifest.json"),
+        "data.features": Path(f"{data.features}.manifest.json"),
+        "audio.backbone weights": weights,
+    }
+    for key, path in files.items():
+        if path.exists() or path != weights:  # a backbone of the hub is named by its revision
+            found[key] = digest(path)
+    return found
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, marked as such. Raises OSError that names it when it cannot be read."""
+    with open(path, "rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """(dotted key, value) of a nested mapping; an objective is one value, since its names are."""
+    out: list[tuple[str, Any]] = []
+    for key, value in section.items():
+        whole = not isinstance(value, dict) or (prefix == "train." and key != "augment")
+        out += [(prefix + key, value)] if whole else _flat(f"{prefix}{key}.", value)
+    return out
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """What differs, a line each: `key: old -> new`, or that its content changed."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if before != after:
+            hashed = all(isinstance(value, str) and value.startswith("sha256:") for value in (before, after))
+            lines.append(f"{key}: {'content changed' if hashed else f'{_shown(before)} -> {_shown(after)}'}")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    return "(none)" if value is None else json.dumps(value, ensure_ascii=False)
