@@ -27,11 +27,13 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
     {
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
-        *("dataset", "model", "embeddings", "verification"),
+        *("live", "dataset", "model", "embeddings", "verification"),
     },
     {"truth", "retrieval", "localisation"},
-    {"checkpoint", "contrast", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
-    {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
+    {"checkpoint", "contrast", "optimiser", "watcher", "train", "embed", "evaluation", "tables"}
+    | {"plan", "room", "plan_page"},
+    {"spoken", "comparison", "gallery", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
+    {"curves", "boards", "watched", "watch"},  # of a training
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}

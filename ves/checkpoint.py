@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from ves.config import TRAINING, RunConfig
 from ves.files import atomic, remove
+from ves.live import records
 from ves.model import VeS
 
 BOOKKEEPING = {"keep_checkpoints", "checkpoint_every", "evaluate_every"}  # of `train`; no weight depends on these
@@ -31,7 +32,7 @@ def identity(config: RunConfig) -> str:
     decisive = config.model_dump_json(exclude={"run": True, "data": True, "train": BOOKKEEPING})
     digest = hashlib.sha256(f"{TRAINING} {decisive}".encode())
     data, weights = config.data, Path(config.audio.backbone) / "model.safetensors"
-    stores = (Path(f"{store}.manifest.json") for store in (data.audio, data.features))
+    stores = (Path(f"{data.audio}.manifest.json"), *records(data))
     for path in (Path(data.manifest), Path(data.splits), *stores, weights):
         if path.exists() or path != weights:  # a backbone of the hub is named by its revision
             digest.update(hashlib.sha256(path.read_bytes()).digest())

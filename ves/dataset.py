@@ -19,7 +19,7 @@ from ves.audio import window
 from ves.audio_store import AudioStore
 from ves.config import DataPaths
 from ves.images import Geometry
-from ves.store import open_features
+from ves.live import open_patches
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
 
@@ -41,12 +41,12 @@ def clips(data: DataPaths, split: str) -> pl.DataFrame:
 
 
 class PairReader:
-    """Waveforms and patch tokens of clips, from the two stores of a corpus."""
+    """Waveforms and patch tokens of clips, from the two stores of a corpus (or tokens from the pictures: ves.live)."""
 
     def __init__(self, data: DataPaths, seconds: float) -> None:
         self.seconds = seconds
         self.audio = AudioStore(Path(data.audio))
-        self.features = open_features(Path(data.features))
+        self.features = open_patches(data)
         self.masks = self._image_masks(data)
 
     def _image_masks(self, data: DataPaths) -> Bool[Tensor, "N P"] | None:

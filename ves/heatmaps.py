@@ -17,44 +17,20 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from ves import images, parquet
+from ves import gallery
 from ves.comparison import Comparison, compare
 from ves.config import DataPaths
-from ves.embeddings import Embeddings
 from ves.files import atomic, remove, write_json
+from ves.gallery import Row
 from ves.overlay import Box
 from ves.plate import Plate, compose, overview
 from ves.progress import track
 from ves.spoken import Spoken, choose, phrases, shown_words
-from ves.truth import NoTruth, decode_mask, objects, words
+from ves.truth import NoTruth, decode_mask, objects
 
 log = logging.getLogger(__name__)
 
-Row = Mapping[str, Any]  # of a table
-Told = Mapping[str, Sequence[Row]]  # the words of each clip, as spoken, by clip_id
 Masks = Mapping[tuple[str, int], bytes]  # encoded, by image_id and object
-
-
-def _clips(stored: Embeddings, data: DataPaths) -> pl.DataFrame:
-    """Validation clips with their row in the embeddings and where clip and picture come from."""
-    held = pl.DataFrame({"clip_id": stored.clip_id, "image_row": stored.clip_image.tolist()}).with_row_index("clip_row")
-    held = held.with_columns(image_id=pl.Series(stored.image_id).gather(held["image_row"]))
-    clips = parquet.read(data.manifest, columns=["clip_id", "shard", "source_path", "language"])
-    pictures = parquet.read(data.images, columns=["image_id", "shard", "row_in_shard"])
-    found = held.join(clips, on="clip_id").join(pictures.rename({"shard": "image_shard"}), on="image_id")
-    if len(found) != len(held):
-        raise ValueError(f"{data.manifest}: lacks clips of the embeddings of {stored.attrs['run']}; embed them again")
-    return found
-
-
-def _told(truth: Path, clips: pl.DataFrame) -> Told:
-    """What is said in each clip; empty where the corpus has no word timings."""
-    try:
-        rows = words(truth, clips)
-    except NoTruth as reason:
-        log.info("%s: the figures show moments of sharpest similarity", reason)
-        return {}
-    return {str(clip): group.to_dicts() for (clip,), group in rows.group_by("clip_id", maintain_order=True)}
 
 
 def _masks(truth: Path, clips: pl.DataFrame) -> Masks:
@@ -74,17 +50,10 @@ def _to_show(comparison: Comparison, clip: Row, told: Sequence[Row], masks: Mask
     return shown if len({word.object for word in shown}) >= 2 else []
 
 
-def _picture(pictures: Path, clip: Row) -> Image.Image:
-    ((held, encoded),) = images.read_encoded(pictures, clip["image_shard"], [clip["row_in_shard"]])
-    if held != clip["image_id"]:
-        raise ValueError(f"{pictures}/{clip['image_shard']}.parquet: not the pictures of images.parquet; ingest again")
-    return images.decode(encoded)
-
-
 def _plates(comparison: Comparison, data: DataPaths, pictures: Path, truth: Path, count: int) -> list[Plate]:
     """The clips of the gallery with all that is drawn of them, in the order they were chosen in."""
-    table = _clips(comparison.first, data)
-    told, masks = _told(truth, table), _masks(truth, table)
+    table = gallery.located(comparison.first, data)
+    told, masks = gallery.told(truth, table), _masks(truth, table)
     clips = {row["clip_id"]: row for row in table.iter_rows(named=True)}
     spoken = {name: _to_show(comparison, clips[name], told[name], masks) for name in told}
     naming = [name for name, shown in spoken.items() if shown]
@@ -101,7 +70,7 @@ def _plates(comparison: Comparison, data: DataPaths, pictures: Path, truth: Path
                 language=str(clip["language"]),
                 description=" ".join(row["text"] for row in rows),
                 gloss=" · ".join(phrase.english for phrase in phrases(rows)),
-                picture=_picture(pictures, clip),
+                picture=gallery.picture(pictures, clip),
                 image_size=comparison.attrs["image_size"],
                 fit=comparison.attrs["fit"],
                 spoken=shown,

@@ -22,9 +22,9 @@ from ves.dataset import Batch, PairReader, batches, clips
 from ves.files import atomic, lock, remove
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
-from ves.progress import track
 from ves.retrieval import ranks, summary
 from ves.similarity import score
+from ves.watcher import Watching, bar
 
 log = logging.getLogger(__name__)
 
@@ -100,17 +100,18 @@ def optimise(model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: 
     return entry | {"temperature": model.log_scale.detach().neg().exp().item()}
 
 
-def train(run: Path) -> None:
+def train(run: Path, watching: Watching = bar) -> None:
     """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
 
     Writes checkpoints/<identity>/, log.jsonl (while it trains, a link to the log there) and, last, model.safetensors.
+    `watching` is told of every step (ves.watcher).
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     with lock(run / "train"):
-        _train(run, config)
+        _train(run, config, watching)
 
 
-def _train(run: Path, config: RunConfig) -> None:
+def _train(run: Path, config: RunConfig, watching: Watching) -> None:
     settings = config.train
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -125,8 +126,8 @@ def _train(run: Path, config: RunConfig) -> None:
     log.info("%s: %d steps of %d clips, from %d, on %s", config.run, steps, size, first, device)
     stream = batches(reader, frame, batch_size=size, seed=config.seed, first=first, last=steps)
 
-    with open_log(run, folder, first) as lines:
-        for step in track(range(first + 1, steps + 1), label=f"train {config.run}", unit="step"):
+    with open_log(run, folder, first) as lines, watching(run, config, folder, first, steps) as watch:
+        for step in range(first + 1, steps + 1):
             started = time.perf_counter()
             batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": time.perf_counter() - started}
@@ -138,7 +139,9 @@ def _train(run: Path, config: RunConfig) -> None:
                 raise FloatingPointError(message) from error
             if step % settings.evaluate_every == 0 or step == steps:
                 entry |= recall(model, reader, tune, settings, device)
-            lines.write(json.dumps(entry | {"seconds": time.perf_counter() - started}) + "\n")
+            entry["seconds"] = time.perf_counter() - started
+            lines.write(json.dumps(entry) + "\n")
+            watch.step(entry, model, reader)
             if step % settings.checkpoint_every == 0 or step == steps:
                 checkpoint.save(folder, step, model, optimizer, settings.keep_checkpoints)
     publish(run, folder, model)

@@ -26,8 +26,27 @@ def seal_features(*, images: Path, store: Path, parts: list[Path], manifest: Pat
 def train(run: Path) -> None:
     """Train the run described by RUN/config.json; goes on from its newest checkpoint."""
     from ves.train import train
+    from ves.watch import watching
 
-    train(run)
+    train(run, watching)
+
+
+def curves(run: Path, *, out: Path) -> None:
+    """A figure of a training: loss, temperature, learning rate, gradient norm and recall on tune against steps."""
+    from ves.curves import draw
+
+    draw(run, out)
+
+
+def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, truth: Path | None = None) -> None:
+    """Score any checkpoint, also of a run that is not finished: retrieval and, where the corpus has a truth, pointing.
+
+    CHECKPOINT is a step-<n>/ folder, or a run directory: its model, or its newest checkpoint. The metrics are printed
+    and written to OUT, by default <run>/evaluated/<checkpoint>-<split>/. TRUTH is by default that of the run's corpus.
+    """
+    from ves.evaluation import evaluate
+
+    print(evaluate(checkpoint, split, out, truth))
 
 
 def embed(run: Path, *, split: str, out: Path) -> None:
@@ -72,4 +91,16 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
     draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
-STAGES = (features, seal_features, train, embed, retrieval, localisation, table1, localisation_table, heatmaps)
+STAGES = (
+    features,
+    seal_features,
+    train,
+    curves,
+    embed,
+    retrieval,
+    localisation,
+    evaluate,
+    table1,
+    localisation_table,
+    heatmaps,
+)
