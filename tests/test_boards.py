@@ -50,7 +50,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def test_wandb_offline_has_numbers_and_pictures_and_goes_on(config: RunConfig, tmp_path: Path) -> None:
-    pytest.importorskip("wandb", reason="wandb (extra `watch`) is not installed")
+    wandb = pytest.importorskip("wandb", reason="wandb (extra `watch`) is not installed")
     for first in (0, 2):
         with Wandb(OFFLINE, config, tmp_path) as board:
             assert (board.run.name, board.run.project, board.run.id) == ("dense-s0", "ves", run_id(tmp_path))
@@ -59,6 +59,7 @@ def test_wandb_offline_has_numbers_and_pictures_and_goes_on(config: RunConfig, t
                 board.scalars(step, {"loss": 0.5 * step})
                 board.pictures(step, PAGE)
             assert board.run.step == first + 2
+    wandb.teardown()  # its writer ends after a run does
     written = [path.read_bytes() for path in files_of(tmp_path)]
     assert {path.stem for path in files_of(tmp_path)} == {f"run-{run_id(tmp_path)}"}
     assert all(b"loss" in content and b"heatmaps/c4fa1ec8" in content for content in written)
