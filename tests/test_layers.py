@@ -33,7 +33,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"draws", "given_splits", "split_page", "split_plot", "splits"},
     {
         *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
-        *("augmentation", "order", "dataset", "hubert", "model"),
+        *("augmentation", "order", "live", "dataset", "hubert", "model"),
         *("embeddings", "embeddings_verification", "verification"),
     },
     {
@@ -42,11 +42,12 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("segmentation", "vggss", "sharpness", "localisation_protocols", "localisation_rows", "image_bootstrap"),
     },
     {
-        *("recipe", "checkpoint", "divergence", "contrast", "optimiser", "train", "embed"),
+        *("recipe", "checkpoint", "divergence", "contrast", "optimiser", "watcher", "train", "embed", "evaluation"),
         *("tables", "localisation_tables", "plan", "room", "plan_page"),
     },
     {"ranks", "differences", "breakdown", "published", "retrieval_page", "recall_plots"},
     {"spoken", "gallery", "comparison", "explorer", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
+    {"curves", "boards", "watched", "watch"},  # of a training
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}

@@ -109,6 +109,7 @@ class TrainConfig(Section):
 
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
     loss: Loss
+    features: Literal["store", "live"]
     batch_size: Annotated[int, Field(ge=2)]
     micro_batch: Positive
     negatives: Literal["micro_batch"]
@@ -148,6 +149,39 @@ class ExplorerConfig(Section):
     clips: Positive
 
 
+class WandbConfig(Section):
+    """A run of Weights & Biases (ves.boards); `name: null` is the name of the run."""
+
+    project: Annotated[str, Field(min_length=1)]
+    name: str | None
+    tags: list[str]
+    notes: str | None
+    mode: Literal["offline", "online"]
+
+
+class LogConfig(Section):
+    """Where a training is shown besides log.jsonl (ves.boards)."""
+
+    tensorboard: bool
+    wandb: WandbConfig | None
+
+
+class VisualiseConfig(Section):
+    """Heatmaps while a model trains (ves.watched)."""
+
+    every: Positive | None
+    samples: Positive
+
+
+class WatchConfig(Section):
+    """<run>/watch.json: what is shown of a training, and where figures find what training must not open (ves.watch)."""
+
+    log: LogConfig
+    visualise: VisualiseConfig
+    pictures: str
+    truth: str
+
+
 class PlanConfig(Section):
     """Rates that the plan of a download assumes (ves.plan)."""
 
@@ -172,6 +206,8 @@ class Config(TableConfig):
     model: ModelConfig
     train: TrainConfig
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    log: LogConfig
+    visualise: VisualiseConfig
     heatmaps: HeatmapConfig
     explorer: ExplorerConfig
     plan: PlanConfig
@@ -237,7 +273,7 @@ class DataPaths(Section):
     splits: str
     images: str
     audio: str
-    features: str
+    features: str  # a store, or the settings of the backbone where `train.features` is live (ves.live)
 
 
 class RunConfig(Section):

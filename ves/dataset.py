@@ -21,8 +21,8 @@ from ves.audio_store import AudioStore
 from ves.augmentation import active, augmented, draws
 from ves.config import AugmentConfig, DataPaths, TrainConfig
 from ves.images import Geometry
+from ves.live import open_patches
 from ves.order import Order
-from ves.store import open_features
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
 READ = ["shard", "row", "image_row"]  # what reading takes: 12 bytes a clip, where all columns take hundreds
@@ -56,12 +56,12 @@ def to_read(data: DataPaths, split: str) -> pl.DataFrame:
 
 
 class PairReader:
-    """Waveforms and patch tokens of clips, from the two stores of a corpus."""
+    """Waveforms and patch tokens of clips, from the two stores of a corpus (or tokens from the pictures: ves.live)."""
 
     def __init__(self, data: DataPaths, seconds: float) -> None:
         self.seconds = seconds
         self.audio = AudioStore(Path(data.audio))
-        self.features = open_features(Path(data.features))
+        self.features = open_patches(data)
         self.masks = self._image_masks(data)
 
     def _image_masks(self, data: DataPaths) -> Bool[Tensor, "N P"] | None:

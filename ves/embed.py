@@ -73,13 +73,13 @@ def _images(
     return tokens, masks
 
 
-def _attributes(run: Path, config: RunConfig, split: str, ves: model.VeS, reader: PairReader) -> dict[str, Any]:
+def _attributes(weights: Path, config: RunConfig, split: str, ves: model.VeS, reader: PairReader) -> dict[str, Any]:
     """What else metrics and figures must know: whose embeddings these are, and their grids in time and space."""
     return {
         "run": config.run,
         "split": split,
         "objective": config.train.objective,
-        "model_sha256": hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest(),
+        "model_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "log_scale": float(ves.log_scale),
         "seconds": config.audio.seconds,
         "hop_s": ves.grid.hop_s,
@@ -90,16 +90,21 @@ def _attributes(run: Path, config: RunConfig, split: str, ves: model.VeS, reader
     }
 
 
-@torch.inference_mode()
 def embed(run: Path, split: str, out: Path) -> None:
-    """Embed `split` with the model of a run directory into the store `out`; its manifest is written last.
+    """Embed `split` with the model of a run directory into the store `out`; see `embed_weights`."""
+    config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
+    embed_weights(run / "model.safetensors", config, split, out)
+
+
+@torch.inference_mode()
+def embed_weights(weights: Path, config: RunConfig, split: str, out: Path) -> None:
+    """Embed `split` with these weights of a run's model into the store `out`; its manifest is written last.
 
     Images are in the order of their ids, clips in that of theirs; of MORE, the tokens of images are left out. Raises
     ValueError when any other split is empty.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    ves, config = model.load(run)
-    ves.to(device)
+    ves = model.restore(config, weights).to(device)
     torch.set_num_threads(config.train.threads)
     frame = clips(config.data, split, may_be_empty=split == MORE)
     images = frame.select("image_id", "image_row").unique().sort("image_id")
@@ -117,7 +122,7 @@ def embed(run: Path, split: str, out: Path) -> None:
         image_mask=image_mask,
         clip_id=frame["clip_id"].to_list(),
         image_id=images["image_id"].to_list(),
-        attrs=_attributes(run, config, split, ves, reader),
+        attrs=_attributes(weights, config, split, ves, reader),
     )
     with lock(out):
         write(out, embeddings)

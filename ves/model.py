@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -146,8 +147,10 @@ class VeS(nn.Module):
         return {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     def load_trainable(self, state: dict[str, Tensor], origin: Path) -> None:
-        """Take the weights of `trainable()`. Raises ValueError, naming the file, when the names do not match."""
-        if difference := set(self.trainable()) ^ set(state):
+        """Take the weights of `trainable()`. Raises ValueError, naming the file, when names or shapes do not match."""
+        own = self.trainable()
+        difference = set(own) ^ set(state) or {name for name in own if own[name].shape != state[name].shape}
+        if difference:
             raise ValueError(f"{origin}: not weights of this configuration: {', '.join(sorted(difference)[:3])} ...")
         self.load_state_dict(state, strict=False)
 
@@ -155,8 +158,17 @@ class VeS(nn.Module):
 def load(run: Path) -> tuple[VeS, RunConfig]:
     """The trained model of a run directory (config.json and model.safetensors), in evaluation mode."""
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    weights = load_file(run / "model.safetensors")
-    width = weights["visual.head.0.weight"].shape[1]
-    model = VeS(config.audio, config.model, width, config.train.temperature)
-    model.load_trainable(weights, run / "model.safetensors")
-    return model.eval(), config
+    return restore(config, run / "model.safetensors"), config
+
+
+def restore(config: RunConfig, weights: Path) -> VeS:
+    """The model of a configuration with these weights, in evaluation mode. Raises ValueError that names the file."""
+    try:
+        state = load_file(weights)
+    except SafetensorError as error:
+        raise ValueError(f"{weights}: not whole weights ({error})") from error
+    if (head := state.get("visual.head.0.weight")) is None:
+        raise ValueError(f"{weights}: not weights of a model of VeS")
+    model = VeS(config.audio, config.model, head.shape[1], config.train.temperature)
+    model.load_trainable(state, weights)
+    return model.eval()

@@ -28,3 +28,16 @@ def meter(*, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], 
     bar = tqdm(desc=label, total=total, initial=done, unit="B", unit_scale=True, unit_divisor=1000, **_pace())
     with bar:
         yield bar.update
+
+
+@contextmanager
+def steps(*, label: str, total: int, done: int) -> Iterator[Callable[[str], object]]:
+    """Show steps, their rate and the time left; yields what to call after each step with a text to show beside them."""
+    bar = tqdm(desc=label, total=total, initial=done, unit="step", **_pace())
+
+    def advance(text: str) -> None:
+        bar.set_postfix_str(text, refresh=False)
+        bar.update()
+
+    with bar:
+        yield advance

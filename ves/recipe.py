@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ves.config import TRAINING, RunConfig
+from ves.live import records
 
 BOOKKEEPING = {"keep_checkpoints", "checkpoint_every", "evaluate_every", "max_skipped"}  # of `train`
 
@@ -30,7 +31,7 @@ def recipe(config: RunConfig) -> Recipe:
         "data.manifest": Path(data.manifest),
         "data.splits": Path(data.splits),
         "data.audio": Path(f"{data.audio}.manifest.json"),
-        "data.features": Path(f"{data.features}.manifest.json"),
+        **{f"data.features {path.name}": path for path in records(data)},
         "audio.backbone weights": weights,
     }
     for key, path in files.items():

@@ -4,7 +4,9 @@ import ast
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ves.files import read_json
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -17,6 +19,15 @@ class Section(BaseModel):
     """A block of the configuration: unknown keys are errors, numbers are finite, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def read[T: Section](kind: type[T], path: Path) -> T:
+    """A JSON file as a section. Raises ValueError, one line that names the file and every key which is wrong."""
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}" for fault in error.errors()]
+        raise ValueError(f"{path}: not a {kind.__name__}: {'; '.join(faults)}") from None
 
 
 def registered(module: str, registry: str) -> tuple[str, ...]:

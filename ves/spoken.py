@@ -77,6 +77,22 @@ def moments(
     return sorted(found, key=lambda moment: moment.start_s)
 
 
+def spaced(valid: Bool[np.ndarray, "T"], centres_s: Float[np.ndarray, "T"]) -> list[Spoken]:
+    """The middles of MOMENTS equal parts of what is valid: the same moments whatever a model makes of them.
+
+    None where nothing is valid.
+    """
+    heard = centres_s[valid]
+    found: list[Spoken] = []
+    for part in np.array_split(heard, MOMENTS):
+        if len(part):
+            centre = float(part[len(part) // 2])
+            found.append(
+                Spoken(f"{centre:.1f} s", "evenly spaced", "moment", -1, centre - MOMENT_S / 2, centre + MOMENT_S / 2)
+            )
+    return found
+
+
 def choose(languages: Mapping[str, str], count: int) -> list[str]:
     """`count` clips (of clip_id -> language): one of every language in turn, then a second of every language, ...
 

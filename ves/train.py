@@ -23,11 +23,11 @@ from ves.divergence import Divergence
 from ves.files import atomic, lock, remove
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
-from ves.progress import track
 from ves.recipe import recipe
 from ves.retrieval import ranks, summary
 from ves.similarity import score
 from ves.stopping import Stop, Stopped, on_signals
+from ves.watcher import Watching, bar
 
 log = logging.getLogger(__name__)
 
@@ -133,19 +133,20 @@ def optimise(model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: 
     return entry | {"temperature": model.log_scale.detach().neg().exp().item()}
 
 
-def train(run: Path, *, fresh: bool = False) -> None:
+def train(run: Path, watching: Watching = bar, *, fresh: bool = False) -> None:
     """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
 
     Writes checkpoints/ (ves.checkpoint), log.jsonl (while it trains, a link to the log there) and, last,
     model.safetensors. Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when an unfinished
     training with other settings is there (`fresh` puts it aside first); FloatingPointError when it has diverged.
+    `watching` is told of every step (ves.watcher).
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     with lock(run / "train"), on_signals() as stop:
-        _train(run, config, fresh, stop)
+        _train(run, config, watching, fresh, stop)
 
 
-def _train(run: Path, config: RunConfig, fresh: bool, stop: Stop) -> None:
+def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: Stop) -> None:
     settings = config.train
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -161,8 +162,8 @@ def _train(run: Path, config: RunConfig, fresh: bool, stop: Stop) -> None:
     stream = batches(reader, frame, settings, seed=config.seed, first=first, last=steps, device=device)
     divergence, times = Divergence(run, settings, steps, counts), Times()
 
-    with open_log(run, attempt.folder, first) as lines:
-        for step in track(range(first + 1, steps + 1), label=f"train {config.run}", unit="step"):
+    with open_log(run, attempt.folder, first) as lines, watching(run, config, attempt.folder, first, steps) as watch:
+        for step in range(first + 1, steps + 1):
             times.start()
             batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": times.waited()}
@@ -174,6 +175,7 @@ def _train(run: Path, config: RunConfig, fresh: bool, stop: Stop) -> None:
                 entry |= recall(model, reader, tune, settings, device)
             entry["seconds"] = times.since_start()
             lines.write(json.dumps({key: value for key, value in entry.items() if math.isfinite(value)}) + "\n")
+            watch.step(entry, model, reader)
             if step % settings.checkpoint_every == 0 or step == steps or stop.asked:
                 checkpoint.save(attempt, step, model, optimizer, divergence.counts)
             if stop.asked and step < steps:

@@ -31,8 +31,27 @@ def train(run: Path, *, fresh: bool = False) -> None:
     the same command goes on.
     """
     from ves.train import train
+    from ves.watch import watching
 
-    train(run, fresh=fresh)
+    train(run, watching, fresh=fresh)
+
+
+def curves(run: Path, *, out: Path) -> None:
+    """A figure of a training: loss, temperature, learning rate, gradient norm and recall on tune against steps."""
+    from ves.curves import draw
+
+    draw(run, out)
+
+
+def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, truth: Path | None = None) -> None:
+    """Score any checkpoint, also of a run that is not finished: retrieval and, where the corpus has a truth, pointing.
+
+    CHECKPOINT is a step-<n>/ folder, or a run directory: its model, or its newest checkpoint. The metrics are printed
+    and written to OUT, by default <run>/evaluated/<checkpoint>-<split>/. TRUTH is by default that of the run's corpus.
+    """
+    from ves.evaluation import evaluate
+
+    print(evaluate(checkpoint, split, out, truth))
 
 
 def embed(run: Path, *, split: str, out: Path) -> None:
@@ -129,10 +148,12 @@ STAGES = (
     features,
     seal_features,
     train,
+    curves,
     embed,
     retrieval,
     multi_positive,
     localisation,
+    evaluate,
     table1,
     localisation_table,
     comparisons,

@@ -22,7 +22,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
 
-from ves.config import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, features_name
+from ves.config import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, WatchConfig, features_name
 from ves.validate import naming_files, validate, validate_backbones, validate_batches, validate_source
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
@@ -227,14 +227,14 @@ def run_threads(wildcards):
 def run_config(wildcards):
     """Everything that decides one run, and nothing else: editing another run leaves this text as it is."""
     name, seed = wildcards.run.rsplit("-s", 1)
-    data = f"data/{wildcards.corpus}"
+    data, train = f"data/{wildcards.corpus}", CONFIG.train_of(name)
     paths = DataPaths(
         corpus=wildcards.corpus,
         manifest=f"{data}/manifest.parquet",
         splits=f"{data}/splits.parquet",
         images=f"{data}/images.parquet",
         audio=f"{data}/audio.zarr",
-        features=f"{data}/features/{FEATURES}.zarr",
+        features=f"{data}/features/{FEATURES}.{'json' if train.features == 'live' else 'zarr'}",
     )
     return as_json(
         RunConfig(
@@ -243,9 +243,29 @@ def run_config(wildcards):
             data=paths,
             audio=CONFIG.audio,
             model=CONFIG.model,
-            train=CONFIG.train_of(name),
+            train=train,
         )
     )
+
+
+def watch_config(wildcards):
+    """What is shown of a training; it decides nothing of the model, so it is no part of the run's configuration."""
+    return as_json(
+        WatchConfig(
+            log=CONFIG.log,
+            visualise=CONFIG.visualise,
+            pictures=f"data/{wildcards.corpus}/images",
+            truth=f"data/{wildcards.corpus}/truth",
+        )
+    )
+
+
+def patch_source(wildcards):
+    """What a run gets patch tokens from: the store, or, live, the pictures and the settings of the backbone."""
+    folder = f"data/{wildcards.corpus}/features/{FEATURES}"
+    if CONFIG.train_of(wildcards.run.rsplit("-s", 1)[0]).features == "live":
+        return [f"{folder}.json", *weights(CONFIG.vision.backbone), *pictures(wildcards)]
+    return [f"{folder}.zarr.manifest.json"]
 
 
 def embeddings_store(wildcards, input):
@@ -286,6 +306,7 @@ def final_outputs():
     tables = ("table1.md", "comparisons.csv", "retrieval_by.csv", "rank_histogram.png")
     shown = ("heatmaps/index.json", "explorer/index.html")
     outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
+    outputs += table_runs("results/{corpus}/{run}/curves.png")
     return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")
 
 

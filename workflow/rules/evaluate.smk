@@ -3,11 +3,11 @@
 
 rule embed:
     input:
+        patch_source,
         config="results/{corpus}/{run}/config.json",
         model="results/{corpus}/{run}/model.safetensors",
         splits="data/{corpus}/splits.parquet",
         audio="data/{corpus}/audio.zarr.manifest.json",
-        features=f"data/{{corpus}}/features/{FEATURES}.zarr.manifest.json",
     output:
         manifest="results/{corpus}/{run}/embeddings/{split}.zarr.manifest.json",
     log:

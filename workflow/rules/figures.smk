@@ -1,4 +1,4 @@
-"""What people look at: the tables, and the heatmaps of some validation clips."""
+"""What people look at: the tables, the curves of trainings, and the heatmaps of some validation clips."""
 
 
 localrules:
@@ -130,6 +130,22 @@ rule localisation_table:
     shell:
         "python -m ves localisation-table --table {input.table} --results {params.results} --out {output.table} "
         "--protocols {output.protocols} --by {output.by} --log {log}"
+
+
+# Of log.jsonl, which training writes beside the model.
+rule curves:
+    input:
+        config="results/{corpus}/{run}/config.json",
+        model="results/{corpus}/{run}/model.safetensors",
+    output:
+        curves="results/{corpus}/{run}/curves.png",
+    log:
+        "logs/{corpus}/curves/{run}.log",
+    params:
+        code=digest("curves"),
+        run=subpath(input.config, parent=True),
+    shell:
+        "python -m ves curves {params.run} --out {output.curves} --log {log}"
 
 
 rule draw_heatmaps:

@@ -3,6 +3,7 @@
 
 localrules:
     write_run_config,
+    write_watch_config,
 
 
 rule write_run_config:
@@ -16,14 +17,27 @@ rule write_run_config:
         "printf '%s\\n' {params.content:q} > {output} 2> {log}"
 
 
+rule write_watch_config:
+    output:
+        "results/{corpus}/{run}/watch.json",
+    log:
+        "logs/{corpus}/write_watch_config/{run}.log",
+    params:
+        content=watch_config,
+    shell:
+        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
+
+
 rule train:
     input:
+        patch_source,
+        # what is shown decides nothing of the model
+        watch=ancient("results/{corpus}/{run}/watch.json"),
         config="results/{corpus}/{run}/config.json",
         manifest="data/{corpus}/manifest.parquet",
         images="data/{corpus}/images.parquet",
         splits="data/{corpus}/splits.parquet",
         audio="data/{corpus}/audio.zarr.manifest.json",
-        features=f"data/{{corpus}}/features/{FEATURES}.zarr.manifest.json",
         backbone=weights(CONFIG.audio.backbone),
     output:
         model="results/{corpus}/{run}/model.safetensors",

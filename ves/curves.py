@@ -1,0 +1,150 @@
+"""The curves of a training, from its log.jsonl: a figure of its own for each run, drawn when the run is finished.
+
+Panels share the axis of steps. Where single steps are noisy, each is a thin line and their running mean a thick one.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from ves import section
+from ves.config import RunConfig
+from ves.files import atomic
+from ves.lettering import FONTS
+
+LATIN = FONTS / "NotoSans-Regular.ttf"
+COLOURS = ("#3b5b7a", "#b3402a", "#6a9a5b", "#e8a33d")
+INK, QUIET = "#1b1b1f", "#6a6a73"
+DPI, WIDTH, HEIGHT_EACH = 110, 8.0, 1.55  # inches but for DPI
+WINDOWS = 40  # a running mean is over one of so many parts of the run
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One quantity of the log: `keys` as they stand there, with the name of each; `level`, a line at what it means."""
+
+    title: str
+    keys: Mapping[str, str]
+    noisy: bool = False
+    logarithmic: bool = False
+    from_zero: bool = False
+    level: tuple[float, str] | None = None
+
+
+def panels(config: RunConfig) -> list[Panel]:
+    """What is drawn of a run, from the top."""
+    train = config.train
+    candidates = min(train.micro_batch, train.batch_size) if train.negatives == "micro_batch" else train.batch_size
+    terms = {f"{name}/loss": name.replace("_", " ") for name in train.objective} if len(train.objective) > 1 else {}
+    chance = (math.log(candidates), f"log {candidates}, chance")
+    return [
+        Panel("loss (nats)", {"loss": "weighted sum" if terms else ""} | terms, noisy=True, level=chance),
+        Panel("recall on tune (R@10, %)", {"tune/R@10": ""}, from_zero=True),
+        Panel("temperature", {"temperature": ""}, level=(1 / train.max_scale, "least allowed")),
+        Panel("learning rate", {"learning_rate": ""}),
+        Panel(
+            "gradient norm, before clipping",
+            {"gradient_norm": ""},
+            noisy=True,
+            logarithmic=True,
+            level=(train.clip_norm, "clipped above"),
+        ),
+    ]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log.jsonl. Raises ValueError or OSError that names the file, and the line which is none."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: absent; training writes it, and without it there are no curves to draw")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    entries = []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            entries.append({"step": entry["step"], **entry})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: line {number} is not a step of a training ({error!r})") from error
+    if not entries:
+        raise ValueError(f"{path}: empty; train the run first")
+    return entries
+
+
+def running_mean(values: Float[np.ndarray, "S"], width: int) -> Float[np.ndarray, "S"]:
+    """The mean over `width` neighbours of each value, over fewer at the ends; what is not finite is left out."""
+    ones = np.ones(width)
+    finite = np.isfinite(values)
+    sums = np.convolve(np.where(finite, values, 0.0), ones, "same")[: len(values)]
+    counts = np.convolve(finite.astype(float), ones, "same")[: len(values)]
+    return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
+
+
+def draw(run: Path, out: Path) -> None:
+    """A PNG of the run's log; the same log gives the same bytes."""
+    config = section.read(RunConfig, run / "config.json")
+    entries = read(run / "log.jsonl")
+    fontManager.addfont(LATIN)
+    with rc_context({"font.family": FontProperties(fname=LATIN).get_name()}), atomic(out) as temporary:
+        _figure(config, entries).savefig(temporary, format="png", metadata={"Software": None})
+
+
+def _figure(config: RunConfig, entries: Sequence[Mapping[str, Any]]) -> Figure:
+    shown = panels(config)
+    figure = Figure(figsize=(WIDTH, HEIGHT_EACH * len(shown) + 0.6), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    columns = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, panel in zip(columns, shown, strict=True):
+        _draw(axes, panel, entries)
+    columns[-1].set_xlabel(f"steps of {config.train.batch_size} pairs", fontsize=9, color=INK)
+    columns[0].set_xlim(0, entries[-1]["step"])
+    figure.suptitle(f"{config.run}, {config.data.corpus}", fontsize=11, color=INK, x=0.02, ha="left")
+    return figure
+
+
+def _draw(axes: Axes, panel: Panel, entries: Sequence[Mapping[str, Any]]) -> None:
+    for colour, (key, name) in zip(COLOURS, panel.keys.items(), strict=False):
+        found = np.array([(entry["step"], entry[key]) for entry in entries if key in entry], dtype=float).reshape(-1, 2)
+        if panel.noisy:
+            axes.plot(found[:, 0], found[:, 1], color=colour, alpha=0.3, linewidth=0.5)
+            smooth = running_mean(found[:, 1], max(1, len(found) // WINDOWS))
+            axes.plot(found[:, 0], smooth, color=colour, linewidth=1.6, label=name)
+        else:
+            few = "o" if 0 < len(found) <= WINDOWS else ""
+            axes.plot(found[:, 0], found[:, 1], marker=few, markersize=3, color=colour, linewidth=1.4, label=name)
+    if panel.logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    if panel.from_zero:
+        axes.set_ylim(bottom=0)
+    if panel.level is not None:
+        _level(axes, *panel.level)
+    axes.set_title(panel.title, fontsize=9, color=INK, loc="left")
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    if any(panel.keys.values()):
+        beside = {"loc": "lower right", "bbox_to_anchor": (1, 0.96), "borderaxespad": 0}  # the title, not the curves
+        axes.legend(fontsize=8, frameon=False, ncols=len(panel.keys), **beside)
+
+
+def _level(axes: Axes, height: float, meaning: str) -> None:
+    """A dotted line with its meaning, where it lies near what is drawn: else it would squeeze the curve."""
+    low, high = axes.get_ylim()
+    reach = high - low
+    if low - reach / 2 <= height <= high + reach / 2:
+        axes.axhline(height, color=QUIET, linewidth=0.8, linestyle=":")
+        where = axes.get_yaxis_transform()
+        axes.text(0.995, height, meaning, transform=where, ha="right", va="bottom", fontsize=7.5, color=QUIET)

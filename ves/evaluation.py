@@ -1,0 +1,82 @@
+"""Scores of any checkpoint, without the workflow: of a run that is not finished, or of weights that were set aside.
+
+A checkpoint is a folder with model.safetensors; its configuration is the nearest config.json upwards from there. What
+is measured is what the workflow measures, by the same functions; the embeddings go when the metrics are there.
+"""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ves import localisation, retrieval
+from ves.config import RunConfig
+from ves.embed import embed_weights
+from ves.files import read_json
+from ves.section import read
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = "model.safetensors"
+SHOWN = {"R@1": ".1f", "R@10": ".1f", "median_rank": "g", "n": "d"}  # of retrieval, as printed
+
+
+def find(checkpoint: Path) -> tuple[Path, Path]:
+    """(run directory, folder of the weights) of a step-<n>/ folder, or of a run: its model, or its newest checkpoint.
+
+    Raises ValueError that says what is lacking where it is neither.
+    """
+    above = [checkpoint.absolute(), *checkpoint.absolute().parents]
+    if not (runs := [folder for folder in above if (folder / "config.json").is_file()]):
+        raise ValueError(f"{checkpoint}: no checkpoint: neither it nor a folder above it has the config.json of a run")
+    if (checkpoint / WEIGHTS).is_file():
+        return runs[0], checkpoint
+    steps = [path.parent for path in checkpoint.glob(f"checkpoints/**/step-*/{WEIGHTS}")]
+    if checkpoint.absolute() != runs[0] or not steps:
+        raise ValueError(f"{checkpoint}: no checkpoint: it has no {WEIGHTS}, and no checkpoints/**/step-*/ below it")
+    newest = max(steps, key=lambda path: (path.stat().st_mtime_ns, path.name))  # of all attempts, the last one
+    log.info("%s: not finished; its newest checkpoint is %s", checkpoint, newest)
+    return runs[0], newest
+
+
+def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None) -> str:
+    """Write retrieval.json and localisation.json of a checkpoint on a split to `out`; returns them as a short text.
+
+    Raises ValueError for what is no checkpoint, weights that are not of the configuration, or a split without clips.
+    """
+    run, folder = find(checkpoint)
+    config = read(RunConfig, run / "config.json")
+    out = out or _run_of(run) / "evaluated" / f"{folder.absolute().name}-{split}"
+    truth = truth or Path(config.data.manifest).parent / "truth"
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".embeddings.", dir=out) as temporary:
+        store = Path(temporary) / f"{split}.zarr"
+        embed_weights(folder / WEIGHTS, config, split, store)
+        retrieval.evaluate(store, out / "retrieval.json")
+        localisation.evaluate(store, config.data, truth, out / "localisation.json")
+    found = f"{folder} on {split}, metrics in {out}"
+    return "\n".join([found, *_retrieval(read_json(out / "retrieval.json")), *_pointing(out / "localisation.json")])
+
+
+def _run_of(folder: Path) -> Path:
+    """The run directory: a checkpoint may keep a config.json of its own, below checkpoints/."""
+    outer = [above.parent for above in (folder, *folder.parents) if above.name.startswith("checkpoints")]
+    return outer[-1] if outer else folder
+
+
+def _retrieval(metrics: dict[str, Any]) -> list[str]:
+    """A line for each direction."""
+    directions = {"A2V": "speech to image", "V2A": "image to speech"}
+    return [
+        f"{meaning}: " + ", ".join(f"{name} {metrics[key][name]:{form}}" for name, form in SHOWN.items())
+        for key, meaning in directions.items()
+    ]
+
+
+def _pointing(path: Path) -> list[str]:
+    """A line where the corpus says what words mean; else the reason."""
+    metrics = read_json(path)
+    if not metrics["available"]:
+        return [f"pointing: {metrics['why']}"]
+    known = {name: metrics[name] for name in ("pointing", "centre", "wrong_clip") if metrics[name] is not None}
+    return [", ".join(f"{name} {value:.1f} %" for name, value in known.items()) + f", n {metrics['n']}"]

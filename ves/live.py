@@ -1,0 +1,108 @@
+"""Patch tokens without a store: from the pictures, by the frozen backbone, every time they are asked for.
+
+`train.features: live` is for a corpus whose features nobody has room for (Vaani's are 0.15 TB), and for trying another
+backbone on a few steps. It costs a picture's decoding and a forward pass of the backbone for every clip of every step,
+where a store costs them once for each picture; how long the first batch took is logged.
+
+The tokens are those of the store: the same code, the same batch shape (`vision.batch_size`, filled up), bfloat16. On
+one machine they were equal to the last bit; on another device than the store's they differ by rounding.
+
+Dimension key
+    V images    P patches    W backbone width
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import BFloat16, Float
+from torch import Tensor, nn
+
+from ves.backbone import load_backbone, patch_tokens
+from ves.config import DataPaths, VisionConfig
+from ves.features import attributes, listed, squares
+from ves.section import read
+from ves.store import FeatureStore, open_features
+
+log = logging.getLogger(__name__)
+
+
+def is_live(data: DataPaths) -> bool:
+    """Whether the run has no store: `features` then names the settings of the backbone, a JSON file."""
+    return data.features.endswith(".json")
+
+
+def open_patches(data: DataPaths) -> "FeatureStore | LiveFeatures":
+    """Where patch tokens of a run come from: the store, or the backbone itself."""
+    if is_live(data):
+        return LiveFeatures(Path(data.features), Path(data.images))
+    return open_features(Path(data.features))
+
+
+def records(data: DataPaths) -> list[Path]:
+    """Files whose content says which features a run sees: a store's manifest; live, the settings and local weights."""
+    if not is_live(data):
+        return [Path(f"{data.features}.manifest.json")]
+    weights = sorted(Path(read(VisionConfig, Path(data.features)).backbone).glob("*.safetensors"))
+    return [Path(data.features), *weights]
+
+
+class LiveFeatures:
+    """As a FeatureStore is used: `read`, `grid`, `patches`, `width`, `attrs`, number of images. Threads take turns."""
+
+    def __init__(self, settings: Path, images: Path) -> None:
+        """`settings` is the VisionConfig as JSON; the pictures lie beside images.parquet. Raises ValueError."""
+        self.path, self.vision = settings, read(VisionConfig, settings)
+        self.images, self.pictures = listed(images), images.with_suffix("")
+        if not self.pictures.is_dir():
+            raise ValueError(f"{self.pictures}: no ingested pictures here, which `train.features: live` reads")
+        self.attrs: dict[str, Any] = attributes(self.vision)
+        self.grid: tuple[int, int] = tuple(self.attrs["grid"])
+        self.patches, self.width = self.grid[0] * self.grid[1], int(self.attrs["width"])
+        self._told, self._turn = False, threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def _backbone(self) -> nn.Module:
+        return load_backbone(self.vision)
+
+    def read(self, rows: Sequence[int] | np.ndarray, out: Tensor | None = None) -> BFloat16[Tensor, "V P W"]:
+        """Patch tokens of these rows, in the order asked; a row that is asked for twice is computed once.
+
+        Raises IndexError for a row that images.parquet does not have, ValueError that names a picture which is not
+        the one listed there.
+        """
+        started = time.perf_counter()
+        wanted, place = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+        if outside := [row for row in wanted.tolist() if not 0 <= row < len(self)]:
+            raise IndexError(f"{self.pictures}: no row {outside[0]}, images.parquet has {len(self)}")
+        step = self.vision.batch_size
+        with self._turn:
+            found = [self._tokens(wanted[at : at + step]) for at in range(0, len(wanted), step)]
+        whole = torch.cat(found) if found else torch.empty(0, self.patches, self.width, dtype=torch.bfloat16)
+        tokens = whole[torch.from_numpy(place.reshape(-1))]
+        if not self._told:
+            self._told, seconds = True, time.perf_counter() - started
+            log.info("features: live: %d pictures in %.1f s, and so for every step", len(wanted), seconds)
+        return tokens if out is None else out.copy_(tokens)
+
+    def _square(self, row: int) -> Float[Tensor, "3 S S"]:
+        return torch.from_numpy(squares(self.images[[row]], self.pictures, self.vision)[0])
+
+    def _tokens(self, rows: np.ndarray) -> BFloat16[Tensor, "V P W"]:
+        """One pass of the backbone, at the shape that the store was made with."""
+        size = self.vision.image_size
+        batch: Float[Tensor, "V 3 S S"] = torch.zeros(self.vision.batch_size, 3, size, size)
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # one by one: rows of a batch are no neighbours
+            for place, square in enumerate(pool.map(self._square, rows.tolist())):
+                batch[place] = square
+        return patch_tokens(self._backbone, batch)[: len(rows)]

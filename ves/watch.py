@@ -1,0 +1,75 @@
+"""What is shown while a model trains, as <run>/watch.json says: the bar, the boards, heatmaps of the same clips.
+
+watch.json is no part of config.json: what is shown decides no weight, and a change of it trains nothing anew. A run
+directory without one shows the bar, and log.jsonl has the rest.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ves.boards import Board, boards
+from ves.config import RunConfig, WatchConfig
+from ves.dataset import PairReader
+from ves.files import atomic, remove
+from ves.model import VeS
+from ves.section import read
+from ves.watched import Samples, stacked
+from ves.watcher import Watcher, bar
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Tells the bar and every board of each step, and draws heatmaps every so many."""
+
+    def __init__(
+        self, bar: Watcher, boards: Sequence[Board], samples: Samples, folder: Path, every: int | None, last: int
+    ) -> None:
+        self.bar, self.boards, self.samples = bar, boards, samples
+        self.folder, self.every, self.last = folder, every, last
+
+    def step(self, entry: Mapping[str, Any], model: VeS, reader: PairReader) -> None:
+        """See ves.watcher.Watcher."""
+        self.bar.step(entry, model, reader)
+        step = int(entry["step"])
+        for board in self.boards:
+            board.scalars(step, {name: value for name, value in entry.items() if name != "step"})
+        if self.every is not None and (step % self.every == 0 or step == self.last):
+            try:
+                self._draw(step, model, reader)
+            except (ValueError, OSError) as error:  # hours of training are worth more than a picture of them
+                log.warning("heatmaps of step %d are not drawn: %s", step, error)
+
+    def _draw(self, step: int, model: VeS, reader: PairReader) -> None:
+        """<folder>/step-<n>.png, and a picture for each clip on every board."""
+        if not (pages := self.samples.look(step, model, reader)):
+            return
+        with atomic(self.folder / f"step-{step:08d}.png") as temporary:
+            stacked(list(pages.values())).save(temporary, "PNG")
+        for board in self.boards:
+            board.pictures(step, pages)
+
+
+@contextmanager
+def watching(run: Path, config: RunConfig, folder: Path, first: int, last: int) -> Iterator[Watcher]:
+    """What a run asks for. A `Watching` (ves.watcher). Raises ValueError that names the file or the setting."""
+    with ExitStack() as stack:
+        shown = stack.enter_context(bar(run, config, folder, first, last))
+        if (path := run / "watch.json").exists():
+            yield _watch(path, shown, stack, run, config, folder, first, last)
+        else:
+            yield shown
+
+
+def _watch(
+    path: Path, bar: Watcher, stack: ExitStack, run: Path, config: RunConfig, folder: Path, first: int, last: int
+) -> Watch:
+    settings = read(WatchConfig, path)
+    asked = [stack.enter_context(board) for board in boards(settings.log, config, folder, first)]
+    samples = Samples(config, settings.visualise.samples, Path(settings.pictures), Path(settings.truth))
+    for old in (run / "watched").glob("step-*.png") if first == 0 else ():  # of another training
+        remove(old)
+    return Watch(bar, asked, samples, run / "watched", settings.visualise.every, last)
