@@ -6,13 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ves import localisation, retrieval
+from ves import localisation
 from ves.__main__ import main
 from ves.config import RunConfig
 from ves.embed import embed
 from ves.evaluation import evaluate, find
 from ves.files import read_json, write_json
 from ves.model import VeS
+from ves.retrieval_protocols import paper
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_the_newest_checkpoint_of_an_unfinished_run_scores_as_by_the_stages(tiny
     (newest / "model.safetensors").rename(run / "model.safetensors")  # the same weights, as of a finished run
     store, data = run / "embeddings" / "val.zarr", tiny[1]
     embed(run, "val", store)
-    retrieval.evaluate(store, run / "retrieval.json")
+    paper(run, run / "scores", run / "ranks.parquet", run / "retrieval.json")
     localisation.evaluate(store, data, Path(data.manifest).parent / "truth", run / "localisation.json")
     for name in ("retrieval.json", "localisation.json"):
         assert (out / name).read_bytes() == (run / name).read_bytes()

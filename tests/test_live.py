@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ves import checkpoint
 from ves.config import DataPaths, RunConfig
 from ves.files import write_json
 from ves.live import LiveFeatures, open_patches, records
+from ves.recipe import differences, recipe
 from ves.store import FeatureStore
 from ves.train import train
 
@@ -74,4 +74,5 @@ def test_other_settings_of_the_backbone_are_another_training(tiny, tiny_run, liv
     assert settings == Path(live_data.features) and [path.suffix for path in weights] == [".safetensors"]
     write_json(tmp_path / "padded.json", tiny[0].vision.model_dump(mode="json") | {"fit": "pad"})
     padded = live_data.model_copy(update={"features": str(tmp_path / "padded.json")})
-    assert checkpoint.identity(config) != checkpoint.identity(config.model_copy(update={"data": padded}))
+    (line,) = differences(recipe(config), recipe(config.model_copy(update={"data": padded})))
+    assert line == "data.features: content changed"

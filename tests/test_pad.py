@@ -4,6 +4,7 @@ The way to see it: put something loud into exactly these patches, and nothing th
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,18 @@ import pytest
 import torch
 from extracted import extract_all
 from safetensors.torch import load_file
+from tiny_corpus import tiny_config
 from torch import Tensor
 
 from ves import localisation
 from ves.config import RunConfig, features_name
 from ves.contrast import objective
-from ves.dataset import PairReader, batches, clips
+from ves.dataset import Batch, PairReader, batches, clips
 from ves.embed import embed
 from ves.embeddings import Embeddings, load, write
 from ves.files import read_json, write_json
 from ves.model import load as load_model
+from ves.order import Order
 from ves.retrieval_protocols import one_to_one
 from ves.scores import all_pairs
 from ves.similarity import SIMILARITIES, token_similarity
@@ -119,11 +122,17 @@ def test_other_fits_have_no_mask(tiny):
     assert PairReader(data, config.audio.seconds).patches(np.array([0, 1]))[1] is None
 
 
+def first_batch(reader: PairReader, frame: pl.DataFrame) -> Iterator[Batch]:
+    """Eight pairs, as training reads them."""
+    settings = tiny_config().train_of("dense").model_copy(update={"batch_size": 8})
+    return batches(reader, frame, settings, seed=0, first=0, last=1, device=torch.device("cpu"))
+
+
 def test_batches_carry_the_masks_of_their_pictures(padded, reader):
     _, data = padded
     frame = clips(data, "train")
-    rows = np.random.default_rng([0, 0]).permutation(len(frame))[:8]  # ves.dataset.Order
-    (batch,) = batches(reader, frame, batch_size=8, seed=0, first=0, last=1)
+    rows = Order(len(frame), 0).take(0, 8)
+    (batch,) = first_batch(reader, frame)
     assert batch.image_mask is not None
     assert torch.equal(batch.image_mask, reader.masks[frame[rows]["image_row"].to_list()])
 
@@ -137,7 +146,7 @@ def test_the_loss_does_not_hear_padding(padded, reader, trained, similarity, req
     frame = clips(data, "train")
 
     def measured() -> tuple[Tensor, list[Tensor], Tensor]:
-        (batch,) = batches(reader, frame, batch_size=8, seed=0, first=0, last=1)
+        (batch,) = first_batch(reader, frame)
         loss, _ = objective(model, batch, settings)
         gradients = torch.autograd.grad(loss, list(model.visual.parameters()))
         unmasked = type(batch)(batch.waveform, batch.valid, batch.patches, None, batch.image)

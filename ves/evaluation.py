@@ -9,10 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ves import localisation, retrieval
+from ves import localisation
 from ves.config import RunConfig
 from ves.embed import embed_weights
-from ves.files import read_json
+from ves.embeddings import load, manifest_path
+from ves.files import read_json, write_json
+from ves.retrieval_protocols import report
 from ves.section import read
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,8 @@ def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None)
     with tempfile.TemporaryDirectory(prefix=".embeddings.", dir=out) as temporary:
         store = Path(temporary) / f"{split}.zarr"
         embed_weights(folder / WEIGHTS, config, split, store)
-        retrieval.evaluate(store, out / "retrieval.json")
+        _, result = report(load(store), Path(temporary) / "scores", [manifest_path(store).read_bytes()])
+        write_json(out / "retrieval.json", result)
         localisation.evaluate(store, config.data, truth, out / "localisation.json")
     found = f"{folder} on {split}, metrics in {out}"
     return "\n".join([found, *_retrieval(read_json(out / "retrieval.json")), *_pointing(out / "localisation.json")])

@@ -31,7 +31,7 @@ def recipe(config: RunConfig) -> Recipe:
         "data.manifest": Path(data.manifest),
         "data.splits": Path(data.splits),
         "data.audio": Path(f"{data.audio}.manifest.json"),
-        **{f"data.features {path.name}": path for path in records(data)},
+        **{f"data.features{f' {path.name}' * (path.suffix == '.safetensors')}": path for path in records(data)},
         "audio.backbone weights": weights,
     }
     for key, path in files.items():

@@ -122,6 +122,12 @@ def one_to_one(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple
     return pl.concat(tables), reports
 
 
+def report(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """`one_to_one`: the rank of every query, and the content of retrieval.json."""
+    table, reports = one_to_one(stored, blocks, vouchers)
+    return table, _about(stored) | reports[OWN] | {"others": {name: reports[name] for name in OTHERS}}
+
+
 def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     """Write retrieval.json and, before it, the rank of every query (ranks: similarity, direction, as `ranked`).
 
@@ -129,9 +135,9 @@ def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     """
     stored = load_of(run, _config(run), "val")
     vouchers = [manifest_path(run / "embeddings" / "val.zarr").read_bytes()]
-    table, reports = one_to_one(stored, blocks, vouchers)
+    table, result = report(stored, blocks, vouchers)
     _write(table, ranks)
-    write_json(out, _about(stored) | reports[OWN] | {"others": {name: reports[name] for name in OTHERS}})
+    write_json(out, result)
     forget(blocks)
 
 
