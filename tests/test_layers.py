@@ -45,7 +45,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("recipe", "checkpoint", "divergence", "contrast", "optimiser", "watcher", "train", "embed", "evaluation"),
         *("tables", "localisation_tables", "plan", "room", "plan_page"),
     },
-    {"ranks", "differences", "breakdown", "published", "retrieval_page", "recall_plots"},
+    {"rank_tables", "differences", "breakdown", "published", "retrieval_page", "recall_plots"},
     {"spoken", "gallery", "comparison", "explorer", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
     {"curves", "boards", "watched", "watch"},  # of a training
     {"validate", "stage", "arguments", "commands", "__main__"},

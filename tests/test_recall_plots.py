@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from ves import ranks, recall_plots
+from ves import rank_tables, recall_plots
 from ves.breakdown import breakdown
 from ves.recall_plots import STYLES, _bars, _by_language, _histogram, _languages, _over_k, _shares
 from ves.split_plot import families
@@ -34,7 +34,8 @@ def made(tmp_path_factory):
 def found(made):
     labels = {"similarity": "own"}
     return {
-        way: ranks.some(table("dense", "global"), made[0], "paper", direction=way, **labels) for way in ("A2V", "V2A")
+        way: rank_tables.some(table("dense", "global"), made[0], "paper", direction=way, **labels)
+        for way in ("A2V", "V2A")
     }
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ves import parquet, ranks, truth
+from ves import parquet, rank_tables, truth
 from ves.config import TableConfig
 from ves.differences import number
 from ves.intervals import estimates, places
-from ves.ranks import Ranks
+from ves.rank_tables import Ranks
 from ves.retrieval import chance
 from ves.tables import write_csv
 
@@ -101,13 +101,13 @@ def _rows(found: Ranks, loss: str) -> list[list[str]]:
 
 
 def breakdown(config: TableConfig, results: Path, manifest: Path, splits: Path, known: Path, out: Path) -> None:
-    """Write retrieval_by.csv from the ranks of every run in config.table. Raises as `ves.ranks.read` and `groups`."""
+    """Write retrieval_by.csv from the ranks of every run in config.table. Raises as `ves.rank_tables.read` and `groups`."""
     of_clip, train = attributes(manifest, splits, known), trained_on(manifest, splits)
-    pairs = ranks.some(config, results, "paper", direction="A2V", similarity="own")
+    pairs = rank_tables.some(config, results, "paper", direction="A2V", similarity="own")
     clip_of = dict(zip(pairs.image_id, pairs.query, strict=True))
     rows = []
     for protocol, direction, labels in QUERIES:
-        found = ranks.some(config, results, protocol, direction=direction, **labels)
+        found = rank_tables.some(config, results, protocol, direction=direction, **labels)
         clips = found.query if direction == "A2V" else [clip_of[image] for image in found.image_id]
         for (by, group), chosen in groups(found, of_clip, clips).items():
             part = found.of(chosen)

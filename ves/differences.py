@@ -7,7 +7,7 @@ together (ves.intervals). The p-values are two-sided and of one comparison each:
 
 from pathlib import Path
 
-from ves import ranks
+from ves import rank_tables
 from ves.config import TableConfig
 from ves.intervals import FEWEST_SEEDS, Difference, differences, places
 from ves.retrieval import DIRECTIONS
@@ -32,18 +32,18 @@ def about(seeds: int) -> str:
 
 def compared(config: TableConfig, results: Path, protocol: str, direction: str) -> dict[str, dict[str, Difference]]:
     """Differences of the first run of the table to each other, by its name, then by metric."""
-    found = ranks.some(config, results, protocol, direction=direction, **GROUPS[protocol])
+    found = rank_tables.some(config, results, protocol, direction=direction, **GROUPS[protocol])
     image = places(found.image_id)
     first, *others = config.table
     return {name: differences(found.ranks[first], found.ranks[name], image) for name in others}
 
 
 def comparisons(config: TableConfig, results: Path, out: Path) -> None:
-    """Write comparisons.csv from the ranks of every run in config.table. Raises as `ves.ranks.read` does."""
+    """Write comparisons.csv from the ranks of every run in config.table. Raises as `ves.rank_tables.read` does."""
     rows = []
     for protocol, labels in GROUPS.items():
         for direction in DIRECTIONS:
-            found = ranks.some(config, results, protocol, direction=direction, **labels)
+            found = rank_tables.some(config, results, protocol, direction=direction, **labels)
             counts = [str(len(config.seeds)), str(len(found.query)), str(len(set(found.image_id)))]
             for other, by_metric in compared(config, results, protocol, direction).items():
                 for metric, difference in by_metric.items():

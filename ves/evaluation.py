@@ -14,7 +14,7 @@ from ves.config import RunConfig
 from ves.embed import embed_weights
 from ves.embeddings import load, manifest_path
 from ves.files import read_json, write_json
-from ves.retrieval_protocols import report
+from ves.retrieval_protocols import paper_report
 from ves.section import read
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None)
     with tempfile.TemporaryDirectory(prefix=".embeddings.", dir=out) as temporary:
         store = Path(temporary) / f"{split}.zarr"
         embed_weights(folder / WEIGHTS, config, split, store)
-        _, result = report(load(store), Path(temporary) / "scores", [manifest_path(store).read_bytes()])
+        _, result = paper_report(load(store), Path(temporary) / "scores", [manifest_path(store).read_bytes()])
         write_json(out / "retrieval.json", result)
         localisation.evaluate(store, config.data, truth, out / "localisation.json")
     found = f"{folder} on {split}, metrics in {out}"

@@ -17,11 +17,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from ves import parquet, ranks
+from ves import parquet, rank_tables
 from ves.config import TableConfig
 from ves.files import atomic
 from ves.intervals import draws, ends, places
-from ves.ranks import Ranks
+from ves.rank_tables import Ranks
 from ves.retrieval import CUTOFFS
 from ves.split_plot import families
 
@@ -43,9 +43,9 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:,g}")
 def draw(config: TableConfig, results: Path, groups: Path, by_language: Path, over_k: Path, histogram: Path) -> None:
     """Write the three PNG files from retrieval_by.csv (`groups`) and the ranks of every run in config.table.
 
-    The same numbers give the same bytes. Raises as `ves.ranks.read` does.
+    The same numbers give the same bytes. Raises as `ves.rank_tables.read` does.
     """
-    found = {way: ranks.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
+    found = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
     with rc_context({"font.family": families(), "axes.spines.top": False, "axes.spines.right": False}):
         _save(_by_language(config.table, _languages(groups), found["A2V"].gallery, len(config.seeds)), by_language)
         _save(_over_k(config.table, found, len(config.seeds)), over_k)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ves import ranks
+from ves import rank_tables
 from ves.config import TableConfig
 from ves.differences import about, compared, number
 from ves.files import atomic
 from ves.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
 from ves.published import PAPER_ON_VAANI
-from ves.ranks import Ranks
+from ves.rank_tables import Ranks
 from ves.retrieval import DIRECTIONS, chance
 from ves.retrieval_protocols import OTHERS, OWN
 from ves.tables import RANKS, RECALLS
@@ -51,7 +51,7 @@ def _chance(found: Ranks, *labels: str) -> list[str]:
 
 def _paper(config: TableConfig, results: Path) -> list[str]:
     """The section on the paper's protocol."""
-    found = {way: ranks.some(config, results, "paper", direction=way, similarity=OWN) for way in DIRECTIONS}
+    found = {way: rank_tables.some(config, results, "paper", direction=way, similarity=OWN) for way in DIRECTIONS}
     rows = [row for name in config.table for way in DIRECTIONS for row in _rows(found[way], [name], way)]
     rows += [_chance(found[way], way) for way in DIRECTIONS]
     n = len(found["A2V"].query)
@@ -69,7 +69,9 @@ def _others(config: TableConfig, results: Path) -> list[str]:
     for name in config.table:
         for other in OTHERS:
             for way in DIRECTIONS:
-                rows += _rows(ranks.some(config, results, "paper", direction=way, similarity=other), [name], other, way)
+                rows += _rows(
+                    rank_tables.some(config, results, "paper", direction=way, similarity=other), [name], other, way
+                )
     return [
         "## Under each similarity\n",
         "The same pairs and models, compared by `max_mean` (dense) and by `mean_mean` (global), whatever they were "
@@ -83,7 +85,7 @@ def _multi_positive(config: TableConfig, results: Path) -> list[str]:
     rows = []
     for group, label in SPEAKERS.items():
         for way in DIRECTIONS:
-            found = ranks.read(config, results, "multi_positive", direction=way, speakers=group)
+            found = rank_tables.read(config, results, "multi_positive", direction=way, speakers=group)
             if found is not None:
                 right = f"{found.right.mean():.2f} of {found.gallery}"
                 rows += [*_rows(found, config.table, label, way, right), _chance(found, label, way, right)]
@@ -132,7 +134,7 @@ def _published() -> list[str]:
 
 
 def write(config: TableConfig, results: Path, corpus: str, out: Path) -> None:
-    """Write table1.md from the ranks of every run in config.table. Raises as `ves.ranks.read` does."""
+    """Write table1.md from the ranks of every run in config.table. Raises as `ves.rank_tables.read` does."""
     seeds = len(config.seeds)
     over = f"means over {seeds} seeds ± their standard deviation" if seeds > 1 else "one training each"
     head = [

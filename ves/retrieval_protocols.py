@@ -122,7 +122,7 @@ def one_to_one(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple
     return pl.concat(tables), reports
 
 
-def report(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
+def paper_report(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """`one_to_one`: the rank of every query, and the content of retrieval.json."""
     table, reports = one_to_one(stored, blocks, vouchers)
     return table, _about(stored) | reports[OWN] | {"others": {name: reports[name] for name in OTHERS}}
@@ -135,7 +135,7 @@ def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     """
     stored = load_of(run, _config(run), "val")
     vouchers = [manifest_path(run / "embeddings" / "val.zarr").read_bytes()]
-    table, result = report(stored, blocks, vouchers)
+    table, result = paper_report(stored, blocks, vouchers)
     _write(table, ranks)
     write_json(out, result)
     forget(blocks)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
 
-from ves import ranks
+from ves import rank_tables
 from ves.files import read_json
 
 
@@ -20,7 +20,7 @@ def results(tmp_path_factory):
 
 
 def test_they_are_those_of_the_reports(results):
-    found = ranks.some(
+    found = rank_tables.some(
         table("global", "dense", seeds=(0, 1)), results, "paper", direction="V2A", similarity="mean_mean"
     )
     assert list(found.ranks) == ["global", "dense"]
@@ -34,7 +34,7 @@ def test_they_are_those_of_the_reports(results):
 
 
 def test_some_of_the_queries_keep_their_gallery(results):
-    found = ranks.some(table("dense"), results, "multi_positive", direction="A2V", speakers="all")
+    found = rank_tables.some(table("dense"), results, "multi_positive", direction="A2V", speakers="all")
     assert len(found.query) == CLIPS - 1
     part = found.of(found.right + [i % 2 for i in range(CLIPS - 1)] == 2)
     assert part.query == found.query[1::2]
@@ -43,9 +43,9 @@ def test_some_of_the_queries_keep_their_gallery(results):
 
 
 def test_labels_that_nothing_has(results):
-    assert ranks.read(table("dense"), results, "multi_positive", direction="A2V", speakers="nobody") is None
+    assert rank_tables.read(table("dense"), results, "multi_positive", direction="A2V", speakers="nobody") is None
     with pytest.raises(ValueError, match=r"dense-s0/multi_positive\.parquet: no ranks of A2V, nobody; delete it"):
-        ranks.some(table("dense"), results, "multi_positive", direction="A2V", speakers="nobody")
+        rank_tables.some(table("dense"), results, "multi_positive", direction="A2V", speakers="nobody")
 
 
 def test_runs_of_other_queries_do_not_stand_side_by_side(results, tmp_path):
@@ -54,4 +54,4 @@ def test_runs_of_other_queries_do_not_stand_side_by_side(results, tmp_path):
         whole = pl.read_parquet(results / name / "ranks.parquet")
         whole[: len(whole) - (name == "global-s0")].write_parquet(tmp_path / name / "ranks.parquet")
     with pytest.raises(ValueError, match=r"global-s0/ranks\.parquet: not of the same queries .* as .*dense-s0"):
-        ranks.some(table("dense", "global"), tmp_path, "paper", direction="V2A", similarity="mean_mean")
+        rank_tables.some(table("dense", "global"), tmp_path, "paper", direction="V2A", similarity="mean_mean")
