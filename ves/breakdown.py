@@ -101,7 +101,7 @@ def _rows(found: Ranks, loss: str) -> list[list[str]]:
 
 
 def breakdown(config: TableConfig, results: Path, manifest: Path, splits: Path, known: Path, out: Path) -> None:
-    """Write retrieval_by.csv from the ranks of every run in config.table. Raises as `ves.rank_tables.read` and `groups`."""
+    """Write retrieval_by.csv from the ranks of every run in config.table. Raises as `rank_tables.read` and `groups`."""
     of_clip, train = attributes(manifest, splits, known), trained_on(manifest, splits)
     pairs = rank_tables.some(config, results, "paper", direction="A2V", similarity="own")
     clip_of = dict(zip(pairs.image_id, pairs.query, strict=True))
