@@ -29,6 +29,7 @@ def _one_of(module: str, registry: str) -> AfterValidator:
 
 Similarity = Annotated[str, _one_of("similarity", "SIMILARITIES")]
 Loss = Annotated[str, _one_of("losses", "LOSSES")]
+Regulariser = Annotated[str, _one_of("regularisers", "REGULARISERS")]
 
 
 class SplitConfig(Section):
@@ -86,9 +87,11 @@ class TrainConfig(Section):
 
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
     loss: Loss
+    regularisers: dict[Regulariser, PositiveFloat]
     batch_size: Annotated[int, Field(ge=2)]
     micro_batch: Positive
-    negatives: Literal["micro_batch"]
+    negatives: Literal["batch", "micro_batch"]
+    gradient_checkpointing: bool
     epochs: PositiveFloat
     learning_rate: PositiveFloat
     backbone_learning_rate: PositiveFloat

@@ -130,17 +130,27 @@ class Order:
 
 
 def batches(
-    reader: PairReader, frame: pl.DataFrame, *, batch_size: int, seed: int, first: int, last: int
+    reader: PairReader,
+    frame: pl.DataFrame,
+    *,
+    batch_size: int,
+    seed: int,
+    first: int,
+    last: int,
+    rows: slice = slice(None),
 ) -> Iterator[Batch]:
-    """Batches number `first` up to `last`, each read in a background thread while the one before is used."""
-    order = Order(len(frame), seed)
+    """Batches number `first` up to `last`, each read in a background thread while the one before is used.
+
+    Of each, the pairs `rows`, which is what one of several processes reads.
+    """
+    order, part = Order(len(frame), seed), range(batch_size)[rows]
 
     def read(number: int) -> Batch:
-        chosen = frame[order.take(number * batch_size, batch_size)]
-        rows = chosen["image_row"].to_numpy()
+        chosen = frame[order.take(number * batch_size + part.start, len(part))]
+        images = chosen["image_row"].to_numpy()
         waveform, valid = reader.waveforms(chosen)
-        patches, mask = reader.patches(rows)
-        return Batch(waveform, valid, patches, mask, torch.from_numpy(rows.astype(np.int64)))
+        patches, mask = reader.patches(images)
+        return Batch(waveform, valid, patches, mask, torch.from_numpy(images.astype(np.int64)))
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         ahead = pool.submit(read, first) if first < last else None

@@ -70,9 +70,12 @@ def remedy(error: Exception) -> str | None:
 
 def run(name: str, function: Callable[..., None], given: dict[str, Any], log_file: Path | None) -> int:
     """Call a stage; 0 when it is done, 1 after an error, which is one line unless it is a fault of ours."""
+    rank = int(os.environ.get("RANK", "0"))  # torchrun numbers the processes that it starts
     if parent := os.environ.get("VES_DIE_WITH_PARENT"):  # set by the workflow only: by hand, nohup keeps its meaning
-        die_with(int(parent))
-    start_log(log_file)
+        die_with(int(parent) if "TORCHELASTIC_RUN_ID" not in os.environ else os.getppid())  # of which torchrun is one
+    start_log(log_file if rank == 0 else None)
+    if rank:
+        logging.getLogger().setLevel(logging.WARNING)  # the first says the rest
     try:
         function(**given)
     except Exception as error:  # the last resort: nothing is muffled, the traceback goes to the screen and to the log

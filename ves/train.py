@@ -6,8 +6,10 @@ The loop at the bottom fits on a screen; ves.contrast has the gradient of a step
 import json
 import logging
 import math
+import os
 import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -17,12 +19,13 @@ from safetensors.torch import save_file
 
 from ves import checkpoint
 from ves.config import RunConfig, TrainConfig
-from ves.contrast import autocast, gradient
+from ves.contrast import autocast, gradient, rows
 from ves.dataset import Batch, PairReader, batches, clips
 from ves.files import atomic, lock, remove
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.progress import track
+from ves.ranks import ALONE, Ranks, joined
 from ves.retrieval import ranks, summary
 from ves.similarity import score
 
@@ -86,10 +89,12 @@ def cut_log(path: Path, step: int) -> None:
             temporary.write_text("".join(kept))
 
 
-def optimise(model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig) -> dict[str, float]:
+def optimise(
+    model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig, ranks: Ranks = ALONE
+) -> dict[str, float]:
     """One step over a batch; what to log of it. Raises FloatingPointError before applying what is not finite."""
     optimizer.zero_grad(set_to_none=True)
-    entry = gradient(model, batch, train)
+    entry = gradient(model, batch, train, ranks)
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], train.clip_norm)
     entry["gradient_norm"] = norm.item()
     if not math.isfinite(entry["loss"] + entry["gradient_norm"]):
@@ -106,39 +111,46 @@ def train(run: Path) -> None:
     Writes checkpoints/<identity>/, log.jsonl (while it trains, a link to the log there) and, last, model.safetensors.
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    with lock(run / "train"):
-        _train(run, config)
+    with joined() as ranks, lock(run / "train") if ranks.first else nullcontext():
+        ranks.wait()  # for the lock
+        _train(run, config, ranks)
 
 
-def _train(run: Path, config: RunConfig) -> None:
-    settings = config.train
+def _train(run: Path, config: RunConfig, ranks: Ranks) -> None:
+    settings, device = config.train, ranks.device
     torch.set_num_threads(settings.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = clips(config.data, "train"), clips(config.data, "tune")
     steps, size = steps_of(settings, len(frame)), settings.batch_size
     model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
+    if settings.gradient_checkpointing:
+        model.recompute_layers()
     optimizer = make_optimizer(model, settings)
     folder = run / "checkpoints" / checkpoint.identity(config)
     first = checkpoint.resume(folder, model, optimizer)
-    log.info("%s: %d steps of %d clips, from %d, on %s", config.run, steps, size, first, device)
-    stream = batches(reader, frame, batch_size=size, seed=config.seed, first=first, last=steps)
+    if first != ranks.of_first(first):
+        raise ValueError(f"{folder}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
+    log.info("%s: %d steps of %d clips, from %d, on %d x %s", config.run, steps, size, first, ranks.size, device)
+    own = rows(settings, ranks)
+    stream = batches(reader, frame, batch_size=size, seed=config.seed, first=first, last=steps, rows=own)
 
-    with open_log(run, folder, first) as lines:
-        for step in track(range(first + 1, steps + 1), label=f"train {config.run}", unit="step"):
+    with open_log(run, folder, first) if ranks.first else open(os.devnull, "w") as lines:
+        numbers = range(first + 1, steps + 1)
+        for step in track(numbers, label=f"train {config.run}", unit="step") if ranks.first else numbers:
             started = time.perf_counter()
             batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": time.perf_counter() - started}
             entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
             try:
-                entry |= optimise(model, optimizer, batch, settings)
+                entry |= optimise(model, optimizer, batch, settings, ranks)
             except FloatingPointError as error:
                 message = f"{run}: step {step} is not finite ({error}); the last checkpoint is kept"
                 raise FloatingPointError(message) from error
-            if step % settings.evaluate_every == 0 or step == steps:
+            if ranks.first and (step % settings.evaluate_every == 0 or step == steps):
                 entry |= recall(model, reader, tune, settings, device)
             lines.write(json.dumps(entry | {"seconds": time.perf_counter() - started}) + "\n")
-            if step % settings.checkpoint_every == 0 or step == steps:
+            if ranks.first and (step % settings.checkpoint_every == 0 or step == steps):
                 checkpoint.save(folder, step, model, optimizer, settings.keep_checkpoints)
-    publish(run, folder, model)
+    if ranks.first:
+        publish(run, folder, model)
