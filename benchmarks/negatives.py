@@ -1,13 +1,13 @@
 """What more real negatives do to retrieval: the default dense run with larger true batches, at equal samples seen.
 
-    python benchmarks/negatives.py [--data data/scenes] [--batches 32 128 512 1477] [--samples 12800] [--seed 0]
+    python benchmarks/negatives.py [--data data/scenes] [--batches 32 128 512 1477] [--samples 12800] [--val 500]
 
 Needs the default corpus with its features (`snakemake` makes them). Every run has the settings of `dense` in
 config.yaml but for `batch_size`, its micro-batch (`--micro`, so the memory of the towers is the same in all) and the
 learning rates, which grow with the square root of the batch (Malladi et al. 2022, for Adam), at most `--cap` times;
 warm-up and decay are shares of the steps, so they fit themselves. The largest batch by default has as many clips as
 half of the training images. The last row is the paper's accumulation: the second largest batch, with the negatives of
-its micro-batches only. `tune` is what choices may be made on; `val` is reported.
+its micro-batches only. `tune` is what choices may be made on; `val`, its first `--val` clips by id, is reported.
 """
 
 import argparse
@@ -40,6 +40,7 @@ class Corpus:
     config: Config
     paths: DataPaths
     samples: int
+    val: int
     seed: int
 
 
@@ -66,7 +67,8 @@ def run(corpus: Corpus, train: TrainConfig) -> str:
         masked += optimise(model, optimizer, batch, train)["masked_pairs"] / steps
     spent = time.perf_counter() - started
     part = train.model_copy(update={"batch_size": train.micro_batch})  # of what is embedded at once
-    scores = [recall(model, reader, clips(corpus.paths, split), part, device) for split in ("tune", "val")]
+    frames = clips(corpus.paths, "tune"), clips(corpus.paths, "val")[: corpus.val]
+    scores = [recall(model, reader, frame, part, device) for frame in frames]
     seen = steps * train.batch_size
     cells = [train.batch_size, train.negatives, steps, seen, f"{train.learning_rate:.2g}", f"{100 * masked:.3f}"]
     cells += [f"{value:.1f}" for score in scores for value in score.values()]
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data/scenes"))
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 128, 512, 1477])
     parser.add_argument("--samples", type=int, default=12_800)
+    parser.add_argument("--val", type=int, default=500)
     parser.add_argument("--micro", type=int, default=32)
     parser.add_argument("--cap", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -87,7 +90,7 @@ def main() -> None:
     files = {name: str(given.data / f"{name}.parquet") for name in ("manifest", "splits", "images")}
     store = given.data / "features" / f"{features_name(config.vision)}.zarr"
     paths = DataPaths(corpus=config.corpus.name, audio=str(given.data / "audio.zarr"), features=str(store), **files)
-    corpus, train = Corpus(config, paths, given.samples, given.seed), config.train_of("dense")
+    corpus, train = Corpus(config, paths, given.samples, given.val, given.seed), config.train_of("dense")
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {train.threads} threads, torch {torch.__version__}\n")
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     runs = [(size, "batch") for size in given.batches]

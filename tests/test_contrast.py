@@ -37,7 +37,9 @@ def towers() -> VeS:
     """A model in training with dropout, SpecAugment and layer drop on."""
     torch.manual_seed(0)
     model = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.2)
-    made = VeS(audio_config(seconds=1.0, mask_time_prob=0.3, layer_drop=0.3), model, WIDTH, 0.07).train()
+    made = VeS(
+        audio_config(seconds=1.0, freeze_conv=False, mask_time_prob=0.3, layer_drop=0.3), model, WIDTH, 0.07
+    ).train()
     for module in made.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.2
@@ -78,9 +80,10 @@ def given_key(monkeypatch) -> None:
 
 def one_graph(model: VeS, batch: Batch, size: int, key: int = KEY) -> None:
     """The gradient of InfoNCE, pair by pair, over the micro-batch forwards in one graph."""
-    found = []
+    found, device = [], model.log_scale.device
+    batch = batch.to(device)
     for start in range(0, len(batch), size):
-        with drawn_from(torch.device("cpu"), key, start):
+        with drawn_from(device, key, start):
             found.append(represent(model, batch[start : start + size], settings()))
     audio, mask, image = (torch.cat([getattr(part, name) for part in found]) for name in ("audio", "mask", "image"))
     logits = model.log_scale.exp() * SIMILARITIES["max_mean"](audio, mask, image, batch.image_mask)
@@ -101,6 +104,19 @@ def test_the_gradient_is_that_of_one_graph(given_key, micro_batch):
     one_graph(model, batch, micro_batch, key=KEY + 1)  # other draws, another gradient
     other = gradients(model)["log_scale"]
     assert (found["log_scale"] - other).abs() > 1e-3 * other.abs()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("micro_batch", [2, 8])
+def test_the_gradient_is_that_of_one_graph_on_a_gpu(given_key, micro_batch):
+    """The kernels of both passes must draw alike there too."""
+    model, batch = towers().cuda(), pairs()
+    gradient(model, batch, settings(batch_size=8, micro_batch=micro_batch, negatives="batch"))
+    found = gradients(model)
+    model.zero_grad()
+    one_graph(model, batch, micro_batch)
+    assert_equal(found, gradients(model), 1e-4)
 
 
 def test_true_negatives_are_more_than_those_of_the_micro_batches(given_key):

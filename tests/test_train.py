@@ -122,7 +122,7 @@ def killed_at(run: Path, step: int) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam8bit"])
 def test_kill_and_resume_is_bitwise(tiny_run, optimizer):
-    """Killed twice, once before and once after a checkpoint (every 3 steps), with masking, layer drop and gradient caching on."""
+    """Killed twice, once before and once after a checkpoint (every 3 steps); masking, layer drop and caching are on."""
     runs = []
     for name in ("straight", "killed"):
         run = tiny_run(name, epochs=3, optimizer=optimizer, batch_size=32, micro_batch=16)
