@@ -2,14 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from ves import checkpoint, contrast, train
 from ves.config import DataPaths, RunConfig
-from ves.dataset import Batch
 from ves.recipe import BOOKKEEPING, differences, recipe
 
 TIMES = {"seconds", "data_wait"}
@@ -202,20 +200,9 @@ def test_a_batch_without_negatives_has_no_effective_scale(tiny, images, known):
     """Two clips about one picture are not negatives of each other; NaN would not be JSON."""
     config = tiny[0]
 
-    class Model:
-        log_scale = torch.zeros(())
-
-        def audio_tokens(self, waveform, valid):
-            return torch.nn.functional.normalize(waveform.view(2, 1, -1), dim=-1), torch.ones(2, 1, dtype=torch.bool)
-
-        def image_tokens(self, patches, mask):
-            return torch.nn.functional.normalize(patches, dim=-1)
-
-    of = torch.tensor(images)
     generator = torch.Generator().manual_seed(0)
-    waveform, patches = (torch.randn(shape, generator=generator) for shape in ((2, 4), (2, 3, 4)))
-    batch = Batch(waveform, torch.tensor([4, 4]), patches, None, of)
-    objective: Any = getattr(contrast.objective, "__wrapped__", contrast.objective)  # does not ask if this is a VeS
-    _, logged = objective(Model(), batch, config.train)
+    audio, image = (torch.randn(shape, generator=generator) for shape in ((2, 1, 4), (2, 3, 4)))
+    pairs = contrast.Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), 0)
+    _, logged = contrast.objective(pairs, torch.zeros(()), config.train)
     assert ("max_mean/effective_scale" in logged) == known
     assert all(value.isfinite() for value in logged.values())

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ves import localisation
 from ves.config import RunConfig, features_name
-from ves.contrast import objective
+from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, batches, clips
 from ves.embed import embed
 from ves.embeddings import Embeddings, load, write
@@ -147,10 +147,11 @@ def test_the_loss_does_not_hear_padding(padded, reader, trained, similarity, req
 
     def measured() -> tuple[Tensor, list[Tensor], Tensor]:
         (batch,) = first_batch(reader, frame)
-        loss, _ = objective(model, batch, settings)
+        loss, _ = objective(represent(model, batch, settings), model.log_scale, settings)
         gradients = torch.autograd.grad(loss, list(model.visual.parameters()))
         unmasked = type(batch)(batch.waveform, batch.valid, batch.patches, None, batch.image)
-        return loss.detach(), list(gradients), objective(model, unmasked, settings)[0].detach()
+        without = objective(represent(model, unmasked, settings), model.log_scale, settings)[0]
+        return loss.detach(), list(gradients), without.detach()
 
     quiet = measured()
     request.getfixturevalue("loud")

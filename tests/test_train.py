@@ -2,7 +2,6 @@
 
 import json
 import math
-import multiprocessing
 import os
 import random
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import WARM
 from safetensors.torch import load_file
 
 import ves.train as train_module
@@ -109,10 +109,6 @@ def test_two_runs_are_equal_and_another_seed_is_not(tiny_run):
         train(run)
         weights.append((run / "model.safetensors").read_bytes())
     assert weights[0] == weights[1] != weights[2]
-
-
-WARM = multiprocessing.get_context("forkserver")  # imports the stack once; its children start in milliseconds
-WARM.set_forkserver_preload(["ves.train", "ves.__main__"])
 
 
 def stage(run: Path) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ves.checkpoint import contiguous
 from ves.config import RunConfig, TrainConfig
-from ves.contrast import objective
+from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed
 from ves.embeddings import load
@@ -90,7 +90,7 @@ def test_two_clips_of_one_picture_are_no_negatives_of_each_other(run):
     """Loss and gradient are those of the loops that leave the pair out, and not of those that leave it in."""
     model, train_settings = Given(), settings(run)
     (similarity,) = train_settings.objective
-    loss, logged = objective(model, TWINS, train_settings)
+    loss, logged = objective(represent(model, TWINS, train_settings), model.log_scale, train_settings)
     expected = slow_loss(model, TWINS, similarity)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(logged[f"{similarity}/loss"], loss.detach())
@@ -106,17 +106,18 @@ def test_the_effective_scale_is_of_the_negatives_alone():
     image = [0, 1, 0, 2, 3]
     negatives = [logits[i, j].item() for i in range(5) for j in range(5) if image[i] != image[j]]
     assert len(negatives) == 18
-    logged = objective(model, TWINS, settings())[1]
+    logged = objective(represent(model, TWINS, settings()), model.log_scale, settings())[1]
     assert logged["max_mean/effective_scale"].item() == pytest.approx(np.std(negatives, ddof=1), rel=1e-5)
 
 
 def test_hybrid_is_the_weighted_sum_of_both_losses_under_one_temperature():
     model, hybrid = Given(), settings("hybrid")
     assert hybrid.objective == HYBRID  # of the paper, Eq. 7
-    loss, logged = objective(model, TWINS, hybrid)
+    loss, logged = objective(represent(model, TWINS, hybrid), model.log_scale, hybrid)
     dense, whole = (slow_loss(model, TWINS, name) for name in HYBRID)
     torch.testing.assert_close(loss, 0.7 * dense + 0.3 * whole)
-    assert set(logged) == {f"{name}/{what}" for name in HYBRID for what in ("loss", "effective_scale")}
+    terms = {f"{name}/{what}" for name in HYBRID for what in ("loss", "effective_scale")}
+    assert set(logged) == terms | {"masked_pairs"}
     torch.testing.assert_close(torch.stack([logged[f"{name}/loss"] for name in HYBRID]), torch.stack([dense, whole]))
     parts = [gradients(model, part) for part in (dense, whole)]
     for found, one, other in zip(gradients(model, loss), *parts, strict=True):  # the last is of log_scale, from both
@@ -141,7 +142,7 @@ def step(model: Given, given: Batch, **changes: Any) -> tuple[dict[str, float], 
 
 
 def test_accumulation_is_the_mean_of_the_gradients_and_adds_no_negatives():
-    entry, moved = step(Given(), BOTH, micro_batch=3)
+    entry, moved = step(Given(), BOTH, micro_batch=3, negatives="micro_batch")
     model = Given()
     losses = [slow_loss(model, part, "max_mean") for part in (FIRST, SECOND)]
     mean = [(one + other) / 2 for one, other in zip(*(gradients(model, loss) for loss in losses), strict=True)]

@@ -211,6 +211,15 @@ def test_a_run_may_have_threads_of_its_own(reference: Path) -> None:
     assert threads == {(rule, own): [] if own else ["2"] for rule in ("train", "embed") for own in (True, False)}
 
 
+def test_a_run_on_several_gpus_is_one_command_and_their_number_no_reason_to_train_again(reference: Path) -> None:
+    gpus = ("--resources", "gpu=4", "--set-resources", "train:gpu=4")
+    assert planned(reference, "train_dense", *TOY, *gpus) == set()
+    output = run(
+        reference, "--dry-run", "--printshellcmds", "--force", "train_dense", *TOY, *gpus, "--forcerun", "train"
+    )
+    assert "torchrun --standalone --nproc_per_node 4 -m -- ves train results/toy/dense-s0 --log" in output
+
+
 def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_back(reference: Path) -> None:
     model, checkpoints = (reference / "results/toy/dense-s0" / name for name in ("model.safetensors", "checkpoints"))
     trained, saved = model.read_bytes(), sorted(checkpoints.glob("*/step-*"))

@@ -52,31 +52,10 @@ FILES = ("model.safetensors", "state.pt", "config.json")
 
 
 def seed_all(seed: int) -> None:
-    """Seed every generator that `random_state` saves."""
+    """Seed whatever anyone may draw from: weights, and the key of each step's draws (ves.randomness)."""
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
-
-
-def random_state() -> dict[str, Any]:
-    """State of every generator that training draws from (HuBERT's masking and layer drop use numpy's global one)."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [keys.tolist(), int(position), int(has_gauss), float(gauss)],  # lists load with weights_only
-        "python": list(random.getstate()[1]),
-    }
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Put back what `random_state` took."""
-    torch.set_rng_state(state["torch"].cpu())
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
-    keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
-    random.setstate((3, tuple(state["python"]), None))
 
 
 def contiguous(model: VeS) -> dict[str, torch.Tensor]:
@@ -89,7 +68,7 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
 
     The newest is whole before an older one goes. `counts` is given back by `resume`.
     """
-    state = {"optimizer": optimizer.state_dict(), "random": random_state(), "counts": counts}
+    state = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state(), "counts": counts}
     with atomic(attempt.folder / f"step-{step:08d}") as temporary:
         temporary.mkdir()
         save_file(contiguous(model), temporary / "model.safetensors")
@@ -176,5 +155,5 @@ def resume(found: Found | None, model: VeS, optimizer: torch.optim.Optimizer) ->
     model.load_trainable(load_file(path / "model.safetensors"), path / "model.safetensors")
     state = torch.load(path / "state.pt", weights_only=True, map_location=str(model.log_scale.device))
     optimizer.load_state_dict(state["optimizer"])
-    set_random_state(state["random"])
+    torch.set_rng_state(state["random"].cpu())  # all that training draws hangs on it (ves.randomness)
     return content["step"], state["counts"]

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ves.corpus_config import CorpusConfig, ScenesConfig
 from ves.section import Fraction, Name, Positive, PositiveFloat, Section, Seed, registered
 
-TRAINING = 1  # raise it when a change of code gives a training another result: runs are then trained anew
+TRAINING = 2  # raise it when a change of code gives a training another result: runs are then trained anew
 
 
 def _one_of(module: str, registry: str) -> AfterValidator:
@@ -29,6 +29,7 @@ def _one_of(module: str, registry: str) -> AfterValidator:
 
 Similarity = Annotated[str, _one_of("similarity", "SIMILARITIES")]
 Loss = Annotated[str, _one_of("losses", "LOSSES")]
+Regulariser = Annotated[str, _one_of("regularisers", "REGULARISERS")]
 Compression = Annotated[str, _one_of("compression", "CODECS")]
 
 
@@ -110,9 +111,11 @@ class TrainConfig(Section):
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
     loss: Loss
     features: Literal["store", "live"]
+    regularisers: dict[Regulariser, PositiveFloat]
     batch_size: Annotated[int, Field(ge=2)]
     micro_batch: Positive
-    negatives: Literal["micro_batch"]
+    negatives: Literal["batch", "micro_batch"]
+    gradient_checkpointing: bool
     epochs: PositiveFloat
     learning_rate: PositiveFloat
     backbone_learning_rate: PositiveFloat

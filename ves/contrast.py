@@ -1,18 +1,33 @@
-"""The gradient of one training step: where losses, similarities and the model meet.
+"""The gradient of one training step: where losses, similarities, regularisers and the model meet.
+
+The true contrastive loss over a batch needs the tokens of all its pairs at once, but not all that was computed on the
+way to them. So a batch larger than `micro_batch` goes through the towers twice (gradient caching, Gao et al. 2021):
+once without a graph, for its tokens; then the loss and its gradient by the tokens are taken; then once more, with a
+graph and the same random draws, micro-batch by micro-batch, to carry that gradient on into the parameters. Memory is
+that of one micro-batch and of the tokens.
+
+Several processes (ves.ranks) embed some of the pairs each. Every one compares its utterances with the images of all:
+together these are all the similarities, each taken once.
 
 Dimension key
-    B clips of a step, each with its image
+    A utterances of this process    V images of all processes (A = V in one)
+    T audio tokens    P image patches    D embedding
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ves.config import TrainConfig
 from ves.dataset import Batch
 from ves.losses import LOSSES
 from ves.model import VeS
+from ves.randomness import drawn_from, new_key
+from ves.ranks import ALONE, Ranks
+from ves.regularisers import REGULARISERS
 from ves.similarity import SIMILARITIES
 
 
@@ -21,46 +36,149 @@ def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
 
 
-def objective(model: VeS, batch: Batch, train: TrainConfig) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of the run's losses over pairs that are each other's negatives, and what to log of each term.
+@dataclass(frozen=True)
+class Pairs:
+    """Tokens of utterances and of the images that they are compared with; utterance a is of image `first + a`.
 
-    All terms share one temperature, as in the reference code. `effective_scale` of a term is the standard deviation of
-    its logits over the negatives: what the softmax of that term really sees of the shared scale. It is left out where
-    there are fewer than two negatives, which have no standard deviation.
+    `picture` numbers the images by content: equal numbers are one picture.
     """
-    audio, mask = model.audio_tokens(batch.waveform, batch.valid)
-    image = model.image_tokens(batch.patches, batch.image_mask)
-    scale, same_image = model.log_scale.exp(), batch.same_image
-    total, logged = torch.zeros((), device=audio.device), {}
-    for name, weight in train.objective.items():
-        logits = scale * SIMILARITIES[name](audio, mask, image, batch.image_mask).float()
-        loss = LOSSES[train.loss](logits, same_image)
-        total = total + weight * loss
-        logged[f"{name}/loss"] = loss.detach()
-        negatives = logits.detach()[~same_image]
-        if len(negatives) > 1:
-            logged[f"{name}/effective_scale"] = negatives.std()
+
+    audio: Float[Tensor, "A T D"]
+    mask: Bool[Tensor, "A T"]
+    image: Float[Tensor, "V P D"]
+    image_mask: Bool[Tensor, "V P"] | None
+    picture: Int[Tensor, "V"]
+    first: int
+
+    @property
+    def same_image(self) -> Bool[Tensor, "V V"]:
+        """Marks pairs (i, j) that show one picture, so are not negatives of each other."""
+        return self.picture[:, None] == self.picture[None, :]
+
+
+def represent(model: VeS, batch: Batch, train: TrainConfig) -> Pairs:
+    """The tokens of a batch, which must be on the model's device."""
+    with autocast(train, batch.valid.device):
+        audio, mask = model.audio_tokens(batch.waveform, batch.valid)
+        image = model.image_tokens(batch.patches, batch.image_mask)
+    return Pairs(audio, mask, image, batch.image_mask, batch.image, 0)
+
+
+def objective(
+    pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, ranks: Ranks = ALONE
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """The weighted sum of losses and regularisers over pairs that are each other's negatives, and what to log of it.
+
+    All losses share one temperature, as in the reference code. `effective_scale` of a term is the standard deviation of
+    its logits over the negatives: what the softmax of that term really sees of the shared scale. It is left out where
+    there are fewer than two negatives, which have no standard deviation. `masked_pairs` is the share of the pairs of
+    two clips that are no negatives, being of one picture. Over ranks the gradients add up to that of the whole, and
+    what is logged is of the whole.
+    """
+    tokens = (pairs.audio, pairs.mask, pairs.image, pairs.image_mask)
+    same_image, logged = pairs.same_image, {}
+    total = torch.zeros((), device=pairs.audio.device)
+    with autocast(train, pairs.audio.device):
+        for name, weight in train.objective.items():
+            logits = ranks.complete(log_scale.exp() * SIMILARITIES[name](*tokens).float())
+            loss = LOSSES[train.loss](logits, same_image)
+            total = total + weight * loss
+            logged[f"{name}/loss"] = loss.detach()
+            negatives = logits.detach()[~same_image]
+            if len(negatives) > 1:
+                logged[f"{name}/effective_scale"] = negatives.std()
+        for name, weight in train.regularisers.items():
+            added, count = REGULARISERS[name](*tokens, pairs.first)
+            count = ranks.sum(count).clamp(min=1)
+            total = total + weight * added / count
+            logged[f"{name}/loss"] = ranks.sum(added.detach()) / count
+    others = max(1, len(same_image) * (len(same_image) - 1))
+    logged["masked_pairs"] = (same_image.sum() - len(same_image)) / others
     return total, logged
 
 
-def _parts(batch: Batch, size: int) -> Iterator[Batch]:
-    """The batch in pieces of `size` pairs."""
+def rows(train: TrainConfig, ranks: Ranks) -> slice:
+    """Which rows of a step's batch this process reads. Raises ValueError when they do not share it out evenly."""
+    share, rest = divmod(train.batch_size, ranks.size)
+    if rest:
+        raise ValueError(f"train.batch_size: {train.batch_size} does not divide by the {ranks.size} processes")
+    if train.negatives == "micro_batch" and share % train.micro_batch and ranks.size > 1:
+        raise ValueError(
+            f"train.micro_batch: {train.micro_batch} does not divide the {share} clips of each of {ranks.size} "
+            "processes, so that other clips would be negatives than in one process (negatives: micro_batch)"
+        )
+    return slice(ranks.rank * share, (ranks.rank + 1) * share)
+
+
+def _parts(batch: Batch, size: int) -> Iterator[tuple[int, Batch]]:
+    """The batch in pieces of `size` pairs, each with the number of its first row."""
     for start in range(0, len(batch), size):
-        yield batch[start : start + size]
+        yield start, batch[start : start + size]
 
 
-def gradient(model: VeS, batch: Batch, train: TrainConfig) -> dict[str, float]:
-    """Add the gradient of the objective over a batch to the parameters' `.grad`; what to log of it.
+def _join(parts: list[Pairs], ranks: Ranks) -> Pairs:
+    """All pairs as one, with the images of all ranks; its tokens are leaves, which collect the gradient of a loss."""
+    masks = [part.image_mask for part in parts if part.image_mask is not None]  # all have one, or none has
+    mask = ranks.gather(torch.cat(masks)) if masks else None
+    audio = torch.cat([part.audio.detach() for part in parts])
+    image = ranks.gather(torch.cat([part.image.detach() for part in parts]))
+    picture = ranks.gather(torch.cat([part.picture for part in parts]))
+    audible = torch.cat([part.mask for part in parts])
+    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, ranks.rank * len(audio))
 
-    With `negatives: micro_batch` the objective is the mean of those of the micro-batches, as in the paper, each by its
-    number of clips: a clip's negatives are those of its own micro-batch.
+
+def _contrast(
+    model: VeS, batch: Batch, train: TrainConfig, share: float, key: tuple[int, int], ranks: Ranks
+) -> dict[str, float]:
+    """Add `share` of the gradient of the objective over pairs that are each other's negatives; what to log of it.
+
+    `key` is of what is drawn: the number of the step and that of the first row of this batch in the whole one.
     """
-    device, logs = model.log_scale.device, {}
-    for part in _parts(batch, train.micro_batch):
-        share = len(part) / len(batch)
-        with autocast(train, device):
-            loss, logged = objective(model, part.to(device), train)
-        (loss * share).backward()
-        for name, value in {"loss": loss.detach(), **logged}.items():
-            logs[name] = logs.get(name, 0.0) + share * value.item()
-    return logs
+    device, parts = model.log_scale.device, list(_parts(batch, train.micro_batch))
+    once = len(parts) == 1  # nothing to cache: the graph of the one part is kept
+
+    def tokens(start: int, part: Batch) -> Pairs:
+        with drawn_from(device, key[0], key[1] + start):
+            return represent(model, part.to(device), train)
+
+    with torch.set_grad_enabled(once):
+        found = [tokens(start, part) for start, part in parts]
+    pairs = _join(found, ranks)
+    loss, logged = objective(pairs, model.log_scale, train, ranks)
+    (loss * share).backward()
+    assert pairs.audio.grad is not None and pairs.image.grad is not None
+    image_gradient = ranks.sum(pairs.image.grad)[pairs.first :]  # every rank has compared its utterances with them
+    for start, part in parts:
+        again = found[0] if once else tokens(start, part)
+        own = slice(start, start + len(part))
+        torch.autograd.backward((again.audio, again.image), (pairs.audio.grad[own], image_gradient[own]))
+    return {name: value.item() for name, value in logged.items()}
+
+
+def _mean(groups: list[tuple[float, dict[str, float]]], train: TrainConfig) -> dict[str, float]:
+    """What to log of a step, out of that of its groups of negatives by their shares: all that every group has."""
+    names = [name for name in groups[0][1] if all(name in logged for _, logged in groups)]
+    logs = {name: sum(share * logged[name] for share, logged in groups) for name in names}
+    weights: Mapping[str, float] = train.objective | train.regularisers
+    return {"loss": sum(weight * logs[f"{name}/loss"] for name, weight in weights.items())} | logs
+
+
+def gradient(model: VeS, batch: Batch, train: TrainConfig, ranks: Ranks = ALONE) -> dict[str, float]:
+    """Add the gradient of the objective over a step's batch to the parameters' `.grad`; what to log of it.
+
+    `batch` holds this rank's rows of it (see `rows`); gradients and what is logged are of the whole, on every rank,
+    to the same bits. With `negatives: batch` all other clips are a clip's negatives. With `negatives: micro_batch`
+    the objective is the mean of those of the micro-batches, as in the paper, each by its number of clips: a clip's
+    negatives are those of its own micro-batch.
+    """
+    step, first = ranks.of_first(new_key()), ranks.rank * len(batch)
+    if train.negatives == "batch":
+        groups = [(1.0, _contrast(model, batch, train, 1.0, (step, first), ranks))]
+    else:
+        groups = []
+        for start, part in _parts(batch, train.micro_batch):
+            share = len(part) / (len(batch) * ranks.size)
+            groups.append((share, _contrast(model, part, train, share, (step, first + start), ALONE)))
+        groups = ranks.collect(groups)
+    ranks.sum_gradients(model.parameters())
+    return _mean(groups, train)

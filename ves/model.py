@@ -21,11 +21,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel
 
 from ves.audio import POOL, FrameGrid
 from ves.config import AudioConfig, ModelConfig, RunConfig
 from ves.hubert import hidden_states
+from ves.spec_augment import time_mask
 
 
 def projection(width: int, dim: int) -> nn.Sequential:
@@ -36,6 +38,9 @@ def projection(width: int, dim: int) -> nn.Sequential:
 def load_speech_backbone(audio: AudioConfig) -> nn.Module:
     """HuBERT or a relative, in fp32. Random masking and layer drop are set, not inherited (transformers: 0.05, 0.1).
 
+    The tower draws the masks over time itself (ves.spec_augment); channels are not masked. Layer drop is transformers'
+    own, drawn from torch's default CPU generator.
+
     On a CPU the plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
     """
     return AutoModel.from_pretrained(
@@ -45,6 +50,7 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
         attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
         apply_spec_augment=audio.mask_time_prob > 0,
         mask_time_prob=audio.mask_time_prob,
+        mask_feature_prob=0.0,
         layerdrop=audio.layer_drop,
     )
 
@@ -74,6 +80,7 @@ class AudioTower(nn.Module):
         backbone: Any = load_speech_backbone(audio)  # transformers declares neither the parts nor the settings
         self.backbone, config = backbone, backbone.config
         self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), POOL)
+        self.frames = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), 1)  # before pooling
         self.head = projection(config.hidden_size, dim)
         if audio.freeze_conv:
             backbone.feature_extractor._freeze_parameters()
@@ -85,13 +92,23 @@ class AudioTower(nn.Module):
 
         HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.audio.window does).
         """
-        hidden = hidden_states(self.backbone, waveform, valid, self.grid)
+        masked = self._spec_augment(waveform, valid)
+        hidden = hidden_states(self.backbone, waveform, valid, self.grid, mask_time_indices=masked)
         pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)
         tokens = F.normalize(self.head(pooled).float(), dim=-1)
         mask = self.grid.mask(valid, tokens.shape[1])
         if self.settings.mask == "non_silent":
             mask = self.grid.non_silent(waveform, self.settings.silence_db, mask)
         return tokens, mask
+
+    def _spec_augment(self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]) -> Bool[Tensor, "A F"] | None:
+        """Encoder frames that are masked in this step of training; None where the setting is off, and in use."""
+        if not (self.training and self.settings.mask_time_prob):
+            return None
+        frames = self.frames.tokens(waveform.shape[1])
+        speech = self.frames.mask(valid, frames).sum(1)
+        span, fewest = self.backbone.config.mask_time_length, self.backbone.config.mask_time_min_masks
+        return time_mask(speech, frames, self.settings.mask_time_prob, span, fewest).to(waveform.device)
 
 
 class VisualAdapter(nn.Module):
@@ -102,17 +119,23 @@ class VisualAdapter(nn.Module):
         layer = nn.TransformerEncoderLayer(
             width, model.visual_heads, dim_feedforward=4 * width, dropout=model.dropout, batch_first=True
         )
-        encoder = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
+        encoder: Any = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
         self.layers = encoder if model.visual_layers else None  # none: a linear probe of the frozen tokens
         self.head = projection(width, model.dim)
+        self.recompute = False  # what a layer computes, in the backward pass, instead of keeping it
 
     def forward(
         self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
     ) -> Float[Tensor, "V P D"]:
         """Image tokens; patches that the mask leaves out (padding of the square) are not attended to."""
-        if self.layers is not None:
-            with _plain_attention() if patches.is_cpu else nullcontext():
-                patches = self.layers(patches, src_key_padding_mask=None if image_mask is None else ~image_mask)
+        hidden = None if image_mask is None else ~image_mask
+        with _plain_attention() if patches.is_cpu else nullcontext():
+            if self.layers is not None and self.recompute and self.training:
+                for layer in self.layers.layers:
+                    kept: Any = checkpoint(layer, patches, src_key_padding_mask=hidden, use_reentrant=False)
+                    patches = kept
+            elif self.layers is not None:
+                patches = self.layers(patches, src_key_padding_mask=hidden)
         return F.normalize(self.head(patches).float(), dim=-1)
 
 
@@ -141,6 +164,11 @@ class VeS(nn.Module):
     ) -> Float[Tensor, "V P D"]:
         """See VisualAdapter.forward; any floating type of patches."""
         return self.visual(patches.float(), image_mask)
+
+    def recompute_layers(self) -> None:
+        """Gradient checkpointing: keep only the inputs of layers in training, and compute the rest once more."""
+        self.audio.backbone.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        self.visual.recompute = True
 
     def trainable(self) -> dict[str, Tensor]:
         """What training changes, by name: with config.json a complete model."""

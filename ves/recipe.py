@@ -13,7 +13,13 @@ from typing import Any
 from ves.config import TRAINING, RunConfig
 from ves.live import records
 
-BOOKKEEPING = {"keep_checkpoints", "checkpoint_every", "evaluate_every", "max_skipped"}  # of `train`
+BOOKKEEPING = {
+    "keep_checkpoints",
+    "checkpoint_every",
+    "evaluate_every",
+    "max_skipped",
+    "gradient_checkpointing",
+}  # of `train`
 
 Recipe = dict[str, Any]
 

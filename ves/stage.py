@@ -75,9 +75,12 @@ def run(name: str, function: Callable[..., None], given: dict[str, Any], log_fil
 
     75 (EX_TEMPFAIL) when it stopped because a signal asked it to, and can go on: try again later.
     """
+    rank = int(os.environ.get("RANK", "0"))  # torchrun numbers the processes that it starts
     if parent := os.environ.get("VES_DIE_WITH_PARENT"):  # set by the workflow only: by hand, nohup keeps its meaning
-        die_with(int(parent))
-    start_log(log_file)
+        die_with(int(parent) if "TORCHELASTIC_RUN_ID" not in os.environ else os.getppid())  # of which torchrun is one
+    start_log(log_file if rank == 0 else None)
+    if rank:
+        logging.getLogger().setLevel(logging.WARNING)  # the first says the rest
     try:
         function(**given)
     except Stopped as error:

@@ -8,6 +8,8 @@ import logging
 import math
 import shutil
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -17,12 +19,13 @@ from safetensors.torch import save_file
 
 from ves import checkpoint
 from ves.config import RunConfig, TrainConfig
-from ves.contrast import autocast, gradient
+from ves.contrast import autocast, gradient, rows
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.divergence import Divergence
 from ves.files import atomic, lock, remove
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
+from ves.ranks import ALONE, Ranks, joined
 from ves.recipe import recipe
 from ves.retrieval import ranks, summary
 from ves.similarity import score
@@ -117,13 +120,15 @@ class Times:
         return self._waiting / self._steps if self._steps else 0.0
 
 
-def optimise(model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig) -> dict[str, float]:
+def optimise(
+    model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig, ranks: Ranks = ALONE
+) -> dict[str, float]:
     """One step over a batch; what to log of it.
 
     Where loss or gradient is not finite, nothing moves, and `gradient_norm` is not finite.
     """
     optimizer.zero_grad(set_to_none=True)
-    entry = gradient(model, batch, train)
+    entry = gradient(model, batch, train, ranks)
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], train.clip_norm)
     entry["gradient_norm"] = norm.item() if math.isfinite(entry["loss"]) else math.nan
     if math.isfinite(entry["gradient_norm"]):
@@ -142,43 +147,69 @@ def train(run: Path, watching: Watching = bar, *, fresh: bool = False) -> None:
     `watching` is told of every step (ves.watcher).
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    with lock(run / "train"), on_signals() as stop:
-        _train(run, config, watching, fresh, stop)
+    with joined() as ranks, lock(run / "train") if ranks.first else nullcontext(), on_signals() as stop:
+        ranks.wait()  # for the lock
+        _train(run, config, watching, fresh, stop, ranks)
 
 
-def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: Stop) -> None:
-    settings = config.train
+@contextmanager
+def _told(
+    attempt: checkpoint.Attempt, first: int, watching: Watching, ranks: Ranks
+) -> Iterator[Callable[[dict[str, float], VeS, PairReader], None]]:
+    """What becomes of each step's entry: a line of the log, and whoever looks on. Only the first process has these."""
+    if not ranks.first:
+        yield lambda *_: None
+        return
+    run, folder = attempt.run, attempt.folder
+    with open_log(run, folder, first) as lines, watching(run, attempt.config, folder, first, attempt.steps) as watch:
+
+        def tell(entry: dict[str, float], model: VeS, reader: PairReader) -> None:
+            lines.write(json.dumps({key: value for key, value in entry.items() if math.isfinite(value)}) + "\n")
+            watch.step(entry, model, reader)
+
+        yield tell
+
+
+def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: Stop, ranks: Ranks) -> None:
+    settings, device = config.train, ranks.device
     torch.set_num_threads(settings.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
     attempt = checkpoint.Attempt(run, config, steps := steps_of(settings, len(frame)), recipe(config))
-    found = checkpoint.settle(attempt, fresh=fresh)
     model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
+    if settings.gradient_checkpointing:
+        model.recompute_layers()
     optimizer = make_optimizer(model, settings)
-    first, counts = checkpoint.resume(found, model, optimizer)
-    log.info("%s: %d steps of %d clips, from %d, on %s", config.run, steps, settings.batch_size, first, device)
-    stream = batches(reader, frame, settings, seed=config.seed, first=first, last=steps, device=device)
+    if ranks.first:
+        checkpoint.settle(attempt, fresh=fresh)
+    ranks.wait()  # what is put aside is put aside
+    first, counts = checkpoint.resume(checkpoint.settle(attempt, fresh=False), model, optimizer)
+    if first != ranks.of_first(first):
+        raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
+    size, own = settings.batch_size, rows(settings, ranks)
+    log.info("%s: %d steps of %d clips, from %d, on %d x %s", config.run, steps, size, first, ranks.size, device)
+    stream = batches(reader, frame, settings, seed=config.seed, first=first, last=steps, device=device, rows=own)
     divergence, times = Divergence(run, settings, steps, counts), Times()
 
-    with open_log(run, attempt.folder, first) as lines, watching(run, config, attempt.folder, first, steps) as watch:
+    with _told(attempt, first, watching, ranks) as tell:
         for step in range(first + 1, steps + 1):
             times.start()
             batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": times.waited()}
             entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
-            entry |= optimise(model, optimizer, batch, settings)
+            entry |= optimise(model, optimizer, batch, settings, ranks)
             times.stepped()
             entry["skipped"] = divergence.see(step, entry)
-            if step % settings.evaluate_every == 0 or step == steps:
+            if ranks.first and (step % settings.evaluate_every == 0 or step == steps):
                 entry |= recall(model, reader, tune, settings, device)
             entry["seconds"] = times.since_start()
-            lines.write(json.dumps({key: value for key, value in entry.items() if math.isfinite(value)}) + "\n")
-            watch.step(entry, model, reader)
-            if step % settings.checkpoint_every == 0 or step == steps or stop.asked:
+            tell(entry, model, reader)
+            stopping = ranks.any(bool(stop.asked))  # a signal may have reached one of them only
+            if ranks.first and (step % settings.checkpoint_every == 0 or step == steps or stopping):
                 checkpoint.save(attempt, step, model, optimizer, divergence.counts)
-            if stop.asked and step < steps:
-                raise Stopped(f"{run}: stopped by {stop.asked} after step {step} of {steps}; run again to go on")
+            if stopping and step < steps:
+                raise Stopped(f"{run}: stopped by {stop.asked or 'a signal'} after step {step} of {steps}; run again")
     log.info("%s: waiting for data took %.2f %% of the time of the steps", config.run, 100 * times.share())
-    publish(run, attempt.folder, model)
+    if ranks.first:
+        publish(run, attempt.folder, model)

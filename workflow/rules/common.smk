@@ -224,6 +224,14 @@ def run_threads(wildcards):
     return CONFIG.train_of(wildcards.run.rsplit("-s", 1)[0]).threads
 
 
+def one_process_per_gpu(wildcards, resources):
+    """What runs the training. (Depending on resources, it is no reason to train again.)
+
+    Without the two dashes torchrun takes `--log` for an option of its own.
+    """
+    return f"torchrun --standalone --nproc_per_node {resources.gpu} -m --" if resources.gpu > 1 else "python -m"
+
+
 def run_config(wildcards):
     """Everything that decides one run, and nothing else: editing another run leaves this text as it is."""
     name, seed = wildcards.run.rsplit("-s", 1)

@@ -51,5 +51,6 @@ rule train:
     params:
         version=TRAINING,
         run=subpath(output.model, parent=True),
+        python=one_process_per_gpu,
     shell:
-        "python -m ves train {params.run} --log {log}"
+        "{params.python} ves train {params.run} --log {log}"

@@ -1,0 +1,86 @@
+"""Regularisers of the reference code as terms of their own: functions of tokens, none of which holds a [B, B, T, P].
+
+Dimension key
+    A utterances    T audio tokens      D embedding
+    V images        P image patches     N, M  valid tokens and patches of all
+
+Each returns a sum and the number of its terms, so that processes that have some of the utterances each can add both up;
+the regulariser is their quotient. Tokens arrive l2-normalised: a similarity is a cosine, without the temperature, as in
+the reference code (SajayR/VeS, models/losses.py: `compute_regularization_losses_tv`). Padding, which the reference code
+regularises too, is left out.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+EPSILON = 1e-6  # of the reference code
+TILE = 4096  # tokens, and patches, whose similarities are in memory at once
+
+
+class _SquaredNegative(torch.autograd.Function):
+    """Sum of min(a . v, 0)**2 over all pairs of rows; the gradient is taken with it, tile by tile, and kept."""
+
+    @staticmethod
+    def forward(ctx: Any, audio: Float[Tensor, "N D"], image: Float[Tensor, "M D"]) -> Float[Tensor, ""]:
+        total = torch.zeros((), device=audio.device)
+        gradients = torch.zeros_like(audio), torch.zeros_like(image)
+        for a in range(0, len(audio), TILE):
+            rows = audio[a : a + TILE]
+            for v in range(0, len(image), TILE):
+                columns = image[v : v + TILE]
+                negative = (rows @ columns.T).clamp(max=0)
+                total += negative.float().square().sum()
+                gradients[0][a : a + TILE] += 2 * (negative @ columns)
+                gradients[1][v : v + TILE] += 2 * (negative.T @ rows)
+        ctx.save_for_backward(*gradients)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor]:
+        audio, image = ctx.saved_tensors
+        return outer[0] * audio, outer[0] * image
+
+
+def non_negativity(
+    audio: Float[Tensor, "A T D"],
+    mask: Bool[Tensor, "A T"],
+    image: Float[Tensor, "V P D"],
+    image_mask: Bool[Tensor, "V P"] | None,
+    first: int,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Square of every negative token similarity: valid tokens of all utterances, valid patches of all images.
+
+    (The reference code bounds similarities at -20, which no cosine reaches.)
+    """
+    shown = torch.ones(image.shape[:2], dtype=torch.bool, device=image.device) if image_mask is None else image_mask
+    heard, seen = (audio * mask[..., None]).flatten(0, 1), (image * shown[..., None]).flatten(0, 1)  # zeros add nothing
+    return _SquaredNegative.apply(heard, seen), (mask.sum() * shown.sum()).float()
+
+
+def temporal_variation(
+    audio: Float[Tensor, "A T D"],
+    mask: Bool[Tensor, "A T"],
+    image: Float[Tensor, "V P D"],
+    image_mask: Bool[Tensor, "V P"] | None,
+    first: int,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """How much the best similarity of a clip with its own image changes from one token to the next: the square of the
+    difference, relative to the larger of both. Utterance a is of image `first + a`.
+    """
+    own = slice(first, first + len(audio))
+    similarity = audio @ image[own].transpose(1, 2)  # A T P
+    if image_mask is not None:
+        similarity = similarity.masked_fill(~image_mask[own][:, None, :], -torch.inf)
+    best = similarity.max(-1).values.float()
+    now, then = best[:, 1:], best[:, :-1]
+    relative = (now - then) / (torch.maximum(now.abs(), then.abs()) + EPSILON)
+    neighbours = (mask[:, 1:] & mask[:, :-1]).float()
+    return (relative.square() * neighbours).sum(), neighbours.sum()
+
+
+REGULARISERS = {"non_negativity": non_negativity, "temporal_variation": temporal_variation}
