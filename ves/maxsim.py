@@ -20,6 +20,7 @@ Dimension key
     K keys       M tokens of a key
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -27,14 +28,13 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ves import maxsim_tiles
 
 
-def implementation(device: torch.device) -> ModuleType:
-    """The module whose `forward` and `backward` serve tensors of this device."""
-    if device.type == "cuda" and find_spec("triton") is not None:
+def implementation(device: torch.device, dtype: torch.dtype) -> ModuleType:
+    """The module whose `forward` and `backward` serve tokens of this device and type."""
+    if device.type == "cuda" and dtype != torch.float64 and find_spec("triton") is not None:
         from ves import maxsim_triton  # not before: it needs Triton, which torch brings on Linux alone
 
         return maxsim_triton
@@ -63,19 +63,20 @@ class MaxSim(torch.autograd.Function):
     ) -> Float[Tensor, "Q K"]:
         """Scores; keeps the winners and, without a copy, what was given."""
         with torch.autocast(query.device.type, enabled=False):
-            run = implementation(query.device).forward
+            run = implementation(query.device, dtype).forward
             scores, winners = run(query.to(dtype), weight, key.to(dtype), key_mask, keep=True)
         ctx.save_for_backward(query, weight, key, key_mask, winners)
         ctx.dtype = dtype
         return scores
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Float[Tensor, "Q K"]) -> tuple[Tensor, None, Tensor, None, None]:
         """Gradients of the tokens of both sides; both are computed, since training asks for both."""
+        if torch.is_grad_enabled():  # only under create_graph; a constant would be a silent, wrong answer
+            raise RuntimeError("MaxSim has no second derivative: call backward without create_graph")
         query, weight, key, key_mask, winners = ctx.saved_tensors
         with torch.autocast(query.device.type, enabled=False):
-            run = implementation(query.device).backward
+            run = implementation(query.device, ctx.dtype).backward
             of_query, of_key = run(gradient, query.to(ctx.dtype), weight, key.to(ctx.dtype), key_mask, winners)
         return of_query.to(query.dtype), None, of_key.to(key.dtype), None, None
 
@@ -95,7 +96,7 @@ def maxsim(
     if 0 in (*query.shape, *key.shape):
         raise ValueError(f"nothing to compare: queries {tuple(query.shape)}, keys {tuple(key.shape)}; leave them out")
     # not as a decorator: that would load the compiler, two seconds, into every process that never compiles
-    run = torch.compiler.disable(_maxsim) if torch.compiler.is_compiling() else _maxsim
+    run: Callable[..., Tensor] = torch.compiler.disable(_maxsim) if torch.compiler.is_compiling() else _maxsim
     return run(query, weight, key, key_mask)
 
 
@@ -105,5 +106,5 @@ def _maxsim(query: Tensor, weight: Tensor, key: Tensor, key_mask: Tensor | None)
     if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad):
         return MaxSim.apply(query, weight, key, key_mask, dtype)
     with torch.no_grad(), torch.autocast(query.device.type, enabled=False):
-        run = implementation(query.device).forward
+        run = implementation(query.device, dtype).forward
         return run(query.to(dtype), weight, key.to(dtype), key_mask, keep=False)[0]

@@ -22,7 +22,7 @@ from torch import Tensor
 
 TILE = 2**21  # bytes of similarities at once: less costs calls, more leaves the cache (benchmarks/similarity.py)
 THIN = 16  # a product with fewer rows or columns takes another path in the library, and gives other last bits
-PAIRS = 2**21  # pairs of a query token and a key at once in backward: 32 MB of numbers, orders and weights
+PAIRS = 2**19  # pairs of a query token and a key at once in backward: 16 MB of numbers, orders and weights
 
 
 def winner_type(tokens: int) -> torch.dtype:
@@ -94,7 +94,7 @@ def forward(
         keys = key[part] if key_mask is None else key[part][key_mask[part]][None]
         if keys.shape[1]:
             found, winner = best(keys, tokens, buffer, keep=keep)
-            if winners is not None:
+            if winners is not None and winner is not None:
                 winners[part] = winner
             share = found.double().mul_(shares)
             scores[part] = torch.segment_reduce(share, "sum", lengths=lengths.expand(len(keys), -1), axis=1)
