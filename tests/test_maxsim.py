@@ -79,10 +79,11 @@ def test_equals_the_volume(shape, masked):
     assert all(relative(one, other) < 1e-6 for one, other in zip(found, expected, strict=True))
 
 
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("tile", [1, 4000, 2**21])
-def test_any_tile_gives_the_same(monkeypatch, tile):
+def test_any_tile_gives_the_same(monkeypatch, tile, masked):
     """Tokens in many parts, several keys in one part, sorted in parts: the same winners, so the same to rounding."""
-    given = (*drawn(5, 31, 7, 17, 33, masked=False), torch.ones(5, 7))
+    given = (*drawn(5, 31, 7, 17, 33, masked=masked), torch.ones(5, 7))
     expected = gradients(maxsim, *given)
     monkeypatch.setattr(maxsim_tiles, "TILE", tile)
     monkeypatch.setattr(maxsim_tiles, "PAIRS", tile)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 TILE = 2**21  # bytes of similarities at once: less costs calls, more leaves the cache (benchmarks/similarity.py)
 THIN = 16  # a product with fewer rows or columns takes another path in the library, and gives other last bits
-PAIRS = 2**19  # pairs of a query token and a key at once in backward: 16 MB of numbers, orders and weights
+PAIRS = 2**18  # pairs of a query token and a key at once in backward: 8 MB of numbers, orders and weights
 
 
 def winner_type(tokens: int) -> torch.dtype:
@@ -84,7 +84,7 @@ def forward(
 ) -> tuple[Float[Tensor, "Q K"], Integer[Tensor, "K n"] | None]:
     """Scores and, if `keep`, the winners of the n query tokens that count, numbered among the key's that count."""
     counts = weight > 0
-    tokens, shares, lengths = query[counts], weight[counts].double(), counts.sum(1)
+    tokens, shares, lengths = _packed(query, counts), weight[counts].double(), counts.sum(1)
     scores = torch.zeros(len(key), len(query), dtype=wide(query), device=query.device)
     winners = torch.zeros(len(key), len(tokens), dtype=winner_type(key.shape[1]), device=key.device) if keep else None
     most = (math.isqrt(max(key.shape[1], THIN)) + 1) ** 2  # rows of a key whose blocks are full
@@ -111,17 +111,30 @@ def backward(
 ) -> tuple[Float[Tensor, "Q N D"], Float[Tensor, "K M D"]]:
     """Gradients of the tokens of both sides, in `wide` of their type."""
     counts = weight > 0
-    if key_mask is None:
-        key_mask = torch.ones(key.shape[:2], dtype=torch.bool, device=key.device)
-    of_query, of_key = (torch.zeros_like(tokens, dtype=wide(tokens)) for tokens in (query, key))
-    lengths = key_mask.sum(1)
-    if counts.any() and lengths.any():
-        gradient = gradient.to(wide(query)) * (lengths > 0)  # a key without a token is no one's choice
-        owner, share = counts.nonzero()[:, 0], weight[counts].to(wide(query))
-        first = (lengths.cumsum(0) - lengths).clamp(max=int(lengths.sum()) - 1)
-        of_query[counts] = _gathered(gradient, owner, share, key[key_mask].to(wide(key)), first, winners)
-        of_key[key_mask] = _scattered(gradient, owner, share, query[counts].to(wide(query)), lengths, winners)
-    return of_query, of_key
+    seen = torch.ones(key.shape[:2], dtype=torch.bool, device=key.device) if key_mask is None else key_mask
+    lengths = seen.sum(1)
+    if not (counts.any() and lengths.any()):
+        return torch.zeros_like(query, dtype=wide(query)), torch.zeros_like(key, dtype=wide(key))
+    gradient = gradient.to(wide(query)) * (lengths > 0)  # a key without a token is no one's choice
+    owner, share = counts.nonzero()[:, 0], weight[counts].to(wide(query))
+    first = (lengths.cumsum(0) - lengths).clamp(max=int(lengths.sum()) - 1)
+    of_query = _gathered(gradient, owner, share, _packed(key, seen).to(wide(key)), first, winners)
+    of_key = _scattered(gradient, owner, share, _packed(query, counts).to(wide(query)), lengths, winners)
+    return _unpacked(of_query, counts), _unpacked(of_key, seen)
+
+
+def _packed(tokens: Float[Tensor, "B N D"], counts: Bool[Tensor, "B N"]) -> Float[Tensor, "n D"]:
+    """The tokens that count, one after another; no copy where all do."""
+    return tokens.flatten(0, 1) if counts.all() else tokens[counts]
+
+
+def _unpacked(rows: Float[Tensor, "n D"], counts: Bool[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+    """The rows where they count, zero elsewhere."""
+    if counts.all():
+        return rows.view(*counts.shape, -1)
+    tokens = torch.zeros(*counts.shape, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    tokens[counts] = rows
+    return tokens
 
 
 def _gathered(
@@ -133,12 +146,12 @@ def _gathered(
     winners: Integer[Tensor, "K n"],
 ) -> Float[Tensor, "n D"]:
     """For every query token the sum over keys of weight times the winner; `table` holds the keys, from row `first`."""
-    parts = []
+    rows = torch.empty(len(owner), table.shape[1], dtype=table.dtype, device=table.device)
     for part in _slices(len(owner), PAIRS // len(winners)):
         index = (winners[:, part].long() + first[:, None]).T.contiguous()
         weights = gradient[owner[part]] * share[part, None]
-        parts.append(F.embedding_bag(index, table, mode="sum", per_sample_weights=weights))
-    return torch.cat(parts)
+        rows[part] = F.embedding_bag(index, table, mode="sum", per_sample_weights=weights)
+    return rows
 
 
 def _scattered(
@@ -150,17 +163,21 @@ def _scattered(
     winners: Integer[Tensor, "K n"],
 ) -> Float[Tensor, "m D"]:
     """For every key token the weighted sum of the query tokens, the rows of `table`, that chose it."""
-    parts = []
-    for keys in torch.arange(len(winners), device=owner.device).split(max(1, PAIRS // len(owner))):
+    rows = torch.empty(int(lengths.sum()), table.shape[1], dtype=table.dtype, device=table.device)
+    end = 0
+    for part in _slices(len(winners), PAIRS // len(owner)):
+        keys = torch.arange(part.start, part.stop, device=owner.device)
         keys = keys[lengths[keys] > 0]
-        order = _order(winners[keys])
         first = lengths[keys].cumsum(0) - lengths[keys]
-        chosen = torch.bincount((winners[keys] + first[:, None]).flatten(), minlength=int(lengths[keys].sum()))
-        weights = gradient.T[keys[:, None], owner[order]] * share[order]
-        offsets = chosen.cumsum(0) - chosen
-        index = order.flatten()
-        parts.append(F.embedding_bag(index, table, offsets, mode="sum", per_sample_weights=weights.flatten()))
-    return torch.cat(parts)
+        start, end = end, end + int(lengths[keys].sum())
+        if start == end:
+            continue
+        chosen = torch.bincount((winners[keys] + first[:, None]).flatten(), minlength=end - start)
+        order = _order(winners[keys])
+        weights = (gradient.T[keys[:, None], owner[order]] * share[order]).flatten()
+        offsets, index = chosen.cumsum(0) - chosen, order.flatten()
+        rows[start:end] = F.embedding_bag(index, table, offsets, mode="sum", per_sample_weights=weights)
+    return rows
 
 
 def _order(winners: Integer[Tensor, "K n"]) -> Int[Tensor, "K n"]:
