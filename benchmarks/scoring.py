@@ -11,9 +11,9 @@ that of the process over what it had with the embeddings in memory.
 import argparse
 import os
 import platform
-import resource
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,12 @@ def product(audio: Tensor, image: Tensor, clips: int = 32, images: int = 64) -> 
     return len(heard) * len(seen) * PATCHES / (time.perf_counter() - start)
 
 
+def resident(field: str) -> float:
+    """MiB of this process: VmRSS, what it has now, or VmHWM, the most it had since the peak was reset."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)]
+    return int(line.split()[1]) / 1024
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,11 +68,12 @@ def main() -> None:
     for size in given.sizes:
         audio, mask, image = embedded(size)
         bare = product(audio, image)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
+        before = resident("VmRSS")
         start = time.perf_counter()
         score({"max_mean": 1.0}, audio, mask, image)
         spent = time.perf_counter() - start
-        extra = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        extra = resident("VmHWM") - before
         bare = (bare + product(audio, image)) / 2
         rate = size * size * TOKENS * PATCHES / spent
         print(f"| {size:,} x {size:,} | {rate / bare:.2f} | {spent / size / size * 1e6:.1f} | {spent:.1f} "

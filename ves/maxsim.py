@@ -20,7 +20,6 @@ Dimension key
     K keys       M tokens of a key
 """
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -96,7 +95,7 @@ def maxsim(
     if 0 in (*query.shape, *key.shape):
         raise ValueError(f"nothing to compare: queries {tuple(query.shape)}, keys {tuple(key.shape)}; leave them out")
     # not as a decorator: that would load the compiler, two seconds, into every process that never compiles
-    run: Callable[..., Tensor] = torch.compiler.disable(_maxsim) if torch.compiler.is_compiling() else _maxsim
+    run: Any = torch.compiler.disable(_maxsim) if torch.compiler.is_compiling() else _maxsim
     return run(query, weight, key, key_mask)
 
 
