@@ -1,4 +1,9 @@
-"""Run by test_maxsim_triton.py under TRITON_INTERPRET=1: the Triton kernels against the tiles, in JSON on stdout."""
+"""Run by test_maxsim_triton.py: the Triton kernels against plain torch, in JSON on stdout.
+
+TRITON_INTERPRET=1 python triton_kernels.py interpret      in Triton's interpreter, on a CPU
+python triton_kernels.py cuda                              on a GPU
+python triton_kernels.py 90                                compiled for a compute capability, without a device
+"""
 
 import json
 import sys
@@ -7,7 +12,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+import triton
 from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
 from triton.runtime import interpreter
 
 from ves import maxsim_tiles, maxsim_triton
@@ -75,8 +83,47 @@ def numpy_scalars(patch: Callable[..., None]) -> Callable[..., None]:
     return patched
 
 
+def compiled(capability: int) -> bool:
+    """Whether bfloat16 reaches tensor cores; fails where a kernel does not compile or takes more than 100 KB."""
+    numbers = dict.fromkeys("QNKMD", "i32")
+    tokens = {"query": "*bf16", "weight": "*fp32", "key": "*bf16"}
+    owned = {"gradient": "*fp32", "weight": "*fp32", "key": "*bf16", "winners": "*u8", "of_query": "*fp32"}
+    sorted_ = {"gradient": "*fp32", "weight": "*fp32", "query": "*bf16", "order": "*i64", "begin": "*i64"}
+    sizes = {name: getattr(maxsim_triton, name) for name in ("GROUP", "TOKENS", "PATCHES", "DEPTH")}
+    blocks = {name: getattr(maxsim_triton, name) for name in ("ROWS", "DEPTH")}
+    kernels: dict[Any, tuple[dict[str, str], dict[str, Any]]] = {
+        maxsim_triton._forward: (
+            {**tokens, "key_mask": "*u8", "scores": "*fp32", "winners": "*u8", **numbers},
+            {"KEEP": True, "MASKED": True, "EXACT": "tf32", **sizes},
+        ),
+        maxsim_triton._gather: ({**owned, **numbers}, blocks),
+        maxsim_triton._scatter: ({**sorted_, "of_key": "*fp32", "first_key": "i32", **numbers}, blocks),
+    }
+    cores = False
+    for kernel, (types, constants) in kernels.items():
+        signature = types | dict.fromkeys(constants, "constexpr")
+        places = {(kernel.arg_names.index(name),): value for name, value in constants.items()}
+        made: Any = triton.compile(ASTSource(kernel, signature, places), target=GPUTarget("cuda", capability, 32))
+        assert made.metadata.shared <= 100 * 1024, kernel
+        cores |= "mma" in made.asm["ptx"]
+    return cores
+
+
+def compared(device: str) -> dict[str, Any]:
+    """All cases on one device."""
+    return {"differences": {name: differences(case, device) for name, case in CASES.items()}, "nan": nan_wins(device)}
+
+
 if __name__ == "__main__":
-    maxsim_triton.TOKENS = maxsim_triton.PATCHES = maxsim_triton.DEPTH = 16  # several tiles of little
-    interpreter._patch_lang_tensor = numpy_scalars(interpreter._patch_lang_tensor)
-    result = {name: differences(case, "cpu") for name, case in CASES.items()}
-    json.dump({"differences": result, "nan": nan_wins("cpu")}, sys.stdout)
+    if sys.argv[1] == "interpret":
+        maxsim_triton.TOKENS = maxsim_triton.PATCHES = maxsim_triton.DEPTH = 16  # several tiles of little
+        interpreter._patch_lang_tensor = numpy_scalars(interpreter._patch_lang_tensor)
+        json.dump(compared("cpu"), sys.stdout)
+    elif sys.argv[1] == "cuda":
+        CASES |= {
+            "bfloat16": (3, 9, 4, 20, 64, True, torch.bfloat16),
+            "the paper's shapes": (8, 125, 12, 256, 256, False, torch.bfloat16),
+        }
+        json.dump(compared("cuda"), sys.stdout)
+    else:
+        json.dump(compiled(int(sys.argv[1])), sys.stdout)
