@@ -17,6 +17,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ves import maxsim_tiles
+from ves.maxsim import implementation, maxsim
+
 EPSILON = 1e-6  # Eq. 3
 
 
@@ -39,18 +42,34 @@ def masked_mean(values: Float[Tensor, "*b N D"], mask: Bool[Tensor, "*b N"] | No
     return (values * weight).sum(-2) / (weight.sum(-2) + EPSILON)
 
 
+def _audible(mask: Bool[Tensor, "A T"]) -> Float[Tensor, "A T"]:
+    """Weights of a mean over the tokens that count; where none does, all are 0."""
+    return mask / (mask.sum(1, keepdim=True) + EPSILON)
+
+
+def _visible(image: Float[Tensor, "V P D"], image_mask: Bool[Tensor, "V P"] | None) -> Float[Tensor, "V P"]:
+    """Weights of a mean over the patches that count. Raises ValueError for an image without one."""
+    if image_mask is None:
+        return torch.full(image.shape[:2], 1 / max(1, image.shape[1]), device=image.device)
+    counts = image_mask.sum(1, keepdim=True)
+    if not counts.all():
+        row = int((counts == 0).nonzero()[0, 0])
+        raise ValueError(f"image {row} of this batch has no patch that counts: its mask leaves nothing to compare with")
+    return image_mask / (counts + EPSILON)
+
+
 def max_mean(
     audio: Float[Tensor, "A T D"],
     mask: Bool[Tensor, "A T"],
     image: Float[Tensor, "V P D"],
     image_mask: Bool[Tensor, "V P"] | None = None,
 ) -> Float[Tensor, "A V"]:
-    """Dense: each spoken token picks its best patch, the utterance averages its tokens (Phi, Eq. 3)."""
-    similarity = token_similarity(audio, image)
-    if image_mask is not None:
-        similarity = similarity.masked_fill(~image_mask[None, :, None, :], -torch.inf)
-    best = similarity.max(-1).values.float()  # A V T; a mean in bfloat16 would lose what the maximum found
-    return masked_mean(best.unsqueeze(-1), mask[:, None, :].expand_as(best)).squeeze(-1)
+    """Dense: each spoken token picks its best patch, the utterance averages its tokens (Phi, Eq. 3).
+
+    Raises ValueError for an image without a patch that counts and where a dimension is empty.
+    """
+    _visible(image, image_mask)
+    return maxsim(audio, _audible(mask), image, image_mask)
 
 
 def mean_max(
@@ -59,11 +78,11 @@ def mean_max(
     image: Float[Tensor, "V P D"],
     image_mask: Bool[Tensor, "V P"] | None = None,
 ) -> Float[Tensor, "A V"]:
-    """Visual to audio: each patch picks its best spoken token, the image averages its patches (Psi, Eq. 2)."""
-    similarity = token_similarity(audio, image).masked_fill(~mask[:, None, :, None], -torch.inf)
-    best = similarity.max(-2).values.float()  # A V P
-    best = best.masked_fill(~mask.any(-1)[:, None, None], 0.0)  # no token: 0, as in max_mean
-    return masked_mean(best.unsqueeze(-1), None if image_mask is None else image_mask.expand_as(best)).squeeze(-1)
+    """Visual to audio: each patch picks its best spoken token, the image averages its patches (Psi, Eq. 2).
+
+    Raises as `max_mean` does.
+    """
+    return maxsim(image, _visible(image, image_mask), audio, mask).T
 
 
 def bidirectional(
@@ -76,6 +95,16 @@ def bidirectional(
     return (max_mean(audio, mask, image, image_mask) + mean_max(audio, mask, image, image_mask)) / 2
 
 
+def _pooled(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
+    """The mean token that counts, in fp32."""
+    return masked_mean(tokens.float(), mask)
+
+
+def _direction(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
+    """The mean token, normalised."""
+    return F.normalize(_pooled(tokens, mask), dim=-1)
+
+
 def mean_mean(
     audio: Float[Tensor, "A T D"],
     mask: Bool[Tensor, "A T"],
@@ -83,7 +112,7 @@ def mean_mean(
     image_mask: Bool[Tensor, "V P"] | None = None,
 ) -> Float[Tensor, "A V"]:
     """Global: inner product of the mean audio token and the mean patch (Eq. 4-6; not normalised, as there)."""
-    return _inner(masked_mean(audio, mask), masked_mean(image, image_mask))
+    return _inner(_pooled(audio, mask), _pooled(image, image_mask))
 
 
 def mean_mean_cosine(
@@ -93,8 +122,7 @@ def mean_mean_cosine(
     image_mask: Bool[Tensor, "V P"] | None = None,
 ) -> Float[Tensor, "A V"]:
     """Global with both means normalised: the cosine that the paper's text names."""
-    audio_mean = F.normalize(masked_mean(audio, mask).float(), dim=-1)
-    return _inner(audio_mean, F.normalize(masked_mean(image, image_mask).float(), dim=-1))
+    return _inner(_direction(audio, mask), _direction(image, image_mask))
 
 
 SIMILARITIES = {
@@ -106,6 +134,9 @@ SIMILARITIES = {
 }
 
 
+POOLS = {"mean_mean": _pooled, "mean_mean_cosine": _direction}  # of each side once, whatever it is compared with
+
+
 @torch.no_grad()
 def score(
     objective: Mapping[str, float],
@@ -113,19 +144,25 @@ def score(
     mask: Bool[Tensor, "A T"],
     image: Float[Tensor, "V P D"],
     image_mask: Bool[Tensor, "V P"] | None = None,
-    chunk: int = 32,
+    chunk: int = 128,
 ) -> Float[Tensor, "A V"]:
     """Every utterance against every image: the similarities of `objective`, weighted as their losses are.
 
-    Computed `chunk` x `chunk` at a time, so that memory does not grow with A x V. Used for what is read, not trained.
+    Computed `chunk` x `chunk` at a time, so that memory beside what is given is that of two chunks in fp32 and of the
+    scores. Used for what is read, not trained: no gradient, no winners. Tokens stored in bfloat16 are compared as fp32
+    wherever a product of bfloat16 would be rounded to it, and make ties. Raises ValueError as the similarities do.
     """
-    scores = torch.empty(len(audio), len(image), device=audio.device)
-    for a in range(0, len(audio), chunk):
-        for v in range(0, len(image), chunk):
-            tile = (audio[a : a + chunk], mask[a : a + chunk], image[v : v + chunk])
-            tile_mask = None if image_mask is None else image_mask[v : v + chunk]
-            scores[a : a + chunk, v : v + chunk] = sum(
-                (weight * SIMILARITIES[name](*tile, tile_mask) for name, weight in objective.items()),
-                start=torch.zeros(()),
-            )
+    scores = torch.zeros(len(audio), len(image), device=audio.device)
+    heard, seen = ([slice(start, start + chunk) for start in range(0, len(all), chunk)] for all in (audio, image))
+    wide = torch.float32 if implementation(audio.device, audio.dtype) is maxsim_tiles else audio.dtype
+    for name, weight in objective.items():
+        if name in POOLS:
+            spoken = torch.cat([POOLS[name](audio[a], mask[a]) for a in heard])
+            pictured = torch.cat([POOLS[name](image[v], None if image_mask is None else image_mask[v]) for v in seen])
+            scores += weight * _inner(spoken, pictured)
+            continue
+        for v in seen:
+            patches, patch_mask = image[v].to(wide), None if image_mask is None else image_mask[v]
+            for a in heard:
+                scores[a, v] += weight * SIMILARITIES[name](audio[a].to(wide), mask[a], patches, patch_mask)
     return scores

@@ -1,0 +1,187 @@
+"""MaxSim in plain torch, tile by tile, on any device: what a CPU runs. ves.maxsim says what it computes.
+
+Forward multiplies one key with as many query tokens as give a tile that stays in the processor's cache, and takes
+maxima there: torch's maximum over rows runs at the speed of the cache, its maximum with a number does not. So the
+number is found in two steps: the maximum of every block of about sqrt(M) rows, then the winning block, then the
+winner in that block. Tokens that do not count are left out before the product, not masked after it: with clips of all
+lengths up to 5 s that is a third of the arithmetic.
+
+Backward is twice the same operation, a weighted sum of rows of a table (`embedding_bag`, which the libraries for
+recommendation made fast): of the keys' tokens for a query token, and for a key token, once the winners are sorted, of
+the query tokens that chose it. Every sum has one owner and one order.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Integer
+from torch import Tensor
+
+TILE = 2**21  # bytes of similarities at once: less costs calls, more leaves the cache (benchmarks/similarity.py)
+THIN = 16  # a product with fewer rows or columns takes another path in the library, and gives other last bits
+PAIRS = 2**18  # pairs of a query token and a key at once in backward: 8 MB of numbers, orders and weights
+
+
+def winner_type(tokens: int) -> torch.dtype:
+    """The smallest integer type that numbers the tokens of a key."""
+    return torch.uint8 if tokens <= 256 else torch.int16 if tokens <= 2**15 else torch.int32
+
+
+def wide(tokens: Tensor) -> torch.dtype:
+    """Type of sums over tokens: fp32, or fp64 where the tokens are."""
+    return torch.promote_types(tokens.dtype, torch.float32)
+
+
+def best(
+    keys: Float[Tensor, "G M D"], tokens: Float[Tensor, "n D"], buffer: Float[Tensor, "b"], *, keep: bool
+) -> tuple[Float[Tensor, "G n"], Integer[Tensor, "G n"] | None]:
+    """The largest inner product of each token with those of each key and, if `keep`, its number, the lowest of equals.
+
+    Rows are repeated where they are too few for the product or for full blocks. `buffer` holds a tile or a part of it.
+    """
+    count, tokens = len(tokens), _at_least(tokens, THIN)
+    block = math.ceil(math.sqrt(max(keys.shape[1], THIN))) if keep else 1
+    blocks = math.ceil(max(keys.shape[1], THIN) / block)
+    keys = _at_least(keys.transpose(0, 1), blocks * block).transpose(0, 1)  # of equals the lowest wins, so these do not
+    rows = keys.flatten(0, 1)
+    found = torch.empty(len(keys), len(tokens), dtype=tokens.dtype, device=tokens.device)
+    winner = torch.empty_like(found, dtype=torch.int64) if keep else None
+    for part in _slices(len(tokens), len(buffer) // len(rows)):
+        size = (len(rows), len(tokens[part]))
+        tile = torch.mm(rows, tokens[part].T, out=buffer[: math.prod(size)].view(size))
+        tile = tile.view(len(keys), blocks, block, size[1])
+        if winner is None:
+            found[:, part] = tile.flatten(1, 2).amax(1)
+            continue
+        found[:, part], number = tile.amax(2).max(1)
+        chosen = tile.gather(1, number[:, None, None].expand(-1, 1, block, -1))[:, 0]
+        winner[:, part] = number.mul_(block).add_(chosen.max(1).indices)
+    return found[:, :count], None if winner is None else winner[:, :count]
+
+
+def _at_least(rows: Float[Tensor, "n *rest"], count: int) -> Float[Tensor, "m *rest"]:
+    """The rows, the last one repeated until there are `count`."""
+    return rows if len(rows) >= count else rows[torch.arange(count, device=rows.device).clamp(max=len(rows) - 1)]
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    """0 to length in equal parts of at most `step`."""
+    parts = math.ceil(length / max(1, step))
+    for part in range(parts):
+        yield slice(length * part // parts, length * (part + 1) // parts)
+
+
+def forward(
+    query: Float[Tensor, "Q N D"],
+    weight: Float[Tensor, "Q N"],
+    key: Float[Tensor, "K M D"],
+    key_mask: Bool[Tensor, "K M"] | None,
+    *,
+    keep: bool,
+) -> tuple[Float[Tensor, "Q K"], Integer[Tensor, "K n"] | None]:
+    """Scores and, if `keep`, the winners of the n query tokens that count, numbered among the key's that count."""
+    counts = weight > 0
+    tokens, shares, lengths = _packed(query, counts), weight[counts].double(), counts.sum(1)
+    scores = torch.zeros(len(key), len(query), dtype=wide(query), device=query.device)
+    winners = torch.zeros(len(key), len(tokens), dtype=winner_type(key.shape[1]), device=key.device) if keep else None
+    most = (math.isqrt(max(key.shape[1], THIN)) + 1) ** 2  # rows of a key whose blocks are full
+    buffer = torch.empty(max(THIN * most, TILE // key.element_size()), dtype=key.dtype, device=key.device)
+    together = len(buffer) // (most * max(THIN, len(tokens))) if key_mask is None else 1  # small keys share a tile
+    for part in _slices(len(key) if len(tokens) else 0, together):
+        keys = key[part] if key_mask is None else key[part][key_mask[part]][None]
+        if keys.shape[1]:
+            found, winner = best(keys, tokens, buffer, keep=keep)
+            if winners is not None and winner is not None:
+                winners[part] = winner
+            share = found.double().mul_(shares)
+            scores[part] = torch.segment_reduce(share, "sum", lengths=lengths.expand(len(keys), -1), axis=1)
+    return scores.T.contiguous(), winners
+
+
+def backward(
+    gradient: Float[Tensor, "Q K"],
+    query: Float[Tensor, "Q N D"],
+    weight: Float[Tensor, "Q N"],
+    key: Float[Tensor, "K M D"],
+    key_mask: Bool[Tensor, "K M"] | None,
+    winners: Integer[Tensor, "K n"],
+) -> tuple[Float[Tensor, "Q N D"], Float[Tensor, "K M D"]]:
+    """Gradients of the tokens of both sides, in `wide` of their type."""
+    counts = weight > 0
+    seen = torch.ones(key.shape[:2], dtype=torch.bool, device=key.device) if key_mask is None else key_mask
+    lengths = seen.sum(1)
+    if not (counts.any() and lengths.any()):
+        return torch.zeros_like(query, dtype=wide(query)), torch.zeros_like(key, dtype=wide(key))
+    gradient = gradient.to(wide(query)) * (lengths > 0)  # a key without a token is no one's choice
+    owner, share = counts.nonzero()[:, 0], weight[counts].to(wide(query))
+    first = (lengths.cumsum(0) - lengths).clamp(max=int(lengths.sum()) - 1)
+    of_query = _gathered(gradient, owner, share, _packed(key, seen).to(wide(key)), first, winners)
+    of_key = _scattered(gradient, owner, share, _packed(query, counts).to(wide(query)), lengths, winners)
+    return _unpacked(of_query, counts), _unpacked(of_key, seen)
+
+
+def _packed(tokens: Float[Tensor, "B N D"], counts: Bool[Tensor, "B N"]) -> Float[Tensor, "n D"]:
+    """The tokens that count, one after another; no copy where all do."""
+    return tokens.flatten(0, 1) if counts.all() else tokens[counts]
+
+
+def _unpacked(rows: Float[Tensor, "n D"], counts: Bool[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+    """The rows where they count, zero elsewhere."""
+    if counts.all():
+        return rows.view(*counts.shape, -1)
+    tokens = torch.zeros(*counts.shape, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    tokens[counts] = rows
+    return tokens
+
+
+def _gathered(
+    gradient: Float[Tensor, "Q K"],
+    owner: Int[Tensor, "n"],
+    share: Float[Tensor, "n"],
+    table: Float[Tensor, "m D"],
+    first: Int[Tensor, "K"],
+    winners: Integer[Tensor, "K n"],
+) -> Float[Tensor, "n D"]:
+    """For every query token the sum over keys of weight times the winner; `table` holds the keys, from row `first`."""
+    rows = torch.empty(len(owner), table.shape[1], dtype=table.dtype, device=table.device)
+    for part in _slices(len(owner), PAIRS // len(winners)):
+        index = (winners[:, part].long() + first[:, None]).T.contiguous()
+        weights = gradient[owner[part]] * share[part, None]
+        rows[part] = F.embedding_bag(index, table, mode="sum", per_sample_weights=weights)
+    return rows
+
+
+def _scattered(
+    gradient: Float[Tensor, "Q K"],
+    owner: Int[Tensor, "n"],
+    share: Float[Tensor, "n"],
+    table: Float[Tensor, "n D"],
+    lengths: Int[Tensor, "K"],
+    winners: Integer[Tensor, "K n"],
+) -> Float[Tensor, "m D"]:
+    """For every key token the weighted sum of the query tokens, the rows of `table`, that chose it."""
+    rows = torch.empty(int(lengths.sum()), table.shape[1], dtype=table.dtype, device=table.device)
+    end = 0
+    for part in _slices(len(winners), PAIRS // len(owner)):
+        keys = torch.arange(part.start, part.stop, device=owner.device)
+        keys = keys[lengths[keys] > 0]
+        first = lengths[keys].cumsum(0) - lengths[keys]
+        start, end = end, end + int(lengths[keys].sum())
+        if start == end:
+            continue
+        chosen = torch.bincount((winners[keys] + first[:, None]).flatten(), minlength=end - start)
+        order = _order(winners[keys])
+        weights = (gradient.T[keys[:, None], owner[order]] * share[order]).flatten()
+        offsets, index = chosen.cumsum(0) - chosen, order.flatten()
+        rows[start:end] = F.embedding_bag(index, table, offsets, mode="sum", per_sample_weights=weights)
+    return rows
+
+
+def _order(winners: Integer[Tensor, "K n"]) -> Int[Tensor, "K n"]:
+    """What sorts each row, equal ones in their order. Of one or two bytes numpy sorts by digits, 30 times as fast."""
+    if winners.device.type == "cpu":
+        return torch.from_numpy(np.argsort(winners.numpy(), axis=1, kind="stable"))
+    return winners.sort(dim=1, stable=True).indices
