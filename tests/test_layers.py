@@ -31,7 +31,10 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     },
     {"truth", "retrieval", "localisation"},
     {"checkpoint", "contrast", "optimiser", "train", "embed", "tables", "plan", "room", "plan_page"},
-    {"spoken", "comparison", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
+    {
+        *("spoken", "comparison", "gallery", "viewing", "lettering", "transliteration", "overlay", "page", "timeline"),
+        *("plate", "strips", "panels", "figure1", "mp4", "films", "heatmaps", "localise", "token_picture"),
+    },
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}

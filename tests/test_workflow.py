@@ -20,6 +20,7 @@ PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 TOY = ("--configfile", "config/toy.yaml")
 RUNS = ("dense-s0", "hybrid-s0")
+DRAWN = {"draw_figure1", "draw_heatmaps"}
 
 
 def copy_to(folder: Path) -> Path:
@@ -103,7 +104,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
-    for file in ("table1.csv", "toy/table1.csv", "toy/localisation.csv", "toy/heatmaps/index.json"):
+    figures = ("toy/figure1.png", "toy/figure1.pdf", "toy/heatmaps/index.json")
+    for file in ("table1.csv", "toy/table1.csv", "toy/localisation.csv", *figures):
         assert (reference / "results" / file).stat().st_size > 0
     table = (reference / "results/table1.csv").read_text().splitlines()
     assert table[0] == "loss,direction,R@1,R@5,R@10,R@50,mean_rank,median_rank,n"
@@ -144,7 +146,7 @@ def overlay(copy: Path, text: str) -> tuple[str, ...]:
 def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
     edited = overlay(reference, "runs: {hybrid: {learning_rate: 2.0e-3}}")
     of_the_run = {"write_run_config", "train", "embed", "retrieval", "localisation"}
-    after = {"table1", "publish", "localisation_table", "draw_heatmaps", "all"}
+    after = {"table1", "publish", "localisation_table", *DRAWN, "all"}
     assert planned(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
     unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
     assert planned(reference, *unused) == set()
@@ -152,6 +154,7 @@ def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
 
 def test_settings_reach_only_what_they_decide(reference: Path) -> None:
     assert planned(reference, *overlay(reference, "heatmaps: {clips: 3}")) == {"draw_heatmaps", "all"}
+    assert planned(reference, *overlay(reference, "figure1: {clips: 3}")) == {"draw_figure1", "all"}
     assert planned(reference, *overlay(reference, "corpus: {keep_source: true}")) == set()
     split = planned(reference, *overlay(reference, "split: {seed: 1}"))
     assert {"split", "train dense-s0", "train hybrid-s0"} <= split
@@ -173,7 +176,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     measured = {f"retrieval {name}" for name in RUNS} | {f"localisation {name}" for name in RUNS}
     tables = {"table1", "publish", "localisation_table", "all"}
     assert planned_after_editing("retrieval") == {job for job in measured if "retrieval" in job} | tables
-    assert planned_after_editing("similarity") == measured | tables | {"draw_heatmaps"}  # imported by all three
+    assert planned_after_editing("similarity") == measured | tables | DRAWN  # imported by all three
     for costly in ("train", "ingest", "features"):
         assert planned_after_editing(costly) == set()
 

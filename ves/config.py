@@ -111,6 +111,12 @@ class TrainConfig(Section):
         return self
 
 
+class FigureConfig(Section):
+    """Words of validation clips, the runs side by side (ves.figure1)."""
+
+    clips: Positive
+
+
 class HeatmapConfig(Section):
     """The gallery of validation clips that people look at (ves.heatmaps)."""
 
@@ -141,6 +147,7 @@ class Config(TableConfig):
     model: ModelConfig
     train: TrainConfig
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    figure1: FigureConfig
     heatmaps: HeatmapConfig
     plan: PlanConfig
 

@@ -277,7 +277,8 @@ def table_runs(pattern, seeds=CONFIG.seeds):
 
 def final_outputs():
     """What bare `snakemake` makes; localisation is measured where there is a truth to measure it by."""
-    outputs = ["results/table1.csv", f"results/{CORPUS}/heatmaps/index.json"]
+    figures = [f"results/{CORPUS}/figure1.png", f"results/{CORPUS}/heatmaps/index.json"]
+    outputs = ["results/table1.csv", *figures]
     return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")
 
 
