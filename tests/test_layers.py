@@ -64,8 +64,8 @@ def imports(file: Path) -> set[str]:
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_imports_come_from_its_own_layer_or_from_above(module: Path) -> None:
     own = module.parts[0].removesuffix(".py")
-    if own == "__init__":
-        assert not {name for name in imports(MODULES[module]) if name.startswith("ves")}
+    if own == "__init__":  # ves.load opens the way to a trained run, and imports what that takes when it is called
+        assert {name for name in imports(MODULES[module]) if name.startswith("ves")} <= {"ves.localise"}
         return
     for name in imports(MODULES[module]):
         if name.startswith("ves.") and (other := name.split(".")[1]) != own:
