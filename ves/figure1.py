@@ -32,10 +32,11 @@ ASPECT, WIDEST = 0.76, 130  # of a panel's box, and how wide that is at most
 RULE, SAID = "#d6d6dc", "#a3104f"  # between rows; the word within the description
 KEY = (
     "Cosine similarity of what is said to each patch; one scale of colours in each row. White: the most similar patch."
+    "{outlined} Under each name: the similarity that it was trained on. Rows are chosen by a hash, {what}."
 )
 OUTLINED = " Blue: the object that the word names."
-CHOSEN = " Rows are chosen by a hash, and the word is the first noun of each: no score had a say."
-SHARPEST = " The moment at which any patch is most similar to the speech, all models taken together, stands for a word."
+FIRST = "and the word is the first noun of each: no score had a say"
+SHARPEST = "and the moment of each is that at which any patch is most like the speech, all models taken together"
 
 
 def _said(page: Image.Image, viewing: Viewing, word: float, y: int) -> int:
@@ -98,7 +99,7 @@ def compose(viewings: Sequence[Viewing], objectives: Mapping[str, Mapping[str, f
         y = _row(page, viewing.first(), y + 3 * ZOOM, lefts, box) + GAP * ZOOM
     timed = any(viewing.words for viewing in viewings)
     outlined = any(mask is not None for viewing in viewings for mask in viewing.masks)
-    key = KEY + OUTLINED * outlined + (CHOSEN if timed else SHARPEST)
+    key = KEY.format(outlined=OUTLINED * outlined, what=FIRST if timed else SHARPEST)
     y = paragraph(page, (MARGIN * ZOOM, y), key, 7 * ZOOM, (WIDTH - 2 * MARGIN) * ZOOM, QUIET, "")
     return page.crop((0, 0, page.width, y + MARGIN * ZOOM))
 

@@ -94,10 +94,11 @@ def coloured(
             room = width
         lines[-1].append((word, colour, length))
         room -= length + space
+    widest = max((sum(length for _, _, length in line) + space * (len(line) - 1) for line in lines), default=0)
     for line in lines:
         extents = [lettering.measure(word, size, language) for word, _, _ in line]
         y += max(round(size * 0.95), *(extent.above for extent in extents))
-        pen = x + width if leftwards else x
+        pen = x + widest if leftwards else x
         for word, colour, length in line:
             lettering.draw(page, (pen - length if leftwards else pen, y), word, size, colour, language)
             pen += -(length + space) if leftwards else length + space
