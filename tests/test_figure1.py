@@ -11,7 +11,8 @@ from viewed import untimed, viewed
 
 from ves import figure1
 from ves.comparison import compare
-from ves.page import coloured, size_within
+from ves.config import DataPaths
+from ves.page import size_within
 from ves.viewing import views
 
 OBJECTIVES = {
@@ -19,19 +20,20 @@ OBJECTIVES = {
     "global-s0": {"mean_mean": 1.0},
     "hybrid-s0": {"max_mean": 0.7, "mean_mean": 0.3},
 }
+Given = tuple[list[Path], DataPaths, Path, Path]  # runs, data, pictures, truth
 SAID = np.array([int(figure1.SAID[at : at + 2], 16) for at in (1, 3, 5)])
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory) -> list:
+def given(tmp_path_factory) -> Given:
     """What `draw` is given, but for how many rows and where to."""
     folder = tmp_path_factory.mktemp("figure1")
     runs = [write_run(folder, name, cosine, objective=OBJECTIVES[name]) for name, cosine in RUNS.items()]
-    return [runs, *write_corpus(folder)]
+    return (runs, *write_corpus(folder))
 
 
 @pytest.fixture(scope="module")
-def drawn(given, tmp_path_factory) -> Path:
+def drawn(given: Given, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("drawn") / "figure1.png"
     figure1.draw(*given, 3, path)
     return path
@@ -53,12 +55,12 @@ def panels_of(page: Image.Image, size: tuple[int, int], columns: int) -> list[np
     ]
 
 
-def test_columns_go_from_the_most_local_objective_to_the_least(given) -> None:
+def test_columns_go_from_the_most_local_objective_to_the_least(given: Given) -> None:
     assert list(compare(given[0]).by_locality().runs) == ["dense", "hybrid", "global"]
     assert list(compare(given[0][::-1]).by_locality().runs) == ["dense", "hybrid", "global"]
 
 
-def test_the_brightest_place_is_the_patch_and_runs_have_one_scale(given) -> None:
+def test_the_brightest_place_is_the_patch_and_runs_have_one_scale(given: Given) -> None:
     comparison = compare(given[0]).by_locality()
     for viewing in views(comparison, *given[1:], 3):
         page = figure1.compose([viewing], OBJECTIVES)
@@ -72,7 +74,7 @@ def test_the_brightest_place_is_the_patch_and_runs_have_one_scale(given) -> None
         assert light[0] > light[1] + 10 > light[2] + 20, "cosines of 1, 0.7, 0.4 under one scale"
 
 
-def test_same_input_same_bytes(given, drawn: Path, tmp_path: Path) -> None:
+def test_same_input_same_bytes(given: Given, drawn: Path, tmp_path: Path) -> None:
     figure1.draw(*given, 3, tmp_path / "figure1.png")
     for suffix in (".png", ".pdf"):
         assert (tmp_path / "figure1.png").with_suffix(suffix).read_bytes() == drawn.with_suffix(suffix).read_bytes()
@@ -99,7 +101,7 @@ def test_the_word_is_marked_in_the_description() -> None:
     assert (places[~above][:, 1] < left + 40 * figure1.ZOOM).any()
 
 
-def test_without_timings_the_sharpest_moment_is_marked_as_such(given, tmp_path: Path) -> None:
+def test_without_timings_the_sharpest_moment_is_marked_as_such(given: Given, tmp_path: Path) -> None:
     transcripts = pl.DataFrame({"clip_id": [f"{1:032x}"], "transcript": ["एक गेंद"]})
     (path := tmp_path / "truth/audio/a.parquet").parent.mkdir(parents=True)
     transcripts.write_parquet(path)
@@ -111,25 +113,3 @@ def test_without_timings_the_sharpest_moment_is_marked_as_such(given, tmp_path: 
     assert timed.tobytes() != without.tobytes()
     reddish = np.abs(np.asarray(without).astype(int) - SAID).max(-1) < 8
     assert not reddish[: 40 * figure1.ZOOM].any(), "no word of a transcript is known to be the one"
-
-
-@pytest.mark.parametrize(
-    ("pieces", "leftwards"), [((("एक", "red"), ("गेंद", "blue")), 0), ((("ایک", "red"), ("گیند", "blue")), 1)]
-)
-def test_pieces_follow_each_other_as_their_script_runs(pieces: tuple, leftwards: int) -> None:
-    page = Image.new("RGB", (400, 100), "white")
-    coloured(page, (10, 10), pieces, 30, 380, "Urdu" if leftwards else "Hindi")
-    pixels = np.asarray(page).astype(int)
-    red, blue = (np.argwhere((pixels[..., c] > 200) & (pixels[..., 2 - c] < 60))[:, 1].mean() for c in (0, 2))
-    assert (red > blue) == bool(leftwards)
-
-
-def test_english_words_keep_their_order_in_urdu() -> None:
-    def ink(*pieces: tuple[str, str]) -> np.ndarray:
-        page = Image.new("L", (500, 120), "white")
-        coloured(page, (10, 20), pieces, 30, 480, "Urdu")
-        return np.asarray(page)
-
-    together = ink(("ایک red ball", "black"))
-    assert np.array_equal(together, ink(("ایک", "black"), ("red", "black"), ("ball", "black")))
-    assert not np.array_equal(together, ink(("ایک", "black"), ("ball", "black"), ("red", "black")))

@@ -6,7 +6,6 @@ from viewed import BALL, GRID, SHIRT, TOKENS, untimed, viewed
 from ves import strips
 from ves.audio import RATE
 from ves.page import MARGIN
-from ves.timeline import Axis
 
 
 def cells(page: Image.Image, viewing, run: int) -> np.ndarray:
@@ -69,10 +68,3 @@ def test_transcripts_stand_above_and_words_below_the_sound() -> None:
 @pytest.mark.parametrize("size", [(30, 600), (900, 20), (2, 2)])
 def test_any_picture_has_a_strip(size: tuple[int, int]) -> None:
     assert strips.compose(viewed(size, masks=[None, None])).width > 800
-
-
-def test_seconds_on_an_axis() -> None:
-    axis = Axis(100, 500, 5.0, 10.0)
-    assert [axis.x(second) for second in (5.0, 7.5, 10.0)] == [100, 350, 600]
-    assert axis.shows(4.0, 5.1)
-    assert not axis.shows(4.0, 5.0)
