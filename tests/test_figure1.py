@@ -102,11 +102,13 @@ def test_the_word_is_marked_in_the_description() -> None:
 
 
 def test_without_timings_the_sharpest_moment_is_marked_as_such(given: Given, tmp_path: Path) -> None:
-    transcripts = pl.DataFrame({"clip_id": [f"{1:032x}"], "transcript": ["एक गेंद"]})
+    said = ["एक\n गेंद", "ᱥᱟᱱᱛᱟᱲᱤ"]  # the second in Ol Chiki, which no font here has
+    transcripts = pl.DataFrame({"clip_id": [f"{1:032x}", f"{2:032x}"], "transcript": said})
     (path := tmp_path / "truth/audio/a.parquet").parent.mkdir(parents=True)
     transcripts.write_parquet(path)
     found = views(compare(given[0]), given[1], given[2], tmp_path / "truth", 3)
-    assert {view.clip_id: view.description for view in found}[f"{1:032x}"] == "एक गेंद"
+    captions = {view.clip_id: view.description for view in found}
+    assert [captions[f"{clip:032x}"] for clip in (1, 2, 3)] == ["एक गेंद", "", ""]
     assert {word.english for view in found for word in view.first().shown} == {"sharpest similarity"}
     figure1.draw(*given[:3], tmp_path / "truth", 3, tmp_path / "figure1.png")
     timed, without = figure1.compose([viewed()], {}), figure1.compose([untimed()], {})

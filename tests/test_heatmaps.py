@@ -132,7 +132,7 @@ def test_what_is_there_is_what_the_index_names(gallery) -> None:
     out, _ = gallery
     files = {clip[kind] for clip in index(out)["clips"] for kind in ("file", "strip", "film")}
     assert len(files) == 9
-    rows = index(out)["panels"]
+    rows = index(out)["four_panels"]
     assert list(rows) == ["dense", "global", "hybrid"]
     assert {file.name for file in out.iterdir()} == files | set(rows.values()) | {"index.json"}
     assert {clip["language"] for clip in index(out)["clips"]} == {"Hindi", "Tamil", "Urdu"}

@@ -43,16 +43,16 @@ class _Stage:
     end: int  # lower edge of what the playhead crosses
 
 
-def _even(length: int) -> int:
-    """Sides must be even: chroma has half the resolution."""
-    return length + length % 2
+def _whole(length: int) -> int:
+    """As many pixels of whole blocks as hold a length."""
+    return length + -length % mp4.BLOCK
 
 
 def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     """Everything that does not move."""
     size = size_within(viewing.picture, PANEL)
     column = max(size[0], NARROWEST)
-    width = _even(2 * MARGIN + (1 + len(runs)) * column + len(runs) * GAP)
+    width = _whole(2 * MARGIN + (1 + len(runs)) * column + len(runs) * GAP)
     page = Image.new("RGB", (width, 1600), PAPER)
     lefts = [MARGIN + i * (column + GAP) + (column - size[0]) // 2 for i in range(1 + len(runs))]
     for left, name in zip(lefts, (viewing.heading, *runs), strict=True):
@@ -74,7 +74,7 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     y = end + TICKS + 12
     below = paragraph(page, (MARGIN, y), KEY, 13, inner - 260 - 2 * GAP, QUIET, "")
     below = max(below, bar(page, (width - MARGIN - 260, y), 260, viewing.scale, 13))
-    page = page.crop((0, 0, width, _even(below + GAP)))
+    page = page.crop((0, 0, width, _whole(below + GAP)))
     return _Stage(page, size, dict(zip(runs, lefts[1:], strict=True)), top, said, axis, wave, end)
 
 

@@ -72,4 +72,4 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     rows = {run: f"panels-{run}.png" for run in comparison.runs}
     for run, file in rows.items():
         save(panels.compose(plates, run), out / file)
-    write_json(out / "index.json", {"panels": rows, "clips": entries})
+    write_json(out / "index.json", {"four_panels": rows, "clips": entries})

@@ -7,6 +7,7 @@ Dimension key
     T audio tokens    P image patches, rows x columns
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ import polars as pl
 from jaxtyping import Bool, Float, Float32, Int16
 from PIL import Image
 
-from ves import gallery
+from ves import gallery, lettering
 from ves.audio import RATE, FrameGrid
 from ves.audio_store import AudioStore
 from ves.comparison import Comparison
@@ -29,6 +30,8 @@ from ves.geometry import Geometry
 from ves.overlay import Scale, scale_of
 from ves.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
 from ves.truth import NoTruth, decode_mask, objects, transcripts
+
+log = logging.getLogger(__name__)
 
 Masks = Mapping[tuple[str, int], bytes]  # encoded, by image_id and object
 
@@ -137,6 +140,18 @@ def _transcripts(truth: Path, clips: pl.DataFrame) -> Mapping[str, str]:
         return {}
 
 
+def _caption(transcript: str) -> str:
+    """A transcript on one line; none, and a warning, for one in letters that no font here has."""
+    line = " ".join(transcript.split())
+    try:
+        for character in line:
+            lettering.font_for(character)
+    except ValueError as reason:
+        log.warning("a transcript is left out: %s", reason)
+        return ""
+    return line
+
+
 def _masks(truth: Path, clips: pl.DataFrame) -> Masks:
     """Objects of which anything can be seen; empty where the corpus has no masks."""
     wanted = clips.select("image_id", shard="image_shard").unique()
@@ -177,7 +192,7 @@ def views(comparison: Comparison, data: DataPaths, pictures: Path, truth: Path, 
             comparison,
             clip,
             words=phrases(told.get(name, [])),
-            transcript=written.get(name, ""),
+            transcript=_caption(written.get(name, "")),
             picture=gallery.picture(pictures, clip),
             samples=store.read(clip["shard"], clip["row"], heard),
             shown=shown,
