@@ -64,3 +64,7 @@ def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     assert "info      What a store holds." in shown
     assert "copy      A copy." in shown
     assert "storey" not in shown and " y " not in shown
+
+
+def test_what_is_written_has_a_short_name() -> None:
+    assert parsed("store", "info", "a", "-o", "b")["out"] == Path("b")

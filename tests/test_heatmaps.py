@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from stored import embeddings
 
+from ves.audio_store import write_group
 from ves.config import DataPaths
 from ves.embeddings import write
 from ves.files import write_json
@@ -76,8 +77,11 @@ def write_corpus(folder: Path, text: str = "और") -> tuple[DataPaths, Path, P
             mask[y0:y1, x0:x1] = True
             seen = {"kind": SPOKEN[k][1], "colour": "red", "visible_pixels": int(mask.sum())}
             objects.append({"image_id": image, "object": k, "mask": png(Image.fromarray(mask))} | seen)
+    clips = [c for c, _ in ids]
+    write_group(folder / "audio.zarr/audio/a", [np.arange(4800, dtype=np.int16)] * 3, clips)  # 0.3 s: short films
+    where = {"shard": "audio/a", "row": [0, 1, 2], "source_path": sources}
     tables = {
-        "manifest": {"clip_id": [c for c, _ in ids], "shard": "audio/a", "source_path": sources, "language": languages},
+        "manifest": {"clip_id": clips, "language": languages} | where,
         "images": {"image_id": [i for _, i in ids], "shard": "images/a", "row_in_shard": [0, 1, 2]},
         "pictures/images/a": {"image_id": [i for _, i in ids], "bytes": [png(picture) for picture in pictures]},
         "truth/audio/a": words,
@@ -87,7 +91,11 @@ def write_corpus(folder: Path, text: str = "और") -> tuple[DataPaths, Path, P
         (path := folder / f"{name}.parquet").parent.mkdir(parents=True, exist_ok=True)
         pl.DataFrame(table).write_parquet(path)
     data = {name: str(folder / f"{name}.parquet") for name in ("manifest", "images", "splits")}
-    return DataPaths(corpus="c", audio="", features="", **data), folder / "pictures", folder / "truth"
+    return (
+        DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", **data),
+        folder / "pictures",
+        folder / "truth",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +104,8 @@ def gallery(tmp_path_factory) -> tuple[Path, list]:
     folder = tmp_path_factory.mktemp("gallery")
     runs = [write_run(folder, name, cosine) for name, cosine in RUNS.items()]
     (folder / "out").mkdir()
-    (folder / "out" / "of-yesterday.png").write_bytes(b"")
+    for name in ("of-yesterday.png", "of-yesterday.mp4"):
+        (folder / "out" / name).write_bytes(b"")
     arguments = [runs, *write_corpus(folder), 3, folder / "out"]
     draw(*arguments)
     return folder / "out", arguments
@@ -121,9 +130,11 @@ def cells(out: Path, clip: dict) -> dict[tuple[str, int], np.ndarray]:
 
 def test_what_is_there_is_what_the_index_names(gallery) -> None:
     out, _ = gallery
-    files = {clip["file"] for clip in index(out)["clips"]} | {"overview.png", "index.json"}
-    assert {file.name for file in out.iterdir()} == files
-    assert len(files) == 5
+    files = {clip[kind] for clip in index(out)["clips"] for kind in ("file", "strip", "film")}
+    assert len(files) == 9
+    rows = index(out)["four_panels"]
+    assert list(rows) == ["dense", "global", "hybrid"]
+    assert {file.name for file in out.iterdir()} == files | set(rows.values()) | {"index.json"}
     assert {clip["language"] for clip in index(out)["clips"]} == {"Hindi", "Tamil", "Urdu"}
     assert {tuple(word["text"] for word in clip["words"]) for clip in index(out)["clips"]} == {("गेंद", "कमीज़")}
 

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from ves import images
-from ves.images import MEAN, STD, BadImage, Geometry, decode, phash, pixels, read_encoded
+from ves.images import MEAN, STD, BadImage, Geometry, decode, decode_any, phash, pixels, read_encoded, upright
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options) -> bytes:
@@ -141,3 +141,29 @@ def test_encoded_pictures_are_read_in_the_order_asked(tmp_path):
 
 def test_geometry_is_found_here():
     assert Geometry(4, 3, 2, "crop").size == 2
+
+
+def test_deep_pictures_are_brought_to_8_bits():
+    ramp = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    for form in ("PNG", "TIFF"):
+        found = np.asarray(decode_any(encoded(Image.fromarray(ramp), form)))
+        np.testing.assert_array_equal(found, np.repeat((ramp >> 8)[..., None], 3, axis=2))
+    with pytest.raises(BadImage, match="unsupported"):
+        decode(encoded(Image.fromarray(ramp)))  # of a corpus it is refused, as before
+    numbers = np.linspace(-3.0, 7.0, 256, dtype=np.float32).reshape(16, 16)
+    found = np.asarray(decode_any(encoded(Image.fromarray(numbers), "TIFF")))[..., 0]
+    np.testing.assert_array_equal(found.ravel(), np.arange(256))
+    numbers[0, 0] = np.nan
+    assert np.asarray(upright(Image.fromarray(numbers)))[0, 0].tolist() == [0, 0, 0]
+
+
+def test_own_pictures_may_be_of_any_size_and_format_but_call_no_other_program():
+    assert decode_any(encoded(scene(2, 1), "TIFF")).size == (2, 1)
+    assert decode_any(encoded(scene(), "PPM")).size == (90, 60)
+    assert decode_any(encoded(scene(), "GIF", save_all=True, append_images=[scene(seed=1)])).mode == "RGB"
+    with pytest.raises(BadImage, match="unreadable"):
+        decode_any(encoded(scene(), "EPS"))
+    with pytest.raises(BadImage, match="empty"):
+        decode_any(b"")
+    with pytest.raises(BadImage, match="truncated"):
+        decode_any(encoded(scene(), "PNG")[:-300])

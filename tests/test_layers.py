@@ -53,7 +53,10 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("tables", "localisation_tables", "plan", "room", "plan_page"),
     },
     {"rank_tables", "differences", "breakdown", "published", "retrieval_page", "recall_plots"},
-    {"spoken", "gallery", "comparison", "explorer", "lettering", "overlay", "plate", "heatmaps", "token_picture"},
+    {
+        *("spoken", "comparison", "gallery", "viewing", "lettering", "transliteration", "overlay", "page", "timeline"),
+        *("plate", "strips", "panels", "figure1", "mp4", "films", "heatmaps", "localise", "explorer", "token_picture"),
+    },
     {"curves", "boards", "watched", "watch"},  # of a training
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
@@ -84,8 +87,8 @@ def imports(file: Path) -> set[str]:
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_imports_come_from_its_own_layer_or_from_above(module: Path) -> None:
     own = module.parts[0].removesuffix(".py")
-    if own == "__init__":
-        assert not {name for name in imports(MODULES[module]) if name.startswith("ves")}
+    if own == "__init__":  # ves.load opens the way to a trained run, and imports what that takes when it is called
+        assert {name for name in imports(MODULES[module]) if name.startswith("ves")} <= {"ves.localise"}
         return
     for name in imports(MODULES[module]):
         if name.startswith("ves.") and (other := name.split(".")[1]) != own:

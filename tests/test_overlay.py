@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from ves.overlay import MARK, OBJECT, Scale, colour_bar, mark, outline, scale_of, tint
+from ves.overlay import COLOURS, MARK, OBJECT, Scale, colour_bar, mark, outline, scale_of, tint
+
+BLIND = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
 
 
 def luminance(image: Image.Image) -> np.ndarray:
@@ -24,6 +30,16 @@ def test_lightness_grows_with_heat_and_the_picture_hardly_counts() -> None:
     half = Image.new("RGB", (2, 1), "red")
     half.putpixel((0, 0), (255, 255, 255))
     assert np.ptp(luminance(tint(half, np.full((1, 2), 0.5), Scale(0.0, 1.0)))) < 60
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_colours_are_told_apart_by_those_who_lack_a_cone(kind: str) -> None:
+    """Simulated after Machado et al. (2009), severity 1, in linear RGB: lightness still ascends, step by step."""
+    linear = (COLOURS / 255.0) ** 2.2
+    seen = (linear @ np.array(BLIND[kind]).T).clip(0, 1)
+    lightness = (seen @ [0.2126, 0.7152, 0.0722]) ** (1 / 2.2)
+    assert (np.diff(lightness[::8]) > 0.005).all()
+    assert lightness[-1] - lightness[0] > 0.85
 
 
 def test_what_the_model_did_not_see_is_grey() -> None:

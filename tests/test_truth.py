@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from ves.truth import OBJECTS, NoTruth, decode_mask, noise, objects, words
+from ves.truth import OBJECTS, NoTruth, decode_mask, noise, objects, transcripts, words
 
 CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
 IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
@@ -88,3 +88,11 @@ def test_masks_survive_as_one_bit_png():
     file = io.BytesIO()
     Image.fromarray(mask).convert("1").save(file, "PNG")
     assert np.array_equal(decode_mask(file.getvalue()), mask)
+
+
+def test_transcripts_are_those_of_the_clips_asked_for(tmp_path):
+    with pytest.raises(NoTruth, match="this corpus has no transcripts"):
+        transcripts(tmp_path, CLIPS)
+    save(tmp_path / "audio/x.parquet", pl.DataFrame({"clip_id": ["b", "c"], "transcript": ["गेंद", "other"]}))
+    save(tmp_path / "audio/y.parquet", pl.DataFrame({"clip_id": ["d"], "transcript": ["of another split"]}))
+    assert transcripts(tmp_path, CLIPS) == {"b": "गेंद"}

@@ -22,6 +22,7 @@ TOY = ("--configfile", "config/toy.yaml")
 RUNS = ("dense-s0", "hybrid-s0")
 OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
 FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
+DRAWN = {"draw_figure1", "draw_heatmaps", "explorer"}
 
 
 def copy_to(folder: Path) -> Path:
@@ -107,6 +108,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
     made = ("table1.md", "comparisons.csv", "retrieval_by.csv", *(f"{figure}.png" for figure in FIGURES))
     made += ("table1.csv", "localisation.csv", "heatmaps/index.json")
+    made += ("figure1.png", "figure1.pdf", "explorer/index.html")
     for file in ("table1.csv", *(f"toy/{name}" for name in made)):
         assert (reference / "results" / file).stat().st_size > 0
     table = (reference / "results/table1.csv").read_text().splitlines()
@@ -150,7 +152,7 @@ def overlay(copy: Path, text: str) -> tuple[str, ...]:
 def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
     edited = overlay(reference, "runs: {hybrid: {learning_rate: 2.0e-3}}")
     of_the_run = {"write_run_config", "train", "embed", "retrieval", "multi_positive", "localisation"}
-    after = {"table1", "publish", "localisation_table", "draw_heatmaps", "all"} | OF_RANKS
+    after = {"table1", "publish", "localisation_table", *DRAWN, "all"} | OF_RANKS
     assert planned(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
     unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
     assert planned(reference, *unused) == set()
@@ -158,6 +160,7 @@ def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
 
 def test_settings_reach_only_what_they_decide(reference: Path) -> None:
     assert planned(reference, *overlay(reference, "heatmaps: {clips: 3}")) == {"draw_heatmaps", "all"}
+    assert planned(reference, *overlay(reference, "figure1: {clips: 3}")) == {"draw_figure1", "all"}
     assert planned(reference, *overlay(reference, "corpus: {keep_source: true}")) == set()
     split = planned(reference, *overlay(reference, "split: {seed: 1}"))
     assert {"split", "train dense-s0", "train hybrid-s0"} <= split
@@ -180,7 +183,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     measured = {f"{stage} {name}" for stage in stages for name in RUNS}
     tables = {"table1", "publish", "localisation_table", "all"} | OF_RANKS
     assert planned_after_editing("retrieval") == {job for job in measured if "localisation" not in job} | tables
-    assert planned_after_editing("similarity") == measured | tables | {"draw_heatmaps"}  # imported by all three
+    assert planned_after_editing("similarity") == measured | tables | DRAWN  # imported by all three
     assert planned_after_editing("recall_plots") == {"retrieval_figures", "all"}
     assert planned_after_editing("differences") == OF_RANKS | {"all"}, "breakdown and page write numbers as it does"
     for costly in ("train", "ingest", "features"):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 Stage = Callable[..., None]
+SHORT = {"out": ("-o",)}  # options that have a short name too
 
 
 def parser(stages: Sequence[Stage], groups: Sequence[str]) -> argparse.ArgumentParser:
@@ -53,10 +54,12 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
         options: dict[str, typing.Any] = {"metavar": key.upper()} | _kind(parameter.annotation)
         if parameter.kind is not parameter.KEYWORD_ONLY:
             command.add_argument(key, **options)
-        elif parameter.default is parameter.empty:
-            command.add_argument(f"--{key}", required=True, **options)
+            continue
+        names = [f"--{key}", *SHORT.get(key, ())]
+        if parameter.default is parameter.empty:
+            command.add_argument(*names, required=True, **options)
         else:
-            command.add_argument(f"--{key}", default=parameter.default, **options)
+            command.add_argument(*names, default=parameter.default, **options)
 
 
 def _kind(annotation: typing.Any) -> dict[str, typing.Any]:

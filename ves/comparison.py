@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 
 from ves.audio import FrameGrid
 from ves.embeddings import Embeddings, load
 from ves.files import read_json
 from ves.similarity import token_similarity
-from ves.spoken import Spoken, moments
+from ves.spoken import Spoken
 from ves.word_heat import word_heat
 
 SAME = ("seconds", "frames", "grid", "image_size", "fit")  # of all runs, or a word and a patch would not be the same
@@ -32,6 +32,16 @@ class Comparison:
     @property
     def attrs(self) -> dict[str, Any]:
         return self.first.attrs
+
+    def by_locality(self) -> "Comparison":
+        """The same runs, from the one whose objective looks for the best patch the most (`max_mean`) to the one that
+        does least; those that do equally stay in their order."""
+
+        def local(run: str) -> float:
+            objective = self.runs[run].attrs["objective"]
+            return objective.get("max_mean", 0.0) / sum(objective.values())
+
+        return Comparison({run: self.runs[run] for run in sorted(self.runs, key=local, reverse=True)})
 
     @property
     def frames(self) -> FrameGrid:
@@ -56,17 +66,12 @@ class Comparison:
             heats[run] = [word_heat(tokens, one, patches).reshape(self.attrs["grid"]) for one in chosen]
         return heats
 
-    def sharpest(self, clip: int) -> list[Spoken]:
-        """Moments of a clip whose words nobody timed."""
-        sharpness = []
-        for stored in self.runs.values():
-            image = stored.clip_image[clip]
-            patches = stored.image_tokens[image][stored.image_mask[image]].float()
-            similarity = token_similarity(stored.audio_tokens[clip][None].float(), patches[None])
-            sharpness.append(similarity[0, 0].amax(-1).numpy())
-        valid = self.first.audio_mask[clip].numpy()
-        centres = np.array([sum(self.frames.span(token)) / 2 for token in range(len(valid))])
-        return moments(np.stack(sharpness), valid, centres)
+    def similarity(self, run: str, clip: int) -> Float32[np.ndarray, "T rows columns"]:
+        """Cosine of each audio token of a clip to each patch of its picture; padding and pauses are in it too."""
+        stored = self.runs[run]
+        patches = stored.image_tokens[stored.clip_image[clip]].float()
+        found = token_similarity(stored.audio_tokens[clip][None].float(), patches[None])
+        return found[0, 0].numpy().reshape(-1, *self.attrs["grid"])
 
 
 def compare(runs: list[Path]) -> Comparison:

@@ -140,6 +140,12 @@ class TrainConfig(Section):
         return self
 
 
+class FigureConfig(Section):
+    """Words of validation clips, the runs side by side (ves.figure1)."""
+
+    clips: Positive
+
+
 class HeatmapConfig(Section):
     """The gallery of validation clips that people look at (ves.heatmaps)."""
 
@@ -211,6 +217,7 @@ class Config(TableConfig):
     runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
     log: LogConfig
     visualise: VisualiseConfig
+    figure1: FigureConfig
     heatmaps: HeatmapConfig
     explorer: ExplorerConfig
     plan: PlanConfig

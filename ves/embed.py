@@ -30,6 +30,7 @@ __all__ = ["Embeddings", "embed", "load"]
 log = logging.getLogger(__name__)
 BATCH = 32  # rows in a forward pass
 MORE = "val_more"  # further clips of the images of val
+VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what a picture must go through to be compared
 
 
 def fixed_batches(rows: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -85,6 +86,7 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: model.VeS, re
         "hop_s": ves.grid.hop_s,
         "frames": {"kernels": list(ves.grid.kernels), "strides": list(ves.grid.strides), "pool": ves.grid.pool},
         "grid": list(reader.features.grid),
+        "vision": {key: reader.features.attrs[key] for key in VISION},
         "image_size": reader.features.attrs["image_size"],
         "fit": reader.features.attrs["fit"],
     }

@@ -26,7 +26,7 @@ def located(stored: Embeddings, data: DataPaths) -> pl.DataFrame:
     """
     held = pl.DataFrame({"clip_id": stored.clip_id, "image_row": stored.clip_image.tolist()}).with_row_index("clip_row")
     held = held.with_columns(image_id=pl.Series(stored.image_id).gather(held["image_row"]))
-    clips = parquet.read(data.manifest, columns=["clip_id", "shard", "source_path", "language"])
+    clips = parquet.read(data.manifest, columns=["clip_id", "shard", "row", "source_path", "language"])
     pictures = parquet.read(data.images, columns=["image_id", "shard", "row_in_shard"])
     found = held.join(clips, on="clip_id").join(pictures.rename({"shard": "image_shard"}), on="image_id")
     if len(found) != len(held):

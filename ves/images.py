@@ -16,6 +16,7 @@ from ves.geometry import Geometry as Geometry
 Picture = Image.Image  # what PIL calls an image; upright RGB wherever this module hands one out
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # no EPS, TIFF and the like: large, old parsers
+OTHER_PROGRAMS = ("EPS",)  # formats for which Pillow calls one
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "La", "RGBa", "RGBX")  # 8 bits a channel or fewer
 MAX_PIXELS = 89_000_000  # PIL's own bound lies just above; a small file can unpack to gigabytes
 MIN_SIDE = 16
@@ -75,6 +76,44 @@ def decode(encoded: bytes) -> Picture:
         raise BadImage("too_large", str(error)) from error
     except DAMAGE as error:
         raise BadImage("truncated", f"{type(error).__name__}: {error}") from error
+
+
+def upright(picture: Picture) -> Picture:
+    """A picture of Pillow as RGB, turned by its EXIF orientation; deep channels are brought to 8 bits."""
+    turned = ImageOps.exif_transpose(picture)
+    if turned.mode.startswith("I;16"):
+        turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+    elif turned.mode in ("I", "F"):
+        values = np.asarray(turned, np.float64)
+        low, high = np.nanmin(values), np.nanmax(values)
+        spread = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-12)
+        turned = Image.fromarray((spread * 255).round().astype(np.uint8))
+    return _flattened(turned)
+
+
+def decode_any(encoded: bytes) -> Picture:
+    """The picture as `decode` gives it, for one that its user chose: any format that Pillow reads, of any size.
+
+    16 bits a channel become the upper 8; of 32-bit numbers, which have no white, the least is black and the greatest
+    white. Of several frames, the first. Raises BadImage: empty, unreadable, truncated, too_large, unsupported.
+    """
+    if not encoded:
+        raise BadImage("empty", "no bytes")
+    Image.init()  # or Pillow knows the five most common formats only
+    try:
+        picture = Image.open(io.BytesIO(encoded), formats=[name for name in Image.ID if name not in OTHER_PROGRAMS])
+    except BOMB as error:
+        raise BadImage("too_large", str(error)) from error
+    except DAMAGE as error:
+        raise BadImage("unreadable", f"{type(error).__name__}: not a picture of a known format") from error
+    try:
+        picture.load()
+    except DAMAGE as error:
+        raise BadImage("truncated", f"{type(error).__name__}: {error}") from error
+    try:
+        return upright(picture)
+    except DAMAGE as error:
+        raise BadImage("unsupported", f"pixel mode {picture.mode}") from error
 
 
 def read_encoded(pictures: Path, shard: str, rows: Sequence[int]) -> list[tuple[str, bytes]]:

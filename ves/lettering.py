@@ -18,7 +18,7 @@ from PIL import Image
 
 FONTS = Path(__file__).parent / "fonts"
 INDIC = ("Devanagari", "Bengali", "Gujarati", "Gurmukhi", "Kannada", "Malayalam", "Oriya", "Tamil", "Telugu")
-FAMILIES = ("NotoSans", *(f"NotoSans{script}" for script in INDIC), "NotoNastaliqUrdu")
+FAMILIES = ("NotoSans", "NotoSansLatinExt", *(f"NotoSans{script}" for script in INDIC), "NotoNastaliqUrdu")
 FORMS = {"Marathi": "mr", "Nepali": "ne"}  # languages with letter forms of their own in these fonts
 
 

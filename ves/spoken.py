@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 COLUMNS = 4  # words of a clip in one figure
-MOMENTS = 3
+MOMENTS = 3  # of a clip in one figure
 MOMENT_S = 0.3  # about a short word
 ROLES = ("noun", "colour")  # that name something to be seen, those to be shown first
 
@@ -58,9 +58,12 @@ def shown_words(spoken: Iterable[Spoken]) -> list[Spoken]:
 
 
 def moments(
-    sharpness: Float[np.ndarray, "R T"], valid: Bool[np.ndarray, "T"], centres_s: Float[np.ndarray, "T"]
+    sharpness: Float[np.ndarray, "R T"],
+    valid: Bool[np.ndarray, "T"],
+    centres_s: Float[np.ndarray, "T"],
+    count: int = MOMENTS,
 ) -> list[Spoken]:
-    """The MOMENTS moments of sharpest similarity that do not overlap, in the order of time.
+    """The `count` moments of sharpest similarity that do not overlap, in the order of time; fewer of a short clip.
 
     `sharpness` is the greatest similarity of each token to any patch, per run. Runs are standardised over the clip and
     averaged: all have a say in the moments, none by its scale alone.
@@ -69,7 +72,7 @@ def moments(
     spread = np.maximum(kept.std(1, keepdims=True), 1e-6)
     score = np.where(valid, ((sharpness - kept.mean(1, keepdims=True)) / spread).mean(0), -np.inf)
     found: list[Spoken] = []
-    while len(found) < MOMENTS and np.isfinite(score).any():
+    while len(found) < count and np.isfinite(score).any():
         centre = float(centres_s[score.argmax()])
         start, end = centre - MOMENT_S / 2, centre + MOMENT_S / 2
         found.append(Spoken(f"{centre:.1f} s", "sharpest similarity", "moment", -1, start, end))

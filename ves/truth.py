@@ -17,6 +17,7 @@ from ves.config import DataPaths
 from ves.embeddings import Embeddings
 
 WORDS = ["source_path", "word", "text", "english", "role", "object", "start_s", "end_s"]
+TRANSCRIPTS = ["clip_id", "transcript"]
 OBJECTS = ["image_id", "object", "kind", "colour", "visible_pixels", "mask"]
 
 
@@ -63,6 +64,15 @@ def noise(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     found = _read(truth, clips["shard"].to_list(), ["source_path", "snr_db"], "noise levels")
     found = found.unique(["shard", "source_path"], keep="first", maintain_order=True)
     return clips.join(found, on=["shard", "source_path"], how="left", maintain_order="left")
+
+
+def transcripts(truth: Path, clips: pl.DataFrame) -> dict[str, str]:
+    """What somebody wrote down of the clips (columns shard, clip_id), by clip_id, where they did.
+
+    Raises NoTruth when the corpus has no transcripts.
+    """
+    found = _read(truth, clips["shard"].to_list(), TRANSCRIPTS, "transcripts")
+    return dict(found.join(clips, on="clip_id", how="semi").select(TRANSCRIPTS).iter_rows())
 
 
 def objects(truth: Path, images: pl.DataFrame) -> pl.DataFrame:

@@ -144,6 +144,23 @@ def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
     write(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
+def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
+    """Figure 1: words of some validation clips by the runs side by side; OUT is a PNG, with a PDF beside it."""
+    from ves.figure1 import draw
+
+    draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
+
+
+def localise(picture: Path, audio: Path, *, run: Path, out: Path) -> None:
+    """Your own PICTURE and voice: what a trained RUN sees while it hears AUDIO, as PNG and MP4 in the folder OUT.
+
+    Any picture that Pillow reads, any recording or film that libsndfile or FFmpeg reads, of any length.
+    """
+    from ves.localise import load, write
+
+    write(load(run).localise(picture, audio), out)
+
+
 STAGES = (
     features,
     seal_features,
@@ -162,4 +179,6 @@ STAGES = (
     retrieval_figures,
     heatmaps,
     explorer,
+    figure1,
+    localise,
 )

@@ -312,7 +312,7 @@ def retrieval_ranks():
 def final_outputs():
     """What bare `snakemake` makes; localisation is measured where there is a truth to measure it by."""
     tables = ("table1.md", "comparisons.csv", "retrieval_by.csv", "rank_histogram.png")
-    shown = ("heatmaps/index.json", "explorer/index.html")
+    shown = ("figure1.png", "heatmaps/index.json", "explorer/index.html")
     outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
     outputs += table_runs("results/{corpus}/{run}/curves.png")
     return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")

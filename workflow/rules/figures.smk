@@ -1,4 +1,4 @@
-"""What people look at: the tables, the curves of trainings, and the heatmaps of some validation clips."""
+"""What people look at: the tables, the curves of trainings, Figure 1, and the gallery of some validation clips."""
 
 
 localrules:
@@ -148,11 +148,37 @@ rule curves:
         "python -m ves curves {params.run} --out {output.curves} --log {log}"
 
 
+rule draw_figure1:
+    input:
+        truth,
+        pictures,
+        table_runs("results/{corpus}/{run}/embeddings/val.zarr.manifest.json", CONFIG.seeds[:1]),
+        audio="data/{corpus}/audio.zarr.manifest.json",
+        configs=table_runs("results/{corpus}/{run}/config.json", CONFIG.seeds[:1]),
+    output:
+        png="results/{corpus}/figure1.png",
+        pdf="results/{corpus}/figure1.pdf",
+    log:
+        "logs/{corpus}/figure1.log",
+    benchmark:
+        "logs/{corpus}/figure1.tsv"
+    params:
+        code=digest("figure1"),
+        clips=CONFIG.figure1.clips,
+        runs=table_runs("results/{corpus}/{run}", CONFIG.seeds[:1]),
+        pictures="data/{corpus}/images/",
+        truth="data/{corpus}/truth",
+    shell:
+        "python -m ves figure1 --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
+        "--clips {params.clips} --out {output.png} --log {log}"
+
+
 rule draw_heatmaps:
     input:
         truth,
         pictures,
         table_runs("results/{corpus}/{run}/embeddings/val.zarr.manifest.json", CONFIG.seeds[:1]),
+        audio="data/{corpus}/audio.zarr.manifest.json",
         configs=table_runs("results/{corpus}/{run}/config.json", CONFIG.seeds[:1]),
     output:
         index="results/{corpus}/heatmaps/index.json",

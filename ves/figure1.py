@@ -1,0 +1,122 @@
+"""Figure 1: one spoken word in each row, its picture, and what every objective finds most similar to the word.
+
+Rows are validation clips in the order of a hash, each of another language until they are used up; the word is the first
+noun that names something in the picture. Nobody picked them and no score did, so failures show. A corpus without timed
+words shows the moment of sharpest similarity (of all runs together), marked as such, with the transcript if there is
+one. Columns go from the objective that looks for the best patch the most to the one that does least.
+
+The colours of a row have one scale, from the least to the greatest similarity in any of its panels: what is pale in one
+column is weaker than what is bright in another (nothing flatters), and no value is beyond the scale (nothing hides).
+Text is pixels, in the PDF too: what shapes these scripts here gives pixels, not outlines. Lengths are points of the
+figure in print; ZOOM pixels make one.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from ves import lettering
+from ves.comparison import compare
+from ves.config import DataPaths
+from ves.files import atomic
+from ves.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
+from ves.plate import Plate, meaning_of, panel, plate_of
+from ves.transliteration import transliterate
+from ves.viewing import Viewing, views
+
+ZOOM = 4  # 288 pixels to an inch
+WIDTH = 504  # 7 inches, both columns of a page
+MARGIN, GAP, LEFT = 6, 6, 92
+ASPECT, WIDEST = 0.76, 130  # of a panel's box, and how wide that is at most
+RULE, SAID = "#d6d6dc", "#a3104f"  # between rows; the word within the description
+KEY = (
+    "Cosine similarity of what is said to each patch; one scale of colours in each row. White: the most similar patch."
+    "{outlined} Under each name: the similarity that it was trained on. Rows are chosen by a hash, {what}."
+)
+OUTLINED = " Blue: the object that the word names."
+FIRST = "and the word is the first noun of each: no score had a say"
+SHARPEST = "and the moment of each is that at which any patch is most like the speech, all models taken together"
+
+
+def _said(page: Image.Image, viewing: Viewing, word: float, y: int) -> int:
+    """The description over the whole width, the word that begins at that second in colour; returns the y below."""
+    x, width = MARGIN * ZOOM, (WIDTH - 2 * MARGIN) * ZOOM
+    pieces = [(said.text, SAID if said.start_s == word else INK) for said in viewing.words]
+    y = coloured(page, (x, y), pieces or [(viewing.transcript, INK)], 9 * ZOOM, width, viewing.language)
+    letters = [(transliterate(said.text), SAID if said.start_s == word else QUIET) for said in viewing.words]
+    y = coloured(page, (x, y + ZOOM), letters or [(transliterate(viewing.transcript), QUIET)], 6 * ZOOM, width, "")
+    meanings = [(f"{said.english} ·", SAID if said.start_s == word else QUIET) for said in viewing.words[:-1]]
+    meanings += [(said.english, SAID if said.start_s == word else QUIET) for said in viewing.words[-1:]]
+    return coloured(page, (x, y + ZOOM), meanings, 6 * ZOOM, width, "") + 2 * ZOOM
+
+
+def _word(page: Image.Image, plate: Plate, y: int) -> int:
+    """The word and its scale, left of the panels; returns the y below."""
+    word, x, width = plate.spoken[0], MARGIN * ZOOM, (LEFT - 2 * GAP) * ZOOM
+    y = paragraph(page, (x, y), plate.language, 6 * ZOOM, width, QUIET, "")
+    size = lettering.fitting(word.text, 14 * ZOOM, width, plate.language)
+    y = paragraph(page, (x, y + ZOOM), word.text, size, width, SAID, plate.language)
+    y = paragraph(page, (x, y + ZOOM), meaning_of(word), 7 * ZOOM, width, INK, "")
+    return bar(page, (x, y + 3 * ZOOM), width, plate.scale, 6 * ZOOM)
+
+
+def _row(page: Image.Image, viewing: Viewing, y: int, lefts: Sequence[int], box: tuple[int, int]) -> int:
+    """One clip; returns the y below."""
+    plate = plate_of(viewing)
+    y = _said(page, viewing, plate.spoken[0].start_s, y)
+    below = _word(page, plate, y)
+    size = size_within(plate.picture, box)
+    panels = [
+        plate.picture.resize(size, Image.Resampling.LANCZOS),
+        *(panel(plate, run, 0, size) for run in plate.heats),
+    ]
+    for left, drawn in zip(lefts, panels, strict=True):
+        page.paste(drawn, (left + (box[0] - size[0]) // 2, y))
+    return max(below, y + size[1])
+
+
+def _objective(weights: Mapping[str, float]) -> str:
+    """Such as "0.7 max_mean + 0.3 mean_mean": the similarities that a run was trained on, with their weights."""
+    return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items())
+
+
+def compose(viewings: Sequence[Viewing], objectives: Mapping[str, Mapping[str, float]]) -> Image.Image:
+    """The figure of these clips, a row for each, a column for each run; `objectives` are those of the runs."""
+    names = ["picture", *viewings[0].similarity]
+    wide = min((WIDTH - 2 * MARGIN - LEFT - (len(names) - 1) * GAP) // len(names), WIDEST)
+    box = (wide * ZOOM, round(ASPECT * wide) * ZOOM)
+    lefts = [(MARGIN + LEFT + i * (wide + GAP)) * ZOOM for i in range(len(names))]
+    page = Image.new("RGB", (WIDTH * ZOOM, (100 + 400 * len(viewings)) * ZOOM), PAPER)
+    for left, name in zip(lefts, names, strict=True):
+        centred(page, left + box[0] // 2, (MARGIN + 8) * ZOOM, name, 9 * ZOOM, INK, "")
+        centred(
+            page, left + box[0] // 2, (MARGIN + 16) * ZOOM, _objective(objectives.get(name, {})), 6 * ZOOM, QUIET, ""
+        )
+    y, pen = (MARGIN + 22) * ZOOM, ImageDraw.Draw(page)
+    for viewing in viewings:
+        pen.line((MARGIN * ZOOM, y, page.width - MARGIN * ZOOM, y), fill=RULE, width=ZOOM // 2)
+        y = _row(page, viewing.first(), y + 3 * ZOOM, lefts, box) + GAP * ZOOM
+    timed = any(viewing.words for viewing in viewings)
+    outlined = any(mask is not None for viewing in viewings for mask in viewing.masks)
+    key = KEY.format(outlined=OUTLINED * outlined, what=FIRST if timed else SHARPEST)
+    y = paragraph(page, (MARGIN * ZOOM, y), key, 7 * ZOOM, (WIDTH - 2 * MARGIN) * ZOOM, QUIET, "")
+    return page.crop((0, 0, page.width, y + MARGIN * ZOOM))
+
+
+def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path) -> None:
+    """Write the figure of `clips` validation clips by these runs (run directories, embedded) to `out`, a PNG, and
+    beside it as PDF, 7 inches wide.
+
+    Same input, same bytes. `truth` may be absent. Raises ValueError as ves.viewing.views does.
+    """
+    comparison = compare(runs).by_locality()
+    page = compose(
+        views(comparison, data, pictures, truth, clips),
+        {run: stored.attrs["objective"] for run, stored in comparison.runs.items()},
+    )
+    dpi = 72 * ZOOM
+    with atomic(out.with_suffix(".pdf")) as temporary:  # no dates: they would differ each time
+        page.save(temporary, "PDF", resolution=dpi, quality=95, subsampling=0, creationDate=None, modDate=None)
+    with atomic(out) as temporary:
+        page.save(temporary, "PNG", dpi=(dpi, dpi))

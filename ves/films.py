@@ -1,0 +1,113 @@
+"""Films: a clip's picture with its heatmap moving as it is spoken, and the sound. How they are encoded: ves.mp4.
+
+A frame shows what the models see at its middle: the one token that stands for that moment, neither smoothed nor scaled
+anew (Viewing.scale), so a flicker is the model's own. Lengths are pixels of the frame.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw
+
+from ves import lettering, mp4
+from ves.localisation import hottest
+from ves.overlay import mark, tint
+from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
+from ves.plate import meaning_of
+from ves.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
+from ves.viewing import Viewing
+
+FPS = 25  # of DistilHuBERT's tokens there are as many a second
+PANEL = (340, 260)  # a panel fits in
+NARROWEST = 220  # column of a narrow picture
+SAID = 96  # height of the word that is said
+PLAYHEAD = "#d4145a"
+KEY = "Cosine similarity of this moment to each patch, one scale. White: the most similar patch."
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """What all frames share, and where things move on it."""
+
+    page: Image.Image
+    size: tuple[int, int]  # of a panel
+    lefts: dict[str, int]  # of the panel of each run
+    top: int  # of the panels
+    said: int  # of the word that is said
+    axis: Axis
+    wave: int  # its upper edge
+    end: int  # lower edge of what the playhead crosses
+
+
+def _whole(length: int) -> int:
+    """As many pixels of whole blocks as hold a length."""
+    return length + -length % mp4.BLOCK
+
+
+def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
+    """Everything that does not move."""
+    size = size_within(viewing.picture, PANEL)
+    column = max(size[0], NARROWEST)
+    width = _whole(2 * MARGIN + (1 + len(runs)) * column + len(runs) * GAP)
+    page = Image.new("RGB", (width, 1600), PAPER)
+    lefts = [MARGIN + i * (column + GAP) + (column - size[0]) // 2 for i in range(1 + len(runs))]
+    for left, name in zip(lefts, (viewing.heading, *runs), strict=True):
+        centred(page, left + size[0] // 2, MARGIN + 6, name, 18, INK, "")
+    top = MARGIN + 22
+    page.paste(viewing.picture.resize(size, Image.Resampling.LANCZOS), (lefts[0], top))
+    said = top + size[1] + GAP
+    inner = width - 2 * MARGIN
+    if viewing.words:
+        wave = said + SAID
+    else:
+        wave = paragraph(page, (MARGIN, said), viewing.description, 22, inner, INK, viewing.language) + GAP
+    axis = Axis(MARGIN, inner, 0.0, viewing.seconds)
+    end = wave + WAVE + WORDS * bool(viewing.words)
+    draw_bands(page, axis, wave, end, viewing.words)
+    draw_wave(page, axis, wave, viewing.samples)
+    draw_words(page, axis, wave + WAVE, viewing.words, viewing.language)
+    draw_seconds(page, axis, end)
+    y = end + TICKS + 12
+    below = paragraph(page, (MARGIN, y), KEY, 13, inner - 260 - 2 * GAP, QUIET, "")
+    below = max(below, bar(page, (width - MARGIN - 260, y), 260, viewing.scale, 13))
+    page = page.crop((0, 0, width, _whole(below + GAP)))
+    return _Stage(page, size, dict(zip(runs, lefts[1:], strict=True)), top, said, axis, wave, end)
+
+
+def _say(frame: Image.Image, viewing: Viewing, second: float, top: int) -> None:
+    """The word that is said at that moment, large."""
+    for word in viewing.words:
+        if word.start_s <= second < word.end_s:
+            size = lettering.fitting(word.text, 36, frame.width - 2 * MARGIN, viewing.language)
+            centred(frame, frame.width // 2, top + 44, word.text, size, INK, viewing.language)
+            centred(frame, frame.width // 2, top + 80, meaning_of(word), 17, QUIET, "")
+            return
+
+
+def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+    """The frames of a film, FPS a second, with the panels of these runs beside the picture."""
+    stage = _stage(viewing, runs)
+    small, geometry = viewing.picture.resize(stage.size, Image.Resampling.LANCZOS), viewing.geometry(stage.size)
+    boxes, seen = geometry.patch_boxes(*viewing.grid), geometry.patch_mask(*viewing.grid)
+    for number in range(ceil(viewing.seconds * FPS)):
+        second = (number + 0.5) / FPS
+        frame, token = stage.page.copy(), viewing.token_at(second)
+        for run, left in stage.lefts.items():
+            heat = viewing.heat(run, token)
+            panel = tint(small, geometry.on_picture(heat), viewing.scale)
+            if viewing.valid[token]:
+                mark(panel, boxes[hottest(heat.ravel(), seen)])
+            frame.paste(panel, (left, stage.top))
+        _say(frame, viewing, second, stage.said)
+        x = stage.axis.x(min(second, viewing.seconds))
+        ImageDraw.Draw(frame).line((x, stage.wave, x, stage.end), fill=PLAYHEAD, width=2)
+        yield np.asarray(frame)
+
+
+def film(viewing: Viewing, runs: Sequence[str], path: Path) -> None:
+    """Write the film of a clip with the panels of these runs. Same input, same bytes on one machine."""
+    mp4.write(path, frames(viewing, runs), FPS, viewing.samples)

@@ -1,0 +1,86 @@
+"""Four-panel rows, as the sound-localisation literature shows its results: picture, heatmap, strongest region, cut-out.
+
+The strongest region is what is joined to the hottest patch and lies above the middle between the least and the greatest
+value of its own heatmap. So every heatmap has one, a flat one too: what it is worth, the heatmap tells, whose colours
+have one scale for the row. Lengths are pixels of the page.
+
+Dimension key
+    H, W pixels of a panel
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from PIL import Image, ImageDraw
+
+from ves import lettering
+from ves.overlay import outline
+from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
+from ves.plate import Plate, meaning_of, panel
+
+BOX = (230, 172)  # a panel fits in
+LEFT = 190  # width of the words
+COLUMNS = ("picture", "heatmap", "strongest region", "cut-out")
+KEY = (
+    "{run}: cosine similarity of the word to each patch, one scale in each row. White: the most similar patch. "
+    "Strongest region: joined to it, and above the middle between the least and the greatest value."
+)
+
+
+def strongest(heat: Float[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """Pixels joined to the hottest one (by their sides) that are above the middle of the heatmap's own range.
+
+    Of a constant heatmap all that is seen. Pixels that the model did not see (NaN) are never in it.
+    """
+    seen = np.isfinite(heat)
+    known = np.where(seen, heat, -np.inf)
+    if not seen.any():
+        return seen
+    low, high = heat[seen].min(), known.max()
+    mask = Image.fromarray(np.where(known >= (low + high) / 2, 128, 0).astype(np.uint8)).copy()  # that can be drawn on
+    y, x = np.unravel_index(int(known.argmax()), heat.shape)
+    ImageDraw.floodfill(mask, (int(x), int(y)), 255)
+    return np.asarray(mask) == 255
+
+
+def _four(plate: Plate, run: str, size: tuple[int, int]) -> list[Image.Image]:
+    """The panels of a plate's first word."""
+    picture = plate.picture.resize(size, Image.Resampling.LANCZOS)
+    region = strongest(plate.geometry(size).on_picture(plate.heats[run][0]))
+    mask = Image.fromarray(region.astype(np.uint8) * 255)
+    outlined = picture.copy()
+    outline(outlined, mask)
+    return [
+        picture,
+        panel(plate, run, 0, size),
+        outlined,
+        Image.composite(picture, Image.new("RGB", size, PAPER), mask),
+    ]
+
+
+def _row(page: Image.Image, plate: Plate, run: str, y: int, lefts: Sequence[int]) -> int:
+    """One clip: its word and the four panels; returns the y below."""
+    word, width = plate.spoken[0], LEFT - 2 * GAP
+    size = size_within(plate.picture, BOX)
+    down = paragraph(page, (MARGIN, y), plate.language, 13, width, QUIET, "")
+    text = lettering.fitting(word.text, 27, width, plate.language)
+    down = paragraph(page, (MARGIN, down + 2), word.text, text, width, INK, plate.language)
+    down = paragraph(page, (MARGIN, down + 2), meaning_of(word), 15, width, QUIET, "")
+    down = bar(page, (MARGIN, down + 10), width, plate.scale, 12)
+    for left, drawn in zip(lefts, _four(plate, run, size), strict=True):
+        page.paste(drawn, (left + (BOX[0] - size[0]) // 2, y))
+    return max(down, y + size[1])
+
+
+def compose(plates: Sequence[Plate], run: str) -> Image.Image:
+    """A row for each of these plates (of one word each: Viewing.first) by one run."""
+    lefts = [MARGIN + LEFT + i * (BOX[0] + GAP) for i in range(len(COLUMNS))]
+    page = Image.new("RGB", (lefts[-1] + BOX[0] + MARGIN, 200 + 300 * len(plates)), PAPER)
+    for left, name in zip(lefts, COLUMNS, strict=True):
+        centred(page, left + BOX[0] // 2, MARGIN + 10, name, 17, INK, "")
+    y = MARGIN + 26
+    for plate in plates:
+        y = _row(page, plate, run, y, lefts) + GAP
+    y = paragraph(page, (MARGIN, y), KEY.format(run=run), 13, page.width - 2 * MARGIN, QUIET, "")
+    return page.crop((0, 0, page.width, y + MARGIN // 2))
