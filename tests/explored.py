@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 from ves.audio import FrameGrid
-from ves.explorer.clip import Clip
 from ves.explorer.folder import Page, finish, show
 from ves.explorer.media import jpeg
 from ves.spoken import Spoken
+from ves.viewing import Viewing
 
 FRAMES = FrameGrid((40, 16, 4), (20, 8, 4), 2)
 SECONDS, ROWS, COLUMNS = 2.0, 4, 5
@@ -22,15 +22,14 @@ def peak(run: int, token: int) -> int:
 
 
 def similarity(run: int) -> np.ndarray:
-    """float32 [TOKENS, patches]: small noise, and 0.9 at the peak."""
+    """float32 [TOKENS, ROWS, COLUMNS]: small noise, and 0.9 at the peak."""
     noise = np.random.default_rng(run).uniform(-0.2, 0.2, (TOKENS, ROWS * COLUMNS)).astype(np.float32)
     noise[np.arange(TOKENS), [peak(run, token) for token in range(TOKENS)]] = 0.9
-    return noise
+    return noise.reshape(TOKENS, ROWS, COLUMNS)
 
 
-def clip(number: int, language: str, text: str, size: tuple[int, int], fit: str) -> Clip:
+def clip(number: int, language: str, text: str, size: tuple[int, int], fit: str) -> Viewing:
     heard = round((1.7 if number else SECONDS) * 16_000)
-    samples = (8_000 * np.sin(np.arange(heard) / 20)).astype(np.int16)
     words = [
         Spoken(text, "tree", "noun", 0, 0.3, 0.6),
         Spoken(text, "red", "colour", 1, 1.0, 1.2),
@@ -38,11 +37,12 @@ def clip(number: int, language: str, text: str, size: tuple[int, int], fit: str)
     ]
     column, row = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     pixels = np.stack([column % 256, row % 256, (column + row) % 256], -1).astype(np.uint8)
-    return Clip(
-        clip_id=f"{number:032x}", language=language, description=f"{text} {text}", gloss="tree · red",
-        spoken=words, samples=samples, seconds=SECONDS, picture=Image.fromarray(pixels), frames=FRAMES,
-        valid=np.arange(TOKENS) < (TOKENS if not number else FRAMES.tokens(heard)), grid=(ROWS, COLUMNS),
-        image_size=140, fit=fit, similarity={"dense": similarity(0), "global": similarity(1)},
+    return Viewing(
+        name=language, clip_id=f"{number:032x}", language=language, words=words, transcript="",
+        picture=Image.fromarray(pixels), samples=(8_000 * np.sin(np.arange(heard) / 20)).astype(np.int16),
+        shown=words[:1], masks=[None], similarity={"dense": similarity(0), "global": similarity(1)},
+        valid=np.arange(TOKENS) < (TOKENS if not number else FRAMES.tokens(heard)), frames=FRAMES,
+        image_size=140, fit=fit,
     )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ CLIPS = [
 ]
 
 
-def page_of(folder: Path, clips: list[Clip] = CLIPS) -> Path:
+def page_of(folder: Path, clips: list[Viewing] = CLIPS) -> Path:
     """A page of these clips; the first retrieves its own picture first, the others retrieve nothing."""
     page = Page(folder)
     entries = []
@@ -63,6 +63,6 @@ def page_of(folder: Path, clips: list[Clip] = CLIPS) -> Path:
         speech = {"id": one.clip_id, "sound": "media/none.m4a", "language": one.language, "lang": "", "gloss": "tree"}
         heard = [speech | {"description": one.description, "right": True}]
         found = {"pictures": {"rank": 2, "of": 3, "top": top}, "clips": {"rank": 1, "of": 3, "top": heard}}
-        entries.append(show(page, one, {} if number else dict.fromkeys(one.similarity, found)))
+        entries.append(show(page, one, SECONDS, {} if number else dict.fromkeys(one.similarity, found)))
     finish(page, entries, [one.description for one in clips], "A test.")
     return folder

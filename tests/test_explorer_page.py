@@ -65,7 +65,7 @@ def seek(page, seconds: float) -> None:
 
 def colours_of(clip, run: str, values: np.ndarray) -> np.ndarray:
     """What the page must paint for these cosines, by the scale of the clip."""
-    seen = np.stack([other[clip.valid][:, clip.shown] for other in clip.similarity.values()])
+    seen = np.stack([other[clip.valid][:, clip.seen] for other in clip.similarity.values()])
     place = (values - seen.min()) / (seen.max() - seen.min())
     return COLOURS[(place.clip(0, 1) * 255).round().astype(int)].astype(int)
 
@@ -77,7 +77,7 @@ def test_the_pixels_at_a_moment_are_the_similarities_of_its_token(page):
         for number, run in enumerate(CLIPS[0].similarity):
             painted = heat(page, run)
             assert (painted[:, 3] == 255).all()
-            expected = colours_of(CLIPS[0], run, similarity(number)[token])
+            expected = colours_of(CLIPS[0], run, similarity(number)[token].ravel())
             assert np.abs(painted[:, :3].astype(int) - expected).max() <= 3  # a level more or less
             assert painted[:, :3].astype(int).sum(1).argmax() == peak(number, token)
 
@@ -166,7 +166,7 @@ def test_a_word_is_heard_alone_and_shows_its_mean_heat(page):
     ended = page.evaluate("document.getElementById('audio').currentTime")
     assert 0.6 <= ended < 0.75, "it stops at the end of the word"
     tokens = FRAMES.within(0.3, 0.6, TOKENS)
-    expected = colours_of(CLIPS[0], "dense", similarity(0)[tokens].mean(0))
+    expected = colours_of(CLIPS[0], "dense", similarity(0)[tokens].mean(0).ravel())
     assert np.abs(heat(page, "dense")[:, :3].astype(int) - expected).max() <= 6
     assert page.locator("#words button.noun").get_attribute("aria-pressed") == "true"
     assert "0.30 to 0.60 s" in page.locator("#state").text_content()
@@ -194,7 +194,7 @@ def test_filters_and_switches(page):
 def test_padding_is_not_painted_and_lies_beyond_the_picture(page):
     page.evaluate(f"explorer.open('{CLIPS[2].clip_id}')")
     page.wait_for_function(f"explorer.current.id === '{CLIPS[2].clip_id}'")
-    assert np.array_equal(heat(page, "dense")[:, 3] == 255, CLIPS[2].shown)
+    assert np.array_equal(heat(page, "dense")[:, 3] == 255, CLIPS[2].seen.ravel())
     stage, canvas = (page.locator(place).first.bounding_box() for place in (".heated", ".heated canvas"))
     assert canvas["height"] == pytest.approx(2 * stage["height"], rel=0.02), "twice as high as the picture"
     assert canvas["y"] == pytest.approx(stage["y"] - stage["height"] / 2, abs=2)

@@ -203,7 +203,7 @@ def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path) -> Non
     soundfile.write(tmp_path / "a.wav", voice, RATE)
     order = ["localise", str(tmp_path / "p.jpg"), str(tmp_path / "a.wav"), "--run", str(run), "-o"]
     assert main([*order, str(tmp_path / "out")]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"localised.png", "film.mp4"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"localised.png", "film.mp4", "page"}
     with av.open(str(tmp_path / "out" / "film.mp4")) as film:
         assert film.streams.video[0].frames == 50
     with Image.open(tmp_path / "out" / "localised.png") as page:

@@ -27,6 +27,7 @@ from ves.backbone import backbone_folder, load_backbone, patch_grid, patch_token
 from ves.config import RunConfig, VisionConfig
 from ves.decoding import decode
 from ves.embed import VISION
+from ves.explorer.folder import write_one
 from ves.files import read_json
 from ves.films import film
 from ves.geometry import Geometry
@@ -197,7 +198,8 @@ def _samples(path: Path) -> Int16[np.ndarray, " n"]:
 
 
 def write(found: Localisation, out: Path) -> None:
-    """Draw it into the folder `out`: localised.png (the sharpest moments, and the strip), film.mp4."""
+    """Draw it into the folder `out`: localised.png (the sharpest moments, and the strip), film.mp4, page/index.html."""
     page, _ = compose(plate_of(found.viewing))
     save(stacked([page, strip(found.viewing)]), out / "localised.png")
     film(found.viewing, [found.run], out / "film.mp4")
+    write_one(found.viewing, f"Your own picture and voice, by {found.run}.", out / "page")

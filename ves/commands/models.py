@@ -152,7 +152,7 @@ def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: P
 
 
 def localise(picture: Path, audio: Path, *, run: Path, out: Path) -> None:
-    """Your own PICTURE and voice: what a trained RUN sees while it hears AUDIO, as PNG and MP4 in the folder OUT.
+    """Your own PICTURE and voice: what a trained RUN sees while it hears AUDIO: PNG, film and page in the folder OUT.
 
     Any picture that Pillow reads, any recording or film that libsndfile or FFmpeg reads, of any length.
     """

@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from ves import gallery, lettering, parquet
+from ves import gallery, lettering
 from ves.audio import RATE
 from ves.audio_store import AudioStore
 from ves.comparison import Comparison, compare
 from ves.config import DataPaths
-from ves.explorer.clip import Clip
 from ves.explorer.folder import Page, finish, show
 from ves.explorer.media import THUMBNAIL_SIDE, aac, jpeg
 from ves.explorer.neighbours import Retrieved, clips_of, pictures_of
 from ves.files import atomic
 from ves.progress import track
-from ves.similarity import token_similarity
-from ves.spoken import choose, phrases
+from ves.spoken import phrases
+from ves.viewing import views
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +32,6 @@ class _Corpus:
         self.located = gallery.located(comparison.first, data)
         self.clips = {row["clip_row"]: row for row in self.located.iter_rows(named=True)}
         self.of_image = {row["image_row"]: row for row in self.clips.values()}
-        rows = parquet.read(data.manifest, columns=["clip_id", "row"])
-        self.audio_row = dict(rows.join(self.located, on="clip_id", how="semi").iter_rows())
         self.audio = AudioStore(Path(data.audio))
         self.words = gallery.told(truth, self.located)
 
@@ -42,7 +39,7 @@ class _Corpus:
         """What the models hear of a clip, int16."""
         clip = self.clips[clip_row]
         limit = round(self.comparison.attrs["seconds"] * RATE)
-        return self.audio.read(clip["shard"], self.audio_row[clip["clip_id"]], limit)
+        return self.audio.read(clip["shard"], clip["row"], limit)
 
     def texts(self, clip_row: int) -> dict[str, str]:
         """Language, description and its English."""
@@ -53,29 +50,6 @@ class _Corpus:
             "description": " ".join(row["text"] for row in rows),
             "gloss": " · ".join(phrase.english for phrase in phrases(rows)),
         }
-
-    def clip(self, clip_row: int) -> Clip:
-        """All that is shown of a clip."""
-        attrs, comparison = self.comparison.attrs, self.comparison
-        rows = self.words.get(self.clips[clip_row]["clip_id"])
-        similarity = {}
-        for run, stored in comparison.runs.items():
-            tokens, patches = stored.audio_tokens[clip_row], stored.image_tokens[stored.clip_image[clip_row]]
-            similarity[run] = token_similarity(tokens[None].float(), patches[None].float())[0, 0].numpy()
-        return Clip(
-            clip_id=self.clips[clip_row]["clip_id"],
-            **self.texts(clip_row),
-            spoken=phrases(rows) if rows else comparison.sharpest(clip_row),
-            samples=self.samples(clip_row),
-            seconds=attrs["seconds"],
-            picture=gallery.picture(self.pictures, self.clips[clip_row]),
-            frames=comparison.frames,
-            valid=comparison.first.audio_mask[clip_row].numpy(),
-            grid=tuple(attrs["grid"]),
-            image_size=attrs["image_size"],
-            fit=attrs["fit"],
-            similarity=similarity,
-        )
 
     def found_pictures(self, page: Page, found: Retrieved) -> dict[str, Any]:
         """The pictures that a clip retrieves, as the page shows them."""
@@ -109,16 +83,16 @@ def write(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips:
     stand for words. Raises ValueError when the runs are not of the same clips.
     """
     comparison = compare(runs)
+    shown = views(comparison, data, pictures, truth, clips)
+    if len(shown) < clips:
+        log.warning("only %d validation clips have something to show, %d were asked for", len(shown), clips)
     corpus = _Corpus(comparison, data, pictures, truth)
-    names = {row["clip_id"]: str(row["language"]) for row in corpus.clips.values()}
     row_of = {row["clip_id"]: clip_row for clip_row, row in corpus.clips.items()}
-    rows = [row_of[name] for name in choose(names, clips)]
-    if len(rows) < clips:
-        log.warning("the split has only %d clips, %d were asked for", len(rows), clips)
+    rows = [row_of[viewing.clip_id] for viewing in shown]
     found = {run: (pictures_of(stored, rows), clips_of(stored, rows)) for run, stored in comparison.runs.items()}
     with atomic(out) as temporary:
         page, entries = Page(temporary), []
-        for place, clip_row in enumerate(track(rows, label="explorer", unit="clip")):
+        for place, viewing in enumerate(track(shown, label="explorer", unit="clip")):
             neighbours = {
                 run: {
                     "pictures": corpus.found_pictures(page, nearest[place]),
@@ -126,6 +100,6 @@ def write(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips:
                 }
                 for run, (nearest, speech) in found.items()
             }
-            entries.append(show(page, corpus.clip(clip_row), neighbours))
+            entries.append(show(page, viewing, comparison.attrs["seconds"], neighbours))
         texts = [corpus.texts(clip_row)["description"] for clip_row in corpus.clips]
         finish(page, entries, texts, f"{ABOUT} Corpus: {data.corpus}; {len(corpus.clips)} clips to retrieve from.")

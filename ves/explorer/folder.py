@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ves import lettering
-from ves.explorer.clip import Clip, told
+from ves.explorer.clip import told
 from ves.explorer.media import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
+from ves.files import atomic
 from ves.overlay import COLOURS
+from ves.viewing import Viewing
 
 LATIN = 0x2FF  # up to here a browser has letters of its own
 PAGE = Path(__file__).parent / "page"
@@ -59,20 +61,31 @@ class Page:
         (self.folder / "fonts.css").write_text("".join(rules), encoding="utf-8")
 
 
-def show(page: Page, clip: Clip, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Put one clip on the page, with what each run retrieves (`pictures`, `clips`); its entry for the index."""
-    content = told(clip)
-    content["picture"] = page.media(f"{clip.clip_id}.jpg", jpeg(clip.picture, PICTURE_SIDE))
-    content["sound"] = page.media(f"{clip.clip_id}.mp4", flac(clip.samples))
+def show(page: Page, viewing: Viewing, seconds: float, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put one clip on the page, with what each run retrieves (`pictures`, `clips`); its entry for the index.
+
+    `seconds` is the length of the window that its words and tokens lie in.
+    """
+    name, content = viewing.clip_id, told(viewing, seconds)
+    content["picture"] = page.media(f"{name}.jpg", jpeg(viewing.picture, PICTURE_SIDE))
+    content["sound"] = page.media(f"{name}.mp4", flac(viewing.samples))
     for run, neighbours in found.items():
         content["runs"][run] |= neighbours
-    page.script(clip.clip_id, "add", content)
-    thumbnail = page.media(f"{clip.clip_id}-thumb.jpg", jpeg(clip.picture, THUMBNAIL_SIDE))
-    title = clip.gloss or clip.clip_id[:8]
-    return {"id": clip.clip_id, "language": clip.language, "title": title, "thumbnail": thumbnail}
+    page.script(name, "add", content)
+    thumbnail = page.media(f"{name}-thumb.jpg", jpeg(viewing.picture, THUMBNAIL_SIDE))
+    return {"id": name, "language": viewing.heading, "title": viewing.gloss or name[:8], "thumbnail": thumbnail}
 
 
 def finish(page: Page, entries: list[dict[str, Any]], texts: Sequence[str], about: str) -> None:
     """Write what the page begins with, last."""
     page.fonts(texts)
     page.script("index", "index", {"intro": INTRO, "about": about, "colours": COLOURS.tolist(), "clips": entries})
+
+
+def write_one(viewing: Viewing, about: str, out: Path) -> None:
+    """A page of one clip in the folder `out`, in place of what is there: of somebody's own picture and voice."""
+    last = viewing.frames.span(len(viewing.valid) - 1)[1]
+    with atomic(out) as temporary:
+        page = Page(temporary)
+        entry = show(page, viewing, max(viewing.seconds, last), {})
+        finish(page, [entry], [viewing.description], about)
