@@ -124,7 +124,7 @@ class Localiser:
         similarity = token_similarity(tokens[None], self._see(picture)[None])[0, 0]
         viewing = Viewing(
             name="own",
-            clip_id="",
+            clip_id="own",
             language="",
             words=[],
             transcript="",
@@ -177,7 +177,7 @@ def load(run: Path | str) -> Localiser:
     ves, config = model.load(run)
     attrs = _vision(run, config)
     chosen = {key: attrs[key] for key in VISION if key != "weight_hash"}
-    vision = VisionConfig(**chosen, batch_size=1)
+    vision = VisionConfig(**chosen, batch_size=1, compression=None, compile=False)
     if weight_hash(folder := backbone_folder(vision)) != attrs["weight_hash"]:
         raise ValueError(f"{folder}: other weights than those that {run} was trained on; bring these back")
     return Localiser(ves, config, load_backbone(vision), vision)
