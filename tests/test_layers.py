@@ -27,6 +27,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         "store_layout",
         "feature_store",
         "maxsim",
+        "side_by_side",
         "maxsim_tiles",
         "maxsim_triton",
         "similarity",

@@ -15,7 +15,9 @@ Dimension key
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import batched
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,16 +26,23 @@ from torch import Tensor
 from ves.config import TrainConfig
 from ves.dataset import Batch
 from ves.losses import LOSSES
-from ves.model import VeS
+from ves.model import VeS, plain_attention
 from ves.randomness import drawn_from, new_key
 from ves.ranks import ALONE, Ranks
 from ves.regularisers import REGULARISERS
+from ves.side_by_side import side_by_side
 from ves.similarity import SIMILARITIES
 
 
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe, or nothing for fp32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
+    """bfloat16 where it is safe, or nothing for fp32.
+
+    Weights are not kept in bfloat16 from one use to the next on a CPU: that cache is the process's, emptied whenever any
+    thread leaves autocast, and gradients of two uses of one copy are added in bfloat16, of two copies in fp32.
+    """
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16", cache_enabled=device.type != "cpu"
+    )
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,49 @@ def _join(parts: list[Pairs], ranks: Ranks) -> Pairs:
     return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, ranks.rank * len(audio))
 
 
+class _Towers:
+    """The towers over the parts of some pairs, several at once where each core of a CPU can have one.
+
+    That is where nothing is drawn at random: dropout and its like draw from one generator.
+    """
+
+    def __init__(self, model: VeS, batch: Batch, train: TrainConfig, key: tuple[int, int]) -> None:
+        self.model, self.train, self.key, self.device = model, train, key, model.log_scale.device
+        self.threads = 1 if self.device.type != "cpu" or model.draws else train.threads
+        at_once = min(train.micro_batch, len(batch))
+        self.parts = list(_parts(batch, -(-at_once // self.threads)))
+        self.once = at_once == len(batch)  # nothing to cache: graphs are kept
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def tokens(self, numbered: tuple[int, Batch], graph: bool) -> Pairs:
+        """Of one part; what is drawn hangs on the number of its first row."""
+        start, part = numbered
+        drawn = drawn_from(self.device, self.key[0], self.key[1] + start) if self.threads == 1 else nullcontext()
+        with torch.set_grad_enabled(graph), drawn:
+            return represent(self.model, part.to(self.device), self.train)
+
+    def forward(self) -> list[Pairs]:
+        """The tokens of every part."""
+        with plain_attention(self.device):  # a switch of the whole process: not one for each thread to turn
+            return side_by_side(lambda part: self.tokens(part, self.once), self.parts, self.threads)
+
+    def backward(self, found: list[Pairs], audio: Tensor, image: Tensor) -> None:
+        """Add to the parameters' gradients what these gradients of all tokens make of them, part after part."""
+
+        def carried(number: int) -> tuple[Tensor | None, ...]:
+            start, part = self.parts[number]
+            again = found[number] if self.once else self.tokens(self.parts[number], True)
+            given = (audio[start : start + len(part)], image[start : start + len(part)])
+            return torch.autograd.grad((again.audio, again.image), self.parameters, given, allow_unused=True)
+
+        with plain_attention(self.device):
+            for some in batched(range(len(self.parts)), self.threads):
+                for gradients in side_by_side(carried, some, self.threads):
+                    for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                        if gradient is not None:
+                            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+
+
 def _contrast(
     model: VeS, batch: Batch, train: TrainConfig, share: float, key: tuple[int, int], ranks: Ranks
 ) -> dict[str, float]:
@@ -134,24 +186,13 @@ def _contrast(
 
     `key` is of what is drawn: the number of the step and that of the first row of this batch in the whole one.
     """
-    device, parts = model.log_scale.device, list(_parts(batch, train.micro_batch))
-    once = len(parts) == 1  # nothing to cache: the graph of the one part is kept
-
-    def tokens(start: int, part: Batch) -> Pairs:
-        with drawn_from(device, key[0], key[1] + start):
-            return represent(model, part.to(device), train)
-
-    with torch.set_grad_enabled(once):
-        found = [tokens(start, part) for start, part in parts]
-    pairs = _join(found, ranks)
+    towers = _Towers(model, batch, train, key)
+    pairs = _join(found := towers.forward(), ranks)
     loss, logged = objective(pairs, model.log_scale, train, ranks)
     (loss * share).backward()
     assert pairs.audio.grad is not None and pairs.image.grad is not None
     image_gradient = ranks.sum(pairs.image.grad)[pairs.first :]  # every rank has compared its utterances with them
-    for start, part in parts:
-        again = found[0] if once else tokens(start, part)
-        own = slice(start, start + len(part))
-        torch.autograd.backward((again.audio, again.image), (pairs.audio.grad[own], image_gradient[own]))
+    towers.backward(found, pairs.audio.grad, image_gradient)
     return {name: value.item() for name, value in logged.items()}
 
 

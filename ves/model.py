@@ -10,7 +10,7 @@ Dimension key
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,15 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Let attention be a product, a softmax and a product, in bfloat16 where its inputs are.
+def plain_attention(device: torch.device) -> Iterator[None]:
+    """On a CPU, let attention be a product, a softmax and a product, in bfloat16 where its inputs are.
 
-    On a CPU, forward and backward of an adapter layer take two thirds of the time of the fused kernel, whose backward
+    There, forward and backward of an adapter layer take two thirds of the time of the fused kernel, whose backward
     is slow in bfloat16. The switch has cuda in its name, and rules here too.
     """
+    if device.type != "cpu":
+        yield
+        return
     before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
     try:
@@ -129,7 +132,7 @@ class VisualAdapter(nn.Module):
     ) -> Float[Tensor, "V P D"]:
         """Image tokens; patches that the mask leaves out (padding of the square) are not attended to."""
         hidden = None if image_mask is None else ~image_mask
-        with _plain_attention() if patches.is_cpu else nullcontext():
+        with plain_attention(patches.device):
             if self.layers is not None and self.recompute and self.training:
                 for layer in self.layers.layers:
                     kept: Any = checkpoint(layer, patches, src_key_padding_mask=hidden, use_reentrant=False)
@@ -164,6 +167,14 @@ class VeS(nn.Module):
     ) -> Float[Tensor, "V P D"]:
         """See VisualAdapter.forward; any floating type of patches."""
         return self.visual(patches.float(), image_mask)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a forward pass in training draws at random: dropout of any kind, layers left out, SpecAugment."""
+        config = self.audio.backbone.config.to_dict()
+        rates = [rate for name, rate in config.items() if name.endswith("dropout") and isinstance(rate, float)]
+        rates += [config.get("layerdrop", 0.0), self.audio.settings.mask_time_prob]
+        return any(rates) or any(part.p > 0 for part in self.modules() if isinstance(part, nn.Dropout))
 
     def recompute_layers(self) -> None:
         """Gradient checkpointing: keep only the inputs of layers in training, and compute the rest once more."""
