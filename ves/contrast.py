@@ -37,8 +37,8 @@ from ves.similarity import SIMILARITIES
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
     """bfloat16 where it is safe, or nothing for fp32.
 
-    Weights are not kept in bfloat16 from one use to the next on a CPU: that cache is the process's, emptied whenever any
-    thread leaves autocast, and gradients of two uses of one copy are added in bfloat16, of two copies in fp32.
+    On a CPU, weights are not kept in bfloat16 from one use to the next: that cache is the process's, emptied whenever
+    any thread leaves autocast, and gradients of two uses of one copy are added in bfloat16, of two copies in fp32.
     """
     return torch.autocast(
         device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16", cache_enabled=device.type != "cpu"
