@@ -8,7 +8,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
@@ -155,7 +155,7 @@ def train(run: Path, watching: Watching = bar, *, fresh: bool = False) -> None:
 @contextmanager
 def _told(
     attempt: checkpoint.Attempt, first: int, watching: Watching, ranks: Ranks
-) -> Iterator[Callable[[dict[str, float], VeS, PairReader], None]]:
+) -> Iterator[Callable[[Mapping[str, float | int], VeS, PairReader], None]]:
     """What becomes of each step's entry: a line of the log, and whoever looks on. Only the first process has these."""
     if not ranks.first:
         yield lambda *_: None
@@ -163,7 +163,7 @@ def _told(
     run, folder = attempt.run, attempt.folder
     with open_log(run, folder, first) as lines, watching(run, attempt.config, folder, first, attempt.steps) as watch:
 
-        def tell(entry: dict[str, float], model: VeS, reader: PairReader) -> None:
+        def tell(entry: Mapping[str, float | int], model: VeS, reader: PairReader) -> None:
             lines.write(json.dumps({key: value for key, value in entry.items() if math.isfinite(value)}) + "\n")
             watch.step(entry, model, reader)
 
