@@ -42,7 +42,7 @@ def test_handlers_go_back():
 def test_the_death_of_the_parent_after_a_request_is_no_second_one(monkeypatch):
     with on_signals() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-        monkeypatch.setattr(os, "getppid", lambda: 1)
+        monkeypatch.setattr(os, "getppid", lambda: -1)  # nobody's, also where pytest is a child of process 1
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.asked == "SIGTERM"
 
