@@ -81,7 +81,7 @@ def loud(monkeypatch, reader):
         patches = read(self, rows, out)
         noise = 100 * patches.abs().max() * torch.randn(patches.shape, generator=torch.Generator().manual_seed(1))
         shown = reader.masks[np.asarray(rows, np.int64)]
-        return torch.where(shown[..., None], patches, noise.to(patches.dtype))
+        return patches.copy_(torch.where(shown[..., None], patches, noise.to(patches.dtype)))  # `out` too, if given
 
     monkeypatch.setattr(FeatureStore, "read", poisoned)
 

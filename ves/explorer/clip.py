@@ -48,8 +48,8 @@ def _word(spoken: Spoken, viewing: Viewing, seconds: float) -> dict[str, Any]:
 def told(viewing: Viewing, seconds: float) -> dict[str, Any]:
     """All that the page shows of a clip but its files and its neighbours, ready for JSON.
 
-    `seconds` is the window, of which what is heard may fill a part. The scale is that of the films: one for all runs,
-    from the least to the greatest similarity of any token that counts to any patch of the picture.
+    `seconds` is the window, of which what is heard may fill a part. The scale is that of the films, one for all runs:
+    the least to the greatest similarity of any token that counts to any patch of the picture.
     """
     low, high = viewing.scale.low, viewing.scale.high
     start, stop = viewing.frames.span(0)
