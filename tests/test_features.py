@@ -278,3 +278,14 @@ def test_what_is_extracted_is_sound(corpus, vision, tmp_path):
     frame = pl.read_parquet(corpus.images)
     frame.with_columns(pl.col("row").reverse()).write_parquet(tmp_path / "reversed.parquet")
     assert "not the image that" in str(verify(corpus.store, tmp_path / "reversed.parquet")[0])
+
+
+@pytest.mark.parametrize("lost", ["zarr.json", "patch_tokens/zarr.json", "image_id/zarr.json"])
+def test_a_lost_description_is_written_again_and_no_shard_with_it(corpus, vision, lost):
+    corpus.extract(vision)
+    before = corpus.files()
+    times = {path: path.stat().st_mtime_ns for path in corpus.store.glob("*/c/**/*") if path.is_file()}
+    (corpus.store / lost).unlink()
+    corpus.extract(vision)
+    assert corpus.files() == before
+    assert {path: path.stat().st_mtime_ns for path in times} == times, "no shard was computed again"

@@ -49,15 +49,18 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
 
     `attrs` may name a compression (ves.compression.CODECS). Raises ValueError that names the attribute when an existing
     store differs in one (RECORDED aside): features of two kinds are never mixed, and nothing that took hours is deleted
-    unasked. One caller at a time (ves.files.lock).
+    unasked. A description that is missing is written again: whose the shards are stands in each. One caller at a time
+    (ves.files.lock).
     """
     arrays = metadata(rows, patches, width, attrs.get("compression"))
-    if not (store / "zarr.json").is_file():
+    group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}
+    if not store.exists():
         with files.atomic(store) as partial:
-            group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}
             for name, content in {"": group, **arrays}.items():
                 files.write_json(partial / name / "zarr.json", content)
         return
+    if not (store / "zarr.json").is_file():
+        files.write_json(store / "zarr.json", group)
     made = read_attributes(store)
     for key in attrs | made:
         if key not in (*RECORDED, "complete") and made.get(key) != attrs.get(key):
@@ -65,9 +68,10 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
                 f"{store}: made with {key} {made.get(key)!r}, now {attrs.get(key)!r}; delete it to extract anew"
             )
     for name, content in arrays.items():
-        if files.read_json(store / name / "zarr.json") != content:
+        described = store / name / "zarr.json"
+        if not described.is_file() or files.read_json(described) != content:
             set_complete(store, False)
-            files.write_json(store / name / "zarr.json", content)
+            files.write_json(described, content)
         for chunk in (store / name).glob("c/*"):
             if int(chunk.name) * store_layout.SHARD_ROWS >= rows:
                 files.remove(chunk)
