@@ -35,6 +35,10 @@ CLIPS, IMAGES, TOKENS, PATCHES, DIM = 8, 6, 5, 4, 16
 class Given(VeS):
     """Tokens by number: the number of a clip stands in `valid`, that of an image in the first patch."""
 
+    @property
+    def draws(self) -> bool:
+        return False
+
     def __init__(self, temperature: float = 0.1) -> None:
         nn.Module.__init__(self)
         draw = torch.Generator().manual_seed(3)
