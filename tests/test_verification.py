@@ -183,7 +183,8 @@ def test_a_shard_of_features_of_another_kind_is_never_read(store: Path, tmp_path
 def test_shards_that_changed_places_are_never_read(store: Path) -> None:
     one, two = shard_path(store, 0), shard_path(store, 1)
     first, second = one.read_bytes(), two.read_bytes()
-    one.write_bytes(second), two.write_bytes(first)
+    one.write_bytes(second)
+    two.write_bytes(first)
     assert [fault.split(": ", 2)[2] for fault in texts(store)[:2]] == [FOREIGN] * 2
     for row, shard in ((0, one), (7, two)):
         with pytest.raises(BadStore, match=f"{shard}: row .: the shard is of another store or place"):
