@@ -59,7 +59,7 @@ def test_halves_side_by_side_give_the_gradient_of_the_whole(micro_batch):
 
 
 def test_bfloat16_gives_the_same_bits_every_time():
-    """Autocast's cache of weights is of the whole process: with it, one in three runs differed."""
+    """Autocast's cache of weights is of the whole process: with it, runs differed."""
     first, logs = measured(threads=2, precision="bf16")
     for _ in range(12):
         again, same = measured(threads=2, precision="bf16")
