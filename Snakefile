@@ -18,7 +18,7 @@ rule all:
 
 rule heatmaps:
     input:
-        f"results/{CORPUS}/heatmaps/index.json",
+        f"results/{CORPUS}/heatmaps",
 
 
 for name in CONFIG.runs:

@@ -1,18 +1,15 @@
 """The explorer in a real browser, from disk: what one sees and touches agrees with the numbers behind it."""
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import launched, needs_chromium, opened
 from explored import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
 
 from ves.overlay import COLOURS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (on Debian: apt install chromium)")
-READ_BACK = "willReadFrequently"  # a hint to those who read pixels, as these tests do
+pytestmark = needs_chromium
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -23,28 +20,16 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    arguments = ["--autoplay-policy=no-user-gesture-required", *["--no-sandbox"] * (os.geteuid() == 0)]
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
 def page(browser, folder, request):
-    """The page, open; whatever it complains of, or asks of another place, fails the test."""
-    opened, faults = browser.new_page(viewport=request.param, has_touch=request.param is PHONE), []
-    opened.on("console", lambda message: None if READ_BACK in message.text else faults.append(message.text))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("request", lambda sent: None if sent.url.startswith(("file:", "data:")) else faults.append(sent.url))
-    opened.on("requestfailed", lambda sent: faults.append(f"{sent.url}: {sent.failure}"))
-    opened.goto(f"file://{folder}/index.html")
-    opened.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")
-    yield opened
-    opened.close()
-    assert not faults
+    """The page, open."""
+    with opened(browser, folder / "index.html", viewport=request.param, has_touch=request.param is PHONE) as page:
+        page.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")
+        yield page
 
 
 def heat(page, run: str) -> np.ndarray:

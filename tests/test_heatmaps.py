@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,9 +135,15 @@ def test_what_is_there_is_what_the_index_names(gallery) -> None:
     assert len(files) == 9
     rows = index(out)["four_panels"]
     assert list(rows) == ["dense", "global", "hybrid"]
-    assert {file.name for file in out.iterdir()} == files | set(rows.values()) | {"index.json"}
+    assert {file.name for file in out.iterdir()} == files | set(rows.values()) | {"index.json", "index.html"}
     assert {clip["language"] for clip in index(out)["clips"]} == {"Hindi", "Tamil", "Urdu"}
     assert {tuple(word["text"] for word in clip["words"]) for clip in index(out)["clips"]} == {("गेंद", "कमीज़")}
+
+
+def test_the_page_shows_every_file_and_no_other(gallery) -> None:
+    out, _ = gallery
+    shown = re.findall(r'src="([^"]+)"', (out / "index.html").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(file.name for file in out.iterdir() if file.suffix in (".png", ".mp4"))
 
 
 def test_the_brightest_place_is_the_planted_patch(gallery) -> None:

@@ -53,10 +53,14 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("recipe", "checkpoint", "divergence", "contrast", "optimiser", "watcher", "train", "embed", "evaluation"),
         *("tables", "localisation_tables", "plan", "room", "plan_page"),
     },
-    {"rank_tables", "differences", "breakdown", "published", "retrieval_page", "recall_plots"},
+    {
+        *("rank_tables", "differences", "breakdown", "published", "retrieval_page", "recall_plots"),
+        *("refused_table", "stage_times", "html_page"),
+    },
     {
         *("spoken", "comparison", "gallery", "viewing", "lettering", "transliteration", "overlay", "page", "timeline"),
-        *("plate", "strips", "panels", "figure1", "mp4", "films", "heatmaps", "localise", "explorer", "token_picture"),
+        *("plate", "strips", "panels", "figure1", "mp4", "films", "gallery_page", "heatmaps"),
+        *("localise", "explorer", "token_picture"),
     },
     {"curves", "boards", "watched", "watch"},  # of a training
     {"validate", "stage", "arguments", "commands", "__main__"},

@@ -60,6 +60,7 @@ def test_conda_users_get_the_lock() -> None:
 
 def test_every_import_is_a_declared_dependency() -> None:
     names = {"yaml": "pyyaml", "PIL": "pillow", "espeakng_loader": "espeakng-loader", "httpx2": "huggingface-hub"}
+    names |= {"markdown_it": "markdown-it-py"}
     declared = {canonicalize_name(requirement.name) for requirement in REQUIRED}
     for file in Path("ves").rglob("*.py"):
         for name in re.findall(r"^\s*(?:from|import) ([A-Za-z0-9_]+)", file.read_text(), flags=re.MULTILINE):

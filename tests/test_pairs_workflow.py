@@ -6,10 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from browsing import launched, needs_chromium, opened
 from little_scenes import settings
 from PIL import Image
 from recordings import encoded
-from test_workflow import copy_to, planned, run
+from test_workflow import copy_to, method, planned, report, run
 
 from ves.corpora import scenes
 
@@ -70,6 +71,18 @@ def test_own_pairs_go_all_the_way_to_the_table(finished: Path) -> None:
     assert table["n"].unique().to_list() == [20]
     assert json.loads((finished / "results/own/heatmaps/index.json").read_text())
     assert planned(finished, *ARGUMENTS) == set()
+
+
+@needs_chromium
+def test_the_report_says_why_it_does_not_measure_where_words_point(finished: Path) -> None:
+    folder = report(finished, *ARGUMENTS)
+    with launched() as chromium, opened(chromium, folder / "report.html", warnings=False) as page:
+        said = method(page)
+        assert "Pairs of recordings and pictures from the folder my-pairs" in said
+        assert "Not measured. That takes the times of spoken words and the outlines of objects" in said
+        names = page.evaluate("Object.values(results).map((result) => result.name)")
+    assert {"explorer.html", "heatmaps.html", "figure1.png", "refused.html"} <= set(names)
+    assert not [name for name in names if "localisation" in name]
 
 
 def test_every_row_of_the_table_is_in_or_refused_by_name(finished: Path) -> None:

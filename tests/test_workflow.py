@@ -13,8 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+from browsing import launched, needs_chromium, opened
+from playwright.sync_api import Page
 
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
@@ -23,6 +26,7 @@ RUNS = ("dense-s0", "hybrid-s0")
 OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
 FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 DRAWN = {"draw_figure1", "draw_heatmaps", "explorer"}
+LAST = {"stage_times", "pages", "all"}  # what any change of a result remakes
 
 
 def copy_to(folder: Path) -> Path:
@@ -107,8 +111,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
     made = ("table1.md", "comparisons.csv", "retrieval_by.csv", *(f"{figure}.png" for figure in FIGURES))
-    made += ("table1.csv", "localisation.csv", "heatmaps/index.json")
-    made += ("figure1.png", "figure1.pdf", "explorer/index.html")
+    made += ("table1.csv", "localisation.csv", "heatmaps/index.html", "heatmaps/index.json")
+    made += ("figure1.png", "figure1.pdf", "explorer/index.html", "refused.csv", "times.csv", "pages/table1.html")
     for file in ("table1.csv", *(f"toy/{name}" for name in made)):
         assert (reference / "results" / file).stat().st_size > 0
     table = (reference / "results/table1.csv").read_text().splitlines()
@@ -152,15 +156,15 @@ def overlay(copy: Path, text: str) -> tuple[str, ...]:
 def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
     edited = overlay(reference, "runs: {hybrid: {learning_rate: 2.0e-3}}")
     of_the_run = {"write_run_config", "train", "curves", "embed", "retrieval", "multi_positive", "localisation"}
-    after = {"table1", "publish", "localisation_table", *DRAWN, "all"} | OF_RANKS
+    after = {"table1", "publish", "localisation_table", *DRAWN} | LAST | OF_RANKS
     assert planned(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
     unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
     assert planned(reference, *unused) == set()
 
 
 def test_settings_reach_only_what_they_decide(reference: Path) -> None:
-    assert planned(reference, *overlay(reference, "heatmaps: {clips: 3}")) == {"draw_heatmaps", "all"}
-    assert planned(reference, *overlay(reference, "figure1: {clips: 3}")) == {"draw_figure1", "all"}
+    assert planned(reference, *overlay(reference, "heatmaps: {clips: 3}")) == {"draw_heatmaps"} | LAST
+    assert planned(reference, *overlay(reference, "figure1: {clips: 3}")) == {"draw_figure1"} | LAST
     assert planned(reference, *overlay(reference, "corpus: {keep_source: true}")) == set()
     split = planned(reference, *overlay(reference, "split: {seed: 1}"))
     assert {"split", "train dense-s0", "train hybrid-s0"} <= split
@@ -181,11 +185,11 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
 
     stages = ("retrieval", "multi_positive", "localisation")
     measured = {f"{stage} {name}" for stage in stages for name in RUNS}
-    tables = {"table1", "publish", "localisation_table", "all"} | OF_RANKS
+    tables = {"table1", "publish", "localisation_table"} | LAST | OF_RANKS
     assert planned_after_editing("retrieval") == {job for job in measured if "localisation" not in job} | tables
     assert planned_after_editing("similarity") == measured | tables | DRAWN  # imported by all three
-    assert planned_after_editing("recall_plots") == {"retrieval_figures", "all"}
-    assert planned_after_editing("differences") == OF_RANKS | {"all"}, "breakdown and page write numbers as it does"
+    assert planned_after_editing("recall_plots") == {"retrieval_figures"} | LAST
+    assert planned_after_editing("differences") == OF_RANKS | LAST, "breakdown and page write numbers as it does"
     for costly in ("train", "ingest", "features"):
         assert planned_after_editing(costly) == set()
 
@@ -238,6 +242,47 @@ def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_bac
     command = [sys.executable, "-m", "ves", "train", "results/toy/dense-s0", "--fresh"]
     subprocess.run(command, cwd=reference, check=True)
     assert model.read_bytes() == trained
+
+
+def report(copy: Path, *arguments: str) -> Path:
+    """The folder of the report that is made, unpacked; there is no network while it is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            patch.setenv(proxy, "http://127.0.0.1:9")  # where nobody listens
+        run(copy, "--report", "report.zip", *arguments)
+    with ZipFile(copy / "report.zip") as packed:
+        packed.extractall(copy)
+    return copy / "report"
+
+
+def method(page: Page) -> str:
+    """What the first page of a report says."""
+    return re.sub(r"\s+", " ", page.locator(".prose").first.inner_text())
+
+
+@needs_chromium
+def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
+    folder = report(reference, *TOY)
+    with launched() as chromium, opened(chromium, folder / "report.html", warnings=False) as page:
+        said = method(page)
+        assert "synthesised by this workflow (seed 3125): 120 rendered pictures" in said
+        assert "dense: max_mean hybrid: 0.7 x max_mean + 0.3 x mean_mean" in said
+        assert "One training of each model" in said and "pointing" in said and "Not measured" not in said
+        rows = page.locator(".ves-table").first.locator("tr").all_inner_texts()
+        cells = [",".join(row.split("\t")) for row in rows]
+        assert cells == (reference / "results/table1.csv").read_text().splitlines()
+        assert page.evaluate("document.querySelector('.prose img').naturalWidth") > 1000, "Figure 1"
+        shown = page.evaluate("Object.values(results)")
+        names = {entry["name"] for entry in shown}
+        assert names >= {"explorer.html", "heatmaps.html", "figure1.png", "curves.png", "table1.csv", "table1.html"}
+        assert names >= {"localisation.html", "refused.html", "times.html", "splits.html", "rank_histogram.png"}
+        for entry in shown:
+            assert entry["caption"].strip() and (folder / entry["data_uri"]).is_file(), entry["name"]
+        (gallery,) = [folder / entry["data_uri"] for entry in shown if entry["name"] == "heatmaps.html"]
+        assert len(list(gallery.parent.glob("*.mp4"))) == 2
+        with page.expect_popup() as popup:
+            page.get_by_role("link", name="Explorer").click()
+        popup.value.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")
 
 
 @pytest.fixture

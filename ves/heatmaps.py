@@ -17,8 +17,9 @@ from typing import Any
 from ves import panels, strips
 from ves.comparison import Comparison, compare
 from ves.config import DataPaths
-from ves.files import remove, write_json
+from ves.files import atomic, remove, write_json
 from ves.films import film
+from ves.gallery_page import compose as gallery_page
 from ves.overlay import Box
 from ves.page import save
 from ves.plate import Plate, compose, plate_of
@@ -32,7 +33,7 @@ def _entry(plate: Plate, name: str, boxes: Mapping[tuple[str, int], Box]) -> dic
     """What index.json says of a clip: its files, the words, the ends of its colours, where its panels lie."""
     said = [{"text": w.text, "english": w.english, "start_s": w.start_s, "end_s": w.end_s} for w in plate.spoken]
     found = [{"run": run, "word": word, "box": box} for (run, word), box in boxes.items()]
-    about = {"clip_id": plate.clip_id, "language": plate.language, "file": f"{name}.png"}
+    about = {"clip_id": plate.clip_id, "language": plate.language, "gloss": plate.gloss, "file": f"{name}.png"}
     about |= {"strip": f"{name}-strip.png", "film": f"{name}.mp4"}
     return about | {"words": said, "scale": [plate.scale.low, plate.scale.high], "panels": found}
 
@@ -56,9 +57,10 @@ def _filmed(comparison: Comparison) -> list[str]:
 def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """Draw `clips` validation clips by these runs (run directories, embedded) into the folder `out`.
 
-    <clip>.png, <clip>-strip.png and <clip>.mp4 for each, panels-<run>.png, and index.json, written last; what an
-    earlier drawing left there is removed first. Same input, same bytes. `truth` may be absent. Raises ValueError when
-    the runs are not of the same clips, no clip can be shown, or a description has a character that no font has.
+    <clip>.png, <clip>-strip.png and <clip>.mp4 for each, panels-<run>.png, a page index.html of them all, and
+    index.json, written last; what an earlier drawing left there is removed first. Same input, same bytes. `truth` may
+    be absent. Raises ValueError when the runs are not of the same clips, no clip can be shown, or a description has a
+    character that no font has.
     """
     comparison = compare(runs)
     viewings = views(comparison, data, pictures, truth, clips)
@@ -72,4 +74,6 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     rows = {run: f"panels-{run}.png" for run in comparison.runs}
     for run, file in rows.items():
         save(panels.compose(plates, run), out / file)
+    with atomic(out / "index.html") as temporary:
+        temporary.write_text(gallery_page(entries, rows), encoding="utf-8")
     write_json(out / "index.json", {"four_panels": rows, "clips": entries})

@@ -151,6 +151,28 @@ def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: P
     draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
+def refused_table(*, refused: Path, manifest: Path, images: Path, out: Path) -> None:
+    """What was refused, and why, counted by reason, with examples."""
+    from ves.refused_table import write
+
+    write(refused, manifest, images, out)
+
+
+def stage_times(logs: Path, *, out: Path) -> None:
+    """What each stage cost, from the measurements beside the logs of a corpus, the folder LOGS."""
+    from ves.stage_times import write
+
+    write(logs, out)
+
+
+def html(files: list[Path], *, out: Path) -> None:
+    """Tables (CSV) and pages (Markdown) as HTML pages of the same names, in the folder OUT."""
+    from ves.html_page import write
+
+    for file in files:
+        write(file, out / f"{file.stem}.html")
+
+
 def localise(picture: Path, audio: Path, *, run: Path, out: Path) -> None:
     """Your own PICTURE and voice: what a trained RUN sees while it hears AUDIO: PNG, film and page in the folder OUT.
 
@@ -180,5 +202,8 @@ STAGES = (
     heatmaps,
     explorer,
     figure1,
+    refused_table,
+    stage_times,
+    html,
     localise,
 )

@@ -59,6 +59,17 @@ def require_revision():
 CONFIG = checked_configuration()
 CORPUS = CONFIG.corpus.name
 FEATURES = features_name(CONFIG.vision)
+RETRIEVAL_FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
+PAGES = {  # that the report shows as HTML, with the category that each is in
+    "table1.md": "1 Retrieval",
+    "comparisons.csv": "1 Retrieval",
+    **dict.fromkeys(
+        ("localisation.csv", "localisation_protocols.csv") * (CONFIG.corpus.kind == "scenes"), "2 Localisation"
+    ),
+    "splits.md": "5 Data",
+    "refused.csv": "5 Data",
+    "times.csv": "6 Cost",
+}
 
 
 wildcard_constraints:
@@ -309,13 +320,26 @@ def retrieval_ranks():
     return [path for file in files for path in table_runs(f"results/{{corpus}}/{{run}}/{file}")]
 
 
-def final_outputs():
-    """What bare `snakemake` makes; localisation is measured where there is a truth to measure it by."""
+def results():
+    """What bare `snakemake` makes, but for what tells of it in the report; localisation is measured where there is a
+    truth to measure it by."""
     tables = ("table1.md", "comparisons.csv", "retrieval_by.csv", "rank_histogram.png")
-    shown = ("figure1.png", "heatmaps/index.json", "explorer/index.html")
+    shown = ("figure1.png", "heatmaps", "explorer")
     outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
     outputs += table_runs("results/{corpus}/{run}/curves.png")
     return outputs + [f"results/{CORPUS}/localisation.csv"] * (CONFIG.corpus.kind == "scenes")
+
+
+def final_outputs():
+    """What bare `snakemake` makes."""
+    return [*results(), *(f"results/{CORPUS}/pages/{Path(page).stem}.html" for page in PAGES)]
+
+
+def in_report(file, category):
+    """A result of the corpus that the report shows, with the caption that is named after it."""
+    name = Path(file).stem
+    caption, labels = f"../report/{name}.rst", {"what": name.replace("_", " ")}
+    return report(f"results/{{corpus}}/{file}", caption=caption, category=category, labels=labels)
 
 
 def module_file(module):

@@ -1,4 +1,8 @@
-"""What people look at: the tables, the curves of trainings, Figure 1, and the gallery of some validation clips."""
+"""What people look at: the tables, the curves of trainings, Figure 1, the gallery and the explorer of some validation
+clips; what of it is in the report, with the captions in ../report."""
+
+
+report: "../report/workflow.rst"
 
 
 localrules:
@@ -22,7 +26,12 @@ rule table1:
         table_runs("results/{corpus}/{run}/retrieval.json"),
         table="results/{corpus}/table.json",
     output:
-        table="results/{corpus}/table1.csv",
+        table=report(
+            "results/{corpus}/table1.csv",
+            caption="../report/table1_csv.rst",
+            category="1 Retrieval",
+            labels={"what": "Table 1, as CSV"},
+        ),
     log:
         "logs/{corpus}/table1.log",
     params:
@@ -103,7 +112,7 @@ rule retrieval_figures:
         table="results/{corpus}/table.json",
         groups="results/{corpus}/retrieval_by.csv",
     output:
-        expand("results/{{corpus}}/{figure}.png", figure=["recall_by_language", "recall_over_k", "rank_histogram"]),
+        [in_report(f"{figure}.png", "1 Retrieval") for figure in RETRIEVAL_FIGURES],
     log:
         "logs/{corpus}/retrieval_figures.log",
     params:
@@ -138,7 +147,12 @@ rule curves:
         config="results/{corpus}/{run}/config.json",
         model="results/{corpus}/{run}/model.safetensors",
     output:
-        curves="results/{corpus}/{run}/curves.png",
+        curves=report(
+            "results/{corpus}/{run}/curves.png",
+            caption="../report/curves.rst",
+            category="4 Training",
+            labels={"what": "curves of {run}"},
+        ),
     log:
         "logs/{corpus}/curves/{run}.log",
     params:
@@ -156,7 +170,7 @@ rule draw_figure1:
         audio="data/{corpus}/audio.zarr.manifest.json",
         configs=table_runs("results/{corpus}/{run}/config.json", CONFIG.seeds[:1]),
     output:
-        png="results/{corpus}/figure1.png",
+        png=in_report("figure1.png", "3 Seeing it"),
         pdf="results/{corpus}/figure1.pdf",
     log:
         "logs/{corpus}/figure1.log",
@@ -181,7 +195,13 @@ rule draw_heatmaps:
         audio="data/{corpus}/audio.zarr.manifest.json",
         configs=table_runs("results/{corpus}/{run}/config.json", CONFIG.seeds[:1]),
     output:
-        index="results/{corpus}/heatmaps/index.json",
+        folder=report(
+            directory("results/{corpus}/heatmaps"),
+            caption="../report/heatmaps.rst",
+            htmlindex="index.html",
+            category="3 Seeing it",
+            labels={"what": "gallery: films, words, strips"},
+        ),
     log:
         "logs/{corpus}/heatmaps.log",
     benchmark:
@@ -192,10 +212,9 @@ rule draw_heatmaps:
         runs=table_runs("results/{corpus}/{run}", CONFIG.seeds[:1]),
         pictures="data/{corpus}/images/",
         truth="data/{corpus}/truth",
-        out=subpath(output.index, parent=True),
     shell:
         "python -m ves heatmaps --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
-        "--clips {params.clips} --out {params.out} --log {log}"
+        "--clips {params.clips} --out {output.folder} --log {log}"
 
 
 rule explorer:
@@ -207,7 +226,13 @@ rule explorer:
         audio="data/{corpus}/audio.zarr.manifest.json",
         configs=table_runs("results/{corpus}/{run}/config.json"),
     output:
-        page="results/{corpus}/explorer/index.html",
+        folder=report(
+            directory("results/{corpus}/explorer"),
+            caption="../report/explorer.rst",
+            htmlindex="index.html",
+            category="3 Seeing it",
+            labels={"what": "explorer: play, point, search"},
+        ),
     log:
         "logs/{corpus}/explorer.log",
     benchmark:
@@ -218,7 +243,51 @@ rule explorer:
         runs=table_runs("results/{corpus}/{run}"),
         pictures="data/{corpus}/images/",
         truth="data/{corpus}/truth",
-        out=subpath(output.page, parent=True),
     shell:
         "python -m ves explorer --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
-        "--clips {params.clips} --out {params.out} --log {log}"
+        "--clips {params.clips} --out {output.folder} --log {log}"
+
+
+rule refused_table:
+    input:
+        refused="data/{corpus}/refused.parquet",
+        manifest="data/{corpus}/manifest.parquet",
+        images="data/{corpus}/images.parquet",
+    output:
+        table="results/{corpus}/refused.csv",
+    log:
+        "logs/{corpus}/refused_table.log",
+    params:
+        code=digest("refused_table"),
+    shell:
+        "python -m ves refused-table --refused {input.refused} --manifest {input.manifest} --images {input.images} "
+        "--out {output.table} --log {log}"
+
+
+# After all that is measured, so that it says what this state of the results has cost.
+rule stage_times:
+    input:
+        results(),
+    output:
+        table="results/{corpus}/times.csv",
+    log:
+        "logs/{corpus}/stage_times.log",
+    params:
+        code=digest("stage_times"),
+        logs="logs/{corpus}",
+    shell:
+        "python -m ves stage-times {params.logs} --out {output.table} --log {log}"
+
+
+rule pages:
+    input:
+        expand("results/{{corpus}}/{page}", page=PAGES),
+    output:
+        [in_report(f"pages/{Path(page).stem}.html", category) for page, category in PAGES.items()],
+    log:
+        "logs/{corpus}/pages.log",
+    params:
+        code=digest("html_page"),
+        out=subpath(output[0], parent=True),
+    shell:
+        "python -m ves html {input} --out {params.out} --log {log}"
