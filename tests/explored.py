@@ -7,7 +7,7 @@ from PIL import Image
 
 from ves.audio import FrameGrid
 from ves.explorer.folder import Page, finish, show
-from ves.explorer.media import jpeg
+from ves.explorer.media import aac, jpeg
 from ves.spoken import Spoken
 from ves.viewing import Viewing
 
@@ -60,7 +60,8 @@ def page_of(folder: Path, clips: list[Viewing] = CLIPS) -> Path:
     for number, one in enumerate(clips):
         picture = page.media(f"{one.clip_id}-found.jpg", jpeg(one.picture, 60))
         top = [{"picture": picture, "right": place == 1} for place in range(2)]
-        speech = {"id": one.clip_id, "sound": "media/none.m4a", "language": one.language, "lang": "", "gloss": "tree"}
+        sound = page.media("found.m4a", aac(one.samples))
+        speech = {"id": one.clip_id, "sound": sound, "language": one.language, "lang": "", "gloss": "tree"}
         heard = [speech | {"description": one.description, "right": True}]
         found = {"pictures": {"rank": 2, "of": 3, "top": top}, "clips": {"rank": 1, "of": 3, "top": heard}}
         entries.append(show(page, one, SECONDS, {} if number else dict.fromkeys(one.similarity, found)))

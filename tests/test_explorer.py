@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ from ves.explorer.clip import BARS, told
 from ves.explorer.media import aac, flac, jpeg, peaks
 from ves.explorer.neighbours import clips_of, pictures_of
 from ves.geometry import Geometry
+from ves.pointing import hottest
 
 
 def decoded(text: str) -> np.ndarray:
@@ -32,6 +34,27 @@ def test_similarities_are_told_to_a_255th_of_their_range(clip):
         found = low + levels / 255 * (high - low)
         off = np.abs(found - similarity)[clip.valid][:, clip.seen]
         assert off.max() <= (high - low) / 510 + 1e-6
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.fit)
+def test_the_most_similar_is_told_of_numbers_that_share_a_level(clip):
+    """Cosines that differ by less than a level do: what is marked must be what figures and films mark."""
+    draws = np.random.default_rng(1)
+    close = {run: (0.5 + 1e-4 * draws.random(heat.shape)).astype(np.float32) for run, heat in clip.similarity.items()}
+    for heat in close.values():
+        heat[3, -1, -1] = heat[3, 1, 0] = -0.9  # so that all others have one level
+    near = replace(clip, similarity=close)
+    content = told(near, SECONDS)
+    for run, heat in close.items():
+        found = content["runs"][run]
+        for token, vector in enumerate(heat.reshape(len(heat), -1)):
+            assert found["hottest"][token] == hottest(vector, near.seen.ravel())
+        for word, patch in zip(content["words"], found["words"], strict=True):
+            spoken = [heat[token].ravel() for token in word["tokens"]]
+            assert patch == (hottest(np.mean(spoken, 0), near.seen.ravel()) if spoken else None)
+        for patch, token in enumerate(found["moments"]):
+            times = heat.reshape(len(heat), -1)[:, patch]
+            assert clip.valid[token] and times[token] == times[clip.valid].max()
 
 
 @pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])

@@ -1,5 +1,7 @@
 """The explorer in a real browser, from disk: what one sees and touches agrees with the numbers behind it."""
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ from browsing import launched, needs_chromium, opened
 from explored import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
 
 from ves.overlay import COLOURS
+from ves.spoken import Spoken
 
 pytestmark = needs_chromium
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -120,6 +123,7 @@ def lit(page) -> np.ndarray:
 @pytest.mark.parametrize("panel", [0, 1])
 def test_touching_a_patch_lights_the_moments_that_are_like_it(page, panel):
     patch = peak(panel, 7)
+    page.locator(".heated").nth(panel).evaluate("stage => stage.scrollIntoView({ block: 'center' })")
     x, y = patch_centre(page, panel, patch)
     page.mouse.click(x, y)  # a tap, where there is no pointer to hover with
     assert centre(page, ".heated .pick", 0) == pytest.approx(patch_centre(page, 0, patch), abs=1)
@@ -194,7 +198,7 @@ def test_the_right_one_is_marked(page):
 
 
 def test_every_control_is_reached_by_keyboard_and_has_a_name(page):
-    controls = "button, select, input, canvas[tabindex]"
+    controls = "button, select, input, [tabindex]"
     names = page.evaluate(f"""() => [...document.querySelectorAll('{controls}')].map((control) =>
         control.ariaLabel || control.textContent.trim() || control.labels?.[0]?.textContent.trim() || '')""")
     assert names and all(names)
@@ -209,6 +213,107 @@ def test_nothing_is_wider_than_the_screen_and_scripts_have_their_fonts(page):
     assert page.evaluate("document.fonts.check('20px Scripts', 'पेड़')")
     loaded = page.evaluate("[...document.fonts].filter((font) => font.status === 'loaded').length")
     assert loaded >= 1
+
+
+def test_arrow_keys_on_a_heatmap_choose_a_spot(page):
+    seek(page, sum(FRAMES.span(7)) / 2)
+    page.locator(".heated").nth(1).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    row, column = divmod(peak(1, 7), COLUMNS)
+    chosen = min(row + 1, ROWS - 1) * COLUMNS + max(column - 1, 0)
+    assert page.evaluate("explorer.patch") == {"run": "global", "patch": chosen, "held": True}
+    assert centre(page, ".heated .pick", 1) == pytest.approx(patch_centre(page, 1, chosen), abs=1)
+    assert page.locator("#state").text_content().startswith("global: this spot is most like the sound at")
+    assert page.evaluate("document.getElementById('audio').currentTime") == pytest.approx(
+        sum(FRAMES.span(7)) / 2, abs=0.01
+    )
+    page.keyboard.press("Escape")
+    assert page.locator("#state").text_content() == ""
+
+
+CROWDED = replace(
+    CLIPS[0],
+    words=[Spoken("शब्द जो लंबा है", f"number {n}", "noun", 0, 0.1 * n, 0.1 * n + 0.09) for n in range(12)],
+)
+
+
+def test_of_patches_of_one_colour_the_most_similar_is_marked(browser, tmp_path):
+    close = (0.5 + 1e-4 * np.random.default_rng(2).random((TOKENS, ROWS, COLUMNS))).astype(np.float32)
+    close[0, 0, 0] = -0.9
+    one = replace(CLIPS[0], similarity={"dense": close, "global": close})
+    with opened(browser, page_of(tmp_path / "page", [one]) / "index.html", viewport=DESKTOP) as page:
+        page.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")
+        for token in (4, 9, 14):
+            seek(page, sum(FRAMES.span(token)) / 2)
+            expected = patch_centre(page, 0, int(close[token].argmax()))
+            assert centre(page, ".heated .mark", 0) == pytest.approx(expected, abs=1)
+
+
+def test_a_spot_answers_in_sight_on_a_phone(browser, folder):
+    with opened(browser, folder / "index.html", viewport=PHONE, has_touch=True) as page:
+        page.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")
+        page.locator(".heated").first.scroll_into_view_if_needed()
+        x, y = patch_centre(page, 0, peak(0, 7))
+        page.touchscreen.tap(x, y)
+        for place in ("#wave", "#state"):
+            box = page.locator(place).bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= PHONE["height"], place
+        assert "this spot is most like" in page.locator("#state").text_content()
+
+
+def test_nothing_is_read_aloud_while_it_plays(page):
+    """What changes with every frame is no live region: a screen reader would talk over the clip."""
+    page.evaluate("""() => { window.said = 0;
+        const live = [...document.querySelectorAll('[aria-live]:not([aria-live=off]), [role=status]')];
+        for (const place of live) new MutationObserver((changes) => { window.said += changes.length; })
+            .observe(place, { subtree: true, childList: true, characterData: true }); }""")
+    page.evaluate("explorer.toggle()")
+    page.wait_for_function("document.getElementById('audio').currentTime > 0.5")
+    assert page.evaluate("window.said") == 0
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_many_words_do_not_cover_each_other_and_each_can_be_clicked(browser, tmp_path, viewport):
+    folder = page_of(tmp_path / "page", [CROWDED])
+    with opened(browser, folder / "index.html", viewport=viewport, has_touch=viewport is PHONE) as page:
+        page.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")
+        page.evaluate("document.fonts.ready")
+        page.wait_for_timeout(100)
+        words = page.locator("#words button").all()
+        boxes = [word.bounding_box() for word in words]
+        assert len(boxes) == 12
+        for one, other in itertools.combinations(boxes, 2):
+            beside = min(one["x"] + one["width"], other["x"] + other["width"]) <= max(one["x"], other["x"]) + 0.5
+            above = min(one["y"] + one["height"], other["y"] + other["height"]) <= max(one["y"], other["y"]) + 0.5
+            assert beside or above
+        wave = page.locator("#wave").bounding_box()
+        for number, (word, box) in enumerate(zip(words, boxes, strict=True)):
+            assert box["x"] + box["width"] <= wave["x"] + wave["width"] + 1 and box["y"] + box["height"] <= wave["y"]
+            word.click(timeout=2000)
+            assert page.evaluate("explorer.word") == number
+
+
+def test_one_sound_is_heard_at_a_time_and_a_second_click_stops_it(page):
+    page.evaluate("""() => { window.playing = new Set(); const play = HTMLMediaElement.prototype.play;
+        HTMLMediaElement.prototype.play = function () {
+            window.playing.add(this); this.addEventListener("pause", () => window.playing.delete(this));
+            return play.call(this); }; }""")
+    heard = "[...window.playing].map((sound) => sound.src.split('/').pop())"
+    button = page.get_by_role("button", name="Play number 1, Hindi, the right clip")
+    page.evaluate("explorer.toggle()")
+    assert page.evaluate(heard) == [f"{CLIPS[0].clip_id}.mp4"]
+    button.first.click()
+    page.wait_for_function(f"{heard}.join() === 'found.m4a'")
+    button.nth(1).click()  # the same clip, found by another model
+    page.wait_for_function(f"{heard}.length === 0")
+    button.first.click()
+    page.wait_for_function(f"{heard}.join() === 'found.m4a'")
+    page.evaluate("explorer.toggle()")
+    page.wait_for_function(f"{heard}.join() === '{CLIPS[0].clip_id}.mp4'")
+    button.first.click()
+    page.keyboard.press("n")
+    page.wait_for_function(f"{heard}.length === 0")
 
 
 def test_a_link_names_a_clip(browser, folder):

@@ -48,7 +48,7 @@ def panels_of(page: Image.Image, size: tuple[int, int], columns: int) -> list[np
     lefts = [(figure1.MARGIN + figure1.LEFT + i * (wide + figure1.GAP)) * zoom for i in range(1, columns + 1)]
     strip = pixels[:, lefts[0] + (box[0] - width) // 2 + width // 2]
     dark = np.flatnonzero(strip < 215)
-    bottom = dark[dark < page.height - 24 * zoom].max() + 1
+    bottom = dark[dark < page.height - 44 * zoom].max() + 1
     return [
         pixels[bottom - height : bottom, left + (box[0] - width) // 2 : left + (box[0] - width) // 2 + width]
         for left in lefts

@@ -62,6 +62,24 @@ def scene(width: int, height: int) -> Image.Image:
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.full(RATE, 0.3, np.float32), r"float32 \[16000\]; they must be int16 \[n\], one channel at 16000 Hz"),
+        (np.zeros((2, RATE), np.int16), r"int16 \[2, 16000\]; they must be int16"),
+        (np.zeros(0, np.int16), "0 samples are 0.0000 s; the least is 0.1 s"),
+    ],
+)
+def test_samples_that_would_be_heard_as_something_else_are_refused(localiser, samples, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        localiser.localise(scene(60, 40), samples)
+
+
+def test_an_empty_picture_is_refused(localiser, voice) -> None:
+    with pytest.raises(ValueError, match="the picture is empty: 0 x 5 pixels"):
+        localiser.localise(Image.new("RGB", (0, 5)), voice)
+
+
 def test_a_clip_of_the_corpus_is_seen_as_it_was_embedded(tiny, run, localiser) -> None:
     _, data = tiny
     stored = load(run / "embeddings" / "val.zarr")

@@ -36,7 +36,7 @@ def test_moments_are_the_peaks_that_do_not_overlap() -> None:
     sharpness[0, [3, 4, 9, 15, 18]] = 5.0, 4.0, 3.0, 2.0, 9.0
     valid = np.arange(20) < 18  # the greatest is padding
     found = moments(sharpness, valid, centres)
-    assert [word.text for word in found] == ["0.3 s", "0.9 s", "1.5 s"]
+    assert [word.text for word in found] == ["at 0.3 s", "at 0.9 s", "at 1.5 s"]
     assert found[0].end_s - found[0].start_s == pytest.approx(MOMENT_S)
     assert {word.role for word in found} == {"moment"}
 
@@ -45,8 +45,8 @@ def test_no_run_rules_the_moments_by_its_scale() -> None:
     centres = np.arange(12) * 0.1
     sharpness = np.zeros((2, 12))
     sharpness[0, 2], sharpness[0, 9], sharpness[1, 6], sharpness[1, 9] = 1.0, 0.8, 100.0, 99.0
-    first = max(moments(sharpness, np.ones(12, bool), centres)[:3], key=lambda word: word.text == "0.9 s")
-    assert first.text == "0.9 s"
+    first = max(moments(sharpness, np.ones(12, bool), centres)[:3], key=lambda word: word.text == "at 0.9 s")
+    assert first.text == "at 0.9 s"
     scaled = sharpness * np.array([[1000.0], [1.0]])
     valid = np.ones(12, bool)
     assert moments(scaled, valid, centres) == moments(sharpness, valid, centres)

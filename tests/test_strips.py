@@ -3,16 +3,17 @@ import pytest
 from PIL import Image
 from viewed import BALL, GRID, SHIRT, TOKENS, untimed, viewed
 
-from ves import strips
+from ves import lettering, strips
 from ves.audio import RATE
-from ves.page import MARGIN
+from ves.page import MARGIN, row_height
 
 
 def cells(page: Image.Image, viewing, run: int) -> np.ndarray:
     """Brightness [steps, GRID, GRID] of the small pictures of a run (of a clip of one line), read from the page."""
     pixels = np.asarray(page.convert("L"), float)
     height = strips.size_within(viewing.picture, strips.CELL)[1]
-    top = page.height - MARGIN - (len(viewing.similarity) - run) * (height + 6)
+    tall = row_height(viewing.similarity, height)
+    top = page.height - MARGIN - (len(viewing.similarity) - run) * (tall + 6) + (tall - height) // 2
     found = []
     for step in range(round(viewing.seconds / strips.STEP_S)):
         middle = strips.LEFT + round((step + 0.5) * strips.SLOT)
@@ -68,3 +69,16 @@ def test_transcripts_stand_above_and_words_below_the_sound() -> None:
 @pytest.mark.parametrize("size", [(30, 600), (900, 20), (2, 2)])
 def test_any_picture_has_a_strip(size: tuple[int, int]) -> None:
     assert strips.compose(viewed(size, masks=[None, None])).width > 800
+
+
+def test_names_of_rows_neither_touch_nor_leave_the_page() -> None:
+    """Beside a picture so flat that a name is longer than its row is high."""
+    flat = viewed((4000, 20))
+    similarity = {"global_cosine-s0": flat.similarity["dense"]} | flat.similarity
+    page = strips.compose(viewed((4000, 20), similarity=similarity))
+    beside = np.asarray(page.convert("L"))[:, MARGIN - 4 : strips.LEFT - 8].min(1) < 128
+    inked = np.flatnonzero(beside)
+    runs = np.split(inked, np.flatnonzero(np.diff(inked) > 12) + 1)
+    lengths = [lettering.measure(name, 17).width for name in ("global_cosine-s0", "dense", "global")]
+    assert [rows[-1] - rows[0] for rows in runs[-3:]] == pytest.approx(lengths, abs=8)
+    assert inked.max() < page.height - 4

@@ -126,8 +126,8 @@ def test_without_word_timings_the_moments_do_not_depend_on_the_model(tiny, littl
 
 def test_moments_part_what_is_valid() -> None:
     centres, valid = np.arange(10) / 10, np.arange(10) < 6
-    assert [word.text for word in spaced(valid, centres)] == ["0.1 s", "0.3 s", "0.5 s"]
-    assert [word.text for word in spaced(np.arange(10) == 4, centres)] == ["0.4 s"]
+    assert [word.text for word in spaced(valid, centres)] == ["at 0.1 s", "at 0.3 s", "at 0.5 s"]
+    assert [word.text for word in spaced(np.arange(10) == 4, centres)] == ["at 0.4 s"]
     assert spaced(np.zeros(10, bool), centres) == []
 
 

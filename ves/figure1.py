@@ -31,10 +31,12 @@ MARGIN, GAP, LEFT = 6, 6, 92
 ASPECT, WIDEST = 0.76, 130  # of a panel's box, and how wide that is at most
 RULE, SAID = "#d6d6dc", "#a3104f"  # between rows; the word within the description
 KEY = (
-    "Cosine similarity of what is said to each patch; one scale of colours in each row. White: the most similar patch."
-    "{outlined} Under each name: the similarity that it was trained on. Rows are chosen by a hash, {what}."
+    "Cosine similarity of what is said to each patch: bright is alike, dark unlike; one scale of colours in each row. "
+    "White: the most similar patch.{outlined} Under each name: what it was trained to make large for pairs that belong "
+    "together (max_mean: each moment of speech with its best patch; mean_mean: all speech with all patches). Rows are "
+    "chosen by a hash, {what}."
 )
-OUTLINED = " Blue: the object that the word names."
+OUTLINED = " Blue: the object that the word names; a model is right where the white square lies on it."
 FIRST = "and the word is the first noun of each: no score had a say"
 SHARPEST = "and the moment of each is that at which any patch is most like the speech, all models taken together"
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from ves import lettering, mp4
 from ves.localisation import hottest
-from ves.overlay import mark, tint
+from ves.overlay import mark, outline, tint
 from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
 from ves.plate import meaning_of
 from ves.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
@@ -26,7 +26,10 @@ PANEL = (340, 260)  # a panel fits in
 NARROWEST = 220  # column of a narrow picture
 SAID = 96  # height of the word that is said
 PLAYHEAD = "#d4145a"
-KEY = "Cosine similarity of this moment to each patch, one scale. White: the most similar patch."
+KEY = (
+    "Bright: like the sound of this moment (cosine similarity of each patch, one scale). White: the most similar patch."
+)
+NAMED = " Blue: the object that is named."
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class _Stage:
 
     page: Image.Image
     size: tuple[int, int]  # of a panel
+    picture: int  # left edge of the picture
     lefts: dict[str, int]  # of the panel of each run
     top: int  # of the panels
     said: int  # of the word that is said
@@ -72,10 +76,11 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     draw_words(page, axis, wave + WAVE, viewing.words, viewing.language)
     draw_seconds(page, axis, end)
     y = end + TICKS + 12
-    below = paragraph(page, (MARGIN, y), KEY, 13, inner - 260 - 2 * GAP, QUIET, "")
+    key = KEY + NAMED * any(mask is not None for mask in viewing.masks)
+    below = paragraph(page, (MARGIN, y), key, 13, inner - 260 - 2 * GAP, QUIET, "")
     below = max(below, bar(page, (width - MARGIN - 260, y), 260, viewing.scale, 13))
     page = page.crop((0, 0, width, _whole(below + GAP)))
-    return _Stage(page, size, dict(zip(runs, lefts[1:], strict=True)), top, said, axis, wave, end)
+    return _Stage(page, size, lefts[0], dict(zip(runs, lefts[1:], strict=True)), top, said, axis, wave, end)
 
 
 def _say(frame: Image.Image, viewing: Viewing, second: float, top: int) -> None:
@@ -88,14 +93,29 @@ def _say(frame: Image.Image, viewing: Viewing, second: float, top: int) -> None:
             return
 
 
+def _named(viewing: Viewing, small: Image.Image) -> list[tuple[float, float, Image.Image]]:
+    """The picture with the object outlined that a word names, from when to when that is said."""
+    found = []
+    for word, mask in zip(viewing.shown, viewing.masks, strict=True):
+        if mask is not None:
+            outlined = small.copy()
+            outline(outlined, Image.fromarray(mask.astype(np.uint8) * 255))
+            found.append((word.start_s, word.end_s, outlined))
+    return found
+
+
 def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
     """The frames of a film, FPS a second, with the panels of these runs beside the picture."""
     stage = _stage(viewing, runs)
     small, geometry = viewing.picture.resize(stage.size, Image.Resampling.LANCZOS), viewing.geometry(stage.size)
+    named = _named(viewing, small)
     boxes, seen = geometry.patch_boxes(*viewing.grid), geometry.patch_mask(*viewing.grid)
     for number in range(ceil(viewing.seconds * FPS)):
         second = (number + 0.5) / FPS
         frame, token = stage.page.copy(), viewing.token_at(second)
+        for start, end, outlined in named:
+            if start <= second < end:
+                frame.paste(outlined, (stage.picture, stage.top))
         for run, left in stage.lefts.items():
             heat = viewing.heat(run, token)
             panel = tint(small, geometry.on_picture(heat), viewing.scale)

@@ -22,10 +22,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ves import model
-from ves.audio import BadAudio, window
+from ves.audio import RATE, BadAudio, window
 from ves.backbone import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.config import RunConfig, VisionConfig
-from ves.decoding import decode
+from ves.decoding import SHORTEST_S, decode
 from ves.embed import VISION
 from ves.explorer.folder import write_one
 from ves.files import read_json
@@ -112,14 +112,15 @@ class Localiser:
         self.grid = patch_grid(backbone.config, vision.image_size)
 
     @torch.inference_mode()
-    def localise(self, image: Path | str | Image.Image, audio: Path | str | Int16[np.ndarray, " n"]) -> Localisation:
+    def localise(self, image: Path | str | Image.Image, audio: Path | str | np.ndarray) -> Localisation:
         """What the run sees in the picture at each moment of the recording.
 
-        Files are of any format that Pillow, libsndfile or FFmpeg reads; or a picture of Pillow, or samples at 16 kHz.
+        Files are of any format that Pillow, libsndfile or FFmpeg reads; or a picture of Pillow, or int16 samples [n] at
+        16 kHz.
         Raises ValueError that names the file and says what is wrong with it, OSError where there is none.
         """
-        picture = upright(image) if isinstance(image, Image.Image) else _picture(Path(image))
-        samples = audio if isinstance(audio, np.ndarray) else _samples(Path(audio))
+        picture = _upright(image) if isinstance(image, Image.Image) else _picture(Path(image))
+        samples = _checked(audio) if isinstance(audio, np.ndarray) else _samples(Path(audio))
         tokens, valid = self._hear(samples)
         similarity = token_similarity(tokens[None], self._see(picture)[None])[0, 0]
         viewing = Viewing(
@@ -181,6 +182,24 @@ def load(run: Path | str) -> Localiser:
     if weight_hash(folder := backbone_folder(vision)) != attrs["weight_hash"]:
         raise ValueError(f"{folder}: other weights than those that {run} was trained on; bring these back")
     return Localiser(ves, config, load_backbone(vision), vision)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    if not (picture.width and picture.height):
+        raise ValueError(f"the picture is empty: {picture.width} x {picture.height} pixels")
+    return upright(picture)
+
+
+def _checked(samples: np.ndarray) -> Int16[np.ndarray, " n"]:
+    """The samples, if they are what they must be: a waveform of other numbers would be heard as silence or as noise."""
+    if samples.dtype != np.int16 or samples.ndim != 1:
+        raise ValueError(
+            f"the samples are {samples.dtype} {list(samples.shape)}; they must be int16 [n], one channel at {RATE} Hz: "
+            "of a waveform in [-1, 1] that is (waveform * 32767).astype(numpy.int16)"
+        )
+    if len(samples) < SHORTEST_S * RATE:
+        raise ValueError(f"{len(samples)} samples are {len(samples) / RATE:.4f} s; the least is {SHORTEST_S} s")
+    return samples
 
 
 def _picture(path: Path) -> Image.Image:

@@ -58,14 +58,14 @@ def _grown(shape: Image.Image, reach: int) -> Image.Image:
     return shape.filter(ImageFilter.BoxBlur(reach)).point([0] + [255] * 255)
 
 
-def outline(panel: Image.Image, mask: Image.Image) -> None:
+def outline(panel: Image.Image, mask: Image.Image, colour: str = OBJECT) -> None:
     """A thin line about an object (mask: mode L, of any size), with a dark halo that parts it from any colour."""
     fine = mask.resize((FINE * panel.width, FINE * panel.height)).filter(ImageFilter.BoxBlur(1))
     shape = fine.point([0] * 128 + [255] * 128)
     line = _grown(shape, 4)
-    for colour, outer, inner in ((HALO, _grown(line, 3), line), (OBJECT, line, shape)):
+    for ink, outer, inner in ((HALO, _grown(line, 3), line), (colour, line, shape)):
         band = ImageChops.subtract(outer, inner).resize(panel.size, Image.Resampling.BOX)  # smooth at the panel's size
-        panel.paste(colour, (0, 0), band)
+        panel.paste(ink, (0, 0), band)
 
 
 def _inside(low: float, high: float, length: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 Lengths are pixels of the page, y down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -47,6 +47,11 @@ def bar(page: Image.Image, at: tuple[int, int], width: int, scale: Scale, size: 
         length = lettering.measure(text, size).width
         lettering.draw(page, (x + round(place * (width - length)), y + 2 * size + 1), text, size, QUIET)
     return y + 3 * size - 3
+
+
+def row_height(names: Iterable[str], height: int) -> int:
+    """Of a row of pictures that high: what the longest name that stands upright beside it needs, if that is more."""
+    return max(height, *(lettering.measure(name, 17).width + 6 for name in names))
 
 
 def upright(page: Image.Image, name: str, x: int, top: int, height: int) -> None:

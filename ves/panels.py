@@ -23,9 +23,12 @@ BOX = (230, 172)  # a panel fits in
 LEFT = 190  # width of the words
 COLUMNS = ("picture", "heatmap", "strongest region", "cut-out")
 KEY = (
-    "{run}: cosine similarity of the word to each patch, one scale in each row. White: the most similar patch. "
-    "Strongest region: joined to it, and above the middle between the least and the greatest value."
+    "{run}: cosine similarity of what is said to each patch, bright where it is alike; one scale in each row. White "
+    "square: the most similar patch. {outlined}Strongest region, in yellow: what is joined to that patch and above the "
+    "middle between the least and the greatest value."
 )
+OUTLINED = "Blue line: the object that the word names. "
+REGION = "#ffd400"  # not the colour of the object's outline: what a model found, and no truth
 
 
 def strongest(heat: Float[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
@@ -50,7 +53,7 @@ def _four(plate: Plate, run: str, size: tuple[int, int]) -> list[Image.Image]:
     region = strongest(plate.geometry(size).on_picture(plate.heats[run][0]))
     mask = Image.fromarray(region.astype(np.uint8) * 255)
     outlined = picture.copy()
-    outline(outlined, mask)
+    outline(outlined, mask, REGION)
     return [
         picture,
         panel(plate, run, 0, size),
@@ -82,5 +85,7 @@ def compose(plates: Sequence[Plate], run: str) -> Image.Image:
     y = MARGIN + 26
     for plate in plates:
         y = _row(page, plate, run, y, lefts) + GAP
-    y = paragraph(page, (MARGIN, y), KEY.format(run=run), 13, page.width - 2 * MARGIN, QUIET, "")
+    known = any(mask is not None for plate in plates for mask in plate.masks[:1])
+    key = KEY.format(run=run, outlined=OUTLINED * known)
+    y = paragraph(page, (MARGIN, y), key, 13, page.width - 2 * MARGIN, QUIET, "")
     return page.crop((0, 0, page.width, y + MARGIN // 2))

@@ -14,7 +14,7 @@ from ves import lettering
 from ves.geometry import Geometry
 from ves.localisation import hottest
 from ves.overlay import MARK, OBJECT, Box, Scale, mark, outline, scale_of, tint
-from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, size_within, upright
+from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright
 from ves.spoken import Spoken
 from ves.transliteration import transliterate
 from ves.viewing import Viewing
@@ -55,7 +55,7 @@ class Plate:
 def plate_of(viewing: Viewing) -> Plate:
     """The plate of a clip: what it shows, each as its mean over time."""
     return Plate(
-        clip_id=viewing.clip_id,
+        clip_id=viewing.clip_id if viewing.language else "",  # nobody needs to find their own picture
         language=viewing.heading,
         description=viewing.description,
         gloss=viewing.gloss,
@@ -124,7 +124,8 @@ def compose(plate: Plate) -> tuple[Image.Image, dict[tuple[str, int], Box]]:
     start = MARGIN + first + GAP + 34
     columns = [start + i * (column + GAP) for i in range(len(plate.spoken))]
     width = max(columns[-1] + column + MARGIN, 800)
-    page = Image.new("RGB", (width, 1200 + len(plate.heats) * (size[1] + GAP)), PAPER)
+    tall = row_height(plate.heats, size[1])
+    page = Image.new("RGB", (width, 1200 + len(plate.heats) * (tall + GAP)), PAPER)
     title = plate.language if plate.description or not plate.clip_id else f"{plate.language}, clip {plate.clip_id[:8]}"
     y = paragraph(page, (MARGIN, MARGIN - 6), title, 15, width - 2 * MARGIN, QUIET, "")
     y = paragraph(page, (MARGIN, y + 2), plate.description, 27, width - 2 * MARGIN, INK, plate.language)
@@ -134,10 +135,10 @@ def compose(plate: Plate) -> tuple[Image.Image, dict[tuple[str, int], Box]]:
     bottom = _legend(page, (MARGIN, top + size[1] + GAP), first, plate)
     boxes: dict[tuple[str, int], Box] = {}
     for row, run in enumerate(plate.heats):
-        down = top + row * (size[1] + GAP)
-        upright(page, run, start - 32, down, size[1])
+        down = top + row * (tall + GAP)
+        upright(page, run, start - 32, down, tall)
         for word, x in enumerate(columns):
             page.paste(panel(plate, run, word, size), (x, down))
             boxes[run, word] = (x, down, x + size[0], down + size[1])
-        bottom = max(bottom, down + size[1])
+        bottom = max(bottom, down + tall)
     return page.crop((0, 0, width, bottom + MARGIN)), boxes

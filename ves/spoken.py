@@ -75,7 +75,7 @@ def moments(
     while len(found) < count and np.isfinite(score).any():
         centre = float(centres_s[score.argmax()])
         start, end = centre - MOMENT_S / 2, centre + MOMENT_S / 2
-        found.append(Spoken(f"{centre:.1f} s", "sharpest similarity", "moment", -1, start, end))
+        found.append(Spoken(f"at {centre:.1f} s", "sharpest similarity", "moment", -1, start, end))
         score = np.where(np.abs(centres_s - centre) < MOMENT_S, -np.inf, score)
     return sorted(found, key=lambda moment: moment.start_s)
 
@@ -91,7 +91,9 @@ def spaced(valid: Bool[np.ndarray, "T"], centres_s: Float[np.ndarray, "T"]) -> l
         if len(part):
             centre = float(part[len(part) // 2])
             found.append(
-                Spoken(f"{centre:.1f} s", "evenly spaced", "moment", -1, centre - MOMENT_S / 2, centre + MOMENT_S / 2)
+                Spoken(
+                    f"at {centre:.1f} s", "evenly spaced", "moment", -1, centre - MOMENT_S / 2, centre + MOMENT_S / 2
+                )
             )
     return found
 

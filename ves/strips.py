@@ -10,7 +10,7 @@ from math import ceil
 from PIL import Image
 
 from ves.overlay import tint
-from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, size_within, upright
+from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright
 from ves.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
 from ves.transliteration import transliterate
 from ves.viewing import Viewing
@@ -57,13 +57,17 @@ def _line(page: Image.Image, viewing: Viewing, axis: Axis, y: int) -> int:
     size, step = size_within(viewing.picture, CELL), step_of(viewing.seconds)
     small, geometry = viewing.picture.resize(size, Image.Resampling.LANCZOS), viewing.geometry(size)
     starts = [axis.start_s + number * step for number in range(STEPS)]
+    tall = row_height(viewing.similarity, size[1])
     for run in viewing.similarity:
-        upright(page, run, MARGIN - 4, y, size[1])
+        upright(page, run, MARGIN - 4, y, tall)
         for start in starts:
             if start + step / 2 < min(viewing.seconds, axis.end_s):
                 heat = geometry.on_picture(viewing.over(run, start, start + step))
-                page.paste(tint(small, heat, viewing.scale), (axis.x(start + step / 2) - size[0] // 2, y))
-        y += size[1] + 6
+                page.paste(
+                    tint(small, heat, viewing.scale),
+                    (axis.x(start + step / 2) - size[0] // 2, y + (tall - size[1]) // 2),
+                )
+        y += tall + 6
     return y + GAP
 
 
@@ -72,7 +76,7 @@ def compose(viewing: Viewing) -> Image.Image:
     steps = max(1, round(viewing.seconds / (step := step_of(viewing.seconds))))
     lines = ceil(steps / STEPS)
     across = max(FEWEST, min(steps, STEPS))
-    height = size_within(viewing.picture, CELL)[1] + 6
+    height = row_height(viewing.similarity, size_within(viewing.picture, CELL)[1]) + 6
     deep = WAVE + WORDS + TICKS + GAP + 8 + len(viewing.similarity) * height
     page = Image.new("RGB", (LEFT + across * SLOT + MARGIN, 900 + lines * deep), PAPER)
     y = _head(page, viewing) + GAP

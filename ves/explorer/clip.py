@@ -37,6 +37,26 @@ def _quantised(similarity: Float[np.ndarray, "T rows columns"], low: float, high
     return _bytes(((similarity - low) / max(high - low, 1e-6) * LEVELS).round().clip(0, LEVELS))
 
 
+def _best(values: np.ndarray, allowed: np.ndarray) -> int | list[int]:
+    """The place of the greatest allowed value along the last axis: of the numbers as they are, not of their levels, of
+    which many are equal."""
+    return np.where(allowed, values, -np.inf).argmax(-1).tolist()
+
+
+def _told_run(
+    similarity: Float[np.ndarray, "T rows columns"], viewing: Viewing, words: list[list[int]]
+) -> dict[str, Any]:
+    """What one run finds: its levels; the most similar patch of each token and of each word (of its tokens; null
+    without any), and the token that is most like each patch."""
+    flat, seen = similarity.reshape(len(similarity), -1), viewing.seen.ravel()
+    return {
+        "similarity": _quantised(similarity, viewing.scale.low, viewing.scale.high),
+        "hottest": _best(flat, seen),
+        "words": [_best(flat[tokens].mean(0), seen) if tokens else None for tokens in words],
+        "moments": _best(flat.T, viewing.valid),
+    }
+
+
 def _word(spoken: Spoken, viewing: Viewing, seconds: float) -> dict[str, Any]:
     """A word with the tokens that it is made of; none where the models do not hear all of it."""
     heard = spoken.end_s <= seconds
@@ -55,14 +75,15 @@ def told(viewing: Viewing, seconds: float) -> dict[str, Any]:
     start, stop = viewing.frames.span(0)
     window = np.zeros(max(round(seconds * RATE), len(viewing.samples)), np.int16)
     window[: len(viewing.samples)] = viewing.samples
-    levels = {run: _quantised(values, low, high) for run, values in viewing.similarity.items()}
+    words = [_word(spoken, viewing, seconds) for spoken in viewing.words or viewing.shown]
+    tokens = [word["tokens"] for word in words]
     return {
         "id": viewing.clip_id,
         "language": viewing.heading,
         "lang": FORMS.get(viewing.language, ""),
         "description": viewing.description,
         "gloss": viewing.gloss,
-        "words": [_word(spoken, viewing, seconds) for spoken in viewing.words or viewing.shown],
+        "words": words,
         "size": list(viewing.picture.size),
         "square": [round(share, 6) for share in _square(viewing.geometry(viewing.picture.size))],
         "grid": list(viewing.grid),
@@ -74,5 +95,5 @@ def told(viewing: Viewing, seconds: float) -> dict[str, Any]:
         "valid": _bytes(viewing.valid),
         "peaks": _bytes(peaks(window, BARS)),
         "scale": [low, high],
-        "runs": {run: {"similarity": similarity} for run, similarity in levels.items()},
+        "runs": {run: _told_run(values, viewing, tokens) for run, values in viewing.similarity.items()},
     }

@@ -18,6 +18,9 @@ const explorer = {
     $("intro").textContent = intro;
     $("about").textContent = about;
     const bar = $("bar").getContext("2d");
+    bar.fillStyle = "#808080"; // the colours as they look on a picture: over grey, as opaque as style.css has them
+    bar.fillRect(0, 0, colours.length, 1);
+    bar.globalAlpha = 0.64;
     colours.forEach((colour, x) => {
       bar.fillStyle = `rgb(${colour.join()})`;
       bar.fillRect(x, 0, 1, 1);
@@ -83,20 +86,31 @@ const explorer = {
     $("audio").src = told.sound;
     this.panels = showPanels(this, told);
     this.wordButtons = showWords(this, told);
+    settleWords(this.wordButtons, told);
     this.wave.show(told);
-    showFound($("found"), told);
+    showFound($("found"), told, $("audio"));
     this.draw();
+  },
+
+  // Levels of a model's patches now: those of the chosen word, or of the moment at the playhead.
+  levels(run) {
+    const tokens = this.word === null ? [this.heat.tokenAt($("audio").currentTime)] : this.current.words[this.word].tokens;
+    return this.heat.ofTokens(run, tokens);
+  },
+
+  // The most similar of them.
+  hottest(run) {
+    return this.heat.hottest(run, this.heat.tokenAt($("audio").currentTime), this.word);
   },
 
   // What is seen of the current moment: heat on every picture, the playhead, the lit waveform, a sentence of it.
   draw() {
     const seconds = $("audio").currentTime;
     const word = this.word === null ? null : this.current.words[this.word];
-    const tokens = word ? word.tokens : [this.heat.tokenAt(seconds)];
     for (const [run, panel] of Object.entries(this.panels)) {
-      const levels = this.heat.ofTokens(run, tokens);
+      const levels = this.levels(run);
       this.heat.paint(panel.canvas, levels, this.colours);
-      place(panel.mark, this.heat, this.current.square, this.heat.hottest(levels));
+      place(panel.mark, this.heat, this.current.square, this.hottest(run));
       panel.pick.hidden = this.patch === null;
       if (this.patch) place(panel.pick, this.heat, this.current.square, this.patch.patch);
     }
@@ -108,11 +122,13 @@ const explorer = {
       button.classList.toggle("now", start <= seconds && seconds < end);
     });
     $("play").textContent = $("audio").paused ? "Play" : "Pause";
-    $("state").textContent = this.sentence(word, seconds);
+    $("clock").textContent = `${seconds.toFixed(2)} s`;
+    const sentence = this.sentence(word);
+    if ($("state").textContent !== sentence) $("state").textContent = sentence; // it is read aloud
   },
 
   drawWave() {
-    if (!this.patch) return this.wave.draw(() => null);
+    if (!this.patch) return this.wave.draw(() => null, this.word === null ? null : this.current.words[this.word]);
     const levels = this.heat.ofPatch(this.patch.run, this.patch.patch);
     return this.wave.draw((seconds) => {
       const token = Math.floor((seconds - this.heat.first) / this.heat.hop);
@@ -120,15 +136,18 @@ const explorer = {
     });
   },
 
-  sentence(word, seconds) {
+  // What is chosen, in words; nothing while nothing is.
+  sentence(word) {
     if (this.patch) {
       const levels = this.heat.ofPatch(this.patch.run, this.patch.patch);
-      const best = levels.reduce((one, level, token) => (this.heat.valid[token] && level > levels[one] ? token : one), this.heat.valid.indexOf(1));
+      const best = this.heat.best(this.patch.run, this.patch.patch);
       const cosine = this.heat.cosine(levels[best]).toFixed(2);
-      return `This spot is most like the sound at ${this.heat.moment(best).toFixed(2)} s (${this.patch.run}: ${cosine}).`;
+      const moment = this.heat.moment(best);
+      const said = this.current.words.find(({ start, end }) => start <= moment && moment < end);
+      const what = said ? `, where “${said.text}” ${said.english} is said` : "";
+      return `${this.patch.run}: this spot is most like the sound at ${moment.toFixed(2)} s${what} (similarity ${cosine}).`;
     }
-    if (word) return `“${word.text}” ${word.english}, ${word.start.toFixed(2)} to ${word.end.toFixed(2)} s.`;
-    return `${seconds.toFixed(2)} s`;
+    return word ? `“${word.text}” ${word.english}, ${word.start.toFixed(2)} to ${word.end.toFixed(2)} s.` : "";
   },
 
   seek(seconds) {
@@ -144,7 +163,7 @@ const explorer = {
       if (audio.currentTime >= this.current.heard - 0.01) audio.currentTime = 0;
       this.word = null;
       this.until = null;
-      audio.play();
+      playSound(audio);
     } else audio.pause();
   },
 
@@ -154,7 +173,7 @@ const explorer = {
     this.word = number;
     this.until = end;
     $("audio").currentTime = start;
-    $("audio").play();
+    playSound($("audio"));
     this.draw();
   },
 
@@ -174,11 +193,12 @@ function showPanels(page, told) {
   uncovered.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
   $("panels").replaceChildren(element("figure", {}, element("figcaption", {}, "picture"), uncovered));
   Object.keys(told.runs).forEach((run, number) => {
-    const canvas = element("canvas", { ariaLabel: `Heatmap of ${run}`, role: "img" });
+    const canvas = element("canvas", { ariaHidden: "true" });
     const mark = element("div", { className: "mark" });
     const pick = element("div", { className: "pick", hidden: true });
     const image = element("img", { src: told.picture, alt: "" });
-    const stage = element("div", { className: "stage heated" }, image, canvas, mark, pick);
+    const stage = element("div", { className: "stage heated", tabIndex: 0, role: "group" }, image, canvas, mark, pick);
+    stage.ariaLabel = `Heatmap of ${run}. Arrow keys choose a spot: the moments that are like it light up.`;
     stage.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
     const [left, top, width, height] = told.square.map((share) => `${100 * share}%`);
     Object.assign(canvas.style, { left, top, width, height });
@@ -197,7 +217,7 @@ function showPanels(page, told) {
   return panels;
 }
 
-// A pointer over a picture chooses a patch; a tap or a click holds it.
+// A pointer over a picture chooses a patch; a tap, a click or an arrow key holds it.
 function feel(page, run, stage, told) {
   const patchAt = (event) => {
     const box = stage.getBoundingClientRect();
@@ -223,6 +243,18 @@ function feel(page, run, stage, told) {
     if (same) page.letGo();
     else choose(event, true);
   });
+  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+  stage.addEventListener("keydown", (event) => {
+    if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation(); // elsewhere these keys move the playhead
+    const [rows, columns] = told.grid;
+    const from = page.patch?.run === run ? page.patch.patch : page.hottest(run);
+    const row = Math.min(Math.max(Math.floor(from / columns) + steps[event.key][0], 0), rows - 1);
+    const column = Math.min(Math.max((from % columns) + steps[event.key][1], 0), columns - 1);
+    page.patch = { run, patch: row * columns + column, held: true };
+    page.draw();
+  });
 }
 
 function showWords(page, told) {
@@ -231,12 +263,28 @@ function showWords(page, told) {
     const button = element("button", { type: "button", className: word.role, onclick: () => page.say(number) }, ...names);
     button.disabled = word.tokens.length === 0;
     button.title = button.disabled ? "beyond what the models hear" : "";
-    button.style.left = `${(100 * word.start) / told.seconds}%`;
     button.hidden = word.start >= told.seconds;
     return button;
   });
   $("words").replaceChildren(...buttons);
   return buttons;
+}
+
+// Put each word where it is said; one that finds no room there goes a row up, so that every word can be read and tapped.
+function settleWords(buttons, told) {
+  const shown = buttons.filter((button) => !button.hidden);
+  const room = $("words").clientWidth;
+  const tall = Math.max(0, ...shown.map((button) => button.offsetHeight));
+  const ends = []; // of each row, from below
+  for (const button of shown) {
+    const wide = button.offsetWidth;
+    const left = Math.max(0, Math.min((room * told.words[buttons.indexOf(button)].start) / told.seconds, room - wide));
+    const free = ends.findIndex((end) => end <= left);
+    const row = free < 0 ? ends.length : free;
+    ends[row] = left + wide;
+    Object.assign(button.style, { left: `${left}px`, bottom: `${row * tall}px` });
+  }
+  $("words").style.height = `${ends.length * tall}px`;
 }
 
 // Lay a square over a patch.
@@ -262,7 +310,12 @@ function listen(page) {
   $("wave").addEventListener("pointermove", (event) => {
     if (event.buttons) page.seek(page.wave.secondsAt(event));
   });
-  window.addEventListener("resize", () => page.draw());
+  const settle = () => {
+    settleWords(page.wordButtons, page.current);
+    page.draw();
+  };
+  window.addEventListener("resize", settle);
+  document.fonts.addEventListener("loadingdone", settle); // words are as wide as their letters
   const keys = {
     " ": () => page.toggle(),
     ArrowLeft: () => page.seek(audio.currentTime - page.heat.hop),

@@ -13,6 +13,7 @@ class Heat {
     this.valid = bytes(told.valid);
     this.first = told.first;
     this.hop = told.hop;
+    this.told = told.runs; // hottest patches and moments, of the numbers before they became levels
     this.runs = Object.fromEntries(Object.entries(told.runs).map(([run, { similarity }]) => [run, bytes(similarity)]));
   }
 
@@ -43,13 +44,14 @@ class Heat {
     return Float64Array.from(this.valid, (_, token) => this.runs[run][token * this.patches + patch]);
   }
 
-  // The patch of greatest level, among those that show some of the picture; of equals the first.
-  hottest(levels) {
-    let best = -1;
-    levels.forEach((level, patch) => {
-      if (this.shown[patch] && (best < 0 || level > levels[best])) best = patch;
-    });
-    return best;
+  // The patch that is most similar to a token, or to a word by its number.
+  hottest(run, token, word) {
+    return word === null ? this.told[run].hottest[token] : this.told[run].words[word];
+  }
+
+  // The token that is most similar to a patch.
+  best(run, patch) {
+    return this.told[run].moments[patch];
   }
 
   // The cosine that a level stands for.

@@ -14,13 +14,19 @@ class Wave {
   }
 
   // lit(seconds) gives the colour of a moment and how bright it is, or null: then it is grey, darker where it is heard.
-  draw(lit) {
+  // `word`, if one is chosen, has a band from its start to its end.
+  draw(lit, word = null) {
     const scale = window.devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
     this.canvas.width = Math.round(width * scale);
     this.canvas.height = Math.round(height * scale);
     const context = this.canvas.getContext("2d");
     const step = this.canvas.width / this.peaks.length;
+    if (word) {
+      const [start, end] = [word.start, word.end].map((seconds) => (seconds / this.told.seconds) * this.canvas.width);
+      context.fillStyle = "#ffe9a8";
+      context.fillRect(start, 0, end - start, this.canvas.height);
+    }
     this.peaks.forEach((peak, bar) => {
       const seconds = ((bar + 0.5) / this.peaks.length) * this.told.seconds;
       const tall = Math.max(2 * scale, (peak / 255) * this.canvas.height);
