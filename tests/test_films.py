@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from browsing import launched, needs_chromium, opened
 from viewed import GRID, TOKENS, viewed
 
 from ves import films, mp4
@@ -115,3 +116,29 @@ def test_tokens_of_another_length() -> None:
         samples=np.zeros(2 * RATE, np.int16),
     )
     assert [viewing.token_at((n + 0.5) / films.FPS) for n in range(50)] == list(range(50))
+
+
+@needs_chromium
+def test_a_browser_plays_it(impulse, tmp_path) -> None:
+    """From disk, in a page: it knows the form, decodes picture and sound, and comes to the end."""
+    viewing, path, frames, _ = impulse
+    size = [frames[0][1].shape[1], frames[0][1].shape[0]]
+    page_file = tmp_path / "film.html"
+    page_file.write_text(
+        f'<!doctype html><link rel="icon" href="data:,"><video controls src="{path.as_uri()}"></video>'
+    )
+    with launched() as chromium, opened(chromium, page_file) as page:
+        form = 'video/mp4; codecs="avc1.64001e, mp4a.40.2"'
+        assert page.evaluate(f"document.querySelector('video').canPlayType('{form}')") == "probably"
+        page.wait_for_function("document.querySelector('video').readyState >= 3")
+        of_film = "(video) => [video.videoWidth, video.videoHeight, video.error, video.duration]"
+        *found, error, duration = page.locator("video").evaluate(of_film)
+        assert found == size and error is None
+        assert duration == pytest.approx(viewing.seconds, abs=0.1)
+        page.evaluate("document.querySelector('video').play()")
+        page.wait_for_function("document.querySelector('video').ended", timeout=20_000)
+        counted = "(video) => [video.webkitAudioDecodedByteCount, video.webkitVideoDecodedByteCount]"
+        sound, picture = page.locator("video").evaluate(counted)
+        assert sound > 100 and picture > 1000  # bytes; the sound is one click
+        quality = page.evaluate("document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames")
+        assert quality > viewing.seconds * films.FPS / 2

@@ -121,4 +121,4 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     with atomic(out.with_suffix(".pdf")) as temporary:  # no dates: they would differ each time
         page.save(temporary, "PDF", resolution=dpi, quality=95, subsampling=0, creationDate=None, modDate=None)
     with atomic(out) as temporary:
-        page.save(temporary, "PNG", dpi=(dpi, dpi))
+        page.save(temporary, "PNG", dpi=(dpi, dpi), compress_level=4)

@@ -6,7 +6,7 @@ everything is said once, along one axis.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from PIL import Image
@@ -55,15 +55,22 @@ class _Axis:
 
     def weights(self, count: int) -> np.ndarray:
         """float [pixels, count]: linear interpolation between patch centres at pixel centres; padding gives nothing."""
-        within = np.flatnonzero(self.shown(count))
-        place = self.to_square(np.arange(self.pixels) + 0.5) * count / self.size - 0.5
-        place = np.clip(place, within[0], within[-1])
-        return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(count)))
+        return _weights(self, count)
 
     def nearest(self, at: float) -> int:
         """The pixel whose centre is nearest to `at`, of those that are seen."""
         centres = np.arange(self.pixels) + 0.5
         return int(np.where(self.seen(centres), np.abs(centres - at), np.inf).argmin())
+
+
+@lru_cache(maxsize=16)  # films lay hundreds of heatmaps over one picture
+def _weights(axis: _Axis, count: int) -> np.ndarray:
+    within = np.flatnonzero(axis.shown(count))
+    place = axis.to_square(np.arange(axis.pixels) + 0.5) * count / axis.size - 0.5
+    place = np.clip(place, within[0], within[-1])
+    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(count)))
+    weights.flags.writeable = False
+    return weights
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ class Geometry:
 
     def _unseen_as_nan(self, laid: np.ndarray) -> np.ndarray:
         y, x = (axis.seen(np.arange(axis.pixels) + 0.5) for axis in (self.y, self.x))
-        return np.where(np.outer(y, x), laid, np.nan)
+        return laid if y.all() and x.all() else np.where(np.outer(y, x), laid, np.nan)
 
     def patches_to_picture(self, values: np.ndarray) -> np.ndarray:
         """float [height, width]: each pixel has the value of the patch (of [rows, cols]) its centre lies in, or NaN."""

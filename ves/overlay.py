@@ -24,6 +24,8 @@ OBJECT, MARK, HALO = "#41e6ff", "#ffffff", "#000000"
 FINE = 3  # outlines are drawn at so many times the size
 COLOURS = (np.asarray(mpl.colormaps["magma"](np.linspace(0, 1, 256)))[:, :3] * 255).round().astype(np.uint8)
 
+LAID = (HEAT * COLOURS).astype(np.float32)  # what heat adds to the grey beneath it
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -32,10 +34,10 @@ class Scale:
     low: float
     high: float
 
-    def colours(self, values: np.ndarray) -> np.ndarray:
-        """uint8 [..., 3]; what lies beyond an end has its colour."""
+    def places(self, values: np.ndarray) -> np.ndarray:
+        """int [...]: the place of each value among COLOURS; what lies beyond an end, or is NaN, is at an end."""
         place = (np.nan_to_num(values, nan=self.low) - self.low) / max(self.high - self.low, 1e-6)
-        return COLOURS[(place.clip(0, 1) * 255).round().astype(int)]
+        return (place.clip(0, 1) * 255).round().astype(np.intp)
 
 
 def scale_of(heats: Iterable[np.ndarray]) -> Scale:
@@ -46,11 +48,12 @@ def scale_of(heats: Iterable[np.ndarray]) -> Scale:
 
 def tint(picture: Image.Image, heat: Float[np.ndarray, "H W"], scale: Scale) -> Image.Image:
     """The picture in grey with the heatmap over it; where that is NaN (the model did not see it), grey alone."""
-    grey = np.asarray(picture.convert("L"), np.float64)[..., None] / 255
-    beneath = SOFT[0] + grey * (SOFT[1] - SOFT[0])
-    seen = np.isfinite(heat)[..., None]
-    blended = np.where(seen, (1 - HEAT) * beneath + HEAT * scale.colours(heat), beneath)
-    return Image.fromarray(blended.round().astype(np.uint8))
+    grey = np.asarray(picture.convert("L"), np.float32)[..., None]
+    beneath = SOFT[0] + grey * np.float32((SOFT[1] - SOFT[0]) / 255)
+    blended = beneath * np.float32(1 - HEAT) + LAID.take(scale.places(heat), axis=0)
+    if not (seen := np.isfinite(heat)).all():
+        blended = np.where(seen[..., None], blended, beneath)
+    return Image.fromarray((blended + np.float32(0.5)).astype(np.uint8))
 
 
 def _grown(shape: Image.Image, reach: int) -> Image.Image:
