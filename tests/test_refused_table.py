@@ -19,8 +19,8 @@ def written(folder: Path, refused: list[dict], clips: int, images: int) -> list[
     pl.DataFrame(refused, schema=schema).write_parquet(folder / "refused.parquet")
     pl.DataFrame({"clip_id": ["c"] * clips}).write_parquet(folder / "manifest.parquet")
     pl.DataFrame({"image_id": ["i"] * images}).write_parquet(folder / "images.parquet")
-    files = (folder / f"{name}.parquet" for name in ("refused", "manifest", "images"))
-    refused_table.write(*files, folder / "refused.csv")
+    files = {name: folder / f"{name}.parquet" for name in ("refused", "manifest", "images")}
+    refused_table.write(**files, out=folder / "refused.csv")
     return pl.read_csv(folder / "refused.csv", infer_schema=False).to_dicts()
 
 

@@ -74,7 +74,7 @@ def test_any_picture_has_a_strip(size: tuple[int, int]) -> None:
 def test_names_of_rows_neither_touch_nor_leave_the_page() -> None:
     """Beside a picture so flat that a name is longer than its row is high."""
     flat = viewed((4000, 20))
-    similarity = {"global_cosine-s0": flat.similarity["dense"]} | flat.similarity
+    similarity = {"global_cosine-s0": flat.similarity["dense"], **flat.similarity}
     page = strips.compose(viewed((4000, 20), similarity=similarity))
     beside = np.asarray(page.convert("L"))[:, MARGIN - 4 : strips.LEFT - 8].min(1) < 128
     inked = np.flatnonzero(beside)
