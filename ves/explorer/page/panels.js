@@ -1,0 +1,83 @@
+// The pictures: a heatmap for each model, its marks, and how a spot of it is chosen.
+"use strict";
+
+// One panel a model: the picture, soft and grey, its heat over it, a square about the hottest patch and the chosen one.
+function showPanels(page, told) {
+  const panels = {};
+  $("runs").replaceChildren(element("legend", {}, "Models"));
+  const plain = element("img", { src: told.picture, alt: told.gloss ? `Picture: ${told.gloss}` : "The picture" });
+  const uncovered = element("div", { className: "stage" }, plain);
+  uncovered.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
+  $("panels").replaceChildren(element("figure", {}, element("figcaption", {}, "picture"), uncovered));
+  Object.keys(told.runs).forEach((run, number) => {
+    const canvas = element("canvas", { ariaHidden: "true" });
+    const mark = element("div", { className: "mark" });
+    const pick = element("div", { className: "pick", hidden: true });
+    const image = element("img", { src: told.picture, alt: "" });
+    const stage = element("div", { className: "stage heated", tabIndex: 0, role: "group" }, image, canvas, mark, pick);
+    stage.ariaLabel = `Heatmap of ${run}. Arrow keys choose a spot: the moments that are like it light up.`;
+    stage.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
+    const [left, top, width, height] = told.square.map((share) => `${100 * share}%`);
+    Object.assign(canvas.style, { left, top, width, height });
+    const figure = element("figure", { hidden: page.hidden.has(run) }, element("figcaption", {}, run), stage);
+    feel(page, run, stage, told);
+    const box = element("input", { type: "checkbox", checked: !page.hidden.has(run) });
+    box.onchange = () => {
+      if (box.checked) page.hidden.delete(run);
+      else page.hidden.add(run);
+      figure.hidden = !box.checked;
+    };
+    $("runs").append(element("label", {}, box, ` ${run} `, element("kbd", {}, String(number + 1))));
+    $("panels").append(figure);
+    panels[run] = { canvas, mark, pick, box };
+  });
+  return panels;
+}
+
+// A pointer over a picture chooses a patch; a tap, a click or an arrow key holds it.
+function feel(page, run, stage, told) {
+  const patchAt = (event) => {
+    const box = stage.getBoundingClientRect();
+    const [left, top, width, height] = told.square;
+    const column = Math.floor((((event.clientX - box.left) / box.width - left) / width) * told.grid[1]);
+    const row = Math.floor((((event.clientY - box.top) / box.height - top) / height) * told.grid[0]);
+    const inside = column >= 0 && column < told.grid[1] && row >= 0 && row < told.grid[0];
+    return inside ? row * told.grid[1] + column : null;
+  };
+  const choose = (event, held) => {
+    const patch = patchAt(event);
+    page.patch = patch === null ? null : { run, patch, held };
+    page.draw();
+  };
+  stage.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse" && !page.patch?.held) choose(event, false);
+  });
+  stage.addEventListener("pointerleave", () => {
+    if (page.patch && !page.patch.held) choose({ clientX: -1e9, clientY: 0 }, false);
+  });
+  stage.addEventListener("click", (event) => {
+    const same = page.patch?.held && page.patch.run === run && page.patch.patch === patchAt(event);
+    if (same) page.letGo();
+    else choose(event, true);
+  });
+  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+  stage.addEventListener("keydown", (event) => {
+    if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation(); // elsewhere these keys move the playhead
+    const [rows, columns] = told.grid;
+    const from = page.patch?.run === run ? page.patch.patch : page.hottest(run);
+    const row = Math.min(Math.max(Math.floor(from / columns) + steps[event.key][0], 0), rows - 1);
+    const column = Math.min(Math.max((from % columns) + steps[event.key][1], 0), columns - 1);
+    page.patch = { run, patch: row * columns + column, held: true };
+    page.draw();
+  });
+}
+
+// Lay a square over a patch.
+function place(square, heat, [left, top, width, height], patch) {
+  square.style.left = `${100 * (left + (width * (patch % heat.columns)) / heat.columns)}%`;
+  square.style.top = `${100 * (top + (height * Math.floor(patch / heat.columns)) / heat.rows)}%`;
+  square.style.width = `${(100 * width) / heat.columns}%`;
+  square.style.height = `${(100 * height) / heat.rows}%`;
+}
