@@ -250,6 +250,19 @@ def test_of_patches_of_one_colour_the_most_similar_is_marked(browser, tmp_path):
             assert centre(page, ".heated .mark", 0) == pytest.approx(expected, abs=1)
 
 
+def test_a_moment_that_does_not_count_is_left_grey(browser, tmp_path):
+    """As films and strips leave it: of a pause, a model that leaves pauses out says nothing."""
+    counted = np.ones(TOKENS, bool)
+    counted[[0, 9]] = False
+    folder = page_of(tmp_path / "page", [replace(CLIPS[0], valid=counted)])
+    with opened(browser, folder / "index.html", viewport=DESKTOP) as page:
+        page.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")
+        for token, painted in ((9, False), (10, True), (0, True)):  # before the first that counts: that
+            seek(page, sum(FRAMES.span(token)) / 2)
+            assert (heat(page, "dense")[:, 3] == 255 * painted).all()
+            assert page.locator(".heated .mark").first.is_visible() == painted
+
+
 def test_a_spot_answers_in_sight_on_a_phone(browser, folder):
     with opened(browser, folder / "index.html", viewport=PHONE, has_touch=True) as page:
         page.wait_for_function("explorer.current && document.getElementById('audio').readyState >= 2")

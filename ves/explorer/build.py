@@ -21,6 +21,7 @@ from ves.viewing import views
 
 log = logging.getLogger(__name__)
 
+LARGEST = 25e6  # bytes of a page that one still sends to somebody
 ABOUT = "Clips are chosen by a hash, in turn from every language; no score and nobody's taste chose them."
 
 
@@ -102,4 +103,7 @@ def write(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips:
             }
             entries.append(show(page, viewing, comparison.attrs["seconds"], neighbours))
         texts = [corpus.texts(clip_row)["description"] for clip_row in corpus.clips]
+        size = sum(file.stat().st_size for file in page.folder.rglob("*"))
+        if size > LARGEST:
+            log.warning("the explorer has %.0f MB; fewer clips (`explorer.clips`) make it smaller", size / 1e6)
         finish(page, entries, texts, f"{ABOUT} Corpus: {data.corpus}; {len(corpus.clips)} clips to retrieve from.")

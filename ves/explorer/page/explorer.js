@@ -107,9 +107,11 @@ const explorer = {
   draw() {
     const seconds = $("audio").currentTime;
     const word = this.word === null ? null : this.current.words[this.word];
+    const counts = word !== null || this.heat.valid[this.heat.tokenAt(seconds)] === 1;
     for (const [run, panel] of Object.entries(this.panels)) {
       const levels = this.levels(run);
-      this.heat.paint(panel.canvas, levels, this.colours);
+      this.heat.paint(panel.canvas, levels, this.colours, counts);
+      panel.mark.hidden = !counts;
       place(panel.mark, this.heat, this.current.square, this.hottest(run));
       panel.pick.hidden = this.patch === null;
       if (this.patch) place(panel.pick, this.heat, this.current.square, this.patch.patch);

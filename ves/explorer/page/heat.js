@@ -20,7 +20,7 @@ class Heat {
   // The token whose span holds a moment; beyond the first and last valid one, those.
   tokenAt(seconds) {
     const token = Math.floor((seconds - this.first) / this.hop);
-    return Math.min(Math.max(token, 0), this.valid.lastIndexOf(1));
+    return Math.min(Math.max(token, this.valid.indexOf(1)), this.valid.lastIndexOf(1));
   }
 
   // The middle of a token's span, in seconds.
@@ -59,15 +59,16 @@ class Heat {
     return this.low + (level / 255) * (this.high - this.low);
   }
 
-  // Paint levels on a canvas of one pixel to a patch; the browser lays it over the picture, smoothly.
-  paint(canvas, levels, colours) {
+  // Paint levels on a canvas of one pixel to a patch; the browser lays it over the picture, smoothly. Nothing is painted
+  // of a moment that does not count (a pause, for models that leave them out).
+  paint(canvas, levels, colours, counts) {
     canvas.width = this.columns;
     canvas.height = this.rows;
     const context = canvas.getContext("2d");
     const image = context.createImageData(this.columns, this.rows);
     levels.forEach((level, patch) => {
       image.data.set(colours[Math.round(level)], 4 * patch);
-      image.data[4 * patch + 3] = this.shown[patch] ? 255 : 0;
+      image.data[4 * patch + 3] = counts && this.shown[patch] ? 255 : 0;
     });
     context.putImageData(image, 0, 0);
   }
