@@ -4,9 +4,10 @@
 
 Needs the default corpus with its features (`snakemake train_dense` makes it). Plain is transformers' own pass over
 every clip at full length, the batch in one piece, torch's fused attention in the visual adapter, and similarities as
-einsum, max and autograd; ours is what `ves train` does. Both have a model and an optimiser of their own, see the same batches and take turns;
-tables have medians of a step, its CPU time (all threads), and the median over repeats of the ratio within each. The
-second table says how many steps waited for data; the third what share of CPU time which kernels have.
+einsum, max and autograd; ours is what `ves train` does. Both have a model and an optimiser of their own, see the same
+batches and take turns; tables have medians of a step, its CPU time (all threads), and the median over repeats of the
+ratio within each. The second table says how many steps waited for data; the third what share of CPU time which kernels
+have.
 """
 
 import argparse
