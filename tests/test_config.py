@@ -179,6 +179,11 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ("runs.dense", {"epochs": -1}, "FILE: runs.dense.epochs: Input should be greater than 0 (given: -1)"),
         ("runs.dense", {"batch_size": 99_999}, "FILE: runs.dense.batch_size: 99999 is more than the clips to train on"),
         ("runs.dense", {"temperature": 0.001}, "FILE: runs.dense.temperature: 0.001 is below 1/max_scale, 0.01"),
+        (
+            "runs.dense",
+            {"negatives": "micro_batch", "micro_batch": 31},
+            "FILE: runs.dense.micro_batch: 32 clips in micro-batches of 31 leave one alone, without negatives",
+        ),
         ("runs.Dense run", {}, "FILE: runs.Dense run: String should match pattern"),
     ],
 )

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ves.divergence import WINDOW, Divergence
+from ves.divergence import WINDOW, Divergence, chance_loss
 
 CHANCE = math.log(32)
 
@@ -26,9 +26,7 @@ def test_a_collapsed_loss_is_said_once_and_for_its_term_only(watched, caplog):
     assert not caplog.records, "while it warms up, and until the window is full, nothing is known"
     see(watched, range(100 + WINDOW, 1001), CHANCE, 2.0)
     (record,) = caplog.records
-    assert (
-        "the loss of max_mean has collapsed: 3.466 over the last 100 steps, and log 32 = 3.466" in record.getMessage()
-    )
+    assert "the loss of max_mean has collapsed: 3.466 over the last 100 steps, and log B = 3.466" in record.getMessage()
     assert f"step {100 + WINDOW}:" in record.getMessage()
 
 
@@ -48,7 +46,7 @@ def test_negatives_of_micro_batches_are_as_many_as_these_hold(tiny, tmp_path, ca
     watched = Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
     for step in range(1, 1001):
         watched.see(step, {"gradient_norm": 1.0, "max_mean/loss": math.log(8)})
-    assert "log 8 = 2.079" in caplog.text
+    assert "log B = 2.079" in caplog.text
 
 
 def test_counts_go_on_where_a_checkpoint_left_them(tiny, tmp_path):
@@ -59,3 +57,17 @@ def test_counts_go_on_where_a_checkpoint_left_them(tiny, tmp_path):
     again = Divergence(tmp_path, train, 100, first.counts)
     with pytest.raises(FloatingPointError, match="3 steps in a row"):
         again.see(5, bad)
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro", "negatives", "expected"),
+    [
+        (32, 8, "batch", math.log(32)),
+        (32, 8, "micro_batch", math.log(8)),
+        (16, 32, "micro_batch", math.log(16)),
+        (32, 24, "micro_batch", (24 * math.log(24) + 8 * math.log(8)) / 32),
+    ],
+)
+def test_the_loss_of_equal_scores_is_that_of_the_real_negatives(tiny, batch, micro, negatives, expected):
+    settings = {"batch_size": batch, "micro_batch": micro, "negatives": negatives}
+    assert chance_loss(tiny[0].train.model_copy(update=settings)) == pytest.approx(expected, abs=1e-12)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ves import maxsim_tiles
-from ves.maxsim import implementation, maxsim
+from ves.maxsim import check_shapes, implementation, maxsim
 from ves.similarity import max_mean, mean_max
 
 EPSILON = 1e-6
@@ -192,6 +192,21 @@ def test_an_image_without_a_patch_is_refused(function):
     mask = torch.tensor([[True, False], [False, False]])
     with pytest.raises(ValueError, match="image 1 of this batch has no patch"):
         function(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), torch.ones(2, 2, 3), mask)
+
+
+@pytest.mark.parametrize(
+    ("audio", "mask", "image", "image_mask", "said"),
+    [
+        ((2, 4, 6), (2, 4), (3, 5, 7), None, r"tokens \[n, tokens, D\] of one D"),
+        ((2, 4, 6), (2, 3), (3, 5, 6), None, r"a mask of \(2, 3\) is not one of tokens \(2, 4, 6\)"),
+        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 4, dtype=torch.bool), r"mask \(3, 4\) is no boolean one"),
+        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 5), r"torch.float32 mask \(3, 5\) is no boolean one"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(audio, mask, image, image_mask, said):
+    """Called by itself: under pytest the annotations of maxsim would have refused it."""
+    with pytest.raises(ValueError, match=said):
+        check_shapes(torch.zeros(audio), torch.ones(mask), torch.zeros(image), image_mask)
 
 
 def test_winners_take_the_smallest_type():

@@ -139,6 +139,15 @@ class TrainConfig(Section):
             raise ValueError(f"temperature: {self.temperature} is below 1/max_scale, {1 / self.max_scale:g}")
         return self
 
+    @model_validator(mode="after")
+    def _has_negatives(self) -> "TrainConfig":
+        if self.negatives == "micro_batch" and 1 in (self.micro_batch, self.batch_size % self.micro_batch):
+            raise ValueError(
+                f"micro_batch: {self.batch_size} clips in micro-batches of {self.micro_batch} leave one alone, without "
+                "negatives (negatives: micro_batch)"
+            )
+        return self
+
 
 class FigureConfig(Section):
     """Words of validation clips, the runs side by side (ves.figure1)."""

@@ -4,7 +4,6 @@ Panels share the axis of steps. Where single steps are noisy, each is a thin lin
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from ves import section
 from ves.config import RunConfig
+from ves.divergence import chance_loss
 from ves.files import atomic
 from ves.lettering import FONTS
 
@@ -46,9 +46,8 @@ class Panel:
 def panels(config: RunConfig) -> list[Panel]:
     """What is drawn of a run, from the top."""
     train = config.train
-    candidates = min(train.micro_batch, train.batch_size) if train.negatives == "micro_batch" else train.batch_size
     terms = {f"{name}/loss": name.replace("_", " ") for name in train.objective} if len(train.objective) > 1 else {}
-    chance = (math.log(candidates), f"log {candidates}, chance")
+    chance = (chance_loss(train), "equal scores for all")
     return [
         Panel("loss (nats)", {"loss": "weighted sum" if terms else ""} | terms, noisy=True, level=chance),
         Panel("recall on tune (R@10, %)", {"tune/R@10": ""}, from_zero=True),

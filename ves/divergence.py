@@ -11,16 +11,28 @@ from ves.config import TrainConfig
 log = logging.getLogger(__name__)
 
 WINDOW = 100  # steps over which a loss is averaged before it is called collapsed
-NEAR = 0.01  # share of log B by which that mean may differ from it
+NEAR = 0.01  # share of chance_loss by which that mean may differ from it
+
+
+def chance_loss(train: TrainConfig) -> float:
+    """The contrastive loss (nats) where all scores are equal: log B, or, of micro-batches that are each other's
+    negatives, the mean of their logarithms by their clips (the last may be smaller)."""
+    size = min(train.micro_batch, train.batch_size) if train.negatives == "micro_batch" else train.batch_size
+    parts = [min(size, train.batch_size - start) for start in range(0, train.batch_size, size)]
+    return sum(part * math.log(part) for part in parts) / train.batch_size
 
 
 class Divergence:
-    """Counts skipped steps, which a checkpoint keeps, and looks on as losses come."""
+    """Counts skipped steps, which a checkpoint keeps, and looks on as losses come.
+
+    The losses looked at are those since this process began: a run that is resumed more often than every WINDOW steps is
+    never found to have collapsed.
+    """
 
     def __init__(self, run: Path, train: TrainConfig, steps: int, counts: list[int]) -> None:
         self.run, self.train = run, train
         self.skipped, self.in_a_row = counts or (0, 0)
-        self.candidates = train.micro_batch if train.negatives == "micro_batch" else train.batch_size
+        self.chance = chance_loss(train)
         self.begins = round(train.warmup * steps)
         self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
         self._warned: set[str] = set()
@@ -52,14 +64,14 @@ class Divergence:
 
     def _collapsed(self, step: int, name: str, loss: float) -> None:
         """Warn, once for each term, when its loss is what a constant score would give."""
-        recent, chance = self._recent[name], math.log(self.candidates)
+        recent = self._recent[name]
         recent.append(loss)
         mean = sum(recent) / len(recent)
-        if len(recent) == WINDOW and name not in self._warned and mean > (1 - NEAR) * chance:
+        if len(recent) == WINDOW and name not in self._warned and mean > (1 - NEAR) * self.chance:
             self._warned.add(name)
             log.warning(
-                "%s: step %d: the loss of %s has collapsed: %.3f over the last %d steps, and log %d = %.3f is what "
+                "%s: step %d: the loss of %s has collapsed: %.3f over the last %d steps, and log B = %.3f is what "
                 "equal scores for all give. Try a lower train.learning_rate, a longer train.warmup, a larger "
                 "train.batch_size; if nothing helps, see whether the clips are about their pictures",
-                *(self.run, step, name, mean, WINDOW, self.candidates, chance),
+                *(self.run, step, name, mean, WINDOW, self.chance),
             )

@@ -10,7 +10,8 @@ device (ves.maxsim_triton), products of plain torch, tile by tile, everywhere el
 
 What holds of both
     Equal similarities: the lowest number wins. A NaN wins over all, so that it shows in the score.
-    Under autocast the product takes operands of autocast's type; sums and means are of fp32 (of fp64 for fp64).
+    Under autocast the product takes operands of autocast's type; sums and means are of fp32 (of fp64 for fp64,
+    where weights of a mean are still of fp32).
     Gradients are those of the operands that the product had, straight through their rounding, in the type of the input.
     Backward is the same to the bit when repeated, has no gradient of its own, and may be run again (retain_graph).
     torch.compile does not look inside: it breaks its graph here.
@@ -90,13 +91,28 @@ def maxsim(
 
     A query token of weight 0 takes no part, whatever it holds; weights are not negative and carry no gradient. A key
     without a token scores 0. Winners are kept only where a gradient can be asked for. Raises ValueError where a
-    dimension is empty.
+    dimension is empty, shapes do not belong together or the mask is not boolean.
     """
+    check_shapes(query, weight, key, key_mask)
     if 0 in (*query.shape, *key.shape):
         raise ValueError(f"nothing to compare: queries {tuple(query.shape)}, keys {tuple(key.shape)}; leave them out")
     # not as a decorator: that would load the compiler, two seconds, into every process that never compiles
     run: Any = torch.compiler.disable(_maxsim) if torch.compiler.is_compiling() else _maxsim
     return run(query, weight, key, key_mask)
+
+
+def check_shapes(query: Tensor, weight: Tensor, key: Tensor, key_mask: Tensor | None) -> None:
+    """Raise ValueError for shapes that do not belong together, before they end in an error that names neither."""
+    if query.ndim != 3 or key.ndim != 3 or query.shape[2] != key.shape[2]:
+        raise ValueError(
+            f"tokens [n, tokens, D] of one D are compared, not {tuple(query.shape)} and {tuple(key.shape)}"
+        )
+    if weight.shape != query.shape[:2]:
+        raise ValueError(f"a mask of {tuple(weight.shape)} is not one of tokens {tuple(query.shape)}")
+    if key_mask is not None and (key_mask.shape != key.shape[:2] or key_mask.dtype != torch.bool):
+        raise ValueError(
+            f"a {key_mask.dtype} mask {tuple(key_mask.shape)} is no boolean one of tokens {tuple(key.shape)}"
+        )
 
 
 def _maxsim(query: Tensor, weight: Tensor, key: Tensor, key_mask: Tensor | None) -> Tensor:
