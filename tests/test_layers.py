@@ -11,7 +11,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16", "stopping"},
     {
         *("ids", "labels", "manifest", "references", "compression", "stored_arrays", "inspection"),
-        *("shards", "open_shard", "shard_rows", "zarr_rows"),
+        *("shards", "open_shard", "shard_map", "shard_rows", "zarr_rows"),
     },
     {
         "riff",

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import crc32c
 import numpy as np
 import pytest
 import zarr
+from awscrt.checksums import crc32c
 from little_stores import flip
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
@@ -85,7 +85,7 @@ def test_what_cannot_be_unpacked_is_a_fault(tmp_path: Path) -> None:
     content = bytearray(array.files[0].read_bytes())
     begin, length = np.frombuffer(content[-68:-4], "<u8").reshape(4, 2)[1]
     wrong = bytes(length - 4)
-    content[begin : begin + length] = wrong + crc32c.crc32c(wrong).to_bytes(4, "little")
+    content[begin : begin + length] = wrong + crc32c(wrong).to_bytes(4, "little")
     array.files[0].write_bytes(content)
     seen, (fault,) = check(array)
     assert fault.what.startswith("cannot be unpacked") and (fault.first, fault.last) == (1, 1)

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-import crc32c
 import numpy as np
+from awscrt.checksums import crc32c
 from jaxtyping import Int16
 
 from ves.shards import CRC, HEADER, BadStore
@@ -26,7 +26,7 @@ class AudioFile:
             raise self._bad("missing") from None
         size = per_file * 16 + CRC
         raw = os.pread(self.file, size, max(os.fstat(self.file).st_size - size, 0))
-        if len(raw) != size or crc32c.crc32c(raw[:-CRC]) != int.from_bytes(raw[-CRC:], "little"):
+        if len(raw) != size or crc32c(raw[:-CRC]) != int.from_bytes(raw[-CRC:], "little"):
             raise self._bad("the index is damaged")
         if os.pread(self.file, HEADER, 0) != head:
             raise self._bad("of another group or place, by its header (or clips or attributes of its group are)")
@@ -57,6 +57,6 @@ class AudioFile:
         samples = np.ascontiguousarray(rows[:, :-CRC])
         if check:
             stored = np.ascontiguousarray(rows[:, -CRC:]).view("<u4")[:, 0].tolist()
-            if list(map(crc32c.crc32c, samples)) != stored:
+            if list(map(crc32c, samples)) != stored:
                 raise self._bad("a checksum does not match, samples are damaged")
         return samples.view("<i2").reshape(-1)[start - first * self.chunk : stop - first * self.chunk]

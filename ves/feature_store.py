@@ -92,7 +92,8 @@ class FeatureStore:
         for packing in (None, *compression.CODECS):
             if _same_layout(found, metadata(len(self), self.patches, self.width, packing)["patch_tokens"]):
                 self._unpack = compression.unpacker(packing)
-                return ShardRows(self._open_shard, store_layout.SHARD_ROWS, check=check)
+                slots, row_bytes = store_layout.SHARD_ROWS, self.patches * self.width * 2
+                return ShardRows(self._open_shard, -(-len(self) // slots), slots, row_bytes, check=check)
         return ZarrRows(self.path / "patch_tokens")
 
     def _open_shard(self, shard: int) -> Shard:

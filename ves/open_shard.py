@@ -1,18 +1,14 @@
 """One open shard of an array (ves.shards has its layout): rows of it, each read and checked by itself."""
 
-import mmap
 import os
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
-import crc32c
 import numpy as np
+from awscrt.checksums import crc32c
 
 from ves.shards import CRC, HEADER, MISSING, BadStore, with_crc
-
-LARGE = 128 * 1024  # bytes of a row above which one system call more is nothing, and a faster copy is much
-CACHE = 512 * 1024  # bytes read before their checksums are computed: they fit into the L2 cache of a core
 
 Unpack = Callable[[memoryview], bytes]  # what a compressed row was
 
@@ -80,40 +76,37 @@ class Shard:
         self.lengths = lengths.tolist() if self.unpack else []
         return [int(begin) if there else -1 for begin, there in zip(begins, held, strict=True)]
 
-    def read(self, row: int, out: np.ndarray) -> None:
-        """Fill `out`, uint8 [row bytes], with a row. Raises BadStore when it is missing or its checksum is wrong."""
-        read_rows([self], [row], [out], check=True)
-
-    def copy(self, row: int, out: np.ndarray, *, check: bool) -> None:
-        """As `read`, for large rows: through a memory map where the page cache holds them, which is twice as fast.
-
-        The checksum is read by a system call that does not wait for the disk. If that succeeds the file still has the
-        row, and its pages are there: a map alone would kill the process where a file has been cut off or a disk fails.
-        """
-        begin, stored = self.begins[row - self.first], bytearray(CRC)
-        if begin < 0:
+    def begin(self, row: int) -> int:
+        """Where a row begins in the file. Raises BadStore when the shard does not hold it."""
+        if (begin := self.begins[row - self.first]) < 0:
             raise self.bad(row, "the shard does not hold it")
+        return begin
+
+    def read(self, row: int, out: np.ndarray, *, check: bool = True) -> None:
+        """Fill `out`, uint8 [row bytes], with a row.
+
+        Raises BadStore that names the shard and the row when it is missing, cut off, cannot be read or, if `check`, has
+        a wrong checksum.
+        """
         try:
-            cached = os.preadv(self.file, [stored], begin + self.row_bytes, os.RWF_NOWAIT) == CRC
-        except OSError:  # not in the page cache, or a file system that cannot tell
-            cached = False
-        if cached:
-            np.copyto(out, self._mapped[begin : begin + self.row_bytes])
-        elif os.preadv(self.file, [out, stored], begin) != self.row_bytes + CRC:
+            (self._unpacked if self.unpack else self._plain)(row, out, check)
+        except OSError as error:  # of the disk
+            raise self.bad(row, f"cannot be read ({error.strerror})") from error
+
+    def _plain(self, row: int, out: np.ndarray, check: bool) -> None:
+        stored = bytearray(CRC)
+        if os.preadv(self.file, [out, stored], self.begin(row)) != self.row_bytes + CRC:
             raise self.bad(row, "the shard ends within it")
-        if check and crc32c.crc32c(out) != int.from_bytes(stored, "little"):
+        if check and crc32c(out) != int.from_bytes(stored, "little"):
             raise self.bad(row, "wrong checksum")
 
-    def unpacked(self, row: int, out: np.ndarray, *, check: bool) -> None:
-        """As `copy`, for compressed rows."""
+    def _unpacked(self, row: int, out: np.ndarray, check: bool) -> None:
+        """As `_plain`, for compressed rows."""
         assert self.unpack is not None
-        place = row - self.first
-        if self.begins[place] < 0:
-            raise self.bad(row, "the shard does not hold it")
-        stored = memoryview(bytearray(self.lengths[place]))
-        if os.preadv(self.file, [stored], self.begins[place]) != len(stored):
+        begin, stored = self.begin(row), memoryview(bytearray(self.lengths[row - self.first]))
+        if os.preadv(self.file, [stored], begin) != len(stored):
             raise self.bad(row, "the shard ends within it")
-        if check and crc32c.crc32c(stored[:-CRC]) != int.from_bytes(stored[-CRC:], "little"):
+        if check and crc32c(stored[:-CRC]) != int.from_bytes(stored[-CRC:], "little"):
             raise self.bad(row, "wrong checksum")
         try:
             content = self.unpack(stored[:-CRC])
@@ -122,53 +115,3 @@ class Shard:
         if len(content) != self.row_bytes:
             raise self.bad(row, f"{len(content)} bytes, not {self.row_bytes}")
         np.copyto(out, np.frombuffer(content, np.uint8))
-
-    @cached_property
-    def _mapped(self) -> np.ndarray:
-        """The whole file, uint8."""
-        return np.frombuffer(mmap.mmap(self.file, 0, prot=mmap.PROT_READ), np.uint8)
-
-
-def read_rows(shards: Sequence[Shard], rows: Sequence[int], out: Sequence[np.ndarray], *, check: bool) -> None:
-    """Fill out[i], uint8 [row bytes], with row rows[i], which shards[i] holds.
-
-    Raises BadStore that names the shard and the row for one that is missing, cut off, cannot be read or, if `check`,
-    has a wrong checksum. The loops over small rows are `map`s: the interpreter's share of them is felt.
-    """
-    if shards[0].unpack or len(out[0]) >= LARGE:
-        _read_each(shards, rows, out, check)
-        return
-    begins = [shard.begins[row - shard.first] for shard, row in zip(shards, rows, strict=True)]
-    if (least := min(begins)) < 0:
-        place = begins.index(least)
-        raise shards[place].bad(rows[place], "the shard does not hold it")
-    stored = np.empty((len(rows), CRC), np.uint8)
-    buffers = list(zip(out, stored, strict=True) if check else zip(out, strict=True))
-    handles = [shard.file for shard in shards]
-    whole, block = len(out[0]) + CRC * check, max(1, CACHE // len(out[0]))
-    lengths: list[int] = []
-    sums: list[int] = []
-    try:
-        for start in range(0, len(rows), block):  # a block is still in a core's cache when its checksums are computed
-            part = slice(start, start + block)
-            lengths += map(os.preadv, handles[part], buffers[part], begins[part])
-            if check:
-                sums += map(crc32c.crc32c, out[part])
-    except OSError as error:  # of the disk
-        place = min(len(lengths), len(rows) - 1)
-        raise shards[place].bad(rows[place], f"cannot be read ({error.strerror})") from error
-    if lengths.count(whole) != len(rows):
-        place = [length == whole for length in lengths].index(False)
-        raise shards[place].bad(rows[place], "the shard ends within it")
-    if check and sums != (expected := stored.view("<u4")[:, 0].tolist()):
-        place = [one == two for one, two in zip(sums, expected, strict=True)].index(False)
-        raise shards[place].bad(rows[place], "wrong checksum")
-
-
-def _read_each(shards: Sequence[Shard], rows: Sequence[int], out: Sequence[np.ndarray], check: bool) -> None:
-    """read_rows for rows that are large or compressed."""
-    for shard, row, target in zip(shards, rows, out, strict=True):
-        try:
-            (shard.unpacked if shard.unpack else shard.copy)(row, target, check=check)
-        except OSError as error:  # of the disk
-            raise shard.bad(row, f"cannot be read ({error.strerror})") from error

@@ -1,19 +1,29 @@
-"""Rows of an array that ves.shards wrote, in any order and by a few threads: as fast as a memory map, but checked."""
+"""Rows of an array that ves.shards wrote, in any order: as fast as from a memory map, but checked.
+
+Rows that the page cache holds are copied through a map of the shards (ves.shard_map). What tells that it does is the
+read of each row's checksum, by a system call that does not wait for the disk: if that succeeds, the file still has the
+row. The others are read by system calls, a few threads of them, since a cold disk is fast only when much is asked of
+it at once.
+"""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
+from itertools import repeat
 
 import numpy as np
+from awscrt.checksums import crc32c
 from jaxtyping import Int64, UInt8
 
-from ves.open_shard import Shard, read_rows
+from ves.open_shard import Shard
+from ves.shard_map import ShardMap
+from ves.shards import CRC, shard_bytes
 
-OPEN_SHARDS = 192  # files kept open, with two handles each where rows are large; a process may have 1024
-GROUP = 32  # rows whose files are open at once in a thread, beside those kept
-THREADS = 4  # more do not copy faster, and fewer do not fill the queue of a cold disk
-PART = 2**20  # bytes for each thread at least: reading less, it costs more than it brings, but to a cold disk
+OPEN_SHARDS = 192  # files kept open; a process may have 1024
+GROUP = 32  # rows whose files are open at once, in each thread, beside those kept
+CACHE = 2**21  # bytes copied before their checksums are computed: most of them are still in the cache of a core
+THREADS = 4  # that read what is not in the page cache
 
 
 @lru_cache(1)
@@ -23,32 +33,67 @@ def _pool(_process: int) -> ThreadPoolExecutor:
 
 
 class ShardRows:
-    """Reader of rows, `slots` of them in the shard that open_shard(number) opens. Threads and forks may share it."""
+    """Reader of rows of `row_bytes`, `slots` of them in each of `shards` that open_shard(number) opens.
 
-    def __init__(self, open_shard: Callable[[int], Shard], slots: int, *, check: bool) -> None:
-        self.slots, self.check = slots, check
-        self._shard = lru_cache(OPEN_SHARDS)(open_shard)  # one that it drops is closed when its last reader is done
+    Threads and forks may share it.
+    """
+
+    def __init__(
+        self, open_shard: Callable[[int], Shard], shards: int, slots: int, row_bytes: int, *, check: bool
+    ) -> None:
+        self.slots, self.row_bytes, self.check = slots, row_bytes, check
+        self._open_shard = open_shard
+        self._shard = lru_cache(OPEN_SHARDS)(self._opened)  # one that it drops is closed when its last reader is done
+        try:
+            self._map = ShardMap(max(shards, 1), shard_bytes(slots, row_bytes)) if row_bytes % 2 == 0 else None
+        except OSError:  # no room for it in the address space: system calls will do
+            self._map = None
+
+    def _opened(self, number: int) -> tuple[Shard, int]:
+        """A shard, and where it begins in the map (-1: nowhere)."""
+        shard = self._open_shard(number)
+        mapped = self._map is not None and shard.unpack is None and self._map.lay(number, shard.file)
+        return shard, number * self._map.step if mapped and self._map else -1
 
     def read(self, rows: Int64[np.ndarray, " n"], out: UInt8[np.ndarray, "n row_bytes"]) -> None:
-        """Fill `out` with these rows. Raises BadStore for the first, in the order of the array, that is not right."""
-        order = np.argsort(rows, kind="stable")  # shard by shard, forwards
-        cores = len(os.sched_getaffinity(0))
-        parts = np.array_split(order, max(1, min(THREADS, cores, out.nbytes // PART, len(rows))))
-        if len(parts) == 1:
-            self._read(rows, order, out)
-            return
-        others = [_pool(os.getpid()).submit(self._read, rows, part, out) for part in parts[1:]]
+        """Fill `out` with these rows. Raises BadStore for one that is not right."""
+        step = max(1, min(GROUP, CACHE // self.row_bytes))
+        parts = [slice(start, start + step) for start in range(0, len(rows), step)]
+        cold = [part for part in parts if not self._copied(rows[part].tolist(), out[part])]
+        reading = [_pool(os.getpid()).submit(self._read, rows[part].tolist(), out[part]) for part in cold[1:]]
         try:
-            self._read(rows, parts[0], out)
+            if cold:
+                self._read(rows[cold[0]].tolist(), out[cold[0]])
         finally:
-            wait(others)  # whatever happened: nobody writes to `out` once this has returned
-        for other in others:
-            other.result()
+            wait(reading)  # whatever happened: nobody writes to `out` once this has returned
+        for each in reading:
+            each.result()
 
-    def _read(self, rows: Int64[np.ndarray, " n"], places: np.ndarray, out: UInt8[np.ndarray, "n row_bytes"]) -> None:
-        """Fill these places of `out`, a few at a time, so that few files are open at once."""
-        for start in range(0, len(places), GROUP):
-            part = places[start : start + GROUP]
-            chosen = rows[part]
-            shards = [self._shard(shard) for shard in (chosen // self.slots).tolist()]
-            read_rows(shards, chosen.tolist(), [out[place] for place in part.tolist()], check=self.check)
+    def _copied(self, rows: list[int], out: UInt8[np.ndarray, "n row_bytes"]) -> bool:
+        """Fill `out` through the map; False where it, or the page cache, does not hold all of these rows.
+
+        The loops are `map`s: the interpreter's share of small rows is felt.
+        """
+        opened = [self._shard(row // self.slots) for row in rows]
+        begins = [shard.begin(row) for (shard, _), row in zip(opened, rows, strict=True)]
+        if self._map is None or min(place for _, place in opened) < 0:
+            return False
+        stored = np.empty((len(rows), CRC), np.uint8)
+        ends = [begin + self.row_bytes for begin in begins]
+        files = [shard.file for shard, _ in opened]
+        try:
+            lengths = list(map(os.preadv, files, zip(stored, strict=True), ends, repeat(os.RWF_NOWAIT)))
+        except OSError:  # not in the page cache, or a file system that cannot tell
+            return False
+        if lengths != [CRC] * len(rows):  # a file that was cut off
+            return False
+        self._map.copy([place + begin for (_, place), begin in zip(opened, begins, strict=True)], out)
+        if self.check and (sums := list(map(crc32c, out))) != (expected := stored.view("<u4")[:, 0].tolist()):
+            wrong = [one == two for one, two in zip(sums, expected, strict=True)].index(False)
+            raise opened[wrong][0].bad(rows[wrong], "wrong checksum")
+        return True
+
+    def _read(self, rows: list[int], out: UInt8[np.ndarray, "n row_bytes"]) -> None:
+        """Fill `out` by system calls."""
+        for row, target in zip(rows, out, strict=True):
+            self._shard(row // self.slots)[0].read(row, target, check=self.check)

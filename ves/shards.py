@@ -12,8 +12,8 @@ from collections.abc import Buffer, Iterable
 from pathlib import Path
 from typing import Any
 
-import crc32c
 import numpy as np
+from awscrt.checksums import crc32c
 
 from ves import files
 
@@ -31,6 +31,11 @@ class BadStore(RuntimeError):
 def header(*identity: bytes) -> bytes:
     """The first bytes of a shard: the sha256 of what tells its rows from those of every other shard of any store."""
     return MAGIC + hashlib.sha256(b"".join(identity)).digest()
+
+
+def shard_bytes(slots: int, row_bytes: int) -> int:
+    """Size of the file of a shard that is full, of rows that are not compressed."""
+    return HEADER + slots * (row_bytes + CRC) + slots * 16 + CRC
 
 
 def sharding(chunk: list[int], compression: list[dict[str, Any]]) -> dict[str, Any]:
@@ -67,7 +72,7 @@ def metadata(
 
 def with_crc(content: bytes) -> bytes:
     """`content` and its CRC32C, as Zarr's codec of that name writes it."""
-    return content + crc32c.crc32c(content).to_bytes(CRC, "little")
+    return content + crc32c(content).to_bytes(CRC, "little")
 
 
 def without_crc(content: bytes, path: Path) -> bytes:
@@ -89,7 +94,7 @@ def write_shard(path: Path, rows: Iterable[Buffer], slots: int, head: bytes) -> 
             if count == slots:
                 raise ValueError(f"{path}: more than {slots} rows for a shard of {slots}")
             handle.write(row)
-            handle.write(crc32c.crc32c(row).to_bytes(CRC, "little"))
+            handle.write(crc32c(row).to_bytes(CRC, "little"))
             index[count] = end, memoryview(row).nbytes + CRC
             count, end = count + 1, end + memoryview(row).nbytes + CRC
         if not count:

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import crc32c
 import numpy as np
 import zarr
+from awscrt.checksums import crc32c
 
 from ves.shards import CRC, HEADER, MAGIC, MISSING
 
@@ -220,7 +220,7 @@ class StoredArray:
 
 
 def _sound(stored: bytes) -> bool:
-    return len(stored) >= CRC and crc32c.crc32c(memoryview(stored)[:-CRC]) == int.from_bytes(stored[-CRC:], "little")
+    return len(stored) >= CRC and crc32c(memoryview(stored)[:-CRC]) == int.from_bytes(stored[-CRC:], "little")
 
 
 def _expected(stored: bytes, head: bytes | None) -> bool:

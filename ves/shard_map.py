@@ -1,0 +1,69 @@
+"""The shards of one array side by side in memory, so that one native call copies rows of many of them.
+
+`index_select` over such a map takes half the time of numpy's `take` (0.19 and 0.37 ms for 92 rows of 38 kB), which a
+system call for each row does not reach. Address space for all shards is reserved at once and costs nothing; a file is
+laid into it when it is first opened, and stays there, whatever becomes of its name.
+"""
+
+import ctypes
+import math
+import mmap
+import os
+from collections.abc import Sequence
+from threading import Lock
+
+import numpy as np
+import torch
+from torch import Tensor
+
+STEP = 2**21  # bytes: shards begin at whole huge pages
+MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000  # of Linux; Python's mmap does not name them
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+
+
+class ShardMap:
+    """Room for shards of at most `size` bytes each. Threads and forked processes may share it.
+
+    Pages of a file that has been cut off, or that the disk fails to give, kill the process that touches them: whoever
+    copies must know first that they are there (ves.shard_rows asks the page cache).
+    """
+
+    def __init__(self, shards: int, size: int) -> None:
+        """Raises OSError where there is no room for them (a limit on the address space)."""
+        self.step = math.ceil(size / STEP) * STEP
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
+        self._room = mmap.mmap(-1, shards * self.step, flags=flags, prot=0)  # freed with all that lies in it
+        self._begin = np.frombuffer(self._room, np.uint8).ctypes.data
+        self._file_at: dict[int, tuple[int, int] | None] = {}
+        self._locks: dict[int, Lock] = {}  # of each process: in a fork, that of the other may be held for ever
+
+    def lay(self, number: int, file: int) -> bool:
+        """Whether this open file now is where shard `number` belongs.
+
+        False where another one lies there, since the store was written anew, and where the system does not map it.
+        """
+        found = os.fstat(file)
+        identity = (found.st_dev, found.st_ino)  # of no other file, as long as this one is mapped
+        with self._locks.setdefault(os.getpid(), Lock()):
+            if number not in self._file_at:
+                laid = found.st_size <= self.step and self._map(number, file, found.st_size)
+                self._file_at[number] = identity if laid else None
+            return self._file_at[number] == identity
+
+    def _map(self, number: int, file: int, size: int) -> bool:
+        at = self._begin + number * self.step
+        return _libc.mmap(at, size, mmap.PROT_READ, mmap.MAP_SHARED | MAP_FIXED, file, 0) == at
+
+    def copy(self, begins: Sequence[int], out: np.ndarray) -> None:
+        """Fill `out`, uint8 [n, bytes], with what begins at these even places of the map; `bytes` is even too."""
+        into = torch.from_numpy(out.view(np.int16))
+        torch.index_select(self._rows(into.shape[1]), 0, torch.tensor(begins) // 2, out=into)
+
+    def _rows(self, width: int) -> Tensor:
+        """int16 [places, width]: what begins at every second byte of the map."""
+        words = len(self._room) // 2
+        memory = np.ctypeslib.as_array((ctypes.c_int16 * words).from_address(self._begin))
+        return torch.from_numpy(memory).as_strided((words - width + 1, width), (1, 1))
