@@ -181,10 +181,10 @@ def test_damaged_documents_of_a_group_are_named(tmp_path: Path):
                 store = AudioStore(tmp_path)
                 found = [store.read(SHARD, row) for row in range(3)]
             except (BadStore, ValueError) as error:
-                assert str(tmp_path / SHARD) in str(error)
-                noticed += 1
+                said, noticed = str(error), noticed + 1
             else:
-                assert all(map(np.array_equal, found, clips))
+                said = str(tmp_path / SHARD) * all(map(np.array_equal, found, clips))
+            assert str(tmp_path / SHARD) in said
         document.write_bytes(sound)
     assert noticed > 100
 

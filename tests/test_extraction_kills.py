@@ -72,8 +72,9 @@ class Extraction:
         return self.stage("features", *options, "--part", record.stem)
 
     def run(self, process: Warm, arguments: list[str]) -> bool:
-        """A stage until it ends, killed on its way as long as there are kills left; False if another one is at its shards.
+        """A stage until it ends, killed on its way as long as there are kills left.
 
+        Whether it ended well: it does not where another one is at its shards.
         Not more than IN_A_ROW times, so that extractions also end where the machine has become slower since it was
         seen how long they take.
         """
@@ -98,7 +99,8 @@ class Extraction:
                 taken = time.monotonic() - begin
                 self.seconds[arguments[0]] = min(taken, self.seconds.get(arguments[0], taken))
             if code == 0:
-                return True
+                break
+        return True
 
     def jobs(self, order: list[Path]) -> None:
         """All jobs, on as many processes as there are."""

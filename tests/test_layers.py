@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
-    {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16", "stopping", "claims"},
+    {
+        "section",
+        "corpus_config",
+        "config",
+        "files",
+        "parquet",
+        "columns",
+        "progress",
+        "bfloat16",
+        "stopping",
+        "claims",
+        "forms",
+    },
     {
         *("ids", "labels", "manifest", "references", "compression", "stored_arrays", "inspection"),
         *("shards", "open_shard", "shard_rows", "zarr_rows"),

@@ -34,6 +34,7 @@ from ves.shards import HEADER, BadStore, header, write_shard
 CHUNK = RATE  # samples in a chunk
 SHARD = 1024 * CHUNK  # samples in a file of the store: 32 MB
 COLUMNS = ("offset", "length", "clip_id")  # arrays of one value per clip
+MOST = 2**32  # samples in a file: more, and it is the number that is damaged
 OPEN_FILES = 128  # file handles kept; a process may have 1024, and the feature store keeps some too
 
 
@@ -193,6 +194,10 @@ class AudioStore:
         if (group := self._groups.get(shard)) is None:
             opened, samples = _open(self.path, shard), _samples(self.path / shard / "samples")
             columns = [_column(self.path / shard / name) for name in COLUMNS]
+            if any(len(column) != opened.attrs.get("clips") for column in columns):
+                raise BadStore(
+                    f"{self.path / shard}: {', '.join(COLUMNS)} are not of all clips; ingest this shard again"
+                )
             (chunk, per_file), path = samples, self.path / shard / "samples" / "c"
             group = _Group(path, columns[0], columns[1], chunk, per_file, identity(opened.attrs, columns))
             self._groups[shard] = group
@@ -204,6 +209,8 @@ def _samples(path: Path) -> tuple[int, int]:
     try:
         array = zarr.open_array(path, mode="r")
         shards = array.shards or array.chunks  # one chunk to a file has no index: AudioFile says that it is damaged
+        if shards[0] > MOST:
+            raise ValueError(f"files of {shards[0]} samples")
         return array.chunks[0], shards[0] // array.chunks[0]
     except Exception as error:  # as below
         raise BadStore(f"{path}/zarr.json: missing or damaged ({error}); ingest this shard again") from error

@@ -2,8 +2,8 @@
 
 A place is RECORD bytes of a lock file. Who has it has locked these bytes and written its name into them, so that who
 comes second can be told who is first. The kernel lets go of the lock when its holder dies, and network file systems
-that know locks pass it on. (Locks of Linux' "open file descriptions": those of POSIX are lost when any other file of the
-process on the same path is closed, and flock knows no ranges.)
+that know locks pass it on. (Locks of Linux' "open file descriptions": those of POSIX are lost when the process
+closes any other file of that path, and flock knows no ranges.)
 """
 
 import fcntl

@@ -70,8 +70,8 @@ def extract(vision: VisionConfig, images: Path, pictures: Path, store: Path, par
     """Bring the shards of one job, such as "2-of-8", up to images.parquet; then write `out`, the record of them.
 
     `pictures` is the folder of the ingested pictures. Raises ValueError when the store was made with another backbone,
-    image size or fit, when the pictures are not those listed, or for a `part` that is none; AnotherWriter, at once, when
-    another process is at one of its shards.
+    image size or fit, when the pictures are not those listed, or for a `part` that is none; AnotherWriter, at once,
+    when another process is at one of its shards.
     """
     slices = _slices(images)
     own = share(len(slices), part)

@@ -1,5 +1,6 @@
-"""A GPU of its own for each job of a machine, without anyone who hands them out: workflow engines count GPUs, but do not
-say which one is whose.
+"""A GPU of its own for each job of a machine, without anyone who hands them out.
+
+(Workflow engines count GPUs, but do not say which one is whose.)
 
 A process takes the first GPU that nobody else has (ves.claims), and until it ends sees no other: `cuda` is that one, in
 every thread. Jobs of one user know of each other by lock files in the machine's folder for temporary files. Taken are

@@ -24,7 +24,7 @@ class ZarrRows:
             self.array = zarr.open_array(path, mode="r", config={"read_missing_chunks": False})  # it would fill them in
         except Exception as error:  # of any codec or data type, each with classes of its own
             raise BadStore(f"{path}: zarr cannot open it: {error}") from error
-        self.slots = (self.array.shards or self.array.chunks)[0]
+        self.slots = min((self.array.shards or self.array.chunks)[0], max(self.array.shape[0], 1))
 
     def read(self, rows: Int64[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
         """These rows, in the order asked. Raises BadStore that names the shard when one is missing or damaged."""
