@@ -164,6 +164,31 @@ def test_forked_processes_share_a_store_and_few_files_stay_open(tmp_path: Path, 
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
 
 
+@pytest.mark.usefixtures("small_files")
+@pytest.mark.filterwarnings("ignore")  # zarr's, of keys that it does not know
+def test_damaged_documents_of_a_group_are_named(tmp_path: Path):
+    clips = _clips([1, 5_000, 300])
+    write_group(tmp_path / SHARD, clips, _ids(3))
+    documents = sorted((tmp_path / SHARD).rglob("zarr.json"))
+    assert len(documents) == 5
+    noticed = 0
+    for document in documents:
+        sound = document.read_bytes()
+        broken = [sound[:at] + bytes([sound[at] ^ 1 << at % 7]) + sound[at + 1 :] for at in range(0, len(sound), 23)]
+        for content in [b"", b"{", b"[]", b'{"zarr_format": 3}', *broken]:
+            document.write_bytes(content)
+            try:
+                store = AudioStore(tmp_path)
+                found = [store.read(SHARD, row) for row in range(3)]
+            except (BadStore, ValueError) as error:
+                said, noticed = str(error), noticed + 1
+            else:
+                said = str(tmp_path / SHARD) * all(map(np.array_equal, found, clips))
+            assert str(tmp_path / SHARD) in said
+        document.write_bytes(sound)
+    assert noticed > 100
+
+
 def test_an_absent_or_unfinished_group_is_named(tmp_path: Path):
     with pytest.raises(ValueError, match=f"no group {SHARD}; run the ingest"):
         AudioStore(tmp_path).read(SHARD, 0)

@@ -1,19 +1,22 @@
 import json
+import os
 import shutil
-import threading
+from contextlib import ExitStack
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 import torch
-from extracted import Corpus, extract_all, save_backbone
+from extracted import Corpus, save_backbone
 
-from ves import extraction, files
+from ves import claims, extraction, files
 from ves.compression import CODECS
 from ves.config import VisionConfig
-from ves.extraction import extract, seal, share
+from ves.extraction import AnotherWriter, extract, seal, share
 from ves.files import read_json
 from ves.shards import BadStore
-from ves.store import open_features, shard_path
+from ves.store import open_features, shard_path, write_shard
+from ves.store_layout import ids_path
 from ves.verification import verify
 
 ROWS = 22  # of shards of four: the last holds two
@@ -132,40 +135,58 @@ def test_parts_of_other_images_are_not_sealed(corpus, vision, records):
         seal(corpus.images, corpus.store, records, corpus.manifest)
 
 
-def test_a_second_writer_of_a_shard_waits_and_then_has_nothing_to_do(corpus, vision, records, monkeypatch, caplog):
-    """It is held up by the lock, since the first one stops within the shard until the second one is seen to wait."""
-    extract_all(vision, corpus.images, corpus.pictures, corpus.store)
-    final = corpus.files()
+def test_a_second_writer_of_a_shard_fails_and_the_first_goes_on(corpus, vision, monkeypatch):
+    """While the first one stands within its first shard, others come: of the same part, and of one that overlaps."""
+    corpus.extract(vision)
+    final, seen = corpus.files(), []
     shutil.rmtree(corpus.store)
-    real, written = extraction.write_shard, []
-    waits, lock = threading.Event(), files.log.warning
-
-    def warned(message: str, path: Path) -> None:
-        if path.parent.name == "f.zarr.locks":
-            waits.set()
-        lock(message, path)
+    real, outs = extraction.write_shard, [corpus.store.with_name(f"{name}.json") for name in "abc"]
 
     def write(store: Path, shard: int, *given) -> None:
-        assert waits.wait(60), "the second writer did not wait"
-        written.append(shard)
+        if shard == 0:
+            before = corpus.files()
+            for part, out, first in (("1-of-1", outs[1], 0), ("2-of-3", outs[2], 2)):
+                with pytest.raises(AnotherWriter) as raised:
+                    extract(vision, corpus.images, corpus.pictures, corpus.store, part, out)
+                seen.append(str(raised.value))
+                assert (
+                    f"f.zarr: shard {first} is being written by process {os.getpid()} on {gethostname()}; " in seen[-1]
+                )
+                assert "wait until that is done" in seen[-1] and "\n" not in seen[-1]
+            assert corpus.files() == before
         real(store, shard, *given)
 
-    monkeypatch.setattr(files.log, "warning", warned)
+    monkeypatch.setattr(extraction, "GRACE", 0.1)
     monkeypatch.setattr(extraction, "write_shard", write)
-    outs = [corpus.store.with_name(f"{name}.json") for name in "ab"]
-    jobs = [
-        threading.Thread(target=extract, args=(vision, corpus.images, corpus.pictures, corpus.store, "1-of-1", out))
-        for out in outs
-    ]
-    for thread in jobs:
-        thread.start()
-    for thread in jobs:
-        thread.join()
-    assert sorted(written) == [0, 1, 2, 3, 4, 5]  # each by one of them, none twice
-    assert outs[0].read_bytes() == outs[1].read_bytes()
+    extract(vision, corpus.images, corpus.pictures, corpus.store, "1-of-1", outs[0])
+    assert len(seen) == 2 and [out.exists() for out in outs] == [True, False, False]
     seal(corpus.images, corpus.store, outs[:1], corpus.manifest)
     assert corpus.files() == final
-    assert "another process is writing" in caplog.text
+
+
+def test_jobs_of_other_parts_run_at_once(corpus, vision, records, monkeypatch):
+    """The second begins and ends while the first stands within its first shard."""
+    real = extraction.write_shard
+
+    def write(store: Path, shard: int, *given) -> None:
+        if shard == 0:
+            job(corpus, vision, records[1])
+            job(corpus, vision, records[2])
+        real(store, shard, *given)
+
+    monkeypatch.setattr(extraction, "write_shard", write)
+    job(corpus, vision, records[0])
+    seal(corpus.images, corpus.store, records, corpus.manifest)
+    assert len(open_features(corpus.store)) == ROWS
+
+
+def test_what_a_killed_workflow_left_dying_is_waited_for(corpus, vision, records, monkeypatch):
+    """The shards are let go of when they have been asked for in vain."""
+    orphan = ExitStack()
+    orphan.enter_context(claims.held(corpus.store.with_name("f.zarr.writers.lock"), range(6)))
+    monkeypatch.setattr(claims.time, "sleep", lambda _: orphan.close())
+    job(corpus, vision, records[0])
+    assert records[0].is_file()
 
 
 def test_a_store_that_was_sealed_is_opened_again_before_a_shard_is_written(corpus, vision, monkeypatch):
@@ -192,6 +213,25 @@ def test_jobs_of_another_backbone_do_not_join_in(corpus, vision, records, tmp_pa
     assert corpus.files() == before and not records[1].exists()
 
 
+def test_what_verify_finds_a_second_run_repairs_and_nothing_else(corpus, vision):
+    """Rows of zeros under a right checksum, folders in the place of files, documents that are none."""
+    corpus.extract(vision)
+    sound, kept = corpus.files(), shard_path(corpus.store, 4).stat().st_ino
+    ids = [name for name, _, _ in corpus.rows]
+    tokens = open_features(corpus.store).read(range(8)).clone()
+    tokens[5] = 0
+    write_shard(corpus.store, 1, tokens[4:8], ids[4:8])
+    for place in (shard_path(corpus.store, 2), ids_path(corpus.store, 3), corpus.store / "image_id/zarr.json"):
+        place.unlink()
+        place.mkdir()
+        (place / "what").touch()
+    (corpus.store / "patch_tokens/zarr.json").write_bytes(b"{")
+    assert verify(corpus.store)
+    corpus.extract(vision)
+    assert corpus.files() == sound and verify(corpus.store) == []
+    assert shard_path(corpus.store, 4).stat().st_ino == kept
+
+
 def test_rows_that_are_not_finite_are_not_written(corpus, vision, records, monkeypatch):
     monkeypatch.setattr(
         "ves.features.patch_tokens", lambda model, squares: torch.full((3, 16, 16), torch.nan).bfloat16()
@@ -206,7 +246,7 @@ def test_a_failure_lets_go_of_every_lock(corpus, vision, records, monkeypatch):
         patched.setattr(extraction, "write_shard", lambda *given: (_ for _ in ()).throw(OSError("no room")))
         with pytest.raises(OSError, match="no room"):
             job(corpus, vision, records[0])
-    monkeypatch.setattr(files.log, "warning", lambda *given: pytest.fail("a lock is still held"))
+    monkeypatch.setattr(claims.time, "sleep", lambda _: pytest.fail("a shard is still held"))
     job(corpus, vision, records[0])
     assert [record["rows"] for record in read_json(records[0])] == [4, 4]
 

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 LAYERS = (  # from the top; a module may use its own layer and those above
-    {"section", "corpus_config", "config", "files", "parquet", "columns", "progress", "bfloat16", "stopping"},
+    {
+        "section",
+        "corpus_config",
+        "config",
+        "files",
+        "parquet",
+        "columns",
+        "progress",
+        "bfloat16",
+        "stopping",
+        "claims",
+        "forms",
+    },
     {
         *("ids", "labels", "manifest", "references", "compression", "stored_arrays", "inspection"),
         *("shards", "open_shard", "shard_map", "shard_rows", "zarr_rows"),
@@ -35,6 +47,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         "regularisers",
         "spec_augment",
         "randomness",
+        "gpus",
         "ranks",
         "near_duplicates",
     },

@@ -16,6 +16,7 @@ from forked import WARM
 from safetensors.torch import load_file
 from test_contrast import REGULARISED, assert_equal, gradients, pairs, settings, towers
 
+from ves import gpus
 from ves.contrast import gradient, rows
 from ves.ranks import ALONE, Ranks, joined
 from ves.train import train
@@ -136,9 +137,9 @@ def test_torchrun_starts_the_same_command(tiny_run):
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "2")
+    gpus.take.cache_clear()
     with pytest.raises(ValueError, match="--nproc_per_node: more processes than the 2 GPUs"), joined():
         pass
 

@@ -173,8 +173,39 @@ def test_a_description_that_lacks_something_is_refused(path, key):
 def test_ids_of_another_width_are_refused(path):
     group = zarr.open_group(path, mode="r+")
     group.create_array("image_id", shape=(600, 16), chunks=(256, 16), dtype="uint8", overwrite=True)[:] = 1
-    with pytest.raises(BadStore, match=r"image_id is \(600, 16\), not \(600, 32\)"):
-        open_features(path).rows([IDS[0]])
+    with pytest.raises(BadStore, match=r"patch_tokens is of 600 images, but image_id of \[600, 16\]"):
+        open_features(path)
+
+
+def test_a_changed_number_of_images_is_noticed_before_anyone_counts_them(path):
+    document = path / "patch_tokens/zarr.json"
+    for count in (599, 512, 601):
+        sound = document.read_text()
+        document.write_text(sound.replace("600", str(count)))
+        with pytest.raises(BadStore, match=rf"patch_tokens is of {count} images, but image_id of \[600, 32\]"):
+            open_features(path)
+        document.write_text(sound)
+
+
+def test_a_folder_in_the_place_of_a_shard_is_named(path):
+    shard_path(path, 1).unlink()
+    shard_path(path, 1).mkdir()
+    with pytest.raises(BadStore, match=r"c/1/0/0: row 256: the shard (cannot be read|is shorter)"):
+        open_features(path).read([0, 300])
+    shard_path(path, 2).unlink()
+    shard_path(path, 2).symlink_to(shard_path(path, 2))
+    with pytest.raises(BadStore, match=r"c/2/0/0: row 512: the shard cannot be opened"):
+        open_features(path).read([0, 599])
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.0, float("nan"), float("-inf")])
+def test_numbers_that_no_backbone_gives_are_not_intact_however_right_their_checksum(path, wrong):
+    """A re-run makes anew what `verify` finds."""
+    for place in ((7,), (7, 0), (7, 0, 0)):
+        tokens = TOKENS[256:512].clone()
+        tokens[place] = wrong
+        write_shard(path, 1, tokens, IDS[256:512])
+        assert intact(path, 1, IDS[256:512], 6, 8) == (wrong == 0 and place != (7,))
 
 
 def test_stores_grow_and_shrink_by_whole_rows(tmp_path):

@@ -22,12 +22,12 @@ CODECS = {
 }
 
 
-def fill(path, codecs, shards=(8, 6, 8)):
+def fill(path, codecs, shards=(8, 6, 8), chunks=(1, 6, 8)):
     """A store of 20 rows as someone else's zarr writes it."""
     create_features(path, 20, 6, 8, {"grid": [2, 3]})
     group = zarr.open_group(path, mode="r+")
     tokens = group.create_array(
-        "patch_tokens", shape=(20, 6, 8), chunks=(1, 6, 8), shards=shards, dtype="bfloat16", fill_value=0,
+        "patch_tokens", shape=(20, 6, 8), chunks=chunks, shards=shards, dtype="bfloat16", fill_value=0,
         compressors=codecs, overwrite=True,
     )  # fmt: skip
     tokens[:] = TOKENS
@@ -64,6 +64,19 @@ def test_a_missing_shard_or_row_is_an_error(tmp_path):
     tokens[18] = 0  # which zarr drops, since it is the fill value
     with pytest.raises(BadStore, match=r"c/2/0/0: row 18: the shard does not hold it"):
         open_features(path).read([18, 19])
+
+
+@pytest.mark.parametrize("chunks", [(1, 3, 8), (1, 6, 5), (2, 4, 8), (1, 1, 1)])
+def test_a_missing_part_of_a_row_is_an_error(tmp_path, chunks):
+    """Where chunks are smaller than rows."""
+    shards = tuple(-(-size // step) * step for size, step in zip((8, 6, 8), chunks, strict=True))
+    path = fill(tmp_path / "f.zarr", CODECS["zstd"], shards, chunks)
+    rows = [0, 17, 18, 19]
+    np.testing.assert_array_equal(bits(open_features(path).read(rows)), TOKENS[rows].view(np.int16))
+    tokens = zarr.open_array(path / "patch_tokens", mode="r+")
+    tokens[18:20, 6 - (6 % chunks[1] or chunks[1]) :, 8 - (8 % chunks[2] or chunks[2]) :] = 0  # dropped: the fill value
+    with pytest.raises(BadStore, match=r"c/2/0/0: row 18: the shard does not hold it"):
+        open_features(path).read([17, 18])
 
 
 def test_damage_is_an_error_that_names_the_shard(tmp_path):

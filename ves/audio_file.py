@@ -24,11 +24,17 @@ class AudioFile:
             self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise self._bad("missing") from None
+        except OSError as error:
+            raise self._bad(f"cannot be opened ({error.strerror})") from error
         size = per_file * 16 + CRC
-        raw = os.pread(self.file, size, max(os.fstat(self.file).st_size - size, 0))
+        try:
+            raw = os.pread(self.file, size, max(os.fstat(self.file).st_size - size, 0))
+            found = os.pread(self.file, HEADER, 0)
+        except OSError as error:  # of the disk, or of a folder in its place
+            raise self._bad(f"cannot be read ({error.strerror})") from error
         if len(raw) != size or crc32c(raw[:-CRC]) != int.from_bytes(raw[-CRC:], "little"):
             raise self._bad("the index is damaged")
-        if os.pread(self.file, HEADER, 0) != head:
+        if found != head:
             raise self._bad("of another group or place, by its header (or clips or attributes of its group are)")
         self.index = np.frombuffer(raw[:-CRC], "<u8").reshape(-1, 2)
 

@@ -34,6 +34,7 @@ from ves.shards import HEADER, BadStore, header, write_shard
 CHUNK = RATE  # samples in a chunk
 SHARD = 1024 * CHUNK  # samples in a file of the store: 32 MB
 COLUMNS = ("offset", "length", "clip_id")  # arrays of one value per clip
+MOST = 2**32  # samples in a file: more, and it is the number that is damaged
 OPEN_FILES = 128  # file handles kept; a process may have 1024, and the feature store keeps some too
 
 
@@ -130,7 +131,10 @@ def seal(store: Path, shards: list[str]) -> None:
 def _open(store: Path, shard: str) -> zarr.Group:
     if not (store / shard / "zarr.json").is_file():
         raise ValueError(f"{store}: no group {shard}; run the ingest of that shard")
-    group = zarr.open_group(store / shard, mode="r")
+    try:
+        group = zarr.open_group(store / shard, mode="r")
+    except Exception as error:  # zarr has many ways to say so
+        raise BadStore(f"{store / shard}/zarr.json: damaged ({error}); ingest this shard again") from error
     if not group.attrs.get("complete"):
         raise ValueError(f"{store / shard}: not complete; delete it and run the ingest of that shard again")
     return group
@@ -188,16 +192,28 @@ class AudioStore:
 
     def _group(self, shard: str) -> _Group:
         if (group := self._groups.get(shard)) is None:
-            opened = _open(self.path, shard)
-            samples = opened["samples"]
-            assert isinstance(samples, zarr.Array)
-            assert samples.shards is not None
+            opened, samples = _open(self.path, shard), _samples(self.path / shard / "samples")
             columns = [_column(self.path / shard / name) for name in COLUMNS]
-            chunk, path = samples.chunks[0], self.path / shard / "samples" / "c"
-            kind = identity(opened.attrs, columns)
-            group = _Group(path, columns[0], columns[1], chunk, samples.shards[0] // chunk, kind)
+            if any(len(column) != opened.attrs.get("clips") for column in columns):
+                raise BadStore(
+                    f"{self.path / shard}: {', '.join(COLUMNS)} are not of all clips; ingest this shard again"
+                )
+            (chunk, per_file), path = samples, self.path / shard / "samples" / "c"
+            group = _Group(path, columns[0], columns[1], chunk, per_file, identity(opened.attrs, columns))
             self._groups[shard] = group
         return group
+
+
+def _samples(path: Path) -> tuple[int, int]:
+    """Samples in a chunk of the array of samples, and chunks in a file of it. Raises BadStore that names it."""
+    try:
+        array = zarr.open_array(path, mode="r")
+        shards = array.shards or array.chunks  # one chunk to a file has no index: AudioFile says that it is damaged
+        if shards[0] > MOST:
+            raise ValueError(f"files of {shards[0]} samples")
+        return array.chunks[0], shards[0] // array.chunks[0]
+    except Exception as error:  # as below
+        raise BadStore(f"{path}/zarr.json: missing or damaged ({error}); ingest this shard again") from error
 
 
 def _column(path: Path) -> np.ndarray:

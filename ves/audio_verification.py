@@ -11,9 +11,11 @@ import numpy as np
 
 from ves import audio_store, shards
 from ves.audio import RATE
+from ves.forms import fits, same
 from ves.stored_arrays import Fault, Look, StoredArray, read_document, unlike
 
 LITTLE, PLAIN, CRC = {"name": "bytes", "configuration": {"endian": "little"}}, {"name": "bytes"}, {"name": "crc32c"}
+LISTED = {"shard": str, "clips": int, "samples": int, "sha256": str}
 GROUP = {"rate", "clips", "samples", "sha256", "complete"}
 
 
@@ -24,10 +26,10 @@ def verify_audio(store: Path, threads: int) -> list[Fault]:
     if manifest is None:
         return faults
     groups = manifest.get("groups")
-    if groups is None or any(group.keys() != {"shard", "clips", "samples", "sha256"} for group in groups):
+    if not fits(groups, [LISTED]) or any(group.keys() != LISTED.keys() for group in groups):
         return [Fault(path, "not a manifest of an audio store")]
     totals = {key: sum(group[key] for group in groups) for key in ("clips", "samples")}
-    if manifest != {"rate": RATE, **totals, "groups": groups}:
+    if not same(manifest, {"rate": RATE, **totals, "groups": groups}):
         faults.append(Fault(path, f"not rate {RATE} and the sums of its groups, {totals}"))
     faults += _verify_folders(store, path, [group["shard"] for group in groups])
     with ThreadPoolExecutor(threads) as pool:
@@ -41,7 +43,7 @@ def _verify_folders(store: Path, path: Path, names: list[str]) -> list[Fault]:
     for folder in sorted({store / parent for name in names for parent in Path(name).parents}):
         document, found = read_document(folder / "zarr.json", ends=["\n", ""])  # once it was zarr that wrote these
         faults += found
-        if document not in (None, {"attributes": {}, "zarr_format": 3, "node_type": "group"}):
+        if document is not None and not same(document, {"attributes": {}, "zarr_format": 3, "node_type": "group"}):
             faults.append(Fault(folder / "zarr.json", "not the document of a group"))
     there = {file.parent.parent for file in store.rglob("samples/zarr.json")}
     unlisted = sorted(there - {store / name for name in names})
@@ -72,9 +74,9 @@ def _verify_group(store: Path, listed: dict[str, Any]) -> list[Fault]:
     if group is not None:
         expected = {"attributes": {"rate": RATE, **listed, "complete": True}, "zarr_format": 3, "node_type": "group"}
         del expected["attributes"]["shard"]
-        if group != expected:
-            attrs = group.get("attributes", {})
-            wrong = [key for key in sorted(GROUP) if attrs.get(key) != expected["attributes"][key]]
+        if not same(group, expected):
+            attrs = found if isinstance(found := group.get("attributes"), dict) else {}
+            wrong = [key for key in sorted(GROUP) if not same(attrs.get(key), expected["attributes"][key])]
             faults.append(
                 Fault(folder / "zarr.json", f"not as the manifest lists it: {', '.join(wrong) or 'its keys'}")
             )

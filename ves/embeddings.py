@@ -24,6 +24,7 @@ from zarr.codecs import Crc32cCodec
 from ves import parquet
 from ves.config import RunConfig
 from ves.files import atomic, read_json, remove, write_json
+from ves.forms import fits
 
 ROWS = 64  # utterances or images in a chunk
 ARRAYS = ("audio_tokens", "audio_mask", "clip_image", "image_tokens", "image_mask")
@@ -84,9 +85,17 @@ def load(store: Path) -> Embeddings:
     """
     if not manifest_path(store).is_file():
         raise FileNotFoundError(f"{manifest_path(store)}: absent, so {store} is not finished; embed the split again")
-    group = zarr.open_group(store, mode="r")
-    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
-    for name, written in read_json(manifest_path(store))["arrays"].items():
+    try:
+        group = zarr.open_group(store, mode="r")
+        arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    except Exception as error:  # zarr and its codecs have many ways to say so
+        raise ValueError(f"{store}: damaged ({error}); delete {store}* and embed again") from error
+    listed = read_json(manifest_path(store))
+    if not fits(listed, {"arrays": dict}) or not all(
+        fits(entry, {"sha256": str}) for entry in listed["arrays"].values()
+    ):
+        raise ValueError(f"{manifest_path(store)}: not a manifest of embeddings; delete {store}* and embed again")
+    for name, written in listed["arrays"].items():
         if name not in arrays or _digest(arrays[name]) != written["sha256"]:
             raise ValueError(f"{store / name}: missing, damaged or of another store; delete {store}* and embed again")
     fields: dict[str, Any] = {name: torch.from_numpy(arrays[name]) for name in ARRAYS}

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ves import embeddings, shards
+from ves.forms import fits, same
 from ves.stored_arrays import Fault, StoredArray, read_document, unlike
 
-ENTRY = {"shape", "dtype", "sha256"}
+ENTRY = {"shape": [int], "dtype": str, "sha256": str}
 
 
 def verify_embeddings(store: Path) -> list[Fault]:
@@ -21,11 +22,13 @@ def verify_embeddings(store: Path) -> list[Fault]:
     if manifest is None:
         return faults
     arrays = manifest.get("arrays")
-    if not isinstance(arrays, dict) or any(entry.keys() != ENTRY for entry in arrays.values()):
+    if not isinstance(arrays, dict) or not all(
+        fits(entry, ENTRY) and entry.keys() == ENTRY.keys() and entry["shape"] for entry in arrays.values()
+    ):
         return [Fault(path, "not a manifest of embeddings")]
     group, found = read_document(store / "zarr.json", ends=[""])
     attrs = {key: value for key, value in manifest.items() if key != "arrays"}
-    if group not in (None, {"attributes": attrs, "zarr_format": 3, "node_type": "group"}):
+    if group is not None and not same(group, {"attributes": attrs, "zarr_format": 3, "node_type": "group"}):
         found = [Fault(store / "zarr.json", "not the attributes that the manifest lists")]
     for name, entry in arrays.items():
         found += _verify_array(store / name, entry)

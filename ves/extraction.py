@@ -5,9 +5,8 @@ Nothing passes between jobs but the store and a small record of each, so that a 
 shards that hold the right images with the right checksums stay as they are. At most the shards in hand are lost (one
 computed, one written), a corpus that has grown costs what it has grown by, and no byte depends on the number of jobs.
 
-Whoever computes a shard holds its lock, in `<store>.locks/`, until it is written. A second writer of it waits, and
-then finds nothing left to do; the kernel lets go of the lock when its holder dies. Locks are taken in the order of
-shards, so that no two writers wait for each other.
+A job holds its shards, in `<store>.writers.lock`, until it is done or dies (ves.claims). One that is started by mistake
+for a shard which another holds fails before it has touched the store, and says who that is; the first goes on.
 """
 
 import hashlib
@@ -16,8 +15,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ import torch
 from jaxtyping import BFloat16
 from torch import Tensor
 
-from ves import files, store_layout
+from ves import claims, files, store_layout
 from ves.backbone import file_sha256
 from ves.config import VisionConfig
 from ves.features import attributes, listed, tokens
@@ -36,6 +34,14 @@ from ves.shards import BadStore
 from ves.store import create_features, intact, present, set_complete, shard_path, write_shard
 
 log = logging.getLogger(__name__)
+
+# seconds that a job waits for its shards: when the workflow is killed its jobs get a signal, and one that is within an
+# fsync hears it a moment later; the same command typed again at once is not to find them there
+GRACE = 2.0
+
+
+class AnotherWriter(OSError):
+    """A shard is being written by another process: the message names it and says what to do."""
 
 
 def share(count: int, part: str) -> range:
@@ -47,32 +53,38 @@ def share(count: int, part: str) -> range:
     return range((number - 1) * count // parts, number * count // parts)
 
 
-@dataclass
-class _Shard:
-    """A shard that this job is to write, and what lets go of its lock."""
-
-    number: int
-    rows: pl.DataFrame  # of images.parquet
-    held: ExitStack
+@contextmanager
+def _held(store: Path, own: range) -> Iterator[None]:
+    """Have these shards of a store to oneself. Raises AnotherWriter."""
+    try:
+        with claims.held(store.with_name(f"{store.name}.writers.lock"), own, GRACE):
+            yield
+    except claims.Taken as taken:
+        raise AnotherWriter(
+            f"{store}: shard {taken.place} is being written by {taken.holder}; nothing was touched: wait until that is "
+            "done and run again (what is there then is not made anew), or end that process first"
+        ) from None
 
 
 def extract(vision: VisionConfig, images: Path, pictures: Path, store: Path, part: str, out: Path) -> None:
     """Bring the shards of one job, such as "2-of-8", up to images.parquet; then write `out`, the record of them.
 
     `pictures` is the folder of the ingested pictures. Raises ValueError when the store was made with another backbone,
-    image size or fit, when the pictures are not those listed, or for a `part` that is none.
+    image size or fit, when the pictures are not those listed, or for a `part` that is none; AnotherWriter, at once,
+    when another process is at one of its shards.
     """
     slices = _slices(images)
     own = share(len(slices), part)
     attrs = attributes(vision)
     rows, columns = attrs["grid"]
     shape = (rows * columns, attrs["width"])
-    with files.lock(store):
-        create_features(store, sum(map(len, slices)), *shape, attrs)
-    written = _fill(vision, pictures, store, _missing(store, slices, own, shape))
-    log.info("%d of %d shards written", len(written), len(own))
-    kept = {number: _record(store, number, slices[number]) for number in own if number not in written}
-    files.write_json(out, [(written | kept)[number] for number in own])
+    with _held(store, own):
+        with files.lock(store):
+            create_features(store, sum(map(len, slices)), *shape, attrs)
+        written = _fill(vision, pictures, store, _missing(store, slices, own, shape))
+        log.info("%d of %d shards written", len(written), len(own))
+        kept = {number: _record(store, number, slices[number]) for number in own if number not in written}
+        files.write_json(out, [(written | kept)[number] for number in own])
 
 
 def _slices(images: Path) -> list[pl.DataFrame]:
@@ -82,15 +94,14 @@ def _slices(images: Path) -> list[pl.DataFrame]:
     return [frame[first : first + step] for first in range(0, len(frame), step)]
 
 
-def _missing(
-    store: Path, slices: Sequence[pl.DataFrame], own: Sequence[int], shape: tuple[int, int]
-) -> Iterator[_Shard]:
-    """Those of the shards that are not there as they should be, each locked before it is looked at."""
+type _Shard = tuple[int, pl.DataFrame]  # its number, and its rows of images.parquet
+
+
+def _missing(store: Path, slices: Sequence[pl.DataFrame], own: range, shape: tuple[int, int]) -> Iterator[_Shard]:
+    """Those of the shards that are not there as they should be."""
     for number in track(own, label="features", total=len(own), unit="shard"):
-        with ExitStack() as held:
-            held.enter_context(files.lock(store.with_name(f"{store.name}.locks") / str(number)))
-            if not intact(store, number, slices[number]["image_id"].to_list(), *shape):
-                yield _Shard(number, slices[number], held.pop_all())
+        if not intact(store, number, slices[number]["image_id"].to_list(), *shape):
+            yield number, slices[number]
 
 
 def _fill(vision: VisionConfig, pictures: Path, store: Path, missing: Iterator[_Shard]) -> dict[int, dict[str, Any]]:
@@ -104,33 +115,34 @@ def _fill(vision: VisionConfig, pictures: Path, store: Path, missing: Iterator[_
     step = vision.batch_size
 
     def batches() -> Iterator[pl.DataFrame]:
-        for shard in chain([first], missing):
-            ahead.append(shard)
-            yield from (shard.rows[at : at + step] for at in range(0, len(shard.rows), step))
+        for number, rows in chain([first], missing):
+            ahead.append((number, rows))
+            yield from (rows[at : at + step] for at in range(0, len(rows), step))
 
     written: dict[int, Future[dict[str, Any]]] = {}
-    with ExitStack() as left, ThreadPoolExecutor(1) as writer:
-        left.callback(lambda: [shard.held.close() for shard in ahead])  # after a failure
+    with ThreadPoolExecutor(1) as writer:
         done, last = tokens(batches(), pictures, vision), None
         for batch in done:
-            rows = [batch, *(next(done) for _ in range(step, len(ahead[0].rows), step))]
+            number, rows = ahead[0]
+            found = [batch, *(next(done) for _ in range(step, len(rows), step))]
             if last is not None:
                 last.result()  # two shards in memory are enough
-            shard = ahead.popleft()
-            last = written[shard.number] = writer.submit(_write, store, shard, rows)
+            ahead.popleft()
+            last = written[number] = writer.submit(_write, store, number, rows, found)
     return {number: future.result() for number, future in written.items()}
 
 
-def _write(store: Path, shard: _Shard, batches: Sequence[BFloat16[Tensor, "_ P W"]]) -> dict[str, Any]:
-    """Write one shard, let go of its lock, and say what was written."""
-    with shard.held:
-        rows, image_ids = torch.cat(list(batches)), shard.rows["image_id"].to_list()
-        if bad := (~rows.isfinite().all(-1).all(-1)).nonzero().flatten().tolist():
-            raise ValueError(f"image {image_ids[bad[0]]}: the backbone's tokens are not finite")
-        with files.lock(store):
-            set_complete(store, False)
-        write_shard(store, shard.number, rows, image_ids)
-        return _record(store, shard.number, shard.rows)
+def _write(
+    store: Path, number: int, rows: pl.DataFrame, batches: Sequence[BFloat16[Tensor, "_ P W"]]
+) -> dict[str, Any]:
+    """Write one shard, and say what was written."""
+    found, image_ids = torch.cat(list(batches)), rows["image_id"].to_list()
+    if bad := (~found.isfinite().all(-1).all(-1)).nonzero().flatten().tolist():
+        raise ValueError(f"image {image_ids[bad[0]]}: the backbone's tokens are not finite")
+    with files.lock(store):
+        set_complete(store, False)
+    write_shard(store, number, found, image_ids)
+    return _record(store, number, rows)
 
 
 def _record(store: Path, number: int, rows: pl.DataFrame) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from jaxtyping import BFloat16, Int64, UInt8
 from torch import Tensor
 
 from ves import compression, files, store_layout
+from ves.forms import fits
 from ves.open_shard import Shard
 from ves.shard_rows import ShardRows
 from ves.shards import BadStore
@@ -53,13 +54,18 @@ def _description(store: Path) -> tuple[dict[str, Any], tuple[int, int], tuple[in
         attrs = files.read_json(store / "zarr.json")["attributes"]
         complete, (rows, columns) = attrs["complete"], map(int, attrs["grid"])
         array = files.read_json(store / "patch_tokens" / "zarr.json")
-        data_type, (images, patches, width) = array["data_type"], map(int, array["shape"])
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        data_type, (images, patches, width) = array["data_type"], array["shape"]
+        ids = files.read_json(store / "image_id" / "zarr.json")["shape"]
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise BadStore(f"{store}: its zarr.json files do not describe features ({error!r}); extract anew") from error
     if not complete:
         raise BadStore(f"{store}: incomplete; run the features stage again, it goes on where it stopped")
     if data_type != "bfloat16":
         raise BadStore(f"{store}: patch_tokens are {data_type}, not bfloat16")
+    if not (fits(array["shape"], [int]) and all(array["shape"])) or width != attrs.get("width", width):
+        raise BadStore(f"{store}: patch_tokens has a shape of {array['shape']}, which is damage; extract anew")
+    if ids != [images, ID_BYTES]:
+        raise BadStore(f"{store}: patch_tokens is of {images} images, but image_id of {ids}: a zarr.json was changed")
     if rows * columns != patches:
         raise BadStore(f"{store}: its attributes tell of a grid of {rows} x {columns}, rows have {patches} patches")
     return attrs, (rows, columns), (images, patches, width)
@@ -119,10 +125,7 @@ class FeatureStore:
     def _read_ids(self) -> UInt8[np.ndarray, "V 32"]:
         found = files.read_json(self.path / "image_id" / "zarr.json")
         if not _same_layout(found, metadata(len(self), self.patches, self.width, None)["image_id"]):
-            ids = ZarrRows(self.path / "image_id").read(np.arange(len(self)))
-            if ids.shape != (len(self), ID_BYTES):
-                raise BadStore(f"{self.path}: image_id is {ids.shape}, not {(len(self), ID_BYTES)}")
-            return np.ascontiguousarray(ids)
+            return np.ascontiguousarray(ZarrRows(self.path / "image_id").read(np.arange(len(self))))
         slots = store_layout.SHARD_ROWS
         firsts = range(0, len(self), slots)
         return np.concatenate([read_ids(self.path, first // slots, min(slots, len(self) - first)) for first in firsts])

@@ -11,8 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from ves import files
-from ves.stored_arrays import StoredArray
+from ves.forms import fits
+from ves.stored_arrays import ITEM_BYTES, StoredArray
 
+CODEC = {"name": str}
+SHARDED = {"configuration": {"chunk_shape": [int], "codecs": [CODEC]}}
+ARRAY = {
+    "shape": [int],
+    "data_type": str,
+    "chunk_grid": {"configuration": {"chunk_shape": [int]}},
+    "codecs": [CODEC],
+}
+FILES = 10**6  # of an array: more, and it is the number that is damaged
 HEAD = ("array", "shape", "dtype", "one chunk", "files", "on disk", "of raw", "codecs")
 
 
@@ -28,13 +38,27 @@ def describe(store: Path) -> str:
     groups: list[dict[str, Any]] = []
     for path in sorted(store.rglob("zarr.json")):
         document = files.read_json(path)
+        if not fits(document, ({"node_type": str, "shape": list}, {"node_type": str, "attributes": dict})):
+            raise ValueError(f"{path}: neither of a group nor of an array; verify says what else is damaged")
         if document["node_type"] == "array":
-            array = StoredArray(path.parent, document)
+            array = _array(path, document)
             kinds.setdefault(_kind(array), []).append(array)
         elif document["attributes"] or path.parent == store:
             groups.append(document["attributes"])
     rows = [_line(kind, arrays) for kind, arrays in kinds.items()]
     return "\n".join([str(store), "", *_table([HEAD, *rows]), "", *_state(store, groups, kinds), *_attributes(groups)])
+
+
+def _array(path: Path, document: dict[str, Any]) -> StoredArray:
+    """Raises ValueError that names the file when it does not describe an array that could be."""
+    array = StoredArray(path.parent, document)
+    sound = fits(document, ARRAY) and document["codecs"]
+    if sound and (document["codecs"][0]["name"] != "sharding_indexed" or fits(document["codecs"][0], SHARDED)):
+        chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
+        named = document["data_type"] in ITEM_BYTES and len(chunk) == len(array.shape) > 0 and all(chunk)
+        if named and (not array.sharded or array.inner_rows) and array.shape[0] // chunk[0] < FILES:
+            return array
+    raise ValueError(f"{path}: not the description of an array; verify says what else is damaged")
 
 
 def _kind(array: StoredArray) -> tuple[str, ...]:

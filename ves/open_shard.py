@@ -39,8 +39,13 @@ class Shard:
             self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise self.bad(first, "the shard of this row is missing") from None
-        self.begins = self._read_index(slots)
-        if os.pread(self.file, HEADER, 0) != head:
+        except OSError as error:
+            raise self.bad(first, f"the shard cannot be opened ({error.strerror})") from error
+        try:
+            self.begins, found = self._read_index(slots), os.pread(self.file, HEADER, 0)
+        except OSError as error:  # of the disk, or of a folder in its place
+            raise self.bad(first, f"the shard cannot be read ({error.strerror})") from error
+        if found != head:
             raise self.bad(first, "the shard is of another store or place, by its header (or attributes or ids are)")
 
     def __del__(self) -> None:

@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ves import gpus
+
 PATIENCE = timedelta(hours=2)  # that the others wait while rank 0 evaluates or writes
 
 
@@ -98,15 +100,13 @@ ALONE = Ranks(rank=0, size=1, device=torch.device("cpu"))
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The ranks that torchrun has started, or this process alone.
+    """The ranks that torchrun has started, or this process alone, each on a GPU of its own (ves.gpus).
 
-    Raises ValueError when a machine has more processes than GPUs.
+    Raises ValueError when a machine has more processes than GPUs, or than are free.
     """
-    cuda, size = torch.cuda.is_available(), int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if cuda and local >= torch.cuda.device_count():
-        raise ValueError(f"--nproc_per_node: more processes than the {torch.cuda.device_count()} GPUs of this machine")
-    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    own, size = gpus.take(), int(os.environ.get("WORLD_SIZE", "1"))  # the first: it settles what CUDA is to see
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", own) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
     if size == 1:

@@ -26,6 +26,7 @@ from ves.store_layout import (
     header,
     identity,
     ids_path,
+    impossible,
     metadata,
     read_attributes,
     read_ids,
@@ -49,8 +50,8 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
 
     `attrs` may name a compression (ves.compression.CODECS). Raises ValueError that names the attribute when an existing
     store differs in one (RECORDED aside): features of two kinds are never mixed, and nothing that took hours is deleted
-    unasked. A description that is missing is written again: whose the shards are stands in each. One caller at a time
-    (ves.files.lock).
+    unasked. A description that is missing or no JSON is written again: whose the shards are stands in each. One caller
+    at a time (ves.files.lock).
     """
     arrays = metadata(rows, patches, width, attrs.get("compression"))
     group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}
@@ -59,7 +60,7 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
             for name, content in {"": group, **arrays}.items():
                 files.write_json(partial / name / "zarr.json", content)
         return
-    if not (store / "zarr.json").is_file():
+    if not _readable(store / "zarr.json"):
         files.write_json(store / "zarr.json", group)
     made = read_attributes(store)
     for key in attrs | made:
@@ -69,12 +70,19 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
             )
     for name, content in arrays.items():
         described = store / name / "zarr.json"
-        if not described.is_file() or files.read_json(described) != content:
+        if not _readable(described) or files.read_json(described) != content:
             set_complete(store, False)
             files.write_json(described, content)
         for chunk in (store / name).glob("c/*"):
             if int(chunk.name) * store_layout.SHARD_ROWS >= rows:
                 files.remove(chunk)
+
+
+def _readable(document: Path) -> bool:
+    try:
+        return isinstance(files.read_json(document), dict)
+    except (ValueError, FileNotFoundError, IsADirectoryError):
+        return False
 
 
 def set_complete(store: Path, complete: bool) -> None:
@@ -110,12 +118,12 @@ def present(store: Path, shard: int, image_ids: Sequence[str]) -> bool:
             return False
         with open(shard_path(store, shard), "rb") as handle:
             return handle.read(shards.HEADER) == header(identity(read_attributes(store)), wanted)
-    except (BadStore, FileNotFoundError):
+    except (BadStore, OSError):  # missing, or not a file at all
         return False
 
 
 def intact(store: Path, shard: int, image_ids: Sequence[str], patches: int, width: int) -> bool:
-    """Whether a shard holds just these images, every one with the right checksum."""
+    """Whether a shard holds just these images, each with the right checksum and numbers that a backbone gives."""
     if not present(store, shard, image_ids):
         return False
     attrs, first, row_bytes = read_attributes(store), shard * store_layout.SHARD_ROWS, patches * width * 2
@@ -125,6 +133,8 @@ def intact(store: Path, shard: int, image_ids: Sequence[str], patches: int, widt
         opened = Shard(shard_path(store, shard), first, store_layout.SHARD_ROWS, row_bytes, head, unpack)
         for number in range(len(image_ids)):
             opened.read(first + number, row)
+            if impossible(row):
+                return False
     except BadStore:
         return False
     return True

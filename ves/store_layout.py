@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from ves import compression, files, shards
 from ves.shards import BadStore
 
+INFINITE = 0x7F80  # bits of a bfloat16's exponent, all set in what is NaN or infinite
 SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
 ID_BYTES = 32
 # attributes of how it began, which may change: they decide last bits only
@@ -69,6 +70,18 @@ def read_attributes(store: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):
         raise ValueError(f"{path}: not the document of a feature store; delete the store to extract anew")
     return document["attributes"]
+
+
+def impossible(row: bytes | np.ndarray) -> str | None:
+    """What is wrong with the numbers of a row, given as bytes, that no backbone gives; None if nothing is."""
+    sizes = np.frombuffer(row, "<u2") & 0x7FFF
+    if (greatest := sizes.max()) == 0:
+        return "all zeros"
+    if greatest < INFINITE:
+        return None
+    bits, count = np.frombuffer(row, "<u2"), int((sizes >= INFINITE).sum())
+    all_fill = count == len(bits) and (bits == bits[0]).all()
+    return "all fill" if all_fill else f"{count} of {len(bits)} numbers are NaN or infinite"
 
 
 def digests(image_ids: Sequence[str]) -> UInt8[np.ndarray, "n 32"]:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from huggingface_hub import try_to_load_from_cache
 
 from ves import files, parquet
@@ -21,15 +20,20 @@ from ves.audio_verification import verify_audio
 from ves.backbone import file_sha256, weight_hash
 from ves.compression import CODECS
 from ves.embeddings_verification import verify_embeddings
-from ves.store_layout import ID_BYTES, digests, header, identity, metadata
+from ves.forms import fits, same
+from ves.store_layout import ID_BYTES, digests, header, identity, impossible, metadata
 from ves.stored_arrays import FOREIGN, Fault, StoredArray, joined, read_document, unlike
 
 log = logging.getLogger(__name__)
 
 THREADS = 2
-INFINITE = 0x7F80  # bits of the exponent, all set in what is NaN or infinite
 SETTINGS = ("backbone", "image_size", "fit", "compression")  # attributes that the settings beside a store have too
-MANIFEST = {"rows", "shards", "images_sha256", "attrs"}
+MANIFEST = {
+    "rows": int,
+    "shards": [{"file": str, "rows": int, "sha256": str}],
+    "images_sha256": str,
+    "attrs": dict,
+}
 
 
 def verify(store: Path, images: Path | None = None) -> list[Fault]:
@@ -51,6 +55,16 @@ def verify(store: Path, images: Path | None = None) -> list[Fault]:
     raise ValueError(f"{store}: none of the stores that VeS makes: {kinds}")
 
 
+def repair(store: Path) -> str:
+    """What to do about faults of a store of that kind."""
+    manifest = f"{store}.manifest.json"
+    if (store / "audio").is_dir():
+        return "ingest again: delete, in parts/ beside it, the files of the groups named, and run the workflow"
+    if (store / "audio_tokens").is_dir():
+        return f"embed again: delete {store} and {manifest}, and run the workflow"
+    return f"extract again: delete {manifest} and run the workflow; what is sound stays as it is"
+
+
 def verify_features(store: Path, images: Path | None) -> list[Fault]:
     """All that is wrong with a feature store; without `images` its ids are compared with the manifest alone."""
     paths = [store / part / "zarr.json" for part in ("", "patch_tokens", "image_id")]
@@ -58,7 +72,8 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
     (group, of_tokens, of_ids, manifest), problems = zip(*map(read_document, paths), strict=True)
     faults = [fault for found in problems for fault in found]
     attrs = group.get("attributes") if group else None
-    if group is not None and group != {"attributes": attrs, "zarr_format": 3, "node_type": "group"}:
+    sound = {"attributes": attrs, "zarr_format": 3, "node_type": "group"}
+    if group is not None and not (isinstance(attrs, dict) and same(group, sound)):
         faults, attrs = [*faults, Fault(paths[0], "not the document of a group")], None
     layout = _layout(paths[1:3], of_tokens, of_ids)
     if layout or of_tokens is None or of_ids is None:  # numbers cannot be found without knowing where they are
@@ -79,7 +94,7 @@ def _layout(paths: list[Path], of_tokens: dict[str, Any] | None, of_ids: dict[st
     if of_tokens is None:
         return []
     shape = of_tokens.get("shape")
-    if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)):
+    if not (fits(shape, [int]) and len(shape) == 3 and all(shape)):
         return [Fault(paths[0], f"a shape of {shape}, not of images, patches and width")]
     rows, patches, width = shape
     expected = metadata(rows, patches, width, _packing(of_tokens)).values()
@@ -112,7 +127,7 @@ def _verify_tokens(tokens: StoredArray, headers: list[bytes] | None) -> tuple[li
     """
 
     def check(number: int) -> tuple[list[Fault], str]:
-        faults = tokens.check_file(number, _look_at_tokens, headers[number] if headers else None)
+        faults = tokens.check_file(number, lambda _, row: impossible(row), headers[number] if headers else None)
         return faults, "" if faults else file_sha256(tokens.files[number])
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -128,16 +143,6 @@ def _of_attributes(tokens: StoredArray, faults: list[Fault]) -> list[Fault]:
         return faults
     what = "not the attributes that its shards were written with, by their headers (or the ids are not)"
     return [Fault(tokens.folder.parent / "zarr.json", what)] + [fault for fault in faults if fault not in foreign]
-
-
-def _look_at_tokens(_row: int, content: bytes) -> str | None:
-    bits = np.frombuffer(content, "<u2")
-    if not (bits & 0x7FFF).any():
-        return "all zeros"
-    if infinite := int(((bits & INFINITE) == INFINITE).sum()):
-        all_fill = infinite == len(bits) and (bits == bits[0]).all()
-        return "all fill" if all_fill else f"{infinite} of {len(bits)} numbers are NaN or infinite"
-    return None
 
 
 def _verify_ids(ids: StoredArray, images: Path | None) -> tuple[list[Fault], list[str] | None]:
@@ -189,23 +194,23 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
     if attrs.get("complete") is not True:
         wrong.append("not marked as complete")
     grid = attrs.get("grid")
-    if not (isinstance(grid, list) and len(grid) == 2 and math.prod(grid) == patches):
+    if not (fits(grid, [int]) and len(grid) == 2 and math.prod(grid) == patches):
         wrong.append(f"grid {grid}, but {patches} patches")
-    if attrs.get("width", width) != width:
+    if not same(attrs.get("width", width), width):
         wrong.append(f"width {attrs['width']}, but rows of {width}")
     if attrs.get("compression") != (packing := _packing(tokens.metadata)):
         wrong.append(f"compression {attrs.get('compression')!r}, but stored with {packing!r}")
     settings = path.parent.with_suffix(".json")
     if settings.is_file():
         try:
-            made_with = files.read_json(settings)
+            made_with = dict(files.read_json(settings))
             wrong += [
                 f"{key} {attrs.get(key)!r}, but {settings.name} says {made_with[key]!r}"
                 for key in SETTINGS
                 if key in made_with and attrs.get(key) != made_with[key]
             ]
-        except ValueError as error:
-            wrong.append(str(error))
+        except (ValueError, TypeError, OSError) as error:
+            wrong.append(f"{settings.name} cannot be compared with: {error}")
     weights = _weights_here(str(attrs.get("backbone")), attrs.get("revision"))
     if weights and attrs.get("weight_hash") != (here := weight_hash(weights)):
         wrong.append(f"weight_hash {str(attrs.get('weight_hash'))[:16]}..., but {weights} has {here[:16]}...")
@@ -233,13 +238,12 @@ def _verify_manifest(
     ids: list[str] | None,
 ) -> list[Fault]:
     """Where store and manifest disagree; by it the shard of another store is known, however sound it is."""
-    if manifest.keys() != MANIFEST:
+    if manifest.keys() != MANIFEST.keys() or not fits(manifest, MANIFEST):
         return [Fault(path, f"not a manifest of a feature store, whose keys are {', '.join(sorted(MANIFEST))}")]
     faults = []
-    if attrs is not None and manifest["attrs"] != attrs:
-        differing = sorted(
-            k for k in attrs.keys() | manifest["attrs"].keys() if manifest["attrs"].get(k) != attrs.get(k)
-        )
+    if attrs is not None and not same(manifest["attrs"], attrs):
+        keys = attrs.keys() | manifest["attrs"].keys()
+        differing = sorted(key for key in keys if not same(manifest["attrs"].get(key), attrs.get(key)))
         faults.append(Fault(path, f"made with other attributes than the store's: {', '.join(differing)}"))
     if manifest["rows"] != tokens.shape[0]:
         faults.append(Fault(path, f"{manifest['rows']} rows, but the store has {tokens.shape[0]}"))

@@ -3,6 +3,7 @@
 Slower than ves.shard_rows, but right for every codec that zarr has. Checksums are checked where the codecs have them.
 """
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class ZarrRows:
             self.array = zarr.open_array(path, mode="r", config={"read_missing_chunks": False})  # it would fill them in
         except Exception as error:  # of any codec or data type, each with classes of its own
             raise BadStore(f"{path}: zarr cannot open it: {error}") from error
-        self.slots = (self.array.shards or self.array.chunks)[0]
+        self.slots = min((self.array.shards or self.array.chunks)[0], max(self.array.shape[0], 1))
 
     def read(self, rows: Int64[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
         """These rows, in the order asked. Raises BadStore that names the shard when one is missing or damaged."""
@@ -46,6 +47,14 @@ class ZarrRows:
         return found
 
     def _absent(self, row: np.ndarray) -> bool:
-        """Whether a row is all fill value: zarr makes that of a chunk which a shard lacks, and says nothing."""
+        """Whether a row, or what of it has a chunk of its own, is all fill value.
+
+        Zarr makes that of a chunk which a shard lacks, and says nothing.
+        """
         fill = np.full(1, self.array.fill_value, row.dtype).tobytes()
-        return row.tobytes() == fill * row.size
+        starts = [range(0, size, step) for size, step in zip(row.shape, self.array.chunks[1:], strict=True)]
+        parts = (
+            row[tuple(slice(at, at + step) for at, step in zip(begin, self.array.chunks[1:], strict=True))]
+            for begin in product(*starts)
+        )
+        return any(part.tobytes() == fill * part.size for part in parts)

@@ -11,8 +11,10 @@ def features(*, vision: Path, images: Path, pictures: Path, store: Path, part: s
 
     A part is whole shards of the store. OUT is the record of them that seal-features asks for.
     """
+    from ves import gpus
     from ves.extraction import extract
 
+    gpus.take()
     extract(given.read(config.VisionConfig, vision), images, pictures, store, part, out)
 
 
@@ -56,8 +58,10 @@ def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, t
 
 def embed(run: Path, *, split: str, out: Path) -> None:
     """Embed the clips and images of a split with the model of a run."""
+    from ves import gpus
     from ves.embed import embed
 
+    gpus.take()
     embed(run, split, out)
 
 

@@ -16,12 +16,12 @@ def store_verify(path: Path, *, images: Path | None = None) -> None:
     IMAGES is the images.parquet that the features are of, by default that of the corpus that the store lies in.
     """
     from ves.shards import BadStore
-    from ves.verification import verify
+    from ves.verification import repair, verify
 
     for fault in (faults := verify(path, images)):
         print(fault)
     if faults:
-        raise BadStore(f"{path}: not sound, places: {len(faults)}; run the stage that writes it again")
+        raise BadStore(f"{path}: not sound, places: {len(faults)}; {repair(path)}")
     print(f"{path}: sound")
 
 
