@@ -23,9 +23,9 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special  # scipy.stats takes seconds to load
 
-from ves.retrieval import CUTOFFS
+from ves.chance import CUTOFFS
 
 RESAMPLES = 2000
 METRICS = (*(f"R@{k}" for k in CUTOFFS), "mean_rank", "median_rank", "MRR")
@@ -88,7 +88,7 @@ def ends(resampled: Float[np.ndarray, "B *m"], images: int) -> tuple[Float[np.nd
     """The 95 % interval of each column of resampled values."""
     tail = 0.0
     if images > 1:
-        tail = float(stats.norm.cdf(np.sqrt(images / (images - 1)) * stats.t.ppf(TAIL, images - 1)))
+        tail = float(special.ndtr(np.sqrt(images / (images - 1)) * special.stdtrit(images - 1, TAIL)))
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
     return low, high
 
@@ -181,5 +181,5 @@ def _with_seeds(point: Float[np.ndarray, "S"], resampled: Float[np.ndarray, "B S
         return Difference(value, value, value, None)
     freedom = variance**2 / (by_seed**2 / (seeds - 1) + by_image**2 / (images - 1))
     error, freedom = variance**0.5, max(freedom, seeds - 1)
-    reach = float(stats.t.ppf(1 - TAIL, freedom)) * error
-    return Difference(value, value - reach, value + reach, float(2 * stats.t.sf(abs(value) / error, freedom)))
+    reach = float(special.stdtrit(freedom, 1 - TAIL)) * error
+    return Difference(value, value - reach, value + reach, float(2 * special.stdtr(freedom, -abs(value) / error)))

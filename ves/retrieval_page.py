@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from ves import rank_tables
+from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config import TableConfig
 from ves.differences import about, compared, number
 from ves.files import atomic
 from ves.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
 from ves.published import PAPER_ON_VAANI
 from ves.rank_tables import Ranks
-from ves.retrieval import DIRECTIONS, chance
-from ves.retrieval_protocols import OTHERS, OWN
 from ves.tables import RANKS, RECALLS
 
 SPEAKERS = {"all": "all", "unseen": "not heard in training", "seen": "heard in training"}

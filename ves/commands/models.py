@@ -77,11 +77,12 @@ def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 
 def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
     """Where spoken nouns point, by every protocol, beside what the numbers mean."""
+    from ves.embeddings import load
     from ves.localisation import evaluate
     from ves.provenance import refuse_other_model
 
     settings = given.read(config.RunConfig, run / "config.json")
-    refuse_other_model(embeddings, run, settings)
+    refuse_other_model(load(embeddings), embeddings, run, settings.run)
     evaluate(embeddings, settings.data, truth, out)
 
 
