@@ -107,9 +107,7 @@ def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run
         embed(run, "val", tmp_path / "small.zarr")
     small = load(tmp_path / "small.zarr")
     heard = stored.audio_mask  # what padding holds is nobody's business
-    torch.testing.assert_close(
-        small.audio_tokens[heard].float(), stored.audio_tokens[heard].float(), atol=1e-3, rtol=0
-    )
+    torch.testing.assert_close(small.audio_tokens[heard].float(), stored.audio_tokens[heard].float(), atol=1e-3, rtol=0)
     torch.testing.assert_close(small.image_tokens.float(), stored.image_tokens.float(), atol=1e-3, rtol=0)
 
 

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -51,8 +54,26 @@ def test_another_split(embedded: Corpus):
     moved = splits.with_columns(split=pl.Series(["train", "val", "val"]))
     for changed in (moved, pl.concat([splits, splits.with_columns(clip_id=pl.lit("f" * 32))])):
         changed.write_parquet(embedded.data.splits)
-        with pytest.raises(ValueError, match=r"embeddings of other clips than .*splits\.parquet has in val: \d are there, of which \d"):
+        with pytest.raises(
+            ValueError, match=r"embeddings of other clips than .*splits\.parquet has in val: \d are there, of which \d"
+        ):
             evaluate(embedded)
     Path(embedded.data.splits).unlink()
     with pytest.raises(FileNotFoundError, match="splits"):
         evaluate(embedded)
+
+
+def test_a_stage_pasted_by_hand_has_one_core_as_in_the_workflow():
+    """Whatever the machine's or the user's setting: bytes must not depend on who calls."""
+    code = "from ves.commands import given; given.one_core(); import torch; print(torch.get_num_threads())"
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "2"}, capture_output=True, text=True
+    )
+    assert process.stdout.strip() == "1", process.stderr
+
+
+def test_a_damaged_chunk_is_named(embedded: Corpus):
+    (chunk,) = (embedded.folder / "val.zarr" / "audio_tokens").rglob("c/0/0/0")
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"val\.zarr: damaged or missing .*; delete .* and embed again"):
+        load(embedded.folder / "val.zarr")

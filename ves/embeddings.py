@@ -81,8 +81,11 @@ def load(store: Path) -> Embeddings:
     """
     if not manifest_path(store).is_file():
         raise FileNotFoundError(f"{manifest_path(store)}: absent, so {store} is not finished; embed the split again")
-    group = zarr.open_group(store, mode="r")
-    arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    try:
+        group = zarr.open_group(store, mode="r")
+        arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{store}: damaged or missing ({error}); delete {store}* and embed again") from error
     for name, written in read_json(manifest_path(store))["arrays"].items():
         if name not in arrays or _digest(arrays[name]) != written["sha256"]:
             raise ValueError(f"{store / name}: missing, damaged or of another store; delete {store}* and embed again")

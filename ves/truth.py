@@ -64,6 +64,17 @@ def noise(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     return clips.join(found, on=["shard", "source_path"], how="left", maintain_order="left")
 
 
+def why_not_located(truth: Path) -> str | None:
+    """Why localisation cannot be measured on a corpus with this folder of truth; None where it can."""
+    there = []
+    for file in sorted(truth.rglob("*.parquet")):
+        with parquet.naming(file):
+            there.append(set(pl.read_parquet_schema(file)))
+    known = {"when each word is said": WORDS, "which pixels each object covers": OBJECTS}
+    unknown = [what for what, columns in known.items() if not any(names.issuperset(columns) for names in there)]
+    return f"this corpus does not say {' or '.join(unknown)}" if unknown else None
+
+
 def transcripts(truth: Path, clips: pl.DataFrame) -> dict[str, str]:
     """What somebody wrote down of the clips (columns shard, clip_id), by clip_id, where they did.
 
