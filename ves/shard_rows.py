@@ -13,12 +13,11 @@ from functools import lru_cache
 from itertools import repeat
 
 import numpy as np
-from awscrt.checksums import crc32c
 from jaxtyping import Int64, UInt8
 
 from ves.open_shard import Shard
 from ves.shard_map import ShardMap
-from ves.shards import CRC, shard_bytes
+from ves.shards import CRC, crc32c, shard_bytes
 
 OPEN_SHARDS = 192  # files kept open; a process may have 1024
 GROUP = 32  # rows whose files are open at once, in each thread, beside those kept
