@@ -204,11 +204,14 @@ def test_intervals_of_a_paired_difference_cover_what_is_true(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_intervals_over_seeds_cover_and_p_is_below_5_percent_as_often(monkeypatch, seeds):
-    """Two objectives without a difference, whose trainings differ by as much as images allow, or more."""
+    """Two objectives without a difference, whose trainings differ by as much as images allow, or more.
+
+    4,000 simulations: of 1,000 the least of seven coverages of 94 % is below 93 % every few times.
+    """
     monkeypatch.setattr(intervals, "RESAMPLES", RESAMPLES)
     draws.cache_clear()
     rng, found = np.random.default_rng(2), []
-    for _ in range(SIMULATIONS):
+    for _ in range(4 * SIMULATIONS):
         shared = rng.normal(size=150)
         models = []
         for _ in range(2):

@@ -11,10 +11,9 @@ Seeds are the other source of error. A difference of two objectives with at leas
 and images together (the pigeonhole bootstrap, Owen 2007), of which seeds are drawn in closed form: the variance of all
 draws of few seeds is known. Two things are corrected, or few seeds would mislead: a variance between S seeds is divided
 by S - 1, since three of them show two thirds of it, and what a seed does to single images, which that bootstrap counts
-thrice, counts once. The quantile is that of Cochran and Cox (Experimental Designs, 1957, 4.14): Student's t of S - 1
-degrees of freedom weighted with the share of the seeds in the variance, that of the images with the rest. (Degrees of
-freedom by Satterthwaite, estimated from three numbers, came out too many.) Where images decide, it is too wide rather
-than too narrow. Runs of one seed are pairs: they saw the same clips in the same order.
+thrice, counts once. Interval and p-value are those of Student's t with Satterthwaite's degrees of freedom: near S - 1
+where seeds decide, near the number of images where these do (there the interval is too wide rather than too narrow).
+Runs of one seed are pairs: they saw the same clips in the same order.
 
 Dimension key
     S seeds    Q queries    I images    B resamples    M metrics
@@ -179,8 +178,7 @@ def _with_seeds(point: Float[np.ndarray, "S"], resampled: Float[np.ndarray, "B S
     variance = max(2 * by_seed + by_image - both, by_seed, by_image)
     if variance == 0 or images < 2:
         return Difference(value, value, value, None)
-    share, error = min(by_seed / variance, 1.0), variance**0.5
-    reach = share * special.stdtrit(seeds - 1, 1 - TAIL) + (1 - share) * special.stdtrit(images - 1, 1 - TAIL)
-    freedom = float(special.stdtridf(1 - TAIL, reach))  # p is below 5 % where the interval leaves out 0
-    p = float(2 * special.stdtr(freedom, -abs(value) / error))
-    return Difference(value, value - float(reach) * error, value + float(reach) * error, p)
+    freedom = variance**2 / (by_seed**2 / (seeds - 1) + by_image**2 / (images - 1))
+    error, freedom = variance**0.5, max(freedom, seeds - 1)
+    reach = float(special.stdtrit(freedom, 1 - TAIL)) * error
+    return Difference(value, value - reach, value + reach, float(2 * special.stdtr(freedom, -abs(value) / error)))
