@@ -88,6 +88,16 @@ def test_what_the_server_has_is_not_sent_again() -> None:
     assert board.run.logged == [(3, ["loss"]), (3, ["heatmaps/c4fa1ec8"]), (4, ["loss"]), (4, ["heatmaps/c4fa1ec8"])]
 
 
+def test_offline_the_log_up_to_the_checkpoint_is_told_again(tmp_path: Path) -> None:
+    """A process that was killed may have left nothing of it there."""
+    (tmp_path / "log.jsonl").write_text("".join(f'{{"step": {step}, "loss": 1.0}}\n' for step in (1, 2, 3, 4, 5)))
+    board = object.__new__(Wandb)
+    board.run = Run()
+    board.run.step = 0
+    board.again(tmp_path / "log.jsonl", 4)
+    assert board.run.logged == [(step, ["loss"]) for step in (1, 2, 3, 4)]
+
+
 def test_a_training_that_starts_anew_is_another_run(tmp_path: Path) -> None:
     first = run_id(tmp_path / "checkpoints")
     assert run_id(tmp_path / "checkpoints") == first

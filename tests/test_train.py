@@ -249,8 +249,8 @@ def test_too_many_in_a_row_end_the_training_with_the_last_checkpoint_kept(tiny_r
     poison(monkeypatch, {2, *range(5, 100)})
     with pytest.raises(FloatingPointError, match=r"step 7: loss or gradient was not finite in 3 steps in a row"):
         train(run)
-    assert max(path.name for path in (run / "checkpoints").glob("step-*")) == "step-00000006"
-    state = load_file(run / "checkpoints" / "step-00000006" / "model.safetensors")
+    assert max(path.name for path in (run / "checkpoints").glob("step-*")) == "step-00000003", "none of the bad steps"
+    state = load_file(run / "checkpoints" / "step-00000003" / "model.safetensors")
     assert all(tensor.isfinite().all() for tensor in state.values())
     assert not (run / "model.safetensors").exists()
 
@@ -266,3 +266,13 @@ def test_the_log_is_cut_after_the_checkpoint(tmp_path):
     log.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
     cut_log(log, 2)
     assert log.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def test_a_log_that_is_damaged_or_has_lost_lines_is_named(tmp_path, caplog):
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 1}\n{"step": 4}\n')
+    cut_log(log, 4)
+    assert f"{log}: it has 2 of the 4 steps up to the checkpoint" in caplog.text
+    log.write_text('{"step": 1}\n{"st\n{"step": 3}\n')
+    with pytest.raises(ValueError, match="log.jsonl: line 2 is damaged"):
+        cut_log(log, 3)

@@ -1,12 +1,14 @@
 """Where a training is shown besides log.jsonl: TensorBoard and Weights & Biases, each only when it is asked for.
 
-After a resume the same run goes on. TensorBoard is told to forget what was logged after the checkpoint (purge_step);
-to Weights & Biases a step that it has is not sent again, it is the same to the last bit. The id of its run lies beside
-the checkpoints (wandb.json), so that a training that starts anew is another run there too.
+After a resume the same run goes on. TensorBoard is told to forget what was logged after the checkpoint (purge_step); to
+Weights & Biases a step that it has is not sent again, it is the same to the last bit. Offline nobody knows what it has,
+and of a process that was killed it may have nothing: there the log up to the checkpoint is told once more. The id of
+its run lies beside the checkpoints (wandb.json), so that a training that starts anew is another run there too.
 
 Both are optional: the packages are the extra `watch` of pyproject.toml, and nothing here is imported without need.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
 from importlib import import_module
@@ -99,6 +101,13 @@ class Wandb:
         if step >= self.run.step:
             self.run.log({f"heatmaps/{name}": self.picture(page) for name, page in pages.items()}, step=step)
 
+    def again(self, lines: Path, last: int) -> None:
+        """Tell the steps of a log.jsonl up to `last`."""
+        for line in lines.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if (step := entry.pop("step")) <= last:
+                self.scalars(step, entry)
+
 
 def run_id(folder: Path) -> str:
     """The id of the run there, made up once: it survives a resume, and goes where the checkpoints go."""
@@ -117,5 +126,7 @@ def boards(settings: LogConfig, config: RunConfig, folder: Path, first: int) -> 
     if settings.tensorboard:
         found.append(TensorBoard(folder / "tensorboard", first))
     if settings.wandb is not None:
-        found.append(Wandb(settings.wandb, config, folder))
+        found.append(board := Wandb(settings.wandb, config, folder))
+        if settings.wandb.mode == "offline" and (lines := folder / "log.jsonl").exists():
+            board.again(lines, first)
     return found

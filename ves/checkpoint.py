@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ves.config import RunConfig
-from ves.files import atomic, read_json, remove, write_json
+from ves.files import atomic, read_json, remove, sync_tree, write_json
 from ves.model import VeS
 from ves.recipe import Recipe, differences, digest
 
@@ -66,8 +66,11 @@ def contiguous(model: VeS) -> dict[str, torch.Tensor]:
 def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimizer, counts: list[int]) -> None:
     """Write the checkpoint of a step, then delete all but the newest `train.keep_checkpoints`.
 
-    The newest is whole before an older one goes. `counts` is given back by `resume`.
+    The newest is whole before an older one goes. `counts` is given back by `resume`. The log of the steps up to here is
+    on disk before it.
     """
+    if (lines := attempt.folder / "log.jsonl").exists():
+        sync_tree(lines)
     state = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state(), "counts": counts}
     with atomic(attempt.folder / f"step-{step:08d}") as temporary:
         temporary.mkdir()
@@ -88,7 +91,7 @@ def _read(path: Path) -> dict[str, Any]:
         for name, expected in content["sha256"].items():
             if digest(path / name) != expected:
                 raise ValueError(f"{path / name}: damaged: not what was written")
-    except (OSError, LookupError, TypeError) as error:
+    except (OSError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: damaged: {error!r}") from error
     return content
 

@@ -47,7 +47,7 @@ def panels(config: RunConfig) -> list[Panel]:
     """What is drawn of a run, from the top."""
     train = config.train
     terms = {f"{name}/loss": name.replace("_", " ") for name in train.objective} if len(train.objective) > 1 else {}
-    chance = (chance_loss(train), "equal scores for all")
+    chance = (chance_loss(train) * sum(train.objective.values()), "equal scores for all, regularisers apart")
     return [
         Panel("loss (nats)", {"loss": "weighted sum" if terms else ""} | terms, noisy=True, level=chance),
         Panel("recall on tune (R@10, %)", {"tune/R@10": ""}, from_zero=True),

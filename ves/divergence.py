@@ -54,8 +54,8 @@ class Divergence:
         if self.in_a_row >= self.train.max_skipped:
             raise FloatingPointError(
                 f"{self.run}: step {step}: loss or gradient was not finite in {self.in_a_row} steps in a row "
-                "(train.max_skipped); the last checkpoint is kept, of weights that were finite. Lower "
-                "train.learning_rate or raise train.warmup, or try train.precision: fp32"
+                "(train.max_skipped); no checkpoint was written in these. If it fails again from there, start anew "
+                "(`ves train --fresh`) with a lower train.learning_rate, a longer train.warmup or train.precision: fp32"
             )
         for name in self.train.objective:
             if not skipped and step > self.begins:

@@ -81,15 +81,25 @@ def publish(run: Path, folder: Path, model: VeS) -> None:
 
 
 def cut_log(path: Path, step: int) -> None:
-    """Drop the lines of steps after the checkpoint: they will be made again."""
-    if path.exists():
-        kept = [
-            line
-            for line in path.read_text().splitlines(keepends=True)
-            if line.endswith("\n") and json.loads(line)["step"] <= step
-        ]
-        with atomic(path) as temporary:
-            temporary.write_text("".join(kept))
+    """Drop the lines of steps after the checkpoint: they will be made again. Warns of steps that it should have.
+
+    Raises ValueError that names a line which is damaged; the last one may be cut off.
+    """
+    if not path.exists():
+        return
+    kept = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+        if not line.endswith("\n"):
+            break
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{path}: line {number} is damaged ({error!r}); delete that line and go on") from error
+    if len(kept) != step:
+        log.warning("%s: it has %d of the %d steps up to the checkpoint; the others were lost", path, len(kept), step)
+    with atomic(path) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")
 
 
 class Times:
@@ -206,7 +216,8 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
             entry["seconds"] = times.since_start()
             tell(entry, model, reader)
             stopping = ranks.any(bool(stop.asked))  # a signal may have reached one of them only
-            if ranks.first and (step % settings.checkpoint_every == 0 or step == steps or stopping):
+            due = stopping or step % settings.checkpoint_every == 0
+            if ranks.first and (step == steps or (due and divergence.in_a_row == 0)):  # while it fails, the good stay
                 checkpoint.save(attempt, step, model, optimizer, divergence.counts)
             if stopping and step < steps:
                 raise Stopped(f"{run}: stopped by {stop.asked or 'a signal'} after step {step} of {steps}; run again")
