@@ -9,8 +9,12 @@ Writes JPEGs with sides of SIDE and 3/4 SIDE pixels, and a DINOv2 of the size of
     bare, apart     the forward alone, two batches at a time, each on one thread
     extraction      ves.extraction.extract and seal: hash and load the weights, read, hash, decode, resize, forward,
                     check, write, fsync, hash; into a store that is not there yet
+    plain loop      what one writes without VeS: pictures decoded by Pillow and fitted by transformers' image processor,
+                    batch by batch, the model called (bfloat16 autocast, inference mode), patch tokens kept in memory
 
-The last two are repeated in turn, the other way round every second time; ratios are medians of those of each repeat.
+On a GPU, where there is one: `bare, apart` then has nothing to say, the GPU takes turns. (No GPU has run this yet.)
+
+The last three are repeated in turn, the other way round every second time; ratios are medians of those of each repeat.
 The bare forward is given its batches decoded, in memory and on a model in memory, and throws its tokens away. It is the
 function that extraction calls (bfloat16 autocast, inference mode).
 """
@@ -33,9 +37,9 @@ import numpy as np
 import polars as pl
 import torch
 from PIL import Image
-from transformers import Dinov2Config, Dinov2Model
+from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
-from ves.backbone import load_backbone, patch_tokens
+from ves.backbone import device_name, load_backbone, patch_tokens
 from ves.config import VisionConfig
 from ves.extraction import extract, seal
 from ves.features import listed, squares
@@ -107,6 +111,24 @@ def extraction(folder: Path, vision: VisionConfig) -> None:
     seal(folder / "images.parquet", store, [record], folder / "f.zarr.manifest.json")
 
 
+@torch.inference_mode()
+def plain(folder: Path, vision: VisionConfig) -> torch.Tensor:
+    """Patch tokens of all pictures by the loop of transformers' documentation."""
+    torch.set_num_threads(THREADS)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = Dinov2Model.from_pretrained(folder / "backbone").eval().to(device)  # pyright: ignore[reportArgumentType]
+    size = {"height": vision.image_size, "width": vision.image_size}
+    processor = BitImageProcessor(size=size, do_center_crop=False)
+    contents = pl.read_parquet(folder / "images/x.parquet")["bytes"].to_list()
+    found = []
+    for at in range(0, len(contents), vision.batch_size):
+        pictures = [Image.open(io.BytesIO(one)).convert("RGB") for one in contents[at : at + vision.batch_size]]
+        inputs = processor(pictures, return_tensors="pt").to(device)
+        with torch.autocast(device, torch.bfloat16):
+            found.append(model(**inputs).last_hidden_state[:, 1:].to("cpu", torch.bfloat16))
+    return torch.cat(found)
+
+
 def timed(function: Callable[..., None], *given: object) -> tuple[float, float]:
     """Seconds by the clock, and of all threads on the processor: other work on the machine shows in the first alone."""
     begin, busy = time.perf_counter(), time.process_time()
@@ -126,8 +148,9 @@ def measure(folder: Path, count: int, side: int, repeats: int) -> dict[str, list
     shared(model, batches[:2])  # what is set up once
     times["bare, shared"] = [timed(shared, model, batches)]
     for repeat in range(repeats):
-        pair = [("bare, apart", apart, (model, batches)), ("extraction", extraction, (folder, vision))]
-        for name, function, given in pair[:: 1 - 2 * (repeat % 2)]:
+        turn = [("bare, apart", apart, (model, batches)), ("extraction", extraction, (folder, vision))]
+        turn.append(("plain loop", plain, (folder, vision)))
+        for name, function, given in turn[:: 1 - 2 * (repeat % 2)]:
             shutil.rmtree(folder / "f.zarr", ignore_errors=True)
             times.setdefault(name, []).append(timed(function, *given))
     return times
@@ -145,14 +168,14 @@ def main() -> None:
     print(
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {THREADS} threads, load {os.getloadavg()[0]:.1f}, ", end=""
     )
-    print(f"torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}), ", end="")
+    print(f"torch {torch.__version__} ({device_name()}), ", end="")
     print(f"{given.pictures} JPEGs of {given.side} x {given.side * 3 // 4}, {given.repeats} repeats\n")
-    print("| | wall, to bare, apart | processor, to the same | ms a picture | wall seconds of each repeat |")
+    print("| | wall, to bare, apart | processor, to the same | pictures a second | wall seconds of each repeat |")
     print("|---|---|---|---|---|")
     for name, of in times.items():
         pairs = list(zip(of, times["bare, apart"], strict=False))
         wall, busy = (statistics.median(own[n] / bare[n] for own, bare in pairs) for n in (0, 1))
-        each = 1000 * statistics.median(own for own, _ in of) / given.pictures
+        each = given.pictures / statistics.median(own for own, _ in of)
         print(f"| {name} | {wall:.2f} | {busy:.2f} | {each:.1f} | {', '.join(f'{own:.1f}' for own, _ in of)} |")
 
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import ves.embed
 from ves import localisation, retrieval_protocols
 from ves.audio import FrameGrid
 from ves.config import RunConfig
 from ves.dataset import PairReader, clips
-from ves.embed import BATCH, embed, fixed_batches, load
-from ves.embeddings import joined
+from ves.embed import BATCH, embed, embed_weights, fixed_batches, load
+from ves.embeddings import joined, manifest_path
 from ves.files import write_json
 from ves.model import VeS
 from ves.model import load as load_model
@@ -89,6 +90,25 @@ def test_embedding_twice_gives_the_same_bytes(run, stored):
     before = manifest.read_bytes()
     embed(run, "val", run / "embeddings" / "val.zarr")
     assert manifest.read_bytes() == before
+
+
+def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run, stored, tmp_path):
+    """One thread gives the same bytes as two; a batch of another size, the same numbers but for rounding."""
+    settings = RunConfig.model_validate_json((run / "config.json").read_text())
+    for threads in (1, 2):
+        train = settings.train.model_copy(update={"threads": threads})
+        embed_weights(
+            run / "model.safetensors", settings.model_copy(update={"train": train}), "val", tmp_path / f"{threads}.zarr"
+        )
+    one, two = (manifest_path(tmp_path / f"{threads}.zarr").read_bytes() for threads in (1, 2))
+    assert one == two
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ves.embed, "BATCH", 5)
+        embed(run, "val", tmp_path / "small.zarr")
+    small = load(tmp_path / "small.zarr")
+    heard = stored.audio_mask  # what padding holds is nobody's business
+    torch.testing.assert_close(small.audio_tokens[heard].float(), stored.audio_tokens[heard].float(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(small.image_tokens.float(), stored.image_tokens.float(), atol=1e-3, rtol=0)
 
 
 def test_images_of_val_more_are_not_embedded_twice(tiny, run, stored):

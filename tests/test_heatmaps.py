@@ -14,8 +14,9 @@ from PIL import Image
 from stored import embeddings
 
 from ves.audio_store import write_group
+from ves.comparison import compare
 from ves.config import DataPaths
-from ves.embeddings import write
+from ves.embeddings import Embeddings, write
 from ves.files import write_json
 from ves.heatmaps import draw
 
@@ -52,9 +53,15 @@ def write_run(folder: Path, name: str, cosine: float, **attrs) -> Path:
         token = round(start * 10)
         audio[:, token : token + 3] = torch.eye(8)[k] * cosine + torch.eye(8)[6] * (1 - cosine**2) ** 0.5
     stored = embeddings(audio, image, [0, 1, 2], **{"run": name, "grid": [GRID, GRID], "image_size": 56} | attrs)
-    write(folder / name / "embeddings" / "val.zarr", stored)
-    write_json(folder / name / "config.json", {"run": name})
-    return folder / name
+    return write_embedded(folder / name, stored)
+
+
+def write_embedded(run: Path, stored: Embeddings) -> Path:
+    """A run directory with embeddings of val, and the split that they are of."""
+    write(run / "embeddings" / "val.zarr", stored)
+    pl.DataFrame({"clip_id": stored.clip_id, "split": "val"}).write_parquet(run / "splits.parquet")
+    write_json(run / "config.json", {"run": run.name, "data": {"splits": str(run / "splits.parquet")}})
+    return run
 
 
 def write_corpus(folder: Path, text: str = "और") -> tuple[DataPaths, Path, Path]:
@@ -231,13 +238,24 @@ def test_without_word_timings_moments_are_shown(gallery, tmp_path: Path) -> None
 def test_runs_of_other_clips_are_refused(gallery, tmp_path: Path) -> None:
     _, (runs, *rest) = gallery
     stored = embeddings(torch.eye(8)[None, :3], torch.eye(8)[None, :4], [0], run="other-s0")
-    write(tmp_path / "other-s0" / "embeddings" / "val.zarr", replace(stored, clip_id=["0" * 32]))
-    write_json(tmp_path / "other-s0" / "config.json", {"run": "other-s0"})
+    write_embedded(tmp_path / "other-s0", replace(stored, clip_id=["0" * 32]))
     with pytest.raises(ValueError, match="other: embeddings of other validation clips than those of dense-s0"):
         draw([runs[0], tmp_path / "other-s0"], *rest)
     coarse = write_run(tmp_path, "coarse-s0", 1.0, seconds=2.0)
     with pytest.raises(ValueError, match=r"coarse: seconds is 2\.0, but 1\.0 in dense-s0"):
         draw([runs[0], coarse], *rest)
+
+
+def test_embeddings_of_another_model_or_split_are_not_drawn(tmp_path: Path) -> None:
+    run = write_run(tmp_path, "dense-s0", 1.0)
+    compare([run])
+    (run / "model.safetensors").write_bytes(b"trained anew")
+    with pytest.raises(ValueError, match=r"val\.zarr: embeddings of another model than .*model\.safetensors; delete"):
+        compare([run])
+    (run / "model.safetensors").unlink()
+    pl.DataFrame({"clip_id": ["0" * 32], "split": "val"}).write_parquet(run / "splits.parquet")
+    with pytest.raises(ValueError, match=r"embeddings of other clips than .*splits\.parquet has in val: 1 are there"):
+        compare([run])
 
 
 def test_seeds_of_one_run_are_told_apart(gallery, tmp_path: Path) -> None:

@@ -206,13 +206,12 @@ def test_intervals_of_a_paired_difference_cover_what_is_true(monkeypatch):
 def test_intervals_over_seeds_cover_and_p_is_below_5_percent_as_often(monkeypatch, seeds):
     """Two objectives without a difference, whose trainings differ by as much as images allow, or more.
 
-    Wider bounds than above: with three seeds Satterthwaite's degrees of freedom are themselves an estimate from three
-    numbers, and 1,000 simulations know a coverage to 0.7 %.
+    4,000 simulations: of 1,000 the least of seven coverages of 94 % is below 93 % every few times.
     """
     monkeypatch.setattr(intervals, "RESAMPLES", RESAMPLES)
     draws.cache_clear()
     rng, found = np.random.default_rng(2), []
-    for _ in range(SIMULATIONS):
+    for _ in range(4 * SIMULATIONS):
         shared = rng.normal(size=150)
         models = []
         for _ in range(2):
@@ -222,7 +221,7 @@ def test_intervals_over_seeds_cover_and_p_is_below_5_percent_as_often(monkeypatc
     draws.cache_clear()
     for name in METRICS:
         covered = coverage([one[name].low for one in found], [one[name].high for one in found], 0.0)
-        assert 0.92 <= covered <= 0.97, f"{name}: {covered}"
+        assert 0.93 <= covered <= 0.97, f"{name}: {covered}"
         assert np.mean([one[name].p is not None and one[name].p < 0.05 for one in found]) == pytest.approx(
             1 - covered, abs=1e-9
         )

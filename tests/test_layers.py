@@ -58,7 +58,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         *("embeddings", "embeddings_verification", "verification"),
     },
     {
-        *("truth", "retrieval", "scores", "intervals", "retrieval_protocols"),
+        *("chance", "truth", "nouns", "retrieval", "scores", "intervals", "retrieval_protocols"),
         *("localisation", "pointing", "word_heat", "noun_heats", "blind", "square", "provenance"),
         *("segmentation", "vggss", "sharpness", "localisation_protocols", "localisation_rows", "image_bootstrap"),
     },

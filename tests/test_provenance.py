@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +13,7 @@ from spoken_corpus import Corpus
 from stored import random_embeddings
 
 from ves import localisation
-from ves.config import RunConfig
-from ves.embeddings import write
+from ves.embeddings import load, write
 from ves.provenance import refuse_other_model
 
 WEIGHTS = b"weights"
@@ -25,20 +27,19 @@ def embedded(tmp_path) -> Corpus:
     return Corpus(tmp_path, made, (8, 8))
 
 
-def settings(run: str) -> RunConfig:
-    return RunConfig.model_construct(run=run)
-
-
 def test_another_model_or_run(embedded: Corpus):
     folder = embedded.folder
-    refuse_other_model(folder / "val.zarr", folder, settings("dense-s0"))
-    with pytest.raises(ValueError, match=r"val\.zarr: embedded by dense-s0, but .* is global-s0; .*ves embed .* val"):
-        refuse_other_model(folder / "val.zarr", folder, settings("global-s0"))
+    store = folder / "val.zarr"
+    stored = load(store)
+    refuse_other_model(stored, store, folder, "dense-s0")
+    again = r"delete .*val\.zarr\.manifest\.json and embed again"
+    with pytest.raises(ValueError, match=rf"val\.zarr: embeddings of dense-s0, but .* is global-s0; {again}"):
+        refuse_other_model(stored, store, folder, "global-s0")
     (folder / "model.safetensors").write_bytes(b"trained anew")
-    with pytest.raises(ValueError, match=r"embedded by another model than .*model\.safetensors is now; embed it again"):
-        refuse_other_model(folder / "val.zarr", folder, settings("dense-s0"))
+    with pytest.raises(ValueError, match=rf"embeddings of another model than .*model\.safetensors; {again}"):
+        refuse_other_model(stored, store, folder, "dense-s0")
     (folder / "model.safetensors").unlink()  # embeddings outlive the model
-    refuse_other_model(folder / "val.zarr", folder, settings("dense-s0"))
+    refuse_other_model(stored, store, folder, "dense-s0")
 
 
 def evaluate(corpus: Corpus) -> dict:
@@ -53,8 +54,26 @@ def test_another_split(embedded: Corpus):
     moved = splits.with_columns(split=pl.Series(["train", "val", "val"]))
     for changed in (moved, pl.concat([splits, splits.with_columns(clip_id=pl.lit("f" * 32))])):
         changed.write_parquet(embedded.data.splits)
-        with pytest.raises(ValueError, match=r"splits\.parquet: val has \d clips, and \d of the 3 that dense-s0"):
+        with pytest.raises(
+            ValueError, match=r"embeddings of other clips than .*splits\.parquet has in val: \d are there, of which \d"
+        ):
             evaluate(embedded)
     Path(embedded.data.splits).unlink()
     with pytest.raises(FileNotFoundError, match="splits"):
         evaluate(embedded)
+
+
+def test_a_stage_pasted_by_hand_has_one_core_as_in_the_workflow():
+    """Whatever the machine's or the user's setting: bytes must not depend on who calls."""
+    code = "from ves.commands import given; given.one_core(); import torch; print(torch.get_num_threads())"
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "2"}, capture_output=True, text=True
+    )
+    assert process.stdout.strip() == "1", process.stderr
+
+
+def test_a_damaged_chunk_is_named(embedded: Corpus):
+    (chunk,) = (embedded.folder / "val.zarr" / "audio_tokens").rglob("c/0/0/0")
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"val\.zarr: damaged or missing .*; delete .* and embed again"):
+        load(embedded.folder / "val.zarr")

@@ -9,6 +9,7 @@ from ves.differences import number
 from ves.files import read_json
 from ves.intervals import METRICS
 from ves.published import PAPER_ON_VAANI
+from ves.truth import OBJECTS, WORDS
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def results(tmp_path_factory):
 
 
 def sections(config, results, out) -> dict[str, str]:
-    retrieval_page.write(config, results, "made", out)
+    retrieval_page.write(config, results, "made", out.parent / "truth", out)
     head, *rest = out.read_text(encoding="utf-8").split("\n## ")
     return {"": head} | {part.partition("\n")[0]: part for part in rest}
 
@@ -92,5 +93,22 @@ def test_the_papers_numbers_stand_in_a_table_of_their_own(results, tmp_path):
 
 def test_the_same_bytes_each_time(results, tmp_path):
     for name in ("a.md", "b.md"):
-        retrieval_page.write(table("dense"), results, "made", tmp_path / name)
+        retrieval_page.write(table("dense"), results, "made", tmp_path / "truth", tmp_path / name)
     assert (tmp_path / "a.md").read_bytes() == (tmp_path / "b.md").read_bytes()
+
+
+def test_where_localisation_is_or_why_there_is_none(results, tmp_path):
+    """Nothing known; written words alone, as Vaani has them; times of words alone; both."""
+    truth, config = tmp_path / "truth", table("dense")
+    truth.mkdir()
+    found = sections(config, results, tmp_path / "table1.md")["Localisation"]
+    neither = "this corpus does not say when each word is said or which pixels each object covers."
+    assert f"Not measured: {neither}" in found
+    pl.DataFrame({"clip_id": ["a"], "transcript": ["b"]}).write_parquet(truth / "a.parquet")
+    assert neither in sections(config, results, tmp_path / "table1.md")["Localisation"]
+    pl.DataFrame({name: [0] for name in WORDS}).write_parquet(truth / "a.parquet")
+    found = sections(config, results, tmp_path / "table1.md")["Localisation"]
+    assert "Not measured: this corpus does not say which pixels each object covers." in found
+    pl.DataFrame({name: [0] for name in OBJECTS}).write_parquet(truth / "b.parquet")
+    assert "Not" not in (found := sections(config, results, tmp_path / "table1.md")["Localisation"])
+    assert "In `localisation.csv`" in found

@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-from awscrt.checksums import crc32c
 from jaxtyping import Int16
 
-from ves.shards import CRC, HEADER, BadStore
+from ves.shards import CRC, HEADER, BadStore, crc32c
 
 
 class AudioFile:

@@ -2,8 +2,10 @@
 
 `chance` is a word's own heat with its patches in random order: as sharp as the model's, in no place. `mean_mask` is
 where the objects of all other pictures lie, the best that can be said without looking or listening. `oracle` knows the
-object: what the grid of patches can say, and so what a model could reach under the same rule. Each gives heats of all
-nouns, from the share of each patch that the object of each noun covers.
+object, and heats each patch by the share of it that the object covers: a reference for a model that finds it, no bound,
+since of other heats on the same grid many score a little more, in AP and in the best IoU of most pictures. Bounds are
+apart: `oracle` of the pointing game (ves.localisation), `ceiling` of VGG-SS (ves.vggss). Each gives heats of all nouns
+by the share of each patch that the object of each noun covers.
 
 Dimension key
     N nouns    P image patches

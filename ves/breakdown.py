@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 
 from ves import parquet, rank_tables, truth
+from ves.chance import chance
 from ves.config import TableConfig
 from ves.differences import number
 from ves.intervals import estimates, places
 from ves.rank_tables import Ranks
-from ves.retrieval import chance
 from ves.tables import write_csv
 
 COLUMNS = [

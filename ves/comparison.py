@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from ves.audio import FrameGrid
-from ves.embeddings import Embeddings, load
+from ves.embeddings import Embeddings
 from ves.files import read_json
+from ves.provenance import load_of
 from ves.similarity import token_similarity
 from ves.spoken import Spoken
 from ves.word_heat import word_heat
@@ -77,14 +78,12 @@ class Comparison:
 def compare(runs: list[Path]) -> Comparison:
     """Runs (their directories) in this order, by name, without the seed where that leaves the names distinct.
 
-    Raises ValueError when they do not have the same clips, images and grids.
+    Raises ValueError when they do not have the same clips, images and grids, and as `ves.provenance.load_of` does.
     """
     names = [read_json(run / "config.json")["run"] for run in runs]
     short = [name.rsplit("-s", 1)[0] for name in names]
     shown = short if len(set(short)) == len(short) else names
-    comparison = Comparison(
-        {name: load(run / "embeddings" / "val.zarr") for name, run in zip(shown, runs, strict=True)}
-    )
+    comparison = Comparison({name: load_of(run, "val") for name, run in zip(shown, runs, strict=True)})
     first = comparison.first
     for name, other in comparison.runs.items():
         if (first.clip_id, first.image_id) != (other.clip_id, other.image_id):

@@ -8,9 +8,9 @@ together (ves.intervals). The p-values are two-sided and of one comparison each:
 from pathlib import Path
 
 from ves import rank_tables
+from ves.chance import DIRECTIONS
 from ves.config import TableConfig
 from ves.intervals import FEWEST_SEEDS, Difference, differences, places
-from ves.retrieval import DIRECTIONS
 from ves.tables import write_csv
 
 COLUMNS = [

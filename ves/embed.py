@@ -1,14 +1,15 @@
 """One split through one trained model: embeddings of its clips and of their distinct images, written once per run.
 
 Batches have one fixed size, the last filled up with copies: a clip's tokens do not depend on how many others are
-embedded with it. The forward pass is fp32; only what is stored is halved (float16 keeps a cosine to three decimals).
+embedded with it. On a CPU each batch has one core (ves.side_by_side), so they do not depend on the number of threads
+either. The forward pass is fp32; only what is stored is halved (float16 keeps a cosine to three decimals).
 
 The images of val_more are embedded with val and not twice; where every picture has one clip, val_more has none.
 """
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ves.dataset import PairReader, clips
 from ves.embeddings import Embeddings, load, write
 from ves.files import lock
 from ves.progress import track
+from ves.side_by_side import side_by_side
 
 __all__ = ["Embeddings", "embed", "load"]
 
@@ -40,37 +42,53 @@ def fixed_batches(rows: int) -> Iterator[tuple[int, np.ndarray]]:
         yield stop - start, np.minimum(np.arange(start, start + BATCH), rows - 1)
 
 
+def _each(embed_some: Callable[[int, int, np.ndarray], None], rows: int, label: str, threads: int) -> None:
+    """embed_some(first row, how many are new, rows of the batch) for every batch, `threads` of them at a time."""
+    work = list(zip(range(0, rows, BATCH), fixed_batches(rows), strict=True))
+
+    @torch.inference_mode()  # a mode of the thread, not of the process
+    def one(item: tuple[int, tuple[int, np.ndarray]]) -> None:
+        start, (new, batch) = item
+        embed_some(start, new, batch)
+
+    for first in track(range(0, len(work), threads), label=label, unit="batch"):
+        side_by_side(one, work[first : first + threads], threads)
+
+
 def _clips(
-    ves: model.VeS, frame: pl.DataFrame, reader: PairReader, dim: int, device: torch.device
+    ves: model.VeS, frame: pl.DataFrame, reader: PairReader, dim: int, device: torch.device, threads: int
 ) -> tuple[Float16[Tensor, "A T D"], Bool[Tensor, "A T"]]:
     """Tokens and masks of the clips, on the CPU."""
     length = ves.grid.tokens(round(reader.seconds * 16_000))
     tokens = torch.empty(len(frame), length, dim, dtype=torch.float16)
     masks = torch.empty(len(frame), length, dtype=torch.bool)
-    done = 0
-    for new, batch in track(list(fixed_batches(len(frame))), label="embed clips", unit="batch"):
+
+    def embed_some(start: int, new: int, batch: np.ndarray) -> None:
         waveforms, valid = reader.waveforms(frame[batch])
         found, mask = ves.audio_tokens(waveforms.to(device), valid.to(device))
-        tokens[done : done + new], masks[done : done + new] = found[:new].half().cpu(), mask[:new].cpu()
-        done += new
+        tokens[start : start + new], masks[start : start + new] = found[:new].half().cpu(), mask[:new].cpu()
+
+    _each(embed_some, len(frame), "embed clips", threads)
     return tokens, masks
 
 
 def _images(
-    ves: model.VeS, image_rows: np.ndarray, reader: PairReader, dim: int, device: torch.device
+    ves: model.VeS, image_rows: np.ndarray, reader: PairReader, dim: int, device: torch.device, threads: int
 ) -> tuple[Float16[Tensor, "V P D"], Bool[Tensor, "V P"]]:
     """Tokens of the images and the patches that show some of their picture (all, but for padding), on the CPU."""
     rows, columns = reader.features.grid
     tokens = torch.empty(len(image_rows), rows * columns, dim, dtype=torch.float16)
     masks = torch.ones(len(image_rows), rows * columns, dtype=torch.bool)
-    done = 0
-    for new, batch in track(list(fixed_batches(len(image_rows))), label="embed images", unit="batch"):
+
+    def embed_some(start: int, new: int, batch: np.ndarray) -> None:
         patches, mask = reader.patches(image_rows[batch])
         found = ves.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        tokens[done : done + new] = found[:new].half().cpu()
+        tokens[start : start + new] = found[:new].half().cpu()
         if mask is not None:
-            masks[done : done + new] = mask[:new]
-        done += new
+            masks[start : start + new] = mask[:new]
+
+    with model.plain_attention(device):  # a switch of the whole process: not one for each thread to turn
+        _each(embed_some, len(image_rows), "embed images", threads)
     return tokens, masks
 
 
@@ -107,15 +125,16 @@ def embed_weights(weights: Path, config: RunConfig, split: str, out: Path) -> No
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ves = model.restore(config, weights).to(device)
-    torch.set_num_threads(config.train.threads)
+    threads = config.train.threads if device.type == "cpu" else 1
+    torch.set_num_threads(1 if device.type == "cpu" else config.train.threads)
     frame = clips(config.data, split, may_be_empty=split == MORE)
     images = frame.select("image_id", "image_row").unique().sort("image_id")
     row_of = {image: row for row, image in enumerate(images["image_id"])}
     reader = PairReader(config.data, config.audio.seconds)
     rows = images["image_row"].to_numpy().astype(np.int64)[: 0 if split == MORE else None]
     log.info("embedding %d clips and %d images of %s on %s", len(frame), len(rows), split, device)
-    audio_tokens, audio_mask = _clips(ves, frame, reader, config.model.dim, device)
-    image_tokens, image_mask = _images(ves, rows, reader, config.model.dim, device)
+    audio_tokens, audio_mask = _clips(ves, frame, reader, config.model.dim, device, threads)
+    image_tokens, image_mask = _images(ves, rows, reader, config.model.dim, device, threads)
     embeddings = Embeddings(
         audio_tokens=audio_tokens,
         audio_mask=audio_mask,

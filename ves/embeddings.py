@@ -14,15 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 import zarr
 from jaxtyping import Bool, Float16, Int32
 from torch import Tensor
 from zarr.codecs import Crc32cCodec
 
-from ves import parquet
-from ves.config import RunConfig
 from ves.files import atomic, read_json, remove, write_json
 from ves.forms import fits
 
@@ -89,7 +86,7 @@ def load(store: Path) -> Embeddings:
         group = zarr.open_group(store, mode="r")
         arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
     except Exception as error:  # zarr and its codecs have many ways to say so
-        raise ValueError(f"{store}: damaged ({error}); delete {store}* and embed again") from error
+        raise ValueError(f"{store}: damaged or missing ({error}); delete {store}* and embed again") from error
     listed = read_json(manifest_path(store))
     if not fits(listed, {"arrays": dict}) or not all(
         fits(entry, {"sha256": str}) for entry in listed["arrays"].values()
@@ -101,31 +98,6 @@ def load(store: Path) -> Embeddings:
     fields: dict[str, Any] = {name: torch.from_numpy(arrays[name]) for name in ARRAYS}
     fields |= {name: [row.tobytes().hex() for row in arrays[name]] for name in ("clip_id", "image_id")}
     return Embeddings(**fields, attrs=dict(group.attrs))
-
-
-def _sha256(file: Path) -> str:
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def load_of(run: Path, config: RunConfig, split: str) -> Embeddings:
-    """The embeddings of a split by the model of a run directory, as it is now, of the clips that the split has now.
-
-    Raises FileNotFoundError or ValueError that names the file to remake: as `load` does; where they are of another
-    model than model.safetensors or of another split; where splits.parquet was made anew and has other clips.
-    """
-    store = run / "embeddings" / f"{split}.zarr"
-    again = f"delete {manifest_path(store)} and embed again"
-    stored = load(store)
-    if stored.attrs["split"] != split:
-        raise ValueError(f"{store}: embeddings of {stored.attrs['split']}, not of {split}; {again}")
-    if stored.attrs["model_sha256"] != _sha256(run / "model.safetensors"):
-        raise ValueError(f"{store}: embeddings of another model than {run / 'model.safetensors'}; {again}")
-    with parquet.naming(config.data.splits):
-        now = pl.scan_parquet(config.data.splits).filter(pl.col("split") == split).select("clip_id").collect()
-    if set(now["clip_id"]) != set(stored.clip_id):
-        raise ValueError(f"{store}: embeddings of other clips than {config.data.splits} has in {split}; {again}")
-    return stored
 
 
 def joined(val: Embeddings, more: Embeddings) -> Embeddings:

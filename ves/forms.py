@@ -1,12 +1,12 @@
 """Whether what a JSON file holds has the form that it should have: files are damaged, and edited by hand."""
 
 import json
-from typing import Any
+from typing import Any, TypeGuard
 
 GREATEST = 2**48  # of any whole number in a file of ours: rows, samples, bytes
 
 
-def fits(content: Any, form: Any) -> bool:
+def fits(content: Any, form: Any) -> TypeGuard[Any]:
     """Whether `content` is of that form.
 
     A form is a type (`int` is not negative, and no more than GREATEST), a list of one form for all items, a tuple of

@@ -8,11 +8,12 @@ group agree (no hit, or no miss) every resample is the same and shows nothing; t
 Pearson for as many images, 1 - 0.025^(1/images) from the edge.
 
 Seeds are the other source of error. A difference of two objectives with at least three seeds is resampled over seeds
-and images together (the pigeonhole bootstrap, Owen 2007). Two things are corrected, or few seeds would mislead: their
-deviations are enlarged by sqrt(S/(S-1)), since three of them show two thirds of their variance, and what a seed does to
-single images, which that bootstrap counts thrice, counts once. Interval and p-value are those of Student's
-t with Satterthwaite's degrees of freedom: near S - 1 where seeds decide, near the number of images where these do. Runs
-of one seed are pairs: they saw the same clips in the same order.
+and images together (the pigeonhole bootstrap, Owen 2007), of which seeds are drawn in closed form: the variance of all
+draws of few seeds is known. Two things are corrected, or few seeds would mislead: a variance between S seeds is divided
+by S - 1, since three of them show two thirds of it, and what a seed does to single images, which that bootstrap counts
+thrice, counts once. Interval and p-value are those of Student's t with Satterthwaite's degrees of freedom: near S - 1
+where seeds decide, near the number of images where these do (there the interval is too wide rather than too narrow).
+Runs of one seed are pairs: they saw the same clips in the same order.
 
 Dimension key
     S seeds    Q queries    I images    B resamples    M metrics
@@ -23,9 +24,9 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special  # scipy.stats takes seconds to load
 
-from ves.retrieval import CUTOFFS
+from ves.chance import CUTOFFS
 
 RESAMPLES = 2000
 METRICS = (*(f"R@{k}" for k in CUTOFFS), "mean_rank", "median_rank", "MRR")
@@ -88,7 +89,7 @@ def ends(resampled: Float[np.ndarray, "B *m"], images: int) -> tuple[Float[np.nd
     """The 95 % interval of each column of resampled values."""
     tail = 0.0
     if images > 1:
-        tail = float(stats.norm.cdf(np.sqrt(images / (images - 1)) * stats.t.ppf(TAIL, images - 1)))
+        tail = float(special.ndtr(np.sqrt(images / (images - 1)) * special.stdtrit(images - 1, TAIL)))
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
     return low, high
 
@@ -171,15 +172,13 @@ def differences(
 def _with_seeds(point: Float[np.ndarray, "S"], resampled: Float[np.ndarray, "B S"], images: int) -> Difference:
     """The difference of two objectives: seeds and images resampled together."""
     seeds, value = len(point), float(point.mean())
-    chosen = np.random.default_rng(1).multinomial(seeds, np.full(seeds, 1 / seeds), len(resampled)) / seeds
-    weights = 1 / seeds + np.sqrt(seeds / (seeds - 1)) * (chosen - 1 / seeds)
-    together = float((weights * resampled).sum(1).var(ddof=1))
     by_seed, by_image = float(point.var(ddof=1)) / seeds, float(resampled.mean(1).var(ddof=1))
-    # what a seed does to single images counts thrice in `together` and once in each of the others; once is right
-    variance = max(2 * (by_seed + by_image) - together, by_seed, by_image)
+    # both hold what a seed does to single images, and so does, twice, the spread of seeds in a resample: once is right
+    both = float(resampled.var(1, ddof=1).mean()) / seeds
+    variance = max(2 * by_seed + by_image - both, by_seed, by_image)
     if variance == 0 or images < 2:
         return Difference(value, value, value, None)
     freedom = variance**2 / (by_seed**2 / (seeds - 1) + by_image**2 / (images - 1))
     error, freedom = variance**0.5, max(freedom, seeds - 1)
-    reach = float(stats.t.ppf(1 - TAIL, freedom)) * error
-    return Difference(value, value - reach, value + reach, float(2 * stats.t.sf(abs(value) / error, freedom)))
+    reach = float(special.stdtrit(freedom, 1 - TAIL)) * error
+    return Difference(value, value - reach, value + reach, float(2 * special.stdtr(freedom, -abs(value) / error)))

@@ -21,9 +21,10 @@ from ves.embeddings import Embeddings, load
 from ves.files import write_json
 from ves.localisation_rows import mean, percent
 from ves.noun_heats import NounHeats, audible
+from ves.nouns import nouns
 from ves.pointing import central, centres_inside, hottest, overlaps
 from ves.provenance import refuse_other_split
-from ves.truth import NoTruth, nouns
+from ves.truth import NoTruth
 
 RATES = ("pointing", "pointing_overlap", "centre", "random", "wrong_clip")
 # metric and heat of each outcome, where protocols stand side by side
@@ -104,7 +105,7 @@ def evaluate(embeddings: Path, data: DataPaths, truth: Path, out: Path) -> None:
     Raises ValueError when embeddings, split, manifest or truth are not of one making.
     """
     stored = load(embeddings)
-    refuse_other_split(stored, data)
+    refuse_other_split(stored, embeddings, data.splits)
     about: dict[str, Any] = {key: stored.attrs[key] for key in ("run", "split", "model_sha256")}
     try:
         result = {"available": True} | measure(stored, data, truth)

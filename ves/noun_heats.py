@@ -23,7 +23,7 @@ from ves.square import Square
 from ves.truth import decode_mask
 from ves.word_heat import word_heat
 
-Noun = dict[str, Any]  # a row of ves.truth.nouns
+Noun = dict[str, Any]  # a row of ves.nouns.nouns
 
 
 class Heats(NamedTuple):
@@ -35,7 +35,7 @@ class Heats(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NounHeats:
-    """Nouns (in the order of ves.truth.nouns) with the tokens of each, as one model embeds them."""
+    """Nouns (in the order of ves.nouns.nouns) with the tokens of each, as one model embeds them."""
 
     stored: Embeddings
     nouns: list[Noun]

@@ -6,9 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from awscrt.checksums import crc32c
 
-from ves.shards import CRC, HEADER, MISSING, BadStore, with_crc
+from ves.shards import CRC, HEADER, MISSING, BadStore, crc32c, with_crc
 
 Unpack = Callable[[memoryview], bytes]  # what a compressed row was
 

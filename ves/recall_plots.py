@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from ves import parquet, rank_tables
+from ves.chance import CUTOFFS
 from ves.config import TableConfig
 from ves.files import atomic
 from ves.intervals import draws, ends, places
 from ves.rank_tables import Ranks
-from ves.retrieval import CUTOFFS
 from ves.split_plot import families
 
 STYLES = (  # colour (from dark to light in grey), line, mark, hatch

@@ -11,20 +11,13 @@ Dimension key
     Q queries    G gallery items    A utterances    V images
 """
 
-from collections import Counter
-from fractions import Fraction
-from math import comb
-
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-DIRECTIONS = ("A2V", "V2A")
-CUTOFFS = (1, 5, 10, 50)
-ROWS = 512  # queries ranked at once: no boolean matrix of all pairs is ever held
+from ves.chance import CUTOFFS, Report
 
-Report = dict[str, float]  # what is reported of one direction, by name
+ROWS = 512  # queries ranked at once: no boolean matrix of all pairs is ever held
 
 
 def _best_positive(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Float[Tensor, "Q 1"]:
@@ -84,42 +77,3 @@ def both_directions(scores: Float[Tensor, "A V"], clip_image: Int[Tensor, "A"]) 
     image = torch.arange(scores.shape[1], device=clip_image.device)
     a2v, v2a = rank_by_image(scores, clip_image, image), rank_by_image(scores.T, image, clip_image)
     return {"A2V": report(*a2v, scores.shape[1]), "V2A": report(*v2a, scores.shape[0])}
-
-
-def _beyond(right: int, gallery: int) -> Float[np.ndarray, "ranks"]:
-    """P(rank > r) for r = 0 .. gallery when the order is random and `right` of the items are: the first r are wrong."""
-    r = np.arange(gallery)
-    return np.concatenate([[1.0], np.cumprod(np.maximum(gallery - right - r, 0) / (gallery - r))])
-
-
-def chance(right: Int[np.ndarray, "Q"], gallery: int) -> Report:
-    """`summary` in expectation for queries with so many right items each in a gallery in random order.
-
-    Exact, not sampled: R@k = 1 - C(G-m, k)/C(G, k) and the mean rank (G+1)/(m+1) for m right items among G, as
-    fractions; MRR and the median are those of the ranks of all queries, whose distribution is known.
-    Raises ValueError where there is no query, or one without a right item.
-    """
-    if not len(right) or right.min() < 1 or right.max() > gallery:
-        raise ValueError(f"{len(right)} queries on a gallery of {gallery} items: no chance level without a right item")
-    share = {m: Fraction(count, len(right)) for m, count in Counter(right.tolist()).items()}
-    found = {
-        f"R@{k}": float(100 * sum(p * (1 - Fraction(comb(gallery - m, k), comb(gallery, k))) for m, p in share.items()))
-        if k < gallery
-        else 100.0
-        for k in CUTOFFS
-    }
-    found["mean_rank"] = float(sum(p * Fraction(gallery + 1, m + 1) for m, p in share.items()))
-    beyond = np.sum([float(p) * _beyond(m, gallery) for m, p in sorted(share.items())], axis=0)
-    found["median_rank"] = _median(beyond)
-    found["MRR"] = float((-np.diff(beyond) / np.arange(1, gallery + 1)).sum())
-    return found | {"n": len(right)}
-
-
-def _median(beyond: Float[np.ndarray, "ranks"]) -> float:
-    """Of a distribution of ranks; where exactly half lies at or below a rank, half way to the next that occurs."""
-    half, mass = 0.5 + 1e-12, -np.diff(beyond)  # sums of floats: a half may come out a little above
-    low = int(np.argmax(beyond <= half))
-    if beyond[low] < 1 - half:
-        return float(low)
-    later = np.flatnonzero(mass[low:] > 1e-12)
-    return (low + low + 1 + int(later[0])) / 2 if len(later) else float(low)

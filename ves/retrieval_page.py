@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from ves import rank_tables
+from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config import TableConfig
 from ves.differences import about, compared, number
 from ves.files import atomic
 from ves.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
 from ves.published import PAPER_ON_VAANI
 from ves.rank_tables import Ranks
-from ves.retrieval import DIRECTIONS, chance
-from ves.retrieval_protocols import OTHERS, OWN
 from ves.tables import RANKS, RECALLS
+from ves.truth import why_not_located
 
 SPEAKERS = {"all": "all", "unseen": "not heard in training", "seen": "heard in training"}
 
@@ -133,8 +133,19 @@ def _published() -> list[str]:
     ]
 
 
-def write(config: TableConfig, results: Path, corpus: str, out: Path) -> None:
-    """Write table1.md from the ranks of every run in config.table. Raises as `ves.rank_tables.read` does."""
+def _localisation(truth: Path) -> list[str]:
+    """Where the numbers of localisation are, or why there are none."""
+    if (why := why_not_located(truth)) is not None:
+        return ["## Localisation\n", f"Not measured: {why}.\n"]
+    apart = "by every protocol `localisation_protocols.csv`, by language and kind `localisation_by.csv`"
+    return ["## Localisation\n", f"In `localisation.csv`; {apart}.\n"]
+
+
+def write(config: TableConfig, results: Path, corpus: str, truth: Path, out: Path) -> None:
+    """Write table1.md from the ranks of every run in config.table; the folder `truth` may be absent.
+
+    Raises as `ves.rank_tables.read` does.
+    """
     seeds = len(config.seeds)
     over = f"means over {seeds} seeds ± their standard deviation" if seeds > 1 else "one training each"
     head = [
@@ -144,6 +155,7 @@ def write(config: TableConfig, results: Path, corpus: str, out: Path) -> None:
         "items scored higher, so ties favour the model; they are counted.\n",
     ]
     parts = (_paper(config, results), _compared(config, results), _others(config, results))
-    sections = [*head, *(text for part in parts for text in part), *_multi_positive(config, results), *_published()]
+    sections = [*head, *(text for part in parts for text in part), *_multi_positive(config, results)]
+    sections += [*_localisation(truth), *_published()]
     with atomic(out) as temporary:
         temporary.write_text("\n".join(sections), encoding="utf-8")

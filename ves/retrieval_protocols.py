@@ -25,15 +25,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ves import parquet
+from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config import RunConfig
-from ves.embeddings import Embeddings, joined, load_of, manifest_path
+from ves.embeddings import Embeddings, joined, manifest_path
 from ves.files import atomic, read_json, write_json
 from ves.intervals import estimates, places
-from ves.retrieval import DIRECTIONS, chance, rank_by_image, report
+from ves.provenance import load_of
+from ves.retrieval import rank_by_image, report
 from ves.scores import all_pairs, forget
-
-OTHERS = ("max_mean", "mean_mean")  # the plain similarities under which every run is also reported
-OWN = "own"  # the run's own objective, among the similarities of a table of ranks
 
 
 def pairs_digest(embeddings: Embeddings) -> str:
@@ -133,7 +132,7 @@ def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
 
     Blocks of scores are kept in the folder `blocks` until then. Raises as `load_of` does.
     """
-    stored = load_of(run, _config(run), "val")
+    stored = load_of(run, "val")
     vouchers = [manifest_path(run / "embeddings" / "val.zarr").read_bytes()]
     table, result = paper_report(stored, blocks, vouchers)
     _write(table, ranks)
@@ -173,7 +172,7 @@ def multi_positive(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     Raises as `load_of` and `joined` do.
     """
     config = _config(run)
-    both = [load_of(run, config, split) for split in ("val", "val_more")]
+    both = [load_of(run, split) for split in ("val", "val_more")]
     stored = joined(*both)
     vouchers = [manifest_path(run / "embeddings" / f"{split}.zarr").read_bytes() for split in ("val", "val_more")]
     table, reports = all_clips(stored, config.data.splits, blocks, vouchers)

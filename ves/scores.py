@@ -36,9 +36,9 @@ IMAGES = 512  # in fp32 at once
 def _identity(name: str, vouchers: list[bytes]) -> str:
     """A hash of all that decides the scores."""
     source = Path(similarity.__file__)
-    code = [file.read_bytes() for file in (source, *sorted(source.parent.glob("maxsim*.py")))]
+    code = [file.read_bytes() for file in (Path(__file__), source, *sorted(source.parent.glob("maxsim*.py")))]
     found = hashlib.sha256()
-    for part in (name.encode(), *code, *vouchers):
+    for part in (name.encode(), torch.__version__.encode(), *code, *vouchers):
         found.update(hashlib.sha256(part).digest())
     return found.hexdigest()[:16]
 

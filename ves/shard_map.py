@@ -14,7 +14,6 @@ from threading import Lock
 
 import numpy as np
 import torch
-from torch import Tensor
 
 STEP = 2**21  # bytes: shards begin at whole huge pages
 MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000  # of Linux; Python's mmap does not name them
@@ -37,6 +36,8 @@ class ShardMap:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
         self._room = mmap.mmap(-1, shards * self.step, flags=flags, prot=0)  # freed with all that lies in it
         self._begin = np.frombuffer(self._room, np.uint8).ctypes.data
+        words = (ctypes.c_int16 * (len(self._room) // 2)).from_address(self._begin)
+        self._words = torch.from_numpy(np.ctypeslib.as_array(words))
         self._file_at: dict[int, tuple[int, int] | None] = {}
         self._locks: dict[int, Lock] = {}  # of each process: in a fork, that of the other may be held for ever
 
@@ -60,10 +61,6 @@ class ShardMap:
     def copy(self, begins: Sequence[int], out: np.ndarray) -> None:
         """Fill `out`, uint8 [n, bytes], with what begins at these even places of the map; `bytes` is even too."""
         into = torch.from_numpy(out.view(np.int16))
-        torch.index_select(self._rows(into.shape[1]), 0, torch.tensor(begins) // 2, out=into)
-
-    def _rows(self, width: int) -> Tensor:
-        """int16 [places, width]: what begins at every second byte of the map."""
-        words = len(self._room) // 2
-        memory = np.ctypeslib.as_array((ctypes.c_int16 * words).from_address(self._begin))
-        return torch.from_numpy(memory).as_strided((words - width + 1, width), (1, 1))
+        width = into.shape[1]
+        rows = self._words.as_strided((len(self._words) - width + 1, width), (1, 1))  # what begins at each word
+        torch.index_select(rows, 0, torch.tensor(begins) // 2, out=into)

@@ -7,29 +7,41 @@ it at once.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import repeat
 
 import numpy as np
-from awscrt.checksums import crc32c
 from jaxtyping import Int64, UInt8
 
 from ves.open_shard import Shard
 from ves.shard_map import ShardMap
-from ves.shards import CRC, shard_bytes
+from ves.shards import CRC, crc32c, shard_bytes
 
 OPEN_SHARDS = 192  # files kept open; a process may have 1024
 GROUP = 32  # rows whose files are open at once, in each thread, beside those kept
 CACHE = 2**21  # bytes copied before their checksums are computed: most of them are still in the cache of a core
-THREADS = 4  # that read what is not in the page cache
+THREADS = 4  # more do not copy faster, and fewer do not fill the queue of a cold disk
+PART = 2**21  # bytes for each thread at least: copying less, it costs more than it brings
 
 
 @lru_cache(1)
 def _pool(_process: int) -> ThreadPoolExecutor:
     """Threads of this process: those of another do not live on in its fork."""
     return ThreadPoolExecutor(THREADS, thread_name_prefix="ves-read")
+
+
+def _together(function: Callable[[Sequence[slice]], list[slice]], groups: Sequence[slice], threads: int) -> list[slice]:
+    """function(groups), by this thread and others, each with its share of them; what they say, joined."""
+    size = -(-len(groups) // max(threads, 1)) or 1
+    shares = [groups[start : start + size] for start in range(0, len(groups), size)] or [groups]
+    others = [_pool(os.getpid()).submit(function, share) for share in shares[1:]]
+    try:
+        said = function(shares[0])
+    finally:
+        wait(others)  # whatever happened: nobody writes to the caller's memory once this has returned
+    return said + [group for other in others for group in other.result()]
 
 
 class ShardRows:
@@ -58,16 +70,14 @@ class ShardRows:
     def read(self, rows: Int64[np.ndarray, " n"], out: UInt8[np.ndarray, "n row_bytes"]) -> None:
         """Fill `out` with these rows. Raises BadStore for one that is not right."""
         step = max(1, min(GROUP, CACHE // self.row_bytes))
-        parts = [slice(start, start + step) for start in range(0, len(rows), step)]
-        cold = [part for part in parts if not self._copied(rows[part].tolist(), out[part])]
-        reading = [_pool(os.getpid()).submit(self._read, rows[part].tolist(), out[part]) for part in cold[1:]]
-        try:
-            if cold:
-                self._read(rows[cold[0]].tolist(), out[cold[0]])
-        finally:
-            wait(reading)  # whatever happened: nobody writes to `out` once this has returned
-        for each in reading:
-            each.result()
+        groups = [slice(start, start + step) for start in range(0, len(rows), step)]
+
+        def fill(part: Sequence[slice], function: Callable[[list[int], np.ndarray], bool]) -> list[slice]:
+            return [group for group in part if not function(rows[group].tolist(), out[group])]
+
+        threads = min(THREADS, len(os.sched_getaffinity(0)), out.nbytes // PART)
+        cold = _together(partial(fill, function=self._copied), groups, threads)
+        _together(partial(fill, function=self._read), cold, THREADS)
 
     def _copied(self, rows: list[int], out: UInt8[np.ndarray, "n row_bytes"]) -> bool:
         """Fill `out` through the map; False where it, or the page cache, does not hold all of these rows.
@@ -93,7 +103,8 @@ class ShardRows:
             raise opened[wrong][0].bad(rows[wrong], "wrong checksum")
         return True
 
-    def _read(self, rows: list[int], out: UInt8[np.ndarray, "n row_bytes"]) -> None:
+    def _read(self, rows: list[int], out: UInt8[np.ndarray, "n row_bytes"]) -> bool:
         """Fill `out` by system calls."""
         for row, target in zip(rows, out, strict=True):
             self._shard(row // self.slots)[0].read(row, target, check=self.check)
+        return True

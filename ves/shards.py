@@ -8,14 +8,16 @@ what they mean is the store's business (ves.store_layout, ves.audio_store). ves.
 """
 
 import hashlib
-from collections.abc import Buffer, Iterable
+from collections.abc import Buffer, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import awscrt.checksums
 import numpy as np
-from awscrt.checksums import crc32c
 
 from ves import files
+
+crc32c = cast(Callable[[Buffer], int], awscrt.checksums.crc32c)  # of anything with contiguous bytes
 
 MISSING = 2**64 - 1
 CRC = 4  # bytes

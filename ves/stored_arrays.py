@@ -16,10 +16,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import zarr
-from awscrt.checksums import crc32c
 
 from ves.forms import same
-from ves.shards import CRC, HEADER, MAGIC, MISSING
+from ves.shards import CRC, HEADER, MAGIC, MISSING, crc32c
 
 ITEM_BYTES = {"bool": 1, "uint8": 1, "bfloat16": 2, "float16": 2, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
 

@@ -67,6 +67,7 @@ def embed(run: Path, *, split: str, out: Path) -> None:
 
 def retrieval(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
     """Recall and ranks, both directions, by the paper's protocol: one clip to an image."""
+    given.one_core()
     from ves.retrieval_protocols import paper
 
     paper(run, blocks, ranks, out)
@@ -74,6 +75,7 @@ def retrieval(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 
 def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
     """The same of all clips of the images of val, where any clip that shows the image is right."""
+    given.one_core()
     from ves.retrieval_protocols import multi_positive
 
     multi_positive(run, blocks, ranks, out)
@@ -81,11 +83,13 @@ def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 
 def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
     """Where spoken nouns point, by every protocol, beside what the numbers mean."""
+    given.one_core()
+    from ves.embeddings import load
     from ves.localisation import evaluate
     from ves.provenance import refuse_other_model
 
     settings = given.read(config.RunConfig, run / "config.json")
-    refuse_other_model(embeddings, run, settings)
+    refuse_other_model(load(embeddings), embeddings, run, settings.run)
     evaluate(embeddings, settings.data, truth, out)
 
 
@@ -98,6 +102,7 @@ def table1(*, table: Path, results: Path, out: Path) -> None:
 
 def comparisons(*, table: Path, results: Path, out: Path) -> None:
     """How much better the first objective of the table is than each other one, with intervals."""
+    given.one_core()
     from ves.differences import comparisons
 
     comparisons(given.read(config.TableConfig, table), results, out)
@@ -105,20 +110,23 @@ def comparisons(*, table: Path, results: Path, out: Path) -> None:
 
 def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth: Path, out: Path) -> None:
     """Retrieval by language, stratum, speaker, length and noise of the clip, with intervals."""
+    given.one_core()
     from ves.breakdown import breakdown
 
     breakdown(given.read(config.TableConfig, table), results, manifest, splits, truth, out)
 
 
-def retrieval_page(*, table: Path, results: Path, corpus: str, out: Path) -> None:
+def retrieval_page(*, table: Path, results: Path, corpus: str, truth: Path, out: Path) -> None:
     """The tables of retrieval for reading: with intervals, under other similarities, of all clips of a picture."""
+    given.one_core()
     from ves.retrieval_page import write
 
-    write(given.read(config.TableConfig, table), results, corpus, out)
+    write(given.read(config.TableConfig, table), results, corpus, truth, out)
 
 
 def retrieval_figures(*, table: Path, results: Path, groups: Path, out: list[Path]) -> None:
     """Recall by language, recall over K, and how ranks are distributed, as PNG files at these three places."""
+    given.one_core()
     from ves.recall_plots import draw
 
     draw(given.read(config.TableConfig, table), results, groups, *out)

@@ -92,6 +92,7 @@ rule breakdown:
 
 rule retrieval_page:
     input:
+        truth,
         retrieval_ranks(),
         table="results/{corpus}/table.json",
     output:
@@ -101,9 +102,10 @@ rule retrieval_page:
     params:
         code=digest("retrieval_page"),
         results=subpath(output.page, parent=True),
+        truth="data/{corpus}/truth",
     shell:
         "python -m ves retrieval-page --table {input.table} --results {params.results} --corpus {wildcards.corpus} "
-        "--out {output.page} --log {log}"
+        "--truth {params.truth} --out {output.page} --log {log}"
 
 
 rule retrieval_figures:
