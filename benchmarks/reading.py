@@ -12,6 +12,9 @@ random weights, of rendered scenes.
 """
 
 import argparse
+import ctypes
+import gc
+import mmap
 import os
 import platform
 import statistics
@@ -34,6 +37,7 @@ from ves.compression import CODECS
 from ves.config import Config
 from ves.corpora.scenes.drawing import draw
 from ves.corpora.scenes.layout import scene
+from ves.feature_store import FeatureStore
 from ves.geometry import Geometry
 from ves.images import pixels
 from ves.shards import HEADER
@@ -117,33 +121,45 @@ def warm(store: Path, memory: np.memmap, repeats: int) -> None:
 
 
 def drop(store: Path) -> None:
-    """Drop a store's shards from the page cache; they are on disk already."""
+    """Drop a store's shards from the page cache; they are on disk already.
+
+    Raises RuntimeError when some stay: what a process has mapped does, and then nothing after it would be cold.
+    """
+    gc.collect()  # a reader that nobody needs any more has its maps until then
     for shard in (store / "patch_tokens" / "c").glob("*/0/0"):
-        descriptor = os.open(shard, os.O_RDONLY)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(descriptor)
+        with open(shard, "rb") as handle:
+            os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            mapped = np.frombuffer(mmap.mmap(handle.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
+        pages = np.zeros(-(-len(mapped) // mmap.PAGESIZE), np.uint8)
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (mapped, pages)]
+        if ctypes.CDLL(None).mincore(pointers[0], ctypes.c_size_t(len(mapped)), pointers[1]) or (pages & 1).any():
+            raise RuntimeError(f"{shard}: {(pages & 1).sum()} of {len(pages)} pages stay in the page cache")
 
 
 def cold(store: Path, memory: np.memmap, repeats: int) -> None:
     """A row of a table: the same ranges by raw pread, and by the reader."""
-    opened = {"off": open_features(store, check=False), "on": open_features(store)}
     size = memory[0].nbytes
     shards = [os.open(shard_path(store, n), os.O_RDONLY) for n in range(len(memory) // SHARD_ROWS)]
     rng = np.random.default_rng(0)
     out = torch.zeros(92, *memory.shape[1:], dtype=torch.bfloat16)
     target = out.view(torch.int16).numpy().reshape(92, -1).view(np.uint8)
-    for reader in opened.values():
-        reader.read(range(0, len(memory), SHARD_ROWS))  # its files are open, as those of pread are
+    opened: dict[str, FeatureStore] = {}
 
     def pread(rows: np.ndarray) -> None:
         for place, row in enumerate(np.sort(rows).tolist()):
             os.preadv(shards[row // SHARD_ROWS], [target[place]], HEADER + row % SHARD_ROWS * (size + 4))
 
     def rows() -> np.ndarray:
+        """Rows of which no way has read any yet, by readers that have mapped nothing."""
+        opened.clear()
         drop(store)
+        opened.update(off=open_features(store, check=False), on=open_features(store))
+        for reader in opened.values():
+            reader.read(range(0, len(memory), SHARD_ROWS))  # its files are open, as those of pread are
+            drop(store)
         return rng.choice(len(memory), 92, replace=False)
 
-    ways = {"pread": pread, **{name: lambda rows, one=one: one.read(rows, out) for name, one in opened.items()}}
+    ways = {"pread": pread, **{name: lambda rows, name=name: opened[name].read(rows, out) for name in ("off", "on")}}
     spent = turns(ways, rows, repeats)
     ratios = " | ".join(f"{spent['pread'] / spent[way]:.2f}" for way in ("off", "on"))
     print(f"| {size:,} | {ratios} | {out.nbytes / spent['pread'] / 1e9:.2f} |", flush=True)

@@ -1,5 +1,6 @@
 """Rows across shards: in any order, by threads, through the map or not; what is damaged is named."""
 
+import mmap
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -64,6 +65,33 @@ def test_a_file_cut_off_under_the_reader_is_an_error(folder, check):
     np.testing.assert_array_equal(read(opened, [4, 5]), ROWS[[4, 5]])
     with pytest.raises(BadStore, match="/1: row 6: the shard ends within it"):
         read(opened, [4, 6])
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("back", [0, 1, 3, 4, 5, 4096, 12_000])
+def test_a_file_cut_off_behind_its_map_kills_nobody(tmp_path, check, back):
+    """Rows of three pages, cut `back` bytes before the end of row 1 and its checksum, in a child: by a signal it would
+    end without a word."""
+    rows = np.random.default_rng(1).integers(1, 256, (3, 3 * mmap.PAGESIZE)).astype(np.uint8)
+    write_shard(tmp_path / "0", rows, 3, HEAD)
+    opened = ShardRows(lambda n: Shard(tmp_path / str(n), 0, 3, rows.shape[1], HEAD), 1, 3, rows.shape[1], check=check)
+    out = np.empty_like(rows)
+    opened.read(np.arange(3), out)
+    np.testing.assert_array_equal(out, rows)
+    assert opened._shard(0)[1] == 0  # it lies in the map
+    if (child := os.fork()) == 0:
+        os.truncate(tmp_path / "0", HEADER + 2 * (rows.shape[1] + 4) - back)
+        raised = []
+        for row in range(3):
+            try:
+                opened.read(np.array([row]), out[:1])
+            except BadStore:
+                raised.append(row)
+        os._exit(sum(1 << row for row in raised))
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFEXITED(status), f"killed by signal {os.WTERMSIG(status)}"
+    assert os.WEXITSTATUS(status) == (0b100 if back == 0 else 0b110)
 
 
 @pytest.mark.parametrize("check", [True, False])
