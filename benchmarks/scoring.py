@@ -1,6 +1,6 @@
 """Scoring all pairs: ves.scores.all_pairs at the paper's shapes against the bare product, and how it grows.
 
-    OMP_NUM_THREADS=2 python benchmarks/scoring.py [--sizes 125 250 500 1000] [--threads 2]
+    OMP_NUM_THREADS=1 python benchmarks/scoring.py [--sizes 125 250 500 1000] [--threads 1]
 
 Clips of 125 and images of 256 tokens in 256 dimensions, stored as float16; every clip has all its tokens. Blocks of
 scores are written to disk as evaluation writes them. `product` is the fp32 product of 512 of the clips' tokens with one
@@ -81,7 +81,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[125, 250, 500, 1000])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]

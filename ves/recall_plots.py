@@ -15,6 +15,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
 from ves import parquet, rank_tables
@@ -189,10 +190,12 @@ def _histogram(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
         for i, (name, (colour, _, _, hatch)) in enumerate(zip(table, _styles(table), strict=True)):
             value, low, high = _shares(one, name, first, last)
             x = np.arange(len(first)) + (i - (len(table) - 1) / 2) * width
-            axes.bar(
+            bars = axes.bar(
                 x, value, width, yerr=np.stack([value - low, high - value]), color=colour, hatch=hatch, label=name,
                 edgecolor="white", linewidth=0.4, error_kw={"elinewidth": 0.9, "ecolor": "#000000"},
             )  # fmt: skip
+            assert bars.errorbar is not None
+            bars.errorbar.lines[2][0].set_path_effects([withStroke(linewidth=2.4, foreground="white")])  # on dark bars
         expected = 100 * (last - first + 1) / one.gallery
         edges = np.arange(len(first) + 1) - 0.5
         axes.stairs(expected, edges, label="chance", **CHANCE)
