@@ -285,7 +285,7 @@ def test_kill_9_at_twenty_random_moments(
     with capsys.disabled():
         print(f"\n{met.total()} kills ({dict(met)}): {again} bytes sent twice, of {SIZE}, in chunks of {CHUNK}")
     assert met == KILLS
-    assert 0 <= again <= met["fetch"] * 6 * CHUNK  # a chunk not yet written, and what was on its way: on a busy machine, 4
+    assert 0 <= again <= met["fetch"] * 6 * CHUNK  # one not yet written, and what was on its way
     assert run.contents() == undisturbed.contents
 
 
