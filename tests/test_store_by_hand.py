@@ -52,7 +52,7 @@ def test_the_commands_of_the_readme_work(store: Path, capsys: pytest.CaptureFixt
     assert main(verify) == 1
     said = capsys.readouterr()
     assert said.out.splitlines()[0] == f"{NAME}/patch_tokens/c/1/0/0: row 5: wrong checksum"
-    assert said.err.splitlines()[-1].startswith(f"store verify: {NAME}: not sound, places: 1; run")
+    assert said.err.splitlines()[-1].startswith(f"store verify: {NAME}: not sound, places: 1; extract again: delete")
     assert main(show) == 1
     assert f"store show: {NAME}: no image whose id begins with '19f7d7', among 10" in capsys.readouterr().err
 
