@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ves.config import LogConfig, RunConfig, WandbConfig
+from ves.config import RunConfig
 from ves.files import read_json, write_json
+from ves.shown_config import LogConfig, WandbConfig
 
 
 def _lacking(package: str, key: str, error: ImportError) -> ValueError:

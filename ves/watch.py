@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ves.boards import Board, boards
-from ves.config import RunConfig, WatchConfig
+from ves.config import RunConfig
 from ves.dataset import PairReader
 from ves.files import atomic, remove
 from ves.model import VeS
 from ves.section import read
+from ves.shown_config import WatchConfig
 from ves.watched import Samples, stacked
 from ves.watcher import Watcher, bar
 

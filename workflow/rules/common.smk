@@ -22,7 +22,8 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
 
-from ves.config import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, WatchConfig, features_name
+from ves.config import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, features_name
+from ves.shown_config import WatchConfig
 from ves.validate import naming_files, validate, validate_backbones, validate_batches, validate_source
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
@@ -353,7 +354,7 @@ def imported(module):
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = {node.module.removeprefix("ves.") for node in froms if node.module.startswith("ves.")}
     names |= {alias.name for node in froms if node.module == "ves" for alias in node.names}
-    return names - {"config", "corpus_config", "section", "files", "parquet", "progress"}
+    return names - {"config", "corpus_config", "shown_config", "section", "files", "parquet", "progress"}
 
 
 def digest(module, *others):
