@@ -11,6 +11,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {
         "section",
         "corpus_config",
+        "shown_config",
         "config",
         "files",
         "parquet",
