@@ -57,7 +57,7 @@ class ShardRows:
         self._open_shard = open_shard
         self._shard = lru_cache(OPEN_SHARDS)(self._opened)  # one that it drops is closed when its last reader is done
         try:
-            self._map = ShardMap(max(shards, 1), shard_bytes(slots, row_bytes)) if row_bytes % 2 == 0 else None
+            self._map: ShardMap | None = ShardMap(max(shards, 1), shard_bytes(slots, row_bytes))
         except OSError:  # no room for it in the address space: system calls will do
             self._map = None
 
