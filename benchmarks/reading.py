@@ -132,7 +132,8 @@ def drop(store: Path) -> None:
             mapped = np.frombuffer(mmap.mmap(handle.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
         pages = np.zeros(-(-len(mapped) // mmap.PAGESIZE), np.uint8)
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in (mapped, pages)]
-        if ctypes.CDLL(None).mincore(pointers[0], ctypes.c_size_t(len(mapped)), pointers[1]) or (pages & 1).mean() > 0.01:
+        failed = ctypes.CDLL(None).mincore(pointers[0], ctypes.c_size_t(len(mapped)), pointers[1])
+        if failed or (pages & 1).mean() > 0.01:
             raise RuntimeError(f"{shard}: {(pages & 1).sum()} of {len(pages)} pages stay in the page cache")
 
 
