@@ -1,4 +1,4 @@
-"""Rows of an array that ves.shards wrote, in any order: as fast as from a memory map, but checked.
+"""Rows of an array that ves.shards wrote, in any order, each checked; large ones as fast as from a memory map.
 
 Rows that the page cache holds are copied through a map of the shards (ves.shard_map). What tells that it does is the
 read of each row's checksum, by a system call that does not wait for the disk: if that succeeds, the file still has the
