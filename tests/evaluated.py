@@ -97,7 +97,5 @@ def evaluate(folder: Path) -> None:
     """Both stages of retrieval."""
     from ves.retrieval_protocols import multi_positive, paper
 
-    paper(folder, folder / "scores" / "val", folder / "ranks.parquet", folder / "retrieval.json")
-    multi_positive(
-        folder, folder / "scores" / "more", folder / "multi_positive.parquet", folder / "multi_positive.json"
-    )
+    paper(folder, folder / "scores", folder / "ranks.parquet", folder / "retrieval.json")
+    multi_positive(folder, folder / "scores", folder / "multi_positive.parquet", folder / "multi_positive.json")

@@ -96,10 +96,7 @@ def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run
     """One thread gives the same bytes as two; a batch of another size, the same numbers but for rounding."""
     settings = RunConfig.model_validate_json((run / "config.json").read_text())
     for threads in (1, 2):
-        train = settings.train.model_copy(update={"threads": threads})
-        embed_weights(
-            run / "model.safetensors", settings.model_copy(update={"train": train}), "val", tmp_path / f"{threads}.zarr"
-        )
+        embed_weights(run / "model.safetensors", settings, "val", tmp_path / f"{threads}.zarr", threads=threads)
     one, two = (manifest_path(tmp_path / f"{threads}.zarr").read_bytes() for threads in (1, 2))
     assert one == two
     with pytest.MonkeyPatch.context() as patch:

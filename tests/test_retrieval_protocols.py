@@ -7,6 +7,7 @@ import torch
 from evaluated import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from stored import embeddings, random_embeddings
 
+from ves import scores
 from ves.embeddings import joined, load, manifest_path
 from ves.files import read_json
 from ves.retrieval import both_directions
@@ -50,8 +51,8 @@ def test_the_own_objective_is_the_weighted_sum_and_the_plain_ones_stand_beside_i
 def test_a_similarity_that_is_not_among_the_plain_ones(tmp_path):
     stored = random_embeddings(12, 12, objective={"mean_max": 2.0})
     _, reports = one_to_one(stored, tmp_path, [])
-    scores = score({"mean_max": 1.0}, stored.audio_tokens.float(), stored.audio_mask, stored.image_tokens.float())
-    assert plain(reports["own"]["A2V"]) == both_directions(scores, torch.arange(12))["A2V"]
+    matrix = score({"mean_max": 1.0}, stored.audio_tokens.float(), stored.audio_mask, stored.image_tokens.float())
+    assert plain(reports["own"]["A2V"]) == both_directions(matrix, torch.arange(12))["A2V"]
     assert set(reports) == {"own", "max_mean", "mean_mean"}
 
 
@@ -71,18 +72,18 @@ def test_any_clip_of_the_right_image_counts(made):
     val, more = (load(folder / "embeddings" / f"{split}.zarr") for split in ("val", "val_more"))
     stored = joined(val, more)
     assert len(stored.clip_id) == CLIPS - 1, "the one about a near-duplicate is left out"
-    scores = score({"max_mean": 1.0}, stored.audio_tokens.float(), stored.audio_mask, val.image_tokens.float())
+    matrix = score({"max_mean": 1.0}, stored.audio_tokens.float(), stored.audio_mask, val.image_tokens.float())
     splits = pl.read_parquet(data.splits)
     seen = dict(splits.select("clip_id", "speaker_seen").iter_rows())
     table, report = pl.read_parquet(folder / "multi_positive.parquet"), read_json(folder / "multi_positive.json")
     for group, wanted in (("all", (True, False, None)), ("unseen", (False,)), ("seen", (True,))):
         clips = [a for a, clip in enumerate(stored.clip_id) if seen[clip] in wanted]
         image = {a: int(stored.clip_image[a]) for a in clips}
-        a2v = {stored.clip_id[a]: 1 + int((scores[a] > scores[a, image[a]]).sum()) for a in clips}
+        a2v = {stored.clip_id[a]: 1 + int((matrix[a] > matrix[a, image[a]]).sum()) for a in clips}
         v2a = {}
         for v in set(image.values()):
-            best = max(float(scores[a, v]) for a in clips if image[a] == v)
-            v2a[val.image_id[v]] = 1 + sum(float(scores[a, v]) > best for a in clips)
+            best = max(float(matrix[a, v]) for a in clips if image[a] == v)
+            v2a[val.image_id[v]] = 1 + sum(float(matrix[a, v]) > best for a in clips)
         for way, expected in (("A2V", a2v), ("V2A", v2a)):
             rows = table.filter(direction=way, speakers=group)
             assert dict(rows.select("query", "rank").iter_rows()) == expected, (group, way)
@@ -111,6 +112,21 @@ def test_evaluating_twice_gives_the_same_bytes_and_leaves_no_blocks(made):
     evaluate(folder)
     assert {name: (folder / name).read_bytes() for name in names} == first
     assert not list((folder / "scores").rglob("*.npy"))
+
+
+def test_all_clips_are_scored_once(made, monkeypatch):
+    """Those of val by `paper`, in blocks that `multi_positive` reads; and where they are gone, by itself."""
+    folder, _ = made
+    scored, real = [], scores._block
+    monkeypatch.setattr(scores, "_block", lambda name, stored, *a: scored.append(stored) or real(name, stored, *a))
+    whole = (folder / "multi_positive.json").read_bytes()
+    evaluate(folder)
+    assert [len(stored.clip_id) for stored in scored] == [IMAGES, IMAGES, CLIPS - 1 - IMAGES]
+    assert (folder / "multi_positive.json").read_bytes() == whole
+    scored.clear()
+    multi_positive(folder, folder / "scores", folder / "multi_positive.parquet", folder / "multi_positive.json")
+    assert [len(stored.clip_id) for stored in scored] == [IMAGES, CLIPS - 1 - IMAGES]
+    assert (folder / "multi_positive.json").read_bytes() == whole
 
 
 def test_the_digest_names_the_pairs_and_not_their_order():

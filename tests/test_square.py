@@ -1,5 +1,7 @@
 """The square: against torch's interpolation and PIL's nearest neighbour, and what crop and padding leave of it."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -66,7 +68,7 @@ def test_heat_lies_on_its_patch(fit, size):
         heat = np.zeros(100)
         heat[patch] = 1
         laid = seen.lay(heat)
-        assert (seen.patch_of[laid == laid.max()] == patch).all()
+        assert list(np.flatnonzero(seen.coverage(laid == laid.max()))) == [patch]
         left, top, right, bottom = boxes[patch].clip(0, [width, height, width, height])
         if right - left < 6 or bottom - top < 6:
             continue  # the edge of padding: too thin for whole pixels
@@ -81,6 +83,21 @@ def test_coverage_keeps_the_area():
     seen = square(300, 200, "stretch", 8, 7)  # 224 divides by both
     mask = seen.mask(rectangle(300, 200, 40, 30, 150, 90))
     assert seen.coverage(mask).sum() * SIDE * SIDE / 56 == pytest.approx(mask.sum())
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_coverage_is_the_share_of_the_pixels_of_each_patch(fit):
+    """Against a loop over the pixels that are seen; patches of padding have none."""
+    seen = square(97, 301, fit, 10, 7)
+    rows, columns = seen._seen
+    mask = np.random.default_rng(0).random(rows.sum() * columns.sum()) < 0.3
+    inside, pixels = np.zeros(70), np.zeros(70)
+    for pixel, (row, column) in enumerate(itertools.product(np.flatnonzero(rows), np.flatnonzero(columns))):
+        patch = int((row + 0.5) * 10 / SIDE) * 7 + int((column + 0.5) * 7 / SIDE)
+        inside[patch] += mask[pixel]
+        pixels[patch] += 1
+    np.testing.assert_array_equal(seen.coverage(mask), inside / np.maximum(pixels, 1))
+    assert (pixels == 0).any() == (fit == "pad")
 
 
 def test_boxes():

@@ -2,7 +2,8 @@
 
 Batches have one fixed size, the last filled up with copies: a clip's tokens do not depend on how many others are
 embedded with it. On a CPU each batch has one core (ves.side_by_side), so they do not depend on the number of threads
-either. The forward pass is fp32; only what is stored is halved (float16 keeps a cosine to three decimals).
+either; the workflow gives it one, since others have work meanwhile. The forward pass is fp32; only what is stored is
+halved (float16 keeps a cosine to three decimals).
 
 The images of val_more are embedded with val and not twice; where every picture has one clip, val_more has none.
 """
@@ -113,20 +114,22 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: model.VeS, re
 def embed(run: Path, split: str, out: Path) -> None:
     """Embed `split` with the model of a run directory into the store `out`; see `embed_weights`."""
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    embed_weights(run / "model.safetensors", config, split, out)
+    embed_weights(run / "model.safetensors", config, split, out, threads=1)
 
 
 @torch.inference_mode()
-def embed_weights(weights: Path, config: RunConfig, split: str, out: Path) -> None:
+def embed_weights(weights: Path, config: RunConfig, split: str, out: Path, *, threads: int) -> None:
     """Embed `split` with these weights of a run's model into the store `out`; its manifest is written last.
+
+    On a CPU `threads` batches at a time.
 
     Images are in the order of their ids, clips in that of theirs; of MORE, the tokens of images are left out. Raises
     ValueError when any other split is empty.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ves = model.restore(config, weights).to(device)
-    threads = config.train.threads if device.type == "cpu" else 1
-    torch.set_num_threads(1 if device.type == "cpu" else config.train.threads)
+    threads = threads if device.type == "cpu" else 1
+    torch.set_num_threads(1)
     frame = clips(config.data, split, may_be_empty=split == MORE)
     images = frame.select("image_id", "image_row").unique().sort("image_id")
     row_of = {image: row for row, image in enumerate(images["image_id"])}

@@ -100,8 +100,8 @@ def load(store: Path) -> Embeddings:
     return Embeddings(**fields, attrs=dict(group.attrs))
 
 
-def joined(val: Embeddings, more: Embeddings) -> Embeddings:
-    """The clips of val, then those of val_more, about the images of val.
+def further(val: Embeddings, more: Embeddings) -> Embeddings:
+    """The clips of val_more that are about images of val, beside these images.
 
     val_more also has clips about near-duplicates of these images: other files, which are in no gallery. They are left
     out. Raises ValueError when the two are of different models.
@@ -114,8 +114,20 @@ def joined(val: Embeddings, more: Embeddings) -> Embeddings:
     rows = (image >= 0).nonzero()[:, 0]
     return replace(
         val,
-        audio_tokens=torch.cat([val.audio_tokens, more.audio_tokens[rows]]),
-        audio_mask=torch.cat([val.audio_mask, more.audio_mask[rows]]),
-        clip_image=torch.cat([val.clip_image, image[rows]]),
-        clip_id=val.clip_id + [more.clip_id[row] for row in rows.tolist()],
+        audio_tokens=more.audio_tokens[rows],
+        audio_mask=more.audio_mask[rows],
+        clip_image=image[rows],
+        clip_id=[more.clip_id[row] for row in rows.tolist()],
+    )
+
+
+def joined(val: Embeddings, more: Embeddings) -> Embeddings:
+    """The clips of val, then `further` ones, about the images of val."""
+    after = further(val, more)
+    return replace(
+        val,
+        audio_tokens=torch.cat([val.audio_tokens, after.audio_tokens]),
+        audio_mask=torch.cat([val.audio_mask, after.audio_mask]),
+        clip_image=torch.cat([val.clip_image, after.clip_image]),
+        clip_id=val.clip_id + after.clip_id,
     )

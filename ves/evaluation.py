@@ -53,7 +53,7 @@ def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".embeddings.", dir=out) as temporary:
         store = Path(temporary) / f"{split}.zarr"
-        embed_weights(folder / WEIGHTS, config, split, store)
+        embed_weights(folder / WEIGHTS, config, split, store, threads=config.train.threads)
         _, result = paper_report(load(store), Path(temporary) / "scores", [manifest_path(store).read_bytes()])
         write_json(out / "retrieval.json", result)
         localisation.evaluate(store, config.data, truth, out / "localisation.json")

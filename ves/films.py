@@ -6,6 +6,7 @@ anew (Viewing.scale), so a flicker is the model's own. Lengths are pixels of the
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from pathlib import Path
 
@@ -110,6 +111,15 @@ def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, 
     small, geometry = viewing.picture.resize(stage.size, Image.Resampling.LANCZOS), viewing.geometry(stage.size)
     named = _named(viewing, small)
     boxes, seen = geometry.patch_boxes(*viewing.grid), geometry.patch_mask(*viewing.grid)
+
+    @lru_cache(maxsize=len(stage.lefts))  # several frames show one token
+    def panel(run: str, token: int) -> Image.Image:
+        heat = viewing.heat(run, token)
+        drawn = tint(small, geometry.on_picture(heat), viewing.scale)
+        if viewing.valid[token]:
+            mark(drawn, boxes[hottest(heat.ravel(), seen)])
+        return drawn
+
     for number in range(ceil(viewing.seconds * FPS)):
         second = (number + 0.5) / FPS
         frame, token = stage.page.copy(), viewing.token_at(second)
@@ -117,11 +127,7 @@ def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, 
             if start <= second < end:
                 frame.paste(outlined, (stage.picture, stage.top))
         for run, left in stage.lefts.items():
-            heat = viewing.heat(run, token)
-            panel = tint(small, geometry.on_picture(heat), viewing.scale)
-            if viewing.valid[token]:
-                mark(panel, boxes[hottest(heat.ravel(), seen)])
-            frame.paste(panel, (left, stage.top))
+            frame.paste(panel(run, token), (left, stage.top))
         _say(frame, viewing, second, stage.said)
         x = stage.axis.x(min(second, viewing.seconds))
         ImageDraw.Draw(frame).line((x, stage.wave, x, stage.end), fill=PLAYHEAD, width=2)

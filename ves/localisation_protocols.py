@@ -22,6 +22,7 @@ from ves import segmentation, sharpness, vggss
 from ves.noun_heats import NounHeats
 from ves.progress import track
 
+RATES = {"cIoU": vggss.success, "AUC": vggss.area}  # metrics of ves.vggss, as functions of the cIoU of each noun
 Key = tuple[str, str, str]  # protocol, metric, heat
 Scores = dict[tuple[str, str], float]  # of one noun and heat, by protocol and metric
 
@@ -33,17 +34,13 @@ def _boxes(found: NounHeats, noun: int, objects: list[Bool[np.ndarray, " S"]]) -
 
 
 def _of_boxes(word: Float32[np.ndarray, " S"], boxes: Bool[np.ndarray, " S"]) -> Scores:
-    kept = {"vggss": vggss.top_half(word), "vggss_adaptive": vggss.size_adaptive(word, int(boxes.sum()))}
-    return _rates({protocol: vggss.ciou(pixels, boxes) for protocol, pixels in kept.items()})
+    kept = {"vggss": vggss.top_half(word), "vggss_adaptive": vggss.size_adaptive(word, int(np.count_nonzero(boxes)))}
+    return _rated({protocol: vggss.ciou(pixels, boxes) for protocol, pixels in kept.items()})
 
 
-def _rates(cious: dict[str, float]) -> Scores:
-    """Success and share in AUC of each cIoU."""
-    found = {}
-    for protocol, value in cious.items():
-        found[protocol, "cIoU"] = float(vggss.success(np.array(value)))
-        found[protocol, "AUC"] = float(vggss.area(np.array(value)))
-    return found
+def _rated(cious: dict[str, float]) -> Scores:
+    """The cIoU itself under each of RATES, which are formed of all nouns at once."""
+    return {(protocol, metric): value for protocol, value in cious.items() for metric in RATES}
 
 
 def _per_image(pixels: segmentation.Ranked) -> Scores:
@@ -53,11 +50,11 @@ def _per_image(pixels: segmentation.Ranked) -> Scores:
 
 def _known(truth: Bool[np.ndarray, " S"], boxes: Bool[np.ndarray, " S"]) -> Iterator[tuple[str, Scores]]:
     """Scores of the heats that need no map: uniform, and the ceiling."""
-    share = float(truth.mean()) if truth.any() else float("nan")
+    share = np.count_nonzero(truth) / len(truth) if truth.any() else float("nan")
     everything = vggss.ciou(np.ones_like(boxes), boxes)
     same = {("denseav_per_image", "mAP"): share, ("denseav_per_image", "mIoU"): share}
-    yield "uniform", same | _rates({"vggss": everything, "vggss_adaptive": everything})
-    yield "ceiling", _rates({"vggss": vggss.ceiling(int(boxes.sum()), len(boxes))})
+    yield "uniform", same | _rated({"vggss": everything, "vggss_adaptive": everything})
+    yield "ceiling", _rated({"vggss": vggss.ceiling(int(np.count_nonzero(boxes)), len(boxes))})
 
 
 def _maps(found: NounHeats, noun: int) -> Iterator[tuple[str, Float32[np.ndarray, " S"], Float32[np.ndarray, " S"]]]:
@@ -90,7 +87,7 @@ def measure(found: NounHeats) -> tuple[dict[Key, np.ndarray], dict[Key, dict[str
         for i in members:
             objects = found.objects(i)
             truth, boxes = np.logical_or.reduce(objects), _boxes(found, i, objects)
-            shares.append((truth.sum(), len(truth)))
+            shares.append((np.count_nonzero(truth), len(truth)))
             scored = list(_known(truth, boxes))
             for name, word, widened in _maps(found, i):
                 ranked = segmentation.ranked(widened, truth)
@@ -106,7 +103,8 @@ def measure(found: NounHeats) -> tuple[dict[Key, np.ndarray], dict[Key, dict[str
         for name, scores in scored:
             for (protocol, metric), value in scores.items():
                 pools[protocol, metric, name][kind] = value
-    return dict(nouns) | _sharpness(found), dict(pools)
+    rated = {key: RATES[key[1]](values) if key[1] in RATES else values for key, values in nouns.items()}
+    return rated | _sharpness(found), dict(pools)
 
 
 def _sharpness(found: NounHeats) -> dict[Key, np.ndarray]:

@@ -8,7 +8,7 @@ Dimension key
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from ves.truth import decode_mask
 from ves.word_heat import word_heat
 
 Noun = dict[str, Any]  # a row of ves.nouns.nouns
+squares = lru_cache(maxsize=4)(Square)  # a noun asks for its own many times, and its pixels are laid out anew for each
 
 
 class Heats(NamedTuple):
@@ -60,7 +61,7 @@ class NounHeats:
         about = self.nouns[noun]
         attrs = self.stored.attrs
         rows, columns = attrs["grid"]
-        return Square(Geometry(about["width"], about["height"], attrs["image_size"], attrs["fit"]), rows, columns)
+        return squares(Geometry(about["width"], about["height"], attrs["image_size"], attrs["fit"]), rows, columns)
 
     def mask(self, noun: int) -> np.ndarray:
         """bool [H, W]: pixels of the named object. Raises ValueError when they are not of this picture."""

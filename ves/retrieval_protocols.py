@@ -27,7 +27,7 @@ from torch import Tensor
 from ves import parquet
 from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config import RunConfig
-from ves.embeddings import Embeddings, joined, manifest_path
+from ves.embeddings import Embeddings, further, joined, manifest_path
 from ves.files import atomic, read_json, write_json
 from ves.intervals import estimates, places
 from ves.provenance import load_of
@@ -91,6 +91,11 @@ def _config(run: Path) -> RunConfig:
     return RunConfig.model_validate(read_json(run / "config.json"))
 
 
+def _voucher(run: Path, split: str) -> bytes:
+    """What vouches for the embeddings of a split, and so for scores made of them."""
+    return manifest_path(run / "embeddings" / f"{split}.zarr").read_bytes()
+
+
 def _about(stored: Embeddings) -> dict[str, Any]:
     return {key: stored.attrs[key] for key in ("run", "split", "objective", "model_sha256")} | {
         "pairs": pairs_digest(stored)
@@ -130,14 +135,11 @@ def paper_report(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tup
 def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     """Write retrieval.json and, before it, the rank of every query (ranks: similarity, direction, as `ranked`).
 
-    Blocks of scores are kept in the folder `blocks` until then. Raises as `load_of` does.
+    Blocks of scores stay in blocks/val: `multi_positive` reads them. Raises as `load_of` does.
     """
-    stored = load_of(run, "val")
-    vouchers = [manifest_path(run / "embeddings" / "val.zarr").read_bytes()]
-    table, result = paper_report(stored, blocks, vouchers)
+    table, result = paper_report(load_of(run, "val"), blocks / "val", [_voucher(run, "val")])
     _write(table, ranks)
     write_json(out, result)
-    forget(blocks)
 
 
 def speakers(stored: Embeddings, splits: str) -> dict[str, Bool[Tensor, "A"]]:
@@ -151,11 +153,8 @@ def speakers(stored: Embeddings, splits: str) -> dict[str, Bool[Tensor, "A"]]:
     return everyone | {name: torch.tensor(which.to_list(), dtype=torch.bool) for name, which in chosen.items()}
 
 
-def all_clips(
-    stored: Embeddings, splits: str, blocks: Path, vouchers: list[bytes]
-) -> tuple[pl.DataFrame, dict[str, Any]]:
+def all_clips(stored: Embeddings, scores: Float[Tensor, "A V"], splits: str) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Both directions for each group of speakers: every rank, and the reports (None of a group without a clip)."""
-    scores = own_scores(stored, blocks, vouchers, ())[OWN]
     tables, reports = [], {direction: {} for direction in DIRECTIONS}
     for group, clips in speakers(stored, splits).items():
         for direction in DIRECTIONS:
@@ -169,14 +168,14 @@ def all_clips(
 def multi_positive(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     """Write multi_positive.json and, before it, every rank (ranks: direction, speakers, as `ranked`).
 
-    Raises as `load_of` and `joined` do.
+    Scores of val are those that `paper` left in `blocks`, where it did. Raises as `load_of` and `further` do.
     """
-    config = _config(run)
-    both = [load_of(run, split) for split in ("val", "val_more")]
-    stored = joined(*both)
-    vouchers = [manifest_path(run / "embeddings" / f"{split}.zarr").read_bytes() for split in ("val", "val_more")]
-    table, reports = all_clips(stored, config.data.splits, blocks, vouchers)
+    val, more = load_of(run, "val"), load_of(run, "val_more")
+    stored, vouchers = joined(val, more), [_voucher(run, "val"), _voucher(run, "val_more")]
+    parts = [(val, "val", vouchers[:1]), (further(val, more), "val_more", vouchers)]
+    scores = torch.cat([own_scores(part, blocks / split, by, ())[OWN] for part, split, by in parts])
+    table, reports = all_clips(stored, scores, _config(run).data.splits)
     _write(table, ranks)
-    left_out = sum(len(part.clip_id) for part in both) - len(stored.clip_id)  # about near-duplicates of the images
+    left_out = len(val.clip_id) + len(more.clip_id) - len(stored.clip_id)  # about near-duplicates of the images
     write_json(out, _about(stored) | {"split": ["val", "val_more"], "left_out": left_out} | reports)
     forget(blocks)

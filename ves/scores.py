@@ -3,7 +3,7 @@
 Thousands of clips against thousands of images are minutes to hours on a CPU. A block is written whole or not at all, in
 a folder that nothing declares; whoever is killed goes on at the first block that is missing. A block belongs to what it
 was made of: the folder is named by a hash of the embeddings' manifests, of the similarity's name and of its code.
-Blocks are removed once what was made of them is written (`forget`).
+Blocks are removed once all that is made of them is written (`forget`).
 
 Clips of like length are scored together and cut to the longest of them: padding, a third of all tokens where clips are
 short, is not multiplied. Beside the embeddings, memory holds the scores, a block and IMAGES images in fp32.

@@ -63,9 +63,10 @@ def average_precision(pixels: Ranked) -> float:
     """Sum over distinct heats, falling, of the recall gained there times the precision so far; from 0 to 1, or NaN."""
     if not pixels.judged:
         return float("nan")
-    heats, gained = np.unique(pixels.inside, return_counts=True)
-    kept = len(pixels.everywhere) - np.searchsorted(pixels.everywhere, heats, "left")
-    found = gained[::-1].cumsum()[::-1]
+    first = np.flatnonzero(np.append(True, pixels.inside[1:] != pixels.inside[:-1]))  # of equal heats
+    kept = len(pixels.everywhere) - np.searchsorted(pixels.everywhere, pixels.inside[first], "left")
+    found = len(pixels.inside) - first
+    gained = -np.diff(found, append=0)
     return float((gained * (found / kept)).sum() / len(pixels.inside))
 
 

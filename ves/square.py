@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32
 
 from ves.geometry import Geometry
 
@@ -55,13 +55,13 @@ class Square:
         return found[0], found[1]
 
     @cached_property
-    def patch_of(self) -> Int[np.ndarray, " S"]:
-        """The patch that each pixel's centre lies in."""
+    def _within(self) -> tuple[Float32[np.ndarray, "R rows"], Float32[np.ndarray, "C columns"]]:
+        """1 where the centre of a row, or column, of the pixels seen lies in one of the patches, else 0."""
         row, column = (
-            (2 * np.arange(SIDE)[seen] + 1) * count // (2 * SIDE)
+            ((2 * np.arange(SIDE)[seen, None] + 1) * count // (2 * SIDE) == np.arange(count)).astype(np.float32)
             for seen, count in zip(self._seen, (self.rows, self.columns), strict=True)
         )
-        return (row[:, None] * self.columns + column).ravel()
+        return row, column
 
     def lay(self, heat: Float[np.ndarray, " P"]) -> Float[np.ndarray, " S"]:
         """A heatmap of the patches, bilinear on the pixels. Patches of padding have no part in it, whatever they hold.
@@ -79,7 +79,7 @@ class Square:
             np.floor(axis.to_picture(self._centres)[seen]).astype(int).clip(0, axis.pixels - 1)
             for axis, seen in zip((self.geometry.y, self.geometry.x), self._seen, strict=True)
         )
-        return mask[np.ix_(y, x)].ravel()
+        return mask[y][:, x].ravel()
 
     def box(self, mask: Bool[np.ndarray, " S"]) -> Bool[np.ndarray, " S"]:
         """The smallest box, sides parallel to the square's, around what `mask` says is there; of nothing, nothing."""
@@ -93,9 +93,10 @@ class Square:
 
     def coverage(self, mask: Bool[np.ndarray, " S"]) -> Float[np.ndarray, " P"]:
         """Share of each patch's pixels that the object covers; 0 for a patch that shows nothing."""
-        count = self.rows * self.columns
-        pixels = np.bincount(self.patch_of, minlength=count)
-        return np.bincount(self.patch_of, weights=mask, minlength=count) / np.maximum(pixels, 1)
+        down, across = self._within
+        pixels = np.outer(down.sum(0), across.sum(0))
+        covered = down.T @ mask.reshape(len(down), len(across)).astype(np.float32) @ across  # whole numbers: exact
+        return (covered.astype(float) / np.maximum(pixels, 1)).ravel()
 
     def from_centre(self) -> Float[np.ndarray, " S"]:
         """The blind heat that falls with the distance from the centre of the square: its top half is the centre disc.

@@ -144,6 +144,7 @@ def localisation_table(*, table: Path, results: Path, out: Path, protocols: Path
 
 def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """Heatmaps of some validation clips, the runs side by side."""
+    given.one_core()
     from ves.heatmaps import draw
 
     draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
@@ -151,6 +152,7 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 
 def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """A page that plays some validation clips and shows what each run finds in their pictures, and when."""
+    given.one_core()
     from ves.explorer.build import write
 
     write(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
@@ -158,6 +160,7 @@ def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 
 def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """Figure 1: words of some validation clips by the runs side by side; OUT is a PNG, with a PDF beside it."""
+    given.one_core()
     from ves.figure1 import draw
 
     draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)

@@ -244,6 +244,12 @@ def one_process_per_gpu(wildcards, resources):
     return f"torchrun --standalone --nproc_per_node {resources.gpu} -m --" if resources.gpu > 1 else "python -m"
 
 
+def embedding_gpu(wildcards):
+    """A GPU to embed on, unless jobs run on this machine and it has none: then several embed at once, on a core each."""
+    devices = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA's driver, of it below Windows, of AMD's
+    return int(workflow.non_local_exec or any(Path(device).exists() for device in devices))
+
+
 def run_config(wildcards):
     """Everything that decides one run, and nothing else: editing another run leaves this text as it is."""
     name, seed = wildcards.run.rsplit("-s", 1)

@@ -1,4 +1,7 @@
-"""Embeddings of a split by every run, and what they show: retrieval, and where spoken nouns point."""
+"""Embeddings of a split by every run, and what they show: retrieval, and where spoken nouns point.
+
+Each job has one core. Those that others wait for come first, then the long ones: none is left to run alone at the end.
+"""
 
 
 rule embed:
@@ -14,9 +17,9 @@ rule embed:
         "logs/{corpus}/embed/{run}-{split}.log",
     benchmark:
         "logs/{corpus}/embed/{run}-{split}.tsv"
-    threads: run_threads
+    priority: 3
     resources:
-        gpu=1,
+        gpu=embedding_gpu,
     params:
         version=1,
         run=subpath(input.model, parent=True),
@@ -25,7 +28,7 @@ rule embed:
         "python -m ves embed {params.run} --split {wildcards.split} --out {params.store} --log {log}"
 
 
-# Scores lie in blocks, undeclared, until the ranks are written: a killed job goes on.
+# Scores lie in blocks, undeclared: a killed job goes on. Those of val stay until multi_positive has read them.
 rule retrieval:
     input:
         config="results/{corpus}/{run}/config.json",
@@ -39,10 +42,11 @@ rule retrieval:
         "logs/{corpus}/retrieval/{run}.log",
     benchmark:
         "logs/{corpus}/retrieval/{run}.tsv"
+    priority: 2
     params:
         code=digest("retrieval_protocols"),
         run=subpath(input.config, parent=True),
-        blocks="results/{corpus}/{run}/scores-val",
+        blocks="results/{corpus}/{run}/scores",
     shell:
         "python -m ves retrieval {params.run} --blocks {params.blocks} --ranks {output.ranks} --out {output.metrics} "
         "--log {log}"
@@ -50,6 +54,7 @@ rule retrieval:
 
 rule multi_positive:
     input:
+        ancient("results/{corpus}/{run}/retrieval.json"),  # not read: it says that the scores of val are there
         config="results/{corpus}/{run}/config.json",
         model="results/{corpus}/{run}/model.safetensors",
         splits="data/{corpus}/splits.parquet",
@@ -61,10 +66,11 @@ rule multi_positive:
         "logs/{corpus}/multi_positive/{run}.log",
     benchmark:
         "logs/{corpus}/multi_positive/{run}.tsv"
+    priority: 2
     params:
         code=digest("retrieval_protocols"),
         run=subpath(input.config, parent=True),
-        blocks="results/{corpus}/{run}/scores-all",
+        blocks="results/{corpus}/{run}/scores",
     shell:
         "python -m ves multi-positive {params.run} --blocks {params.blocks} --ranks {output.ranks} "
         "--out {output.metrics} --log {log}"
@@ -82,6 +88,7 @@ rule localisation:
         "logs/{corpus}/localisation/{run}.log",
     benchmark:
         "logs/{corpus}/localisation/{run}.tsv"
+    priority: 1
     params:
         code=digest("localisation"),
         run=subpath(input.config, parent=True),

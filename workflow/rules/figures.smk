@@ -208,6 +208,7 @@ rule draw_heatmaps:
         "logs/{corpus}/heatmaps.log",
     benchmark:
         "logs/{corpus}/heatmaps.tsv"
+    priority: 1  # as localisation: it takes as long
     params:
         code=digest("heatmaps"),
         clips=CONFIG.heatmaps.clips,
