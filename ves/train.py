@@ -191,10 +191,10 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
     if settings.gradient_checkpointing:
         model.recompute_layers()
     optimizer = make_optimizer(model, settings)
-    if ranks.first:
-        checkpoint.settle(attempt, fresh=fresh)
+    found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
     ranks.wait()  # what is put aside is put aside
-    first, counts = checkpoint.resume(checkpoint.settle(attempt, fresh=False), model, optimizer)
+    found = found if ranks.first else checkpoint.settle(attempt, fresh=False)
+    first, counts = checkpoint.resume(found, model, optimizer)
     if first != ranks.of_first(first):
         raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
     size, own = settings.batch_size, rows(settings, ranks)
@@ -203,6 +203,8 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
     divergence, times = Divergence(run, settings, steps, counts), Times()
 
     with _told(attempt, first, watching, ranks) as tell:
+        if ranks.first:
+            divergence.look_back(attempt.folder / "log.jsonl")
         for step in range(first + 1, steps + 1):
             times.start()
             batch = next(stream)
