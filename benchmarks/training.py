@@ -6,8 +6,9 @@ Needs the default corpus with its features (`snakemake train_dense` makes it). P
 every clip at full length, the batch in one piece, torch's fused attention in the visual adapter, and similarities as
 einsum, max and autograd; ours is what `ves train` does. Both have a model and an optimiser of their own, see the same
 batches and take turns; tables have medians of a step, its CPU time (all threads), and the median over repeats of the
-ratio within each. The second table says how many steps waited for data; the third what share of CPU time which kernels
-have.
+ratio within each. The second table says how long steps waited for data; the third what CPU time a step spends in which
+kernels, on all threads (the profiler's own work is in it: compare columns); the last what the products and convolutions
+of half a batch take by themselves, on one core, with the operands that the step gave them: no step is faster.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import platform
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,9 +27,12 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ves import checkpoint, contrast, model, similarity
+from ves.allocation import keep_freed_memory
 from ves.config import Config, DataPaths, TrainConfig, features_name
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.model import VeS
@@ -40,13 +44,22 @@ KINDS = {  # a part of the name of a kernel: what it does; the first that fits
     "convolution": "convolutions",
     "softmax": "attention",
     "dot_product": "attention",
+    "attention": "attention",
     "bmm": "products (batched)",
     "mm": "products",
     "norm": "normalisation",
-    "gelu": "activation",
+    "gelu": "activations",
+    "relu": "activations",
+    "clamp_min": "activations",
+    "threshold": "activations",
     "copy_": "copies and casts",
+    "index_select": "copies and casts",
+    "add": "sums and products of elements",
+    "mul": "sums and products of elements",
+    "sum": "sums and products of elements",
     "adam": "optimiser",
 }
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward")  # of aten
 
 
 def all_clips_whole(backbone: Any, waveform: Tensor, valid: Tensor, _grid: Any, **_masking: Any) -> Tensor:
@@ -78,6 +91,31 @@ def plain() -> Iterator[None]:
 WAYS = {"plain": plain, "ours": nullcontext}
 
 
+class Recorder(TorchDispatchMode):
+    """The products and convolutions that are computed within, with their operands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name.removeprefix("aten::") in PRODUCTS:
+            self.calls.append((func, args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def again(self) -> None:
+        """All of them once more, and nothing else."""
+        for func, args, kwargs in self.calls:
+            func(*args, **kwargs)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
 @dataclass
 class Training:
     """One way of one run: its model, its data, and what its steps took."""
@@ -103,16 +141,33 @@ class Training:
         self.cpu.append(time.process_time() - cpu)
 
     def kernels(self, steps: int) -> dict[str, float]:
-        """Share of CPU time of each kind of kernel over some steps more."""
-        with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+        """Milliseconds of CPU time that a step spends in each kind of kernel, over some steps more."""
+        everywhere = _ExperimentalConfig(profile_all_threads=True)
+        with profile(activities=[ProfilerActivity.CPU], acc_events=True, experimental_config=everywhere) as profiler:
             for _ in range(steps):
                 self.step()
-        shares: dict[str, float] = defaultdict(float)
+        spent: dict[str, float] = defaultdict(float)
         for event in profiler.key_averages():
             name = event.key.lower()
             kind = next((kind for part, kind in KINDS.items() if part in name), "other")
-            shares[kind] += event.self_cpu_time_total
-        return {kind: share / sum(shares.values()) for kind, share in shares.items()}
+            spent[kind] += event.self_cpu_time_total / 1e3 / steps
+        return spent
+
+    def bare(self, repeats: int) -> tuple[float, float]:
+        """Milliseconds of half a batch on one core: its gradient, and the products and convolutions of that alone."""
+        torch.set_num_threads(1)
+        settings = self.settings.model_copy(update={"threads": 1})
+        batch = next(self.stream)
+        half = batch[: len(batch) // 2]
+        with Recorder() as recorder:
+            contrast.gradient(self.model, half, settings)
+        whole, bare = [], []
+        for _ in range(repeats):
+            whole.append(seconds(lambda: contrast.gradient(self.model, half, settings)))
+            with torch.no_grad():
+                bare.append(seconds(recorder.again))
+        torch.set_num_threads(self.settings.threads)
+        return statistics.median(whole) * 1e3, statistics.median(bare) * 1e3
 
 
 def start(config: Config, data: DataPaths, run: str, way: str, steps: int) -> Training:
@@ -121,7 +176,8 @@ def start(config: Config, data: DataPaths, run: str, way: str, steps: int) -> Tr
     torch.set_num_threads(settings.threads)
     checkpoint.seed_all(0)
     reader, device = PairReader(data, config.audio.seconds), torch.device("cpu")
-    built = VeS(config.audio, config.model, reader.features.width, settings.temperature).train()
+    with patch.object(model, "quicken") if way == "plain" else nullcontext():
+        built = VeS(config.audio, config.model, reader.features.width, settings.temperature).train()
     stream = batches(reader, to_read(data, "train"), settings, seed=0, first=0, last=steps, device=device)
     return Training(run, way, settings, built, make_optimizer(built, settings), stream)
 
@@ -136,7 +192,7 @@ def timed(config: Config, data: DataPaths, repeats: int, steps: int) -> list[Tra
     table("run", "plain s/step", "ours s/step", "plain / ours", "plain CPU s", "ours CPU s", "plain / ours CPU")
     everything = []
     for run in config.table:
-        ways = [start(config, data, run, way, (repeats + 2) * steps + 2) for way in WAYS]
+        ways = [start(config, data, run, way, (repeats + 2) * steps + 4) for way in WAYS]
         for training in ways:
             training.step()  # memory is taken, threads are started
             for measured in (training.seconds, training.cpu, training.waited):
@@ -173,14 +229,20 @@ def main() -> None:
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end=""
     )
     print(f"torch {torch.__version__}; {given.repeats} repeats of {given.steps} steps")
+    keep_freed_memory()  # both ways
     everything = timed(config, data, given.repeats, given.steps)
     table("run", "way", "waiting for data, share of the time of steps")
     for each in everything:
         print(f"| {each.run} | {each.way} | {sum(each.waited) / sum(each.seconds):.2%} |")
     measured = {f"{each.run}, {each.way}": each.kernels(given.steps) for each in everything}
-    table("CPU time in", *measured)
+    table("CPU ms a step in", *measured)
     for kind in dict.fromkeys([*KINDS.values(), "other"]):
-        print(f"| {kind} | {' | '.join(f'{found.get(kind, 0.0):.0%}' for found in measured.values())} |")
+        print(f"| {kind} | {' | '.join(f'{found.get(kind, 0.0):.1f}' for found in measured.values())} |")
+    table("run, ours", "half a batch on one core, ms", "its products and convolutions alone, ms", "share")
+    for each in everything:
+        if each.way == "ours":
+            whole, bare = each.bare(given.repeats)
+            print(f"| {each.run} | {whole:.1f} | {bare:.1f} | {bare / whole:.0%} |")
 
 
 if __name__ == "__main__":

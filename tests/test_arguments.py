@@ -1,7 +1,7 @@
 """The command line is what the signatures say."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -12,7 +12,9 @@ def store_info(folder: Path, *, out: Path | None = None, runs: list[Path] | None
     """What a store holds."""
 
 
-def store_copy(*, clips: int, runs: list[Path]) -> None:
+def store_copy(
+    *, clips: int, runs: list[Path], hard: Annotated[bool, "by links"] = False, by: Annotated[int, "bytes"] = 9
+) -> None:
     """A copy."""
 
 
@@ -64,6 +66,15 @@ def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     assert "info      What a store holds." in shown
     assert "copy      A copy." in shown
     assert "storey" not in shown and " y " not in shown
+
+
+def test_an_option_may_have_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    found = parsed("store-copy", "--clips", "3", "--runs", "c", "--hard", "--by", "4")
+    assert (found["hard"], found["by"]) == (True, 4)
+    with pytest.raises(SystemExit):
+        parsed("store-copy", "--help")
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["--hard", "by", "links"] in shown and ["--by", "BY", "bytes"] in shown
 
 
 def test_what_is_written_has_a_short_name() -> None:

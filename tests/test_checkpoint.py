@@ -8,6 +8,7 @@ import torch
 
 from ves import checkpoint, contrast, train
 from ves.config import DataPaths, RunConfig
+from ves.model import VeS
 from ves.recipe import BOOKKEEPING, differences, recipe
 
 TIMES = {"seconds", "data_wait"}
@@ -183,6 +184,30 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tiny_run, monkeypatch, cap
     damage(run / "checkpoints" / "step-00000002" / name)
     with pytest.raises(ValueError, match="every checkpoint there is damaged; `ves train --fresh"):
         train.train(run)
+
+
+def test_a_damaged_checkpoint_is_not_counted_among_those_kept(tiny_run, monkeypatch, caplog):
+    """Steps 2 and 4 lie there, 4 is damaged and 5 is written: with two to keep, 2 is one of them."""
+    run = stopped_after(tiny_run, monkeypatch, 6)
+    flip(run / "checkpoints" / "step-00000004" / "state.pt")
+    config = RunConfig.model_validate_json((run / "config.json").read_text())
+    model, attempt = VeS(config.audio, config.model, 24, 0.07), checkpoint.Attempt(run, config, 9, recipe(config))
+    found = []
+    for step in (5, 7):
+        checkpoint.save(attempt, step, model, torch.optim.AdamW(model.parameters()), [])
+        found.append([int(path.name[5:]) for path in sorted((run / "checkpoints").glob("step-*"))])
+    assert found == [[2, 4, 5], [5, 7]]
+    assert caplog.text.count("step-00000004/state.pt: damaged") == 1
+
+
+def test_what_there_is_is_read_once_at_a_start(tiny_run, monkeypatch):
+    run, read = stopped_after(tiny_run, monkeypatch, 6), []
+    digest = checkpoint.digest
+    monkeypatch.setattr(checkpoint, "digest", lambda path: read.append(path.parent.name) or digest(path))
+    monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("the first step"))
+    with pytest.raises(pytest.fail.Exception):
+        train.train(run)
+    assert read == ["step-00000004"] * 3
 
 
 def test_from_the_checkpoint_before_the_damaged_one_comes_the_same_model(tiny_run, monkeypatch):

@@ -59,7 +59,7 @@ def test_a_batch_holds_what_its_clips_are(tiny, tiny_clips, stream):
         assert torch.equal(batch.waveform, waveform) and torch.equal(batch.valid, valid)
         assert torch.equal(batch.patches, reader.features.read(chosen["image_row"].to_numpy()))
         same = np.array(chosen["image_id"])[:, None] == np.array(chosen["image_id"])[None, :]
-        assert np.array_equal(batch.same_image.numpy(), same)
+        assert np.array_equal((batch.image[:, None] == batch.image).numpy(), same)
         assert waveform.abs().amax(-1).allclose(torch.ones(8)), "peak-normalised"
         expected = np.minimum(chosen["duration_s"].to_numpy(), config.audio.seconds) * 16_000
         assert np.abs(valid.numpy() - expected).max() <= 1

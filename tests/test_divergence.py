@@ -1,5 +1,6 @@
 """A loss that has collapsed is said once for each term; skipped steps are counted up to a limit."""
 
+import json
 import math
 
 import pytest
@@ -28,6 +29,19 @@ def test_a_collapsed_loss_is_said_once_and_for_its_term_only(watched, caplog):
     (record,) = caplog.records
     assert "the loss of max_mean has collapsed: 3.466 over the last 100 steps, and log B = 3.466" in record.getMessage()
     assert f"step {100 + WINDOW}:" in record.getMessage()
+
+
+def test_a_collapse_is_seen_over_the_log_of_earlier_processes(watched, tmp_path, caplog):
+    """Resumed at step 150 of a loss at chance since the warm-up ended; step 120 was skipped."""
+    logged = {"gradient_norm": 1.0, "max_mean/loss": CHANCE, "mean_mean/loss": 2.0}
+    entries = [{"step": step} | logged | ({"max_mean/loss": 0.0} if step <= 100 else {}) for step in range(1, 151)]
+    entries[119] = {"step": 120, "max_mean/loss": 0.0}
+    (log := tmp_path / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    watched.look_back(log)
+    see(watched, range(151, 201), CHANCE, 2.0)
+    assert not caplog.records, "99 losses are no window"
+    see(watched, range(201, 202), CHANCE, 2.0)
+    assert "step 201: the loss of max_mean has collapsed: 3.466 over the last 100 steps" in caplog.text
 
 
 def test_a_loss_that_falls_is_no_cause_for_alarm(watched, caplog):

@@ -57,6 +57,15 @@ def test_a_step_and_a_finished_run_are_taken_as_they_are(run: Path) -> None:
     assert find(step) == (step, step)
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "checkpoints-archive-1"])
+def test_of_a_folder_of_checkpoints_it_is_the_newest_with_its_own_settings(run: Path, name: str) -> None:
+    (run / "checkpoints").rename(folder := run / name)
+    newest = folder / "abc" / "step-00000006"
+    assert find(folder) == (run, newest)
+    write_json(newest / "config.json", read_json(run / "config.json"))
+    assert find(folder) == (newest, newest)
+
+
 def test_another_split_goes_where_it_is_asked_to(run: Path, tmp_path: Path, capsys) -> None:
     step = run / "checkpoints" / "abc" / "step-00000003"
     write_json(step / "config.json", read_json(run / "config.json"))
@@ -78,7 +87,8 @@ def refused(checkpoint: Path, capsys) -> str:
 def test_what_is_no_checkpoint_ends_in_one_line(run: Path, tmp_path: Path, capsys) -> None:
     assert "no checkpoint: neither it nor a folder above it has the config.json" in refused(tmp_path.parent, capsys)
     assert "nowhere: no checkpoint: it has no model.safetensors" in refused(run / "nowhere", capsys)
-    assert "checkpoints: no checkpoint: it has no model.safetensors" in refused(run / "checkpoints", capsys)
+    (run / "checkpoints-2").mkdir()
+    assert "checkpoints-2: no checkpoint: it has no model.safetensors" in refused(run / "checkpoints-2", capsys)
     weights = run / "checkpoints" / "abc" / "step-00000006" / "model.safetensors"
     whole, state = weights.read_bytes(), load_file(weights)
     weights.write_bytes(whole[:-9])

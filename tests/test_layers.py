@@ -41,6 +41,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
         "feature_store",
         "maxsim",
         "side_by_side",
+        "allocation",
         "maxsim_tiles",
         "maxsim_triton",
         "similarity",

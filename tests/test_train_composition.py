@@ -76,7 +76,7 @@ def slow_loss(model: Given, given: Batch, similarity: str, masked: bool = True) 
     scores = SIMILARITIES[similarity](audio, mask, model.image_tokens(given.patches)) * model.log_scale.exp()
     size, total = len(scores), torch.zeros(())
     for i in range(size):
-        others = [j for j in range(size) if j != i and not (masked and given.same_image[i, j])]
+        others = [j for j in range(size) if j != i and not (masked and given.image[i] == given.image[j])]
         for logits in (
             [scores[i, i]] + [scores[i, j] for j in others],
             [scores[i, i]] + [scores[j, i] for j in others],

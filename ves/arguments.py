@@ -1,7 +1,7 @@
 """The arguments of a command line, read off the signatures of the functions that it calls.
 
 Positional parameters are positional arguments, keyword-only ones are options of that name, required unless they have a
-default, and the docstring is the help. A bool is a switch.
+default, and the docstring is the help. A bool is a switch; `Annotated[kind, "text"]` is a kind with a help of its own.
 """
 
 import argparse
@@ -48,10 +48,13 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
     command.add_argument("--log", type=Path, metavar="FILE", help="also write messages and tracebacks to this file")
     command.set_defaults(function=stage)
     for key, parameter in inspect.signature(stage).parameters.items():
-        if parameter.annotation is bool:
-            command.add_argument(f"--{key}", action="store_true")
+        annotation, told = parameter.annotation, None
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation, told = typing.get_args(annotation)
+        if annotation is bool:
+            command.add_argument(f"--{key}", action="store_true", help=told)
             continue
-        options: dict[str, typing.Any] = {"metavar": key.upper()} | _kind(parameter.annotation)
+        options: dict[str, typing.Any] = {"metavar": key.upper(), "help": told} | _kind(annotation)
         if parameter.kind is not parameter.KEYWORD_ONLY:
             command.add_argument(key, **options)
             continue

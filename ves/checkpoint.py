@@ -64,7 +64,7 @@ def contiguous(model: VeS) -> dict[str, torch.Tensor]:
 
 
 def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimizer, counts: list[int]) -> None:
-    """Write the checkpoint of a step, then delete all but the newest `train.keep_checkpoints`.
+    """Write the checkpoint of a step, then delete what is older than the newest `keep_checkpoints` sound ones.
 
     The newest is whole before an older one goes. `counts` is given back by `resume`. The log of the steps up to here is
     on disk before it.
@@ -80,8 +80,12 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
         content = {"step": step, "steps": attempt.steps, "recipe": attempt.recipe}
         content["sha256"] = {name: digest(temporary / name) for name in FILES}
         write_json(temporary / "checkpoint.json", content)
-    for old in sorted(attempt.folder.glob("step-*"))[: -attempt.config.train.keep_checkpoints]:
-        remove(old)
+    kept = 0
+    for path in sorted(attempt.folder.glob("step-*"), reverse=True):
+        if kept == attempt.config.train.keep_checkpoints:
+            remove(path)
+        elif _sound(path):
+            kept += 1
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -94,6 +98,16 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: damaged: {error!r}") from error
     return content
+
+
+def _sound(path: Path) -> bool:
+    """Whether a checkpoint could be gone on from. Says what is damaged."""
+    try:
+        _read(path)
+    except ValueError as error:
+        log.warning("%s; it is not counted among those that are kept", error)
+        return False
+    return True
 
 
 def newest(run: Path) -> Found | None:

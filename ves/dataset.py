@@ -124,11 +124,6 @@ class Batch:
         mask = None if self.image_mask is None else self.image_mask[part]
         return Batch(self.waveform[part], self.valid[part], self.patches[part], mask, self.image[part])
 
-    @property
-    def same_image(self) -> Bool[Tensor, "B B"]:
-        """Marks pairs (i, j) that show one image, so are not negatives of each other."""
-        return self.image[:, None] == self.image[None, :]
-
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         mask = None if self.image_mask is None else self.image_mask.to(device)

@@ -1,5 +1,6 @@
 """What goes wrong with a loss: steps that are not finite, and a loss that has learnt nothing."""
 
+import json
 import logging
 import math
 from collections import defaultdict, deque
@@ -23,11 +24,7 @@ def chance_loss(train: TrainConfig) -> float:
 
 
 class Divergence:
-    """Counts skipped steps, which a checkpoint keeps, and looks on as losses come.
-
-    The losses looked at are those since this process began: a run that is resumed more often than every WINDOW steps is
-    never found to have collapsed.
-    """
+    """Counts skipped steps, which a checkpoint keeps, and looks on as losses come."""
 
     def __init__(self, run: Path, train: TrainConfig, steps: int, counts: list[int]) -> None:
         self.run, self.train = run, train
@@ -41,6 +38,14 @@ class Divergence:
     def counts(self) -> list[int]:
         """What a checkpoint keeps."""
         return [self.skipped, self.in_a_row]
+
+    def look_back(self, log: Path) -> None:
+        """Take in the losses of the last steps in the log: a run may be resumed more often than every WINDOW steps."""
+        for line in log.read_text(encoding="utf-8").splitlines()[-WINDOW:]:
+            entry = json.loads(line)
+            if entry["step"] > self.begins and "gradient_norm" in entry:  # not of steps that were skipped
+                for name in self.train.objective:
+                    self._recent[name].append(entry[f"{name}/loss"])
 
     def see(self, step: int, entry: Mapping[str, float | int]) -> int:
         """Take note of what is logged of a step; how many were skipped up to now, which those are whose gradient is not

@@ -24,21 +24,23 @@ SHOWN = {"R@1": ".1f", "R@10": ".1f", "median_rank": "g", "n": "d"}  # of retrie
 
 
 def find(checkpoint: Path) -> tuple[Path, Path]:
-    """(run directory, folder of the weights) of a step-<n>/ folder, or of a run: its model, or its newest checkpoint.
+    """(folder of config.json, folder of the weights) of a step-<n>/ folder, of a run, or of a folder of checkpoints.
 
-    Raises ValueError that says what is lacking where it is neither.
+    Of a run these are of its model, or of its newest checkpoint, as of such a folder. Raises ValueError that says what
+    is lacking.
     """
     above = [checkpoint.absolute(), *checkpoint.absolute().parents]
     if not (runs := [folder for folder in above if (folder / "config.json").is_file()]):
         raise ValueError(f"{checkpoint}: no checkpoint: neither it nor a folder above it has the config.json of a run")
     if (checkpoint / WEIGHTS).is_file():
         return runs[0], checkpoint
-    steps = [path.parent for path in checkpoint.glob(f"checkpoints/**/step-*/{WEIGHTS}")]
-    if checkpoint.absolute() != runs[0] or not steps:
-        raise ValueError(f"{checkpoint}: no checkpoint: it has no {WEIGHTS}, and no checkpoints/**/step-*/ below it")
+    folder = checkpoint / "checkpoints" if checkpoint.absolute() == runs[0] else checkpoint
+    steps = [path.parent for path in folder.glob(f"**/step-*/{WEIGHTS}")]
+    if not folder.absolute().name.startswith("checkpoints") or not steps:
+        raise ValueError(f"{checkpoint}: no checkpoint: it has no {WEIGHTS}, and there is no {folder}/**/step-*/")
     newest = max(steps, key=lambda path: (path.stat().st_mtime_ns, path.name))  # of all attempts, the last one
-    log.info("%s: not finished; its newest checkpoint is %s", checkpoint, newest)
-    return runs[0], newest
+    log.info("%s: the newest checkpoint there is %s", checkpoint, newest)
+    return find(newest)
 
 
 def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None) -> str:

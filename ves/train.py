@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from ves import checkpoint
+from ves.allocation import keep_freed_memory
 from ves.config import RunConfig, TrainConfig
 from ves.contrast import autocast, gradient, rows
 from ves.dataset import Batch, PairReader, batches, to_read
@@ -39,7 +40,10 @@ log = logging.getLogger(__name__)
 def recall(
     model: VeS, reader: PairReader, frame: pl.DataFrame, train: TrainConfig, device: torch.device
 ) -> dict[str, float]:
-    """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank."""
+    """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank.
+
+    Scores are computed as in a step: evaluation's fp32 takes twice as long, for the same ranks (the default runs).
+    """
     model.eval()
     sound, masks, images = [], [], []
     rows = frame["image_row"].to_numpy(writable=True)
@@ -54,7 +58,8 @@ def recall(
         masks.append(audible)
         images.append(image)
     image_mask = None if reader.masks is None else reader.masks[rows].to(device)
-    scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
+    with autocast(train, device):
+        scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
     image_of = torch.from_numpy(rows)
     found = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
     model.train()
@@ -183,6 +188,7 @@ def _told(
 def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: Stop, ranks: Ranks) -> None:
     settings, device = config.train, ranks.device
     torch.set_num_threads(settings.threads)
+    keep_freed_memory()
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
@@ -191,10 +197,10 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
     if settings.gradient_checkpointing:
         model.recompute_layers()
     optimizer = make_optimizer(model, settings)
-    if ranks.first:
-        checkpoint.settle(attempt, fresh=fresh)
+    found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
     ranks.wait()  # what is put aside is put aside
-    first, counts = checkpoint.resume(checkpoint.settle(attempt, fresh=False), model, optimizer)
+    found = found if ranks.first else checkpoint.settle(attempt, fresh=False)
+    first, counts = checkpoint.resume(found, model, optimizer)
     if first != ranks.of_first(first):
         raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
     size, own = settings.batch_size, rows(settings, ranks)
@@ -203,6 +209,8 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
     divergence, times = Divergence(run, settings, steps, counts), Times()
 
     with _told(attempt, first, watching, ranks) as tell:
+        if ranks.first:
+            divergence.look_back(attempt.folder / "log.jsonl")
         for step in range(first + 1, steps + 1):
             times.start()
             batch = next(stream)

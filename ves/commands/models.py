@@ -1,6 +1,7 @@
 """From pictures to features, models, metrics and figures."""
 
 from pathlib import Path
+from typing import Annotated
 
 from ves import config
 from ves.commands import given
@@ -25,7 +26,7 @@ def seal_features(*, images: Path, store: Path, parts: list[Path], manifest: Pat
     seal(images, store, parts, manifest)
 
 
-def train(run: Path, *, fresh: bool = False) -> None:
+def train(run: Path, *, fresh: Annotated[bool, "put an unfinished training aside and start anew"] = False) -> None:
     """Train the run described by RUN/config.json; goes on from its newest checkpoint.
 
     Other settings than those of an unfinished training are refused; --fresh puts that aside, in a folder
@@ -48,8 +49,9 @@ def curves(run: Path, *, out: Path) -> None:
 def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, truth: Path | None = None) -> None:
     """Score any checkpoint, also of a run that is not finished: retrieval and, where the corpus has a truth, pointing.
 
-    CHECKPOINT is a step-<n>/ folder, or a run directory: its model, or its newest checkpoint. The metrics are printed
-    and written to OUT, by default <run>/evaluated/<checkpoint>-<split>/. TRUTH is by default that of the run's corpus.
+    CHECKPOINT is a step-<n>/ folder, a folder of those (the newest is taken), or a run directory: its model, or its
+    newest checkpoint. The metrics are printed and written to OUT, by default <run>/evaluated/<checkpoint>-<split>/.
+    TRUTH is by default that of the run's corpus.
     """
     from ves.evaluation import evaluate
 
