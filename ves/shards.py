@@ -17,7 +17,7 @@ import numpy as np
 
 from ves import files
 
-crc32c = cast(Callable[[Buffer], int], awscrt.checksums.crc32c)  # of anything with contiguous bytes
+crc32c = cast(Callable[..., int], awscrt.checksums.crc32c)  # of anything with contiguous bytes, and what came before
 
 MISSING = 2**64 - 1
 CRC = 4  # bytes
