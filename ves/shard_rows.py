@@ -21,7 +21,7 @@ from jaxtyping import Int64, UInt8
 
 from ves.open_shard import Shard
 from ves.shard_map import ShardMap
-from ves.shards import CRC, BadStore, crc32c, with_crc
+from ves.shards import CRC, BadStore, crc32c, sound
 
 OPEN_SHARDS = 192  # files kept open; a process may have 1024
 GROUP = 64  # rows whose files are open at once, in each thread, beside those kept
@@ -97,15 +97,6 @@ def _shared[T](items: list[T], threads: int) -> list[deque[T]]:
     return [deque(items[start : start + size]) for start in range(0, len(items), size)] or [deque()]
 
 
-@lru_cache(4)
-def _sound(row_bytes: int, rows: int) -> list[int]:
-    """The checksum of 0, 1, 2, ... rows that have the right one behind each of them: the same whatever the rows are."""
-    row, sums = with_crc(bytes(row_bytes)), [0]
-    for _ in range(rows):
-        sums.append(crc32c(row, sums[-1]))
-    return sums
-
-
 class ShardRows:
     """Reader of rows of `row_bytes`, `slots` of them in each of `shards` that open_shard(number) opens.
 
@@ -118,7 +109,7 @@ class ShardRows:
         self.slots, self.row_bytes, self.check = slots, row_bytes, check
         self._most = max(1, min(GROUP, BLOCK // (row_bytes + CRC)))  # rows in a block
         self._spare: list[UInt8[np.ndarray, "most pitch"]] = []  # memory for blocks that nobody uses at the moment
-        self._sound = _sound(row_bytes, self._most)
+        self._sound = sound(row_bytes, self._most)
         self._open_shard = open_shard
         self._shard = lru_cache(OPEN_SHARDS)(self._opened)  # one that it drops is closed when its last reader is done
         try:
