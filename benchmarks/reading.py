@@ -5,8 +5,9 @@
 Writes two stores of random numbers (rows of 256 x 1,024 as DINOv2-Large gives, and of 100 x 192 as the stand-in does)
 and the same rows as one flat file. Ways to read take turns, each with rows drawn anew, so that none finds in the
 processor's cache what another has read; tables have medians. `memmap[rows]` is the fancy-index copy, which allocates
-its result, as `read(rows)` does; `take(out)` is `numpy.take` into a given buffer, as `read(rows, out)`. Cold: the page
-cache is dropped for the files (posix_fadvise), then the same byte ranges are read by one thread of `pread`, or by us.
+its result, as `read(rows)` does; `take(out)` is `numpy.take` into a given buffer, as `read(rows, out)`. Warm: memory
+map and readers have touched every row before; first: none of them has, but the page cache has all. Cold: the page cache
+is dropped for the files (posix_fadvise), then the same byte ranges are read by one thread of `pread`, or by us.
 Codecs (those of ves.compression, and others by zarr) are measured on features of DINOv2-Small's architecture with
 random weights, of rendered scenes.
 """
@@ -91,6 +92,9 @@ def turns(
 def warm(store: Path, memory: np.memmap, repeats: int) -> None:
     """Rows of a table for each batch and order."""
     checked, unchecked = open_features(store), open_features(store, check=False)
+    for first in range(0, len(memory), SHARD_ROWS):
+        for reader in (checked, unchecked):
+            reader.read(range(first, first + SHARD_ROWS))
     array = zarr.open_array(store / "patch_tokens", mode="r")
     rng = np.random.default_rng(0)
     for batch in (92, 1024):
@@ -118,6 +122,29 @@ def warm(store: Path, memory: np.memmap, repeats: int) -> None:
             cells.append(f"{spent['zarr'] / spent['on']:.1f}" if "zarr" in spent else "")
             speed = out.nbytes / spent["on"] / 1e9
             print(f"| {memory[0].nbytes:,} | {batch} | {order} | {' | '.join(cells)} | {speed:.1f} |", flush=True)
+
+
+def first(store: Path, memory: np.memmap, repeats: int) -> None:
+    """A row of a table: 92 rows that this process has not touched, by a new memory map and by new readers."""
+    rng = np.random.default_rng(0)
+    out = torch.zeros(92, *memory.shape[1:], dtype=torch.bfloat16)
+    opened: dict[str, Any] = {}
+
+    def rows() -> np.ndarray:
+        opened.update(off=open_features(store, check=False), on=open_features(store))
+        for reader in opened["off"], opened["on"]:
+            reader.read(range(0, len(memory), SHARD_ROWS))  # its files are open
+        opened["memmap"] = np.memmap(str(memory.filename), np.int16, "r", shape=memory.shape)
+        return rng.choice(len(memory), 92, replace=False)
+
+    ways: dict[str, Callable[[np.ndarray], object]] = {
+        "memmap": lambda rows: opened["memmap"][rows],
+        "off": lambda rows: opened["off"].read(rows, out),
+        "on": lambda rows: opened["on"].read(rows, out),
+    }
+    spent = turns(ways, rows, repeats)
+    ratios = " | ".join(f"{spent['memmap'] / spent[way]:.2f}" for way in ("off", "on"))
+    print(f"| {memory[0].nbytes:,} | {ratios} | {1e6 * spent['memmap'] / 92:.1f} |", flush=True)
 
 
 def drop(store: Path) -> None:
@@ -232,6 +259,10 @@ def main() -> None:
               "on / take", "on / zarr oindex", "on, GB/s")  # fmt: skip
         for store, memory in made:
             warm(store, memory, given.repeats)
+        print("\nFirst, 92 rows, times as fast as memmap[rows]:")
+        table("row bytes", "off", "on", "memmap, us a row")
+        for store, memory in made:
+            first(store, memory, given.repeats)
         print("\nCold, 92 rows, times as fast as raw pread:")
         table("row bytes", "off", "on", "pread GB/s")
         for store, memory in made:

@@ -10,18 +10,22 @@ import pytest
 from ves import shard_map, shard_rows
 from ves.open_shard import Shard
 from ves.shard_rows import ShardRows
-from ves.shards import HEADER, BadStore, header, write_shard
+from ves.shards import CRC, HEADER, BadStore, header, with_crc, write_shard
 
 SLOTS, SIZE = 4, 96
 HEAD = header(b"these")
 ROWS = np.random.default_rng(0).integers(0, 256, (22, SIZE)).astype(np.uint8)  # six shards, the last of two rows
 
 
-@pytest.fixture(params=["mapped", "no room for a map"])
+@pytest.fixture(params=["mapped", "asked at once", "large rows", "no room for a map"])
 def folder(request, tmp_path, monkeypatch):
     """Shards, read through the map or by system calls, a few rows at a time and with few files open."""
     if request.param == "no room for a map":
-        monkeypatch.setattr(shard_map, "STEP", 2**46)  # for six shards, more than there are addresses
+        monkeypatch.setattr(shard_map, "PAGE", 2**46)  # for six shards, more than there are addresses
+    if request.param == "large rows":
+        monkeypatch.setattr(shard_rows, "LARGE", SIZE - 1)
+    if request.param != "asked at once":
+        monkeypatch.setattr(shard_rows, "SMALL", -1)
     monkeypatch.setattr(shard_rows, "GROUP", 3)
     monkeypatch.setattr(shard_rows, "PART", 1)
     monkeypatch.setattr(shard_rows, "OPEN_SHARDS", 2)
@@ -47,14 +51,41 @@ def test_any_order_with_repeats(folder, check):
         np.testing.assert_array_equal(read(opened, rows), ROWS[rows])
 
 
-def test_a_wrong_checksum_is_named_unless_it_is_not_asked_for(folder):
+@pytest.mark.parametrize("byte", [0, 5, SIZE - 1, SIZE, SIZE + 3])
+def test_a_wrong_checksum_is_named_unless_it_is_not_asked_for(folder, byte):
     content = bytearray((folder / "2").read_bytes())
-    content[HEADER + SIZE + 4 + 5] ^= 8  # of row 9
+    content[HEADER + SIZE + 4 + byte] ^= 8  # of row 9, or of its checksum
     (folder / "2").write_bytes(content)
-    with pytest.raises(BadStore, match="/2: row 9: wrong checksum"):
-        read(reader(folder), [21, 9, 0])
+    for rows in ([21, 9, 0], [9], [*range(22)] * 3):
+        with pytest.raises(BadStore, match="/2: row 9: wrong checksum"):
+            read(reader(folder), rows)
     got = read(reader(folder, check=False), [21, 9, 0])
-    assert (got != ROWS[[21, 9, 0]]).sum() == 1
+    assert (got != ROWS[[21, 9, 0]]).sum() == (byte < SIZE)
+
+
+def test_two_wrong_rows_do_not_make_a_right_one(folder):
+    """Each row's checksum counts, though they are computed over many rows at once."""
+    content = bytearray((folder / "2").read_bytes())
+    for row in (0, 1):  # the same bits in both rows, and in both checksums
+        for byte in (3, SIZE + 1):
+            content[HEADER + row * (SIZE + 4) + byte] ^= 64
+    (folder / "2").write_bytes(content)
+    with pytest.raises(BadStore, match="/2: row 8: wrong checksum"):
+        read(reader(folder), [8, 9])
+    with pytest.raises(BadStore, match="/2: row 9: wrong checksum"):
+        read(reader(folder), [9, 9, 10])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_rows_in_another_order_than_ours_are_found(folder, check):
+    """As zarr writes them: the index says where they are."""
+    content, pitch = bytearray((folder / "1").read_bytes()), SIZE + CRC
+    first, second = (slice(HEADER + row * pitch, HEADER + (row + 1) * pitch) for row in (0, 1))
+    content[first], content[second] = content[second], content[first]
+    index = np.frombuffer(content[HEADER + SLOTS * pitch : -CRC], "<u8").reshape(SLOTS, 2)[[1, 0, 2, 3]]
+    (folder / "1").write_bytes(content[: HEADER + SLOTS * pitch] + with_crc(index.tobytes()))
+    rows = [0, 4, 5, 6, 21, 4]
+    np.testing.assert_array_equal(read(reader(folder, check=check), rows), ROWS[rows])
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -70,16 +101,19 @@ def test_a_file_cut_off_under_the_reader_is_an_error(folder, check):
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize("back", [0, 1, 3, 4, 5, 4096, 12_000])
-def test_a_file_cut_off_behind_its_map_kills_nobody(tmp_path, check, back):
+@pytest.mark.parametrize(("large", "small"), [(0, 0), (2**17, 0), (2**17, 2**22)])
+def test_a_file_cut_off_behind_its_map_kills_nobody(tmp_path, monkeypatch, check, back, large, small):
     """Rows of three pages, cut `back` bytes before the end of row 1 and its checksum, in a child: by a signal it would
     end without a word."""
+    monkeypatch.setattr(shard_rows, "LARGE", large)
+    monkeypatch.setattr(shard_rows, "SMALL", small)
     rows = np.random.default_rng(1).integers(1, 256, (3, 3 * mmap.PAGESIZE)).astype(np.uint8)
     write_shard(tmp_path / "0", rows, 3, HEAD)
     opened = ShardRows(lambda n: Shard(tmp_path / str(n), 0, 3, rows.shape[1], HEAD), 1, 3, rows.shape[1], check=check)
     out = np.empty_like(rows)
     opened.read(np.arange(3), out)
     np.testing.assert_array_equal(out, rows)
-    assert opened._shard(0)[1] == 0  # it lies in the map
+    assert opened._shard(0)[1] == 3  # rows of it lie in the map
     if (child := os.fork()) == 0:
         os.truncate(tmp_path / "0", HEADER + 2 * (rows.shape[1] + 4) - back)
         raised = []

@@ -11,7 +11,10 @@ import torch
 from little_stores import (
     ATTRS,
     IDS,
+    PATCHES,
     ROWS,
+    SHARD_ROWS,
+    WIDTH,
     damage,
     files_of,
     flip,
@@ -23,9 +26,10 @@ from little_stores import (
     write_store,
 )
 
-from ves.files import read_json, write_json
+from ves.__main__ import main
+from ves.files import read_json, remove, write_json
 from ves.shards import HEADER, BadStore
-from ves.store import open_features, present, set_complete, shard_path, write_shard
+from ves.store import create_features, open_features, present, set_complete, shard_path, write_shard
 from ves.stored_arrays import FOREIGN
 from ves.verification import verify
 
@@ -296,6 +300,35 @@ def test_another_layout_is_found(store: Path) -> None:
     stray.parent.mkdir(parents=True)
     shutil.copy(shard_path(store, 0), stray)
     assert texts(store) == ["f.zarr/patch_tokens/c/3: holds no row of this array"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["notes.txt", ".hidden", "c/notes.txt", "c/3", "c/00", "c/1/1", "c/1/0/1", "c/1/0/.1.abc.partial", ".0.b.partial"],
+)
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_lies_in_an_array_and_is_not_of_it_is_named(store: Path, place: str, folder: bool) -> None:
+    stray = store / "patch_tokens" / place
+    if folder:
+        (stray / "more").mkdir(parents=True)
+    else:
+        stray.write_bytes(b"some")
+    assert texts(store) == [f"f.zarr/patch_tokens/{place}: holds no row of this array"]
+    assert main(["store", "verify", str(store)]) == 1
+    create_features(store, ROWS, PATCHES, WIDTH, ATTRS)  # a re-run passes over it
+    remove(stray)
+    assert texts(store) == []
+
+
+def test_what_a_killed_writer_left_is_no_fault_and_goes_when_its_file_is_written_again(store: Path) -> None:
+    path = shard_path(store, 1)
+    left = path.with_name(f".{path.name}.abc123.partial")
+    left.mkdir()
+    (left / "writer.lock").touch()
+    (left / path.name).write_bytes(b"half")
+    assert texts(store) == []
+    write_shard(store, 1, some_tokens()[SHARD_ROWS : 2 * SHARD_ROWS], IDS[SHARD_ROWS : 2 * SHARD_ROWS])
+    assert not left.exists() and texts(store) == []
 
 
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:

@@ -112,6 +112,13 @@ def _remove_abandoned(path: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def written_by(folder: Path) -> Path | None:
+    """The path that the writer with this folder writes, or wrote when it was killed; None for any other path."""
+    name, *rest = folder.name.removeprefix(".").rsplit(".", 2)
+    is_one = folder.name.startswith(".") and rest[1:] == ["partial"] and name and folder.is_dir()
+    return folder.with_name(name) if is_one else None
+
+
 def _new_folder(path: Path) -> tuple[Path, IO[str]]:
     """A folder beside `path` for one writer, and the open file that marks it as in use."""
     while True:

@@ -1,20 +1,24 @@
-"""The shards of one array side by side in memory: rows are copied from there without a system call.
+"""The shards of one array side by side in memory: any rows of it are copied from there by one call of numpy.
 
 Address space for all shards is reserved at once and costs nothing; a file is laid into it when it is first opened, and
-stays there, whatever becomes of its name. Copies are numpy's: torch's `index_select` over the map is faster (2.0 us
-instead of 2.8 for 38 kB), but it uses OpenMP, which hangs in a process that was forked from one that has used it.
+stays there, whatever becomes of its name. Shards begin a whole number of rows apart, and of pages, so that the rows of
+all of them, each with its checksum, are one contiguous array: only of such does numpy's `take` copy rows to where it is
+told, in one loop in C that lets other threads work. (torch's `index_select` would do as well, but it uses OpenMP, which
+hangs in a process that was forked from one that has used it.)
 """
 
 import ctypes
 import math
 import mmap
 import os
-from collections.abc import Sequence
 from threading import Lock
 
 import numpy as np
+from jaxtyping import Int64, UInt8
 
-STEP = 2**21  # bytes: shards begin at whole huge pages
+from ves.shards import CRC, HEADER, shard_bytes
+
+PAGE = mmap.PAGESIZE
 MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000  # of Linux; Python's mmap does not name them
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -23,19 +27,22 @@ _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ct
 
 
 class ShardMap:
-    """Room for shards of at most `size` bytes each. Threads and forked processes may share it.
+    """Room for shards of `slots` rows of `row_bytes`. Threads and forked processes may share it.
 
     Pages of a file that has been cut off, or that the disk fails to give, kill the process that touches them: whoever
-    copies must know first that they are there (ves.shard_rows asks the page cache).
+    copies must know first that they are there (ves.shard_rows asks).
     """
 
-    def __init__(self, shards: int, size: int) -> None:
+    def __init__(self, shards: int, slots: int, row_bytes: int) -> None:
         """Raises OSError where there is no room for them (a limit on the address space)."""
-        self.step = math.ceil(size / STEP) * STEP
+        pitch = row_bytes + CRC
+        unit = math.lcm(PAGE, pitch)
+        self.step = math.ceil(shard_bytes(slots, row_bytes) / unit) * unit
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
         self._room = mmap.mmap(-1, shards * self.step, flags=flags, prot=0)  # freed with all that lies in it
-        self._bytes = np.frombuffer(self._room, np.uint8)
-        self._begin = self._bytes.ctypes.data
+        self._begin = np.frombuffer(self._room, np.uint8).ctypes.data
+        self._rows = np.ndarray(((shards * self.step - HEADER) // pitch, pitch), np.uint8, self._room, HEADER)
+        self._slots, self._apart = slots, self.step // pitch
         self._file_at: dict[int, tuple[int, int] | None] = {}
         self._locks: dict[int, Lock] = {}  # of each process: in a fork, that of the other may be held for ever
 
@@ -56,8 +63,14 @@ class ShardMap:
         at = self._begin + number * self.step
         return _libc.mmap(at, size, mmap.PROT_READ, mmap.MAP_SHARED | MAP_FIXED, file, 0) == at
 
-    def copy(self, begins: Sequence[int], out: np.ndarray) -> None:
-        """Fill `out`, uint8 [n, bytes], with what begins at these places of the map."""
-        width = out.shape[1]
-        for begin, target in zip(begins, out, strict=True):
-            np.copyto(target, self._bytes[begin : begin + width])
+    def _index(self, rows: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        numbers, slots = np.divmod(rows, self._slots)
+        return numbers * self._apart + slots
+
+    def copy(self, rows: Int64[np.ndarray, " n"], out: UInt8[np.ndarray, "n pitch"]) -> None:
+        """Fill `out` with these rows and their checksums."""
+        self._rows.take(self._index(rows), 0, out, "clip")  # without it, they are copied twice
+
+    def rows(self, rows: Int64[np.ndarray, " n"]) -> list[UInt8[np.ndarray, " pitch"]]:
+        """These rows and their checksums, where they are."""
+        return [self._rows[place] for place in self._index(rows).tolist()]

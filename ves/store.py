@@ -74,7 +74,7 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
             set_complete(store, False)
             files.write_json(described, content)
         for chunk in (store / name).glob("c/*"):
-            if int(chunk.name) * store_layout.SHARD_ROWS >= rows:
+            if chunk.name.isdecimal() and int(chunk.name) * store_layout.SHARD_ROWS >= rows:
                 files.remove(chunk)
 
 

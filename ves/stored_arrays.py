@@ -8,7 +8,7 @@ dimension only, as all arrays of VeS are.
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import zarr
 
+from ves import files
 from ves.forms import same
 from ves.shards import CRC, HEADER, MAGIC, MISSING, crc32c
 
@@ -137,10 +138,21 @@ class StoredArray:
         return [self.folder.joinpath("c", str(number), *["0"] * (len(self.shape) - 1)) for number in range(count)]
 
     def strays(self) -> list[Fault]:
-        """Files among its own that hold no row of it."""
-        known = {file.relative_to(self.folder / "c").parts[0] for file in self.files}
-        found = sorted(path.name for path in (self.folder / "c").glob("[!.]*"))
-        return [Fault(self.folder / "c" / name, "holds no row of this array") for name in found if name not in known]
+        """What lies in its folder and is neither its document nor a file of its rows, nor on the way to one.
+
+        What a killed writer of one of these left behind (ves.files) is none: the next writer removes it.
+        """
+        known = {self.folder / "zarr.json", *self.files}
+        on_the_way = {folder for file in known for folder in file.parents}
+
+        def look(folder: Path) -> Iterator[Path]:
+            for path in sorted(folder.iterdir()):
+                if path in on_the_way and path.is_dir() and not path.is_symlink():
+                    yield from look(path)
+                elif path not in known and files.written_by(path) not in known:
+                    yield path
+
+        return [Fault(path, "holds no row of this array") for path in look(self.folder)]
 
     def check_file(self, number: int, look: Look, head: bytes | None) -> list[Fault]:
         """What is wrong with one of its files, and with what `look` is shown of it, chunk by chunk and in order.
