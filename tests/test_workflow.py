@@ -281,8 +281,8 @@ def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
         assert len(list(gallery.parent.glob("*.mp4"))) == 2
         with page.expect_popup() as popup:
             page.get_by_role("link", name="Explorer").click()
-        ready = "typeof explorer !== 'undefined' && explorer.current && document.getElementById('audio').readyState >= 2"
-        popup.value.wait_for_function(ready)  # a window that has just opened has not run its script yet
+        ready = "explorer.current && document.getElementById('audio').readyState >= 2"
+        popup.value.wait_for_function(f"typeof explorer !== 'undefined' && {ready}")  # the window has just opened
 
 
 @pytest.fixture
