@@ -54,7 +54,7 @@ rule retrieval:
 
 rule multi_positive:
     input:
-        ancient("results/{corpus}/{run}/retrieval.json"),  # not read: it says that the scores of val are there
+        "results/{corpus}/{run}/retrieval.json",  # not read: it says that the scores of val are there
         config="results/{corpus}/{run}/config.json",
         model="results/{corpus}/{run}/model.safetensors",
         splits="data/{corpus}/splits.parquet",
