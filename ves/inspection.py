@@ -56,7 +56,8 @@ def _array(path: Path, document: dict[str, Any]) -> StoredArray:
     if sound and (document["codecs"][0]["name"] != "sharding_indexed" or fits(document["codecs"][0], SHARDED)):
         chunk = document["chunk_grid"]["configuration"]["chunk_shape"]
         named = document["data_type"] in ITEM_BYTES and len(chunk) == len(array.shape) > 0 and all(chunk)
-        if named and (not array.sharded or array.inner_rows) and array.shape[0] // chunk[0] < FILES:
+        inner = document["codecs"][0]["configuration"]["chunk_shape"] if array.sharded else chunk
+        if named and len(inner) == len(chunk) and all(inner) and array.shape[0] // chunk[0] < FILES:
             return array
     raise ValueError(f"{path}: not the description of an array; verify says what else is damaged")
 
