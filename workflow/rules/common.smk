@@ -15,6 +15,7 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -245,9 +246,11 @@ def one_process_per_gpu(wildcards, resources):
 
 
 def embedding_gpu(wildcards):
-    """A GPU to embed on, unless jobs run on this machine and it has none: then several embed at once, on a core each."""
-    devices = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA's driver, of it below Windows, of AMD's
-    return int(workflow.non_local_exec or any(Path(device).exists() for device in devices))
+    """A GPU to embed on, unless jobs run on this machine and it has none: then several embed at once, on a core each.
+
+    Told by the programs that come with drivers: to ask torch takes seconds. Where they mislead, jobs share or take turns.
+    """
+    return int(workflow.non_local_exec or any(map(shutil.which, ("nvidia-smi", "rocm-smi"))))
 
 
 def run_config(wildcards):
