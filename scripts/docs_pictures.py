@@ -1,6 +1,6 @@
 """Make the pictures of the README from a run: `.venv/bin/python scripts/docs_pictures.py results/scenes`.
 
-docs/overview.png is Figure 1 for a screen, docs/film.webp the first film of the gallery without its sound: clips are
+docs/overview.webp is Figure 1 for a screen, docs/film.webp the first film of the gallery without its sound: clips are
 those that the run shows first, by a hash.
 """
 
@@ -18,10 +18,10 @@ EVERY = 2  # frames of the film: every second one
 
 
 def overview(results: Path) -> None:
-    """Figure 1, smaller, in 256 colours."""
+    """Figure 1, smaller. (Of 256 colours, those of the pictures would be others, and colours are what is learned.)"""
     with Image.open(results / "figure1.png") as figure:
         small = figure.convert("RGB").resize((WIDTH, round(figure.height * WIDTH / figure.width)))
-    small.quantize(256).save(DOCS / "overview.png", optimize=True)
+    small.save(DOCS / "overview.webp", quality=90, method=6)
 
 
 def film(results: Path) -> None:
