@@ -1,5 +1,7 @@
 """Both protocols on runs made by hand: against loops, and that what does not belong together is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,7 +10,7 @@ from evaluated import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from stored import embeddings, random_embeddings
 
 from ves import scores
-from ves.embeddings import joined, load, manifest_path
+from ves.embeddings import joined, load, manifest_path, write
 from ves.files import read_json
 from ves.retrieval import both_directions
 from ves.retrieval_protocols import multi_positive, one_to_one, pairs_digest, paper
@@ -103,6 +105,31 @@ def test_a_group_of_speakers_without_a_clip_is_null(tmp_path):
     report = read_json(folder / "multi_positive.json")
     assert (report["A2V"]["unseen"], report["V2A"]["seen"]) == (None, None)
     assert report["A2V"]["all"]["n"] == CLIPS - 1
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_no_clip_of_val_more_may_be_about_an_image_of_val(tmp_path, kept):
+    """Where every picture has one clip; or where there is none but the one about a near-duplicate."""
+    data = corpus(tmp_path / "data")
+    folder = run(tmp_path / "results", "dense-s0", data)
+    more = load(folder / "embeddings" / "val_more.zarr")
+    rows = slice(len(more.clip_id) - kept, None)
+    fewer = replace(
+        more,
+        audio_tokens=more.audio_tokens[rows],
+        audio_mask=more.audio_mask[rows],
+        clip_image=more.clip_image[rows],
+        clip_id=more.clip_id[rows],
+    )
+    write(folder / "embeddings" / "val_more.zarr", fewer)
+    splits = pl.read_parquet(data.splits)
+    gone = pl.col("clip_id").is_in(more.clip_id[: rows.start])
+    splits.with_columns(split=pl.when(gone).then(pl.lit("train")).otherwise("split")).write_parquet(data.splits)
+    evaluate(folder)
+    report, paper_report = (read_json(folder / f"{name}.json") for name in ("multi_positive", "retrieval"))
+    assert report["A2V"]["all"]["n"] == IMAGES
+    assert report["A2V"]["all"]["mean_rank"] == paper_report["A2V"]["mean_rank"]
+    assert report["left_out"] == kept
 
 
 def test_evaluating_twice_gives_the_same_bytes_and_leaves_no_blocks(made):

@@ -17,7 +17,7 @@ HEAD = header(b"these")
 ROWS = np.random.default_rng(0).integers(0, 256, (22, SIZE)).astype(np.uint8)  # six shards, the last of two rows
 
 
-@pytest.fixture(params=["mapped", "asked at once", "large rows", "no room for a map"])
+@pytest.fixture(params=["mapped", "asked at once", "every row asked for", "large rows", "no room for a map"])
 def folder(request, tmp_path, monkeypatch):
     """Shards, read through the map or by system calls, a few rows at a time and with few files open."""
     if request.param == "no room for a map":
@@ -26,6 +26,7 @@ def folder(request, tmp_path, monkeypatch):
         monkeypatch.setattr(shard_rows, "LARGE", SIZE - 1)
     if request.param != "asked at once":
         monkeypatch.setattr(shard_rows, "SMALL", -1)
+    monkeypatch.setattr(shard_rows, "TRUSTED", 0 if request.param == "every row asked for" else 1000)
     monkeypatch.setattr(shard_rows, "GROUP", 3)
     monkeypatch.setattr(shard_rows, "PART", 1)
     monkeypatch.setattr(shard_rows, "OPEN_SHARDS", 2)
@@ -35,7 +36,10 @@ def folder(request, tmp_path, monkeypatch):
 
 
 def reader(folder, *, check=True) -> ShardRows:
-    return ShardRows(lambda n: Shard(folder / str(n), n * SLOTS, SLOTS, SIZE, HEAD), 6, SLOTS, SIZE, check=check)
+    """One that has found its first row in the page cache, and trusts."""
+    opened = ShardRows(lambda n: Shard(folder / str(n), n * SLOTS, SLOTS, SIZE, HEAD), 6, SLOTS, SIZE, check=check)
+    np.testing.assert_array_equal(read(opened, [0]), ROWS[:1])
+    return opened
 
 
 def read(opened: ShardRows, rows) -> np.ndarray:
@@ -149,6 +153,36 @@ def test_what_is_not_in_the_page_cache_is_read_from_the_disk(folder, check, monk
 
     monkeypatch.setattr(os, "preadv", unwilling)
     np.testing.assert_array_equal(read(reader(folder, check=check), [9, 2, 21]), ROWS[[9, 2, 21]])
+
+
+@pytest.mark.parametrize("refused", [[1, 9], [5], [21]])
+def test_rows_that_the_page_cache_lacks_are_not_touched_through_the_map(folder, monkeypatch, refused):
+    """Of a store that is partly there, in one read after another; and when all are there, all come through the map."""
+    real, touched, missing = os.preadv, [], set(refused)
+    ends = {HEADER + row % SLOTS * (SIZE + CRC) + SIZE: row % SLOTS for row in range(22)}
+
+    def partly(file, buffers, at, *flags):
+        number = int(os.path.basename(os.readlink(f"/proc/self/fd/{file}"))) if at in ends else 0
+        if flags and number * SLOTS + ends[at] in missing:
+            raise BlockingIOError
+        return real(file, buffers, at, *flags)
+
+    monkeypatch.setattr(os, "preadv", partly)
+    for name in ("copy", "rows"):
+        found = getattr(shard_map.ShardMap, name)
+        monkeypatch.setattr(
+            shard_map.ShardMap, name, lambda self, rows, *a, found=found: touched.extend(rows) or found(self, rows, *a)
+        )
+    opened = reader(folder)
+    opened._trusted, some = 0, np.random.default_rng(1).permutation(22).tolist()
+    for _ in range(3):
+        np.testing.assert_array_equal(read(opened, some), ROWS[some])
+    assert not missing & {int(row) for row in touched}
+    if opened._opened(0)[1]:
+        missing.clear()
+        touched.clear()
+        read(opened, some)
+        assert sorted(int(row) for row in touched) == sorted(some)
 
 
 def test_a_disk_that_fails_is_named_with_the_shard(folder, monkeypatch):

@@ -299,7 +299,7 @@ def test_another_layout_is_found(store: Path) -> None:
     stray = shard_path(store, 3)
     stray.parent.mkdir(parents=True)
     shutil.copy(shard_path(store, 0), stray)
-    assert texts(store) == ["f.zarr/patch_tokens/c/3: holds no row of this array"]
+    assert texts(store) == ["f.zarr/patch_tokens/c/3: holds no row of this array; delete it"]
 
 
 @pytest.mark.parametrize(
@@ -307,16 +307,26 @@ def test_another_layout_is_found(store: Path) -> None:
     ["notes.txt", ".hidden", "c/notes.txt", "c/3", "c/00", "c/1/1", "c/1/0/1", "c/1/0/.1.abc.partial", ".0.b.partial"],
 )
 @pytest.mark.parametrize("folder", [False, True])
-def test_what_lies_in_an_array_and_is_not_of_it_is_named(store: Path, place: str, folder: bool) -> None:
+def test_what_lies_in_an_array_and_is_not_of_it_is_named(
+    store: Path, place: str, folder: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
     stray = store / "patch_tokens" / place
     if folder:
         (stray / "more").mkdir(parents=True)
     else:
         stray.write_bytes(b"some")
-    assert texts(store) == [f"f.zarr/patch_tokens/{place}: holds no row of this array"]
+    assert texts(store) == [f"f.zarr/patch_tokens/{place}: holds no row of this array; delete it"]
     assert main(["store", "verify", str(store)]) == 1
+    assert capfd.readouterr().err.rstrip().endswith("not sound, places: 1"), "to extract again would not remove it"
     create_features(store, ROWS, PATCHES, WIDTH, ATTRS)  # a re-run passes over it
     remove(stray)
+    assert texts(store) == []
+
+
+def test_an_array_may_lie_elsewhere_and_nfs_may_keep_what_is_still_read(store: Path, tmp_path: Path) -> None:
+    (store / "patch_tokens/c").rename(tmp_path / "elsewhere")
+    (store / "patch_tokens/c").symlink_to(tmp_path / "elsewhere")
+    (store / "patch_tokens/c/0/0/.nfs000000000000beef00000001").write_bytes(b"of another time")
     assert texts(store) == []
 
 

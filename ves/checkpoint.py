@@ -72,7 +72,8 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
     if (lines := attempt.folder / "log.jsonl").exists():
         sync_tree(lines)
     state = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state(), "counts": counts}
-    with atomic(attempt.folder / f"step-{step:08d}") as temporary:
+    written = attempt.folder / f"step-{step:08d}"
+    with atomic(written) as temporary:
         temporary.mkdir()
         save_file(contiguous(model), temporary / "model.safetensors")
         torch.save(state, temporary / "state.pt")
@@ -84,7 +85,7 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
     for path in sorted(attempt.folder.glob("step-*"), reverse=True):
         if kept == attempt.config.train.keep_checkpoints:
             remove(path)
-        elif _sound(path):
+        elif path == written or _sound(path):
             kept += 1
 
 

@@ -36,7 +36,7 @@ def find(checkpoint: Path) -> tuple[Path, Path]:
         return runs[0], checkpoint
     folder = checkpoint / "checkpoints" if checkpoint.absolute() == runs[0] else checkpoint
     steps = [path.parent for path in folder.glob(f"**/step-*/{WEIGHTS}")]
-    if not folder.absolute().name.startswith("checkpoints") or not steps:
+    if not steps:
         raise ValueError(f"{checkpoint}: no checkpoint: it has no {WEIGHTS}, and there is no {folder}/**/step-*/")
     newest = max(steps, key=lambda path: (path.stat().st_mtime_ns, path.name))  # of all attempts, the last one
     log.info("%s: the newest checkpoint there is %s", checkpoint, newest)

@@ -83,7 +83,7 @@ def all_pairs(name: str, stored: Embeddings, folder: Path, vouchers: list[bytes]
             remove(other)  # of other embeddings, or of other code
     lengths = (stored.audio_mask * torch.arange(1, stored.audio_mask.shape[1] + 1)).amax(1).clamp(min=1)
     scores = torch.empty(len(stored.audio_tokens), len(stored.image_tokens))
-    blocks = lengths.argsort(stable=True).split(BLOCK)
+    blocks = lengths.argsort(stable=True).split(BLOCK) if len(lengths) else ()
     for number, rows in enumerate(track(blocks, label=f"score {name}", unit="block")):
         file = own / f"{number:05}.npy"
         block = _read(file, (len(rows), scores.shape[1]))

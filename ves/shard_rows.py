@@ -4,9 +4,10 @@ Rows that the page cache holds are copied through a map of the shards (ves.shard
 stays in the cache of a core, where their checksums are computed at once, and from there to where they are asked for.
 Before a block is copied, its files are asked whether they still are as long as they were: to touch what one that was
 cut off lacks would kill the process. (It does where that happens between the question and the copy, some tenths of a
-millisecond; and where a disk fails under a page that is not in the cache any more.) Whether the page cache has them is
-asked of a few rows of a read; if not, of each. What it does not hold is read by system calls, a few threads of them,
-since a cold disk is fast only when much is asked of it at once.
+millisecond; and where a disk fails under a page that is not in the cache any more.) What the page cache does not hold
+is read by system calls, a few threads of them, since a cold disk is fast only when much is asked of it at once. It is
+asked of every row; but of small ones, for which that costs as much as half of their copy, only of a few in most reads,
+as long as all were there when all were asked for.
 """
 
 import os
@@ -30,7 +31,8 @@ BLOCK = 2**21  # bytes copied before their checksums are computed: they are stil
 SMALL = 2**22  # bytes of a read whose files are asked at once: while threads wake up, each question disturbs them
 LATE = 2**17  # bytes that a thread copies while another one wakes up
 LARGE = 2**17  # bytes of a row that is copied by itself, straight to where it is asked for
-SAMPLE = 2  # rows of a read by which it is told whether the page cache has them
+SAMPLE = 2  # small rows by which a read tells whether the page cache has them
+TRUSTED = 15  # times as many rows may be read so as were asked for, and all there, in the last read that asked for all
 THREADS = 4  # more do not copy faster, and fewer do not fill the queue of a cold disk
 PART = 2**20  # bytes for each thread at least: copying less, it costs more than it brings
 
@@ -85,7 +87,7 @@ def _together[T](function: Callable[[T], bool], stretches: list[deque[T]]) -> li
     try:
         work(stretches[0])
     finally:
-        for turn in turns:  # whatever happened: nobody writes to the caller's memory once this has returned
+        for turn in turns:  # nobody writes to the caller's memory after this, unless Ctrl-C ends this wait
             turn.acquire()
     if failed:
         raise failed[0]
@@ -111,6 +113,7 @@ class ShardRows:
         self._most = max(1, min(GROUP, BLOCK // (row_bytes + CRC)))  # rows in a block
         self._spare: list[UInt8[np.ndarray, "most pitch"]] = []  # memory for blocks that nobody uses at the moment
         self._sound = sound(row_bytes, self._most)
+        self._trusted = 0  # rows to come for which a few of a read stand; threads may miscount them, at no harm
         self._open_shard = open_shard
         self._shard = lru_cache(OPEN_SHARDS)(self._opened)  # one that it drops is closed when its last reader is done
         try:
@@ -127,7 +130,7 @@ class ShardRows:
     def read(self, rows: Int64[np.ndarray, " n"], out: UInt8[np.ndarray, "n row_bytes"]) -> None:
         """Fill `out` with these rows. Raises BadStore for one that is not right."""
         threads = max(1, min(THREADS, len(os.sched_getaffinity(0)), out.nbytes // PART))
-        warm = self._cached(rows[:: len(rows) // SAMPLE + 1])
+        warm = self._trusted > 0 and self._cached(rows[:: len(rows) // SAMPLE + 1])
         there = warm and out.nbytes <= SMALL and self._unchanged(rows)
 
         def copied(block: slice) -> bool:
@@ -142,7 +145,12 @@ class ShardRows:
 
         size = min(self._most, len(rows) // threads + LATE // self.row_bytes + 1)
         blocks = [slice(begin, begin + size) for begin in range(0, len(rows), size)]
-        if left := _together(copied, _shared(blocks, threads)):
+        left = _together(copied, _shared(blocks, threads))
+        if warm:
+            self._trusted -= len(rows)
+        else:
+            self._trusted = TRUSTED * len(rows) if not left and self.row_bytes <= LARGE else 0
+        if left:
             places = [place for block in left for place in range(block.start, min(block.stop, len(rows)))]
             _together(read, _shared(places, THREADS))
 

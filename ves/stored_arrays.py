@@ -24,6 +24,7 @@ from ves.shards import CRC, HEADER, MAGIC, MISSING, crc32c
 ITEM_BYTES = {"bool": 1, "uint8": 1, "bfloat16": 2, "float16": 2, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 FOREIGN = "its header is of another store, other rows or other attributes"
+STRAY = "holds no row of this array; delete it"
 
 Look = Callable[[int, bytes], str | None]  # first row and bytes of a chunk: what is wrong with them
 
@@ -140,19 +141,20 @@ class StoredArray:
     def strays(self) -> list[Fault]:
         """What lies in its folder and is neither its document nor a file of its rows, nor on the way to one.
 
-        What a killed writer of one of these left behind (ves.files) is none: the next writer removes it.
+        What a killed writer of one of these left behind (ves.files) is none: the next writer removes it. Nor is what
+        NFS keeps of a file that somebody still reads.
         """
         known = {self.folder / "zarr.json", *self.files}
         on_the_way = {folder for file in known for folder in file.parents}
 
         def look(folder: Path) -> Iterator[Path]:
             for path in sorted(folder.iterdir()):
-                if path in on_the_way and path.is_dir() and not path.is_symlink():
+                if path in on_the_way and path.is_dir():
                     yield from look(path)
-                elif path not in known and files.written_by(path) not in known:
+                elif path not in known and files.written_by(path) not in known and not path.name.startswith(".nfs"):
                     yield path
 
-        return [Fault(path, "holds no row of this array") for path in look(self.folder)]
+        return [Fault(path, STRAY) for path in look(self.folder)]
 
     def check_file(self, number: int, look: Look, head: bytes | None) -> list[Fault]:
         """What is wrong with one of its files, and with what `look` is shown of it, chunk by chunk and in order.

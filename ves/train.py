@@ -42,7 +42,7 @@ def recall(
 ) -> dict[str, float]:
     """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank.
 
-    Scores are computed as in a step: evaluation's fp32 takes twice as long, for the same ranks (the default runs).
+    Scores are fp32, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of a run).
     """
     model.eval()
     sound, masks, images = [], [], []
@@ -58,8 +58,7 @@ def recall(
         masks.append(audible)
         images.append(image)
     image_mask = None if reader.masks is None else reader.masks[rows].to(device)
-    with autocast(train, device):
-        scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
+    scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
     image_of = torch.from_numpy(rows)
     found = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
     model.train()

@@ -59,7 +59,7 @@ def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, t
 
 
 def embed(run: Path, *, split: str, out: Path) -> None:
-    """Embed the clips and images of a split with the model of a run."""
+    """Embed the clips and images of a split with the model of a run: on a GPU, or on one core."""
     from ves import gpus
     from ves.embed import embed
 

@@ -16,12 +16,14 @@ def store_verify(path: Path, *, images: Path | None = None) -> None:
     IMAGES is the images.parquet that the features are of, by default that of the corpus that the store lies in.
     """
     from ves.shards import BadStore
+    from ves.stored_arrays import STRAY
     from ves.verification import repair, verify
 
     for fault in (faults := verify(path, images)):
         print(fault)
     if faults:
-        raise BadStore(f"{path}: not sound, places: {len(faults)}; {repair(path)}")
+        what_to_do = f"; {repair(path)}" if any(fault.what != STRAY for fault in faults) else ""
+        raise BadStore(f"{path}: not sound, places: {len(faults)}{what_to_do}")
     print(f"{path}: sound")
 
 

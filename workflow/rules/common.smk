@@ -15,7 +15,6 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -248,9 +247,10 @@ def one_process_per_gpu(wildcards, resources):
 def embedding_gpu(wildcards):
     """A GPU to embed on, unless jobs run on this machine and it has none: then several embed at once, on a core each.
 
-    Told by the programs that come with drivers: to ask torch takes seconds. Where they mislead, jobs share or take turns.
+    Told by the files of drivers, of NVIDIA's, of it below Windows, and of AMD's: to ask torch takes seconds.
     """
-    return int(workflow.non_local_exec or any(map(shutil.which, ("nvidia-smi", "rocm-smi"))))
+    drivers = [Path(os.sep, "dev", name) for name in ("nvidiactl", "dxg", "kfd")]
+    return int(workflow.non_local_exec or any(driver.exists() for driver in drivers))
 
 
 def run_config(wildcards):
