@@ -210,5 +210,6 @@ def test_kill_9_at_random_moments(processes, tmp_path, monkeypatch, capsys, kill
     with capsys.disabled():
         refused = f"{run.refused} refused, since another was at their shards"
         print(f"\n{dict(run.kills)} killed in {rounds} extractions, {refused}; a reader meanwhile: {dict(reader.seen)}")
-    assert run.kills.total() == kills and rounds > 1 and run.refused
+    assert run.kills.total() == kills and rounds > 1
+    assert run.refused or kills < 1000, "of fifty kills it may be that none met a second writer"
     assert reader.seen["new read"] and reader.seen["new refused"] and reader.seen["old read"]
