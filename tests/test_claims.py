@@ -68,8 +68,11 @@ def test_one_process_has_no_place_twice(tmp_path: Path) -> None:
 
 
 def test_no_places_are_never_taken(tmp_path: Path) -> None:
-    with held(tmp_path / "lock", range(9)), held(tmp_path / "lock", range(3, 3)):
-        pass
+    with held(tmp_path / "lock", range(9)):
+        with held(tmp_path / "lock", range(3, 3)):
+            pass
+        with pytest.raises(Taken, match="place 3 is that of process"), held(tmp_path / "lock", range(3, 4)):
+            pass
 
 
 def test_who_is_patient_gets_what_becomes_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,4 +80,7 @@ def test_who_is_patient_gets_what_becomes_free(tmp_path: Path, monkeypatch: pyte
     first.__enter__()
     monkeypatch.setattr(claims.time, "sleep", lambda _: first.__exit__(None, None, None))
     with held(tmp_path / "lock", range(1, 2), patience=60.0):
-        pass
+        with held(tmp_path / "lock", range(1)):  # the first has given up both of its places
+            pass
+        with pytest.raises(Taken), held(tmp_path / "lock", range(2)):
+            pass
