@@ -1,147 +1,141 @@
-"""Each module imports from its own layer or from those above it, never in a circle, and none knows the workflow."""
+"""Who may import whom: the packages in the order that ves/__init__.py states, never in a circle, through files.
+
+A package's `__init__` is its face, for users of ves; code inside ves imports the file that has the name. None knows the
+workflow.
+"""
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-LAYERS = (  # from the top; a module may use its own layer and those above
-    {
-        "section",
-        "corpus_config",
-        "shown_config",
-        "config",
-        "files",
-        "parquet",
-        "columns",
-        "progress",
-        "bfloat16",
-        "stopping",
-        "claims",
-        "forms",
-    },
-    {
-        *("ids", "labels", "manifest", "references", "compression", "stored_arrays", "inspection"),
-        *("shards", "open_shard", "shard_map", "shard_rows", "zarr_rows"),
-    },
-    {
-        "riff",
-        "audio",
-        "ffmpeg",
-        "decoding",
-        "audio_store",
-        "audio_file",
-        "audio_verification",
-        "geometry",
-        "images",
-        "store",
-        "store_layout",
-        "feature_store",
-        "maxsim",
-        "side_by_side",
-        "allocation",
-        "maxsim_tiles",
-        "maxsim_triton",
-        "similarity",
-        "losses",
-        "regularisers",
-        "spec_augment",
-        "randomness",
-        "gpus",
-        "ranks",
-        "near_duplicates",
-    },
-    {"draws", "given_splits", "split_page", "split_plot", "splits"},
-    {
-        *("corpora", "source_rows", "refusals", "ingest", "backbone", "features", "extraction"),
-        *("augmentation", "order", "live", "dataset", "hubert", "model"),
-        *("embeddings", "embeddings_verification", "verification"),
-    },
-    {
-        *("chance", "truth", "nouns", "retrieval", "scores", "intervals", "retrieval_protocols"),
-        *("localisation", "pointing", "word_heat", "noun_heats", "blind", "square", "provenance"),
-        *("segmentation", "vggss", "sharpness", "localisation_protocols", "localisation_rows", "image_bootstrap"),
-    },
-    {
-        *("recipe", "checkpoint", "divergence", "contrast", "optimiser", "watcher", "train", "embed", "evaluation"),
-        *("tables", "localisation_tables", "plan", "room", "plan_page"),
-    },
-    {
-        *("rank_tables", "differences", "breakdown", "published", "retrieval_page", "recall_plots"),
-        *("refused_table", "stage_times", "html_page"),
-    },
-    {
-        *("spoken", "comparison", "gallery", "viewing", "lettering", "transliteration", "overlay", "page", "timeline"),
-        *("plate", "strips", "panels", "figure1", "mp4", "films", "gallery_page", "heatmaps"),
-        *("localise", "explorer", "token_picture"),
-    },
-    {"curves", "boards", "watched", "watch"},  # of a training
-    {"validate", "stage", "arguments", "commands", "__main__"},
-)
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}
+TRUTH = Path("ves/truth.py")
 
 
-def layer(name: str) -> int:
-    """Number of the layer of a module of ves, by its first name."""
-    (found,) = [number for number, names in enumerate(LAYERS) if name in names] or [None]
-    assert found is not None, f"ves/{name} has no layer: add it to LAYERS"
+def wings() -> dict[str, set[str]]:
+    """Each package in order, with those that it may import from, as the docstring of ves says."""
+    said = ast.get_docstring(ast.parse(Path("ves/__init__.py").read_text(encoding="utf-8")))
+    lines = re.findall(r"^ +(\w+) \(([\w, ]+)\): ", said or "", flags=re.MULTILINE)
+    found: dict[str, set[str]] = {}
+    for name, allowed in lines:
+        named = set(allowed.split(", ")) - {"nothing"}
+        found[name] = set(found) if named == {"all above"} else named
+        assert found[name] <= found.keys() - {name}, f"{name} may import only from what stands above it"
+    assert len(found) == len(lines) > 10
     return found
 
 
-def imports(file: Path) -> set[str]:
-    """First names below ves of what a file imports from ves; other packages by their full name."""
-    found = set()
+WINGS = wings()
+PLACED = [module for module in MODULES if module.parts[0] in WINGS]  # the others have not moved yet
+
+
+@cache
+def file_of(dotted: str) -> Path | None:
+    """The file of a module of ves by its full name; of a package its `__init__`; None if there is none."""
+    path = Path(*dotted.split("."))
+    files = [path.with_suffix(".py"), path / "__init__.py"]
+    return next((file for file in files if file.exists()), None)
+
+
+@cache
+def imports(file: Path) -> tuple[tuple[str, str], ...]:
+    """(module, name) of every import of a file: the full name of a module, and of what is taken from it ("" for all).
+
+    `from ves.store import shard` is all of ves.store.shard.
+    """
+    found = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "ves":
-            found |= {f"ves.{alias.name}" for alias in node.names}
+            found += [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
-            found.add(node.module or "")
+            module = node.module or ""
+            for alias in node.names:
+                whole = f"{module}.{alias.name}"
+                ours = module.split(".")[0] == "ves" and file_of(whole)
+                found.append((whole, "") if ours else (module, alias.name))
+    return tuple(found)
+
+
+def uses(file: Path) -> Iterator[Path]:
+    """The files of ves that a file imports."""
+    for module, _ in imports(file):
+        if module.split(".")[0] == "ves":
+            used = file_of(module)
+            assert used is not None, f"{file} imports {module}, which is not there"
+            yield used
+
+
+def reached(file: Path) -> set[Path]:
+    """A file and all of ves that it imports, directly or not."""
+    found, ahead = set(), {file}
+    while ahead:
+        found |= ahead
+        ahead = {used for one in ahead for used in uses(one)} - found
     return found
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_imports_come_from_its_own_layer_or_from_above(module: Path) -> None:
-    own = module.parts[0].removesuffix(".py")
-    if own == "__init__":  # ves.load opens the way to a trained run, and imports what that takes when it is called
-        assert {name for name in imports(MODULES[module]) if name.startswith("ves")} <= {"ves.localise"}
-        return
-    for name in imports(MODULES[module]):
-        if name.startswith("ves.") and (other := name.split(".")[1]) != own:
-            assert layer(other) <= layer(own), f"ves/{module} imports ves.{other} from a layer below its own"
+@pytest.mark.parametrize("module", PLACED, ids=str)
+def test_a_package_imports_only_from_those_that_it_may(module: Path) -> None:
+    own = module.parts[0]
+    for used in uses(MODULES[module]):
+        other = used.parts[1]
+        assert other == own or other not in WINGS or other in WINGS[own], f"ves/{module} imports {used}"
+
+
+def test_the_package_itself_imports_only_what_ves_load_needs_when_it_is_called() -> None:
+    tree = ast.parse(Path("ves/__init__.py").read_text(encoding="utf-8"))
+    inside = [node for definition in tree.body if isinstance(definition, ast.FunctionDef) for node in definition.body]
+    assert {used.stem for used in uses(Path("ves/__init__.py"))} == {"localise"}
+    assert [node for node in inside if isinstance(node, ast.ImportFrom)]
 
 
 def test_no_imports_go_in_a_circle() -> None:
-    """Within a layer neither: modules that import each other are one module in two files."""
-    uses: dict[str, set[str]] = {}
-    for module, file in MODULES.items():
-        own = module.parts[0].removesuffix(".py")
-        named = {name.split(".")[1] for name in imports(file) if name.startswith("ves.")}
-        uses[own] = uses.get(own, set()) | named - {own}
-    while free := {name for name, used in uses.items() if not used & set(uses)}:
-        uses = {name: used for name, used in uses.items() if name not in free}
-    assert not uses, f"these import each other in a circle: {sorted(uses)}"
+    """Files that import each other are one file in two parts."""
+    left = {file: set(uses(file)) - {file} for file in MODULES.values()}
+    while free := {file for file, used in left.items() if not used & left.keys()}:
+        left = {file: used for file, used in left.items() if file not in free}
+    assert not left, f"these import each other in a circle: {sorted(map(str, left))}"
 
 
-def test_losses_and_similarity_and_model_do_not_know_each_other() -> None:
-    parts = {"losses", "similarity", "model"}
-    for name in parts:
-        others = {f"ves.{other}" for other in parts - {name}}
-        assert not imports(Path(f"ves/{name}.py")) & others
+@pytest.mark.parametrize("module", PLACED, ids=str)
+def test_code_imports_a_file_and_not_the_face_of_a_package(module: Path) -> None:
+    faces = {f"ves.{name}" for name in WINGS if Path("ves", name).is_dir()}
+    assert not [(face, name) for face, name in imports(MODULES[module]) if face in faces]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_no_package_imports_what_another_keeps_to_itself(module: Path) -> None:
+    """`_name` is of its own package: neither `from ves.store.rows import _name` nor `rows._name`."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for other, name in imports(MODULES[module]):
+        if other.startswith("ves.") and other.split(".")[1] != module.parts[0].removesuffix(".py"):
+            assert not name.startswith("_"), f"ves/{module} imports {other}.{name}"
+            local = other.rsplit(".")[-1]
+            private = [
+                node.attr
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == local
+            ]
+            assert name or not [attr for attr in private if re.match("_[^_]", attr)], f"ves/{module}: {other}"
+
+
+def test_losses_and_similarity_and_towers_do_not_know_each_other() -> None:
+    parts = [Path("ves/losses.py"), Path("ves/similarity.py"), Path("ves/model.py")]
+    for part in parts:
+        assert reached(part) & set(parts) == {part}
 
 
 @pytest.mark.parametrize("stage", ["ingest", "manifest", "splits", "features", "train", "embed", "retrieval_protocols"])
 def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> None:
-    found, ahead = set(), {stage}
-    while ahead:
-        found |= ahead
-        names = set().union(*(imports(Path(f"ves/{name}.py")) for name in ahead))
-        ahead = {name.removeprefix("ves.") for name in names if name.startswith("ves.")} - found
-    assert "truth" not in found
+    assert TRUTH.exists()
+    assert TRUTH not in reached(Path(f"ves/{stage}.py"))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

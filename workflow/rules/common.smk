@@ -60,6 +60,8 @@ def require_revision():
 CONFIG = checked_configuration()
 CORPUS = CONFIG.corpus.name
 FEATURES = features_name(CONFIG.vision)
+WITHOUT_A_PART = {"corpus_config", "shown_config", "section", "files", "parquet", "progress"}  # in any result
+WITHOUT_A_PART |= {f"base.{name}" for name in WITHOUT_A_PART}
 RETRIEVAL_FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 PAGES = {  # that the report shows as HTML, with the category that each is in
     "table1.md": "1 Retrieval",
@@ -353,17 +355,21 @@ def in_report(file, category):
 
 
 def module_file(module):
-    """The source of a module of ves, by its dotted name below ves."""
-    return Path(workflow.basedir) / "ves" / f"{module.replace('.', '/')}.py"
+    """The source of a module of ves, by its dotted name below ves; of a package, its `__init__`."""
+    path = Path(workflow.basedir, "ves", *module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def imported(module):
     """Modules of ves that a module of it imports, but for those that have no part in any result."""
-    tree = ast.parse(module_file(module).read_text())
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names = {node.module.removeprefix("ves.") for node in froms if node.module.startswith("ves.")}
-    names |= {alias.name for node in froms if node.module == "ves" for alias in node.names}
-    return names - {"config", "corpus_config", "shown_config", "section", "files", "parquet", "progress"}
+    names = set()
+    for node in ast.walk(ast.parse(module_file(module).read_text())):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("ves."):
+            within = node.module.split(".")[1:]
+            found = [".".join([*within, alias.name]) for alias in node.names]
+            files = {name for name in found if module_file(name).is_file()}  # `from ves.store import shard`
+            names |= files if len(files) == len(found) else files | {".".join(within)}
+    return {name for name in names if name.split(".")[0] != "config"} - WITHOUT_A_PART
 
 
 def digest(module, *others):
