@@ -12,18 +12,18 @@ PAGES = ["README.md", "data/README.md", "results/README.md", "ves/standins/READM
 
 
 def tree() -> list[str]:
-    """Paths and patterns of the tree: two spaces for each folder that a line is in."""
-    block = README.split("## The tree\n\n```\n")[1].split("```")[0]
+    """Paths and patterns of the tree: two spaces for each folder that a line is in; one with no line in it ends in /."""
+    block = README.split("## The tree\n\n```\n")[1].split("```")[0].splitlines()
+    depths = [(len(line) - len(line.lstrip())) // 2 for line in block]
     folders: list[str] = []
     found = []
-    for line in block.splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
+    for line, depth, following in zip(block, depths, [*depths[1:], 0], strict=True):
         name, *_ = line.split()
         folders = folders[:depth]
+        if not name.endswith("/") or following <= depth:
+            found.append("".join(folders) + name)
         if name.endswith("/"):
             folders.append(name)
-        if not name.endswith("/") or name == "tests/":
-            found.append("".join(folders) + name if name != "tests/" else "tests/*")
     return found
 
 
@@ -38,14 +38,11 @@ def files() -> list[str]:
 
 
 def covered(name: str, lines: list[str]) -> bool:
-    """Whether a line names the file, or a pattern of its own folder does (of tests/, at any depth)."""
+    """Whether a line names the file, a pattern of its own folder does, or a folder that it is somewhere in."""
     return any(
         name == line
-        or (
-            "*" in line
-            and fnmatch.fnmatchcase(name, line)
-            and (line == "tests/*" or name.count("/") == line.count("/"))
-        )
+        or (line.endswith("/") and name.startswith(line))
+        or ("*" in line and fnmatch.fnmatchcase(name, line) and name.count("/") == line.count("/"))
         for line in lines
     )
 
