@@ -32,7 +32,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ves import checkpoint, contrast, model, similarity
-from ves.allocation import keep_freed_memory
+from ves.base.allocation import keep_freed_memory
 from ves.config import Config, DataPaths, TrainConfig, features_name
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.model import VeS

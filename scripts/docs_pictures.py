@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from ves.files import read_json
+from ves.base.files import read_json
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 WIDTH, FILM_WIDTH = 1200, 720  # pixels

@@ -20,7 +20,7 @@ from standins import audio, exemplars, vision
 from standins.pseudowords import lexicon_words
 from torch import nn
 
-from ves.files import atomic, write_json
+from ves.base.files import atomic, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = {"audio": "hubert-scenes", "vision": "dinov2-scenes"}

@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 from stored import random_embeddings
 
+from ves.base.files import write_json
 from ves.config import DataPaths, RunConfig, TableConfig
 from ves.embeddings import Embeddings, write
-from ves.files import write_json
 from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parents[1]

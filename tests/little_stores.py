@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ves import store_layout
-from ves.files import read_json, write_json
+from ves.base.files import read_json, write_json
 from ves.store import create_features, set_complete, shard_path, write_shard
 
 ROWS, PATCHES, WIDTH = 10, 4, 8

@@ -18,8 +18,8 @@ from loopback import COMMIT, REPOSITORY
 from snakemake.utils import update_config
 from warm import Order, Warm
 
+from ves.base.files import read_json
 from ves.config import PlanSettings
-from ves.files import read_json
 from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parent.parent

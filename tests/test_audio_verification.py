@@ -11,7 +11,7 @@ from little_stores import damage, files_of, flip, manifest_of
 
 from ves import audio_store
 from ves.audio_store import AudioStore, seal, write_group
-from ves.files import read_json, write_json
+from ves.base.files import read_json, write_json
 from ves.shards import HEADER, BadStore
 from ves.stored_arrays import FOREIGN
 from ves.verification import verify

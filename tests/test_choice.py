@@ -16,10 +16,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from surveys import LANGUAGES, NO_TABLE, clip_rows, entry, random_corpus, settings, write
 
+from ves.base.files import write_json
 from ves.corpora.choice import choose, proportional
 from ves.corpora.surveyed import image_of, pictures
 from ves.draws import chance_of_rows
-from ves.files import write_json
 
 Place = tuple[str, int]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ves import claims
-from ves.claims import Taken, held
+from ves.base import locks
+from ves.base.locks import Taken, held
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ves.claims import held
+from ves.base.locks import held
 with held(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))):
     print("held", flush=True)
     time.sleep(600)
@@ -78,7 +78,7 @@ def test_no_places_are_never_taken(tmp_path: Path) -> None:
 def test_who_is_patient_gets_what_becomes_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = held(tmp_path / "lock", range(2))
     first.__enter__()
-    monkeypatch.setattr(claims.time, "sleep", lambda _: first.__exit__(None, None, None))
+    monkeypatch.setattr(locks.time, "sleep", lambda _: first.__exit__(None, None, None))
     with held(tmp_path / "lock", range(1, 2), patience=60.0):
         with held(tmp_path / "lock", range(1)):  # the first has given up both of its places
             pass

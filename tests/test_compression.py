@@ -13,9 +13,9 @@ from little_stores import IDS, ROWS, flip, small_shards, some_tokens, write_stor
 from numcodecs.blosc import get_nthreads, set_nthreads
 
 from ves import shards, store_layout
+from ves.base.files import read_json, write_json
 from ves.compression import CODECS, codec, packed, unpacker
 from ves.feature_store import FeatureStore
-from ves.files import read_json, write_json
 from ves.shard_rows import ShardRows
 from ves.shards import HEADER, BadStore
 from ves.store import intact, open_features, shard_path

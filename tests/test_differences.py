@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
 
+from ves.base.files import read_json
 from ves.differences import COLUMNS, comparisons, number
-from ves.files import read_json
 from ves.intervals import METRICS
 
 

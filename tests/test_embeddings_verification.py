@@ -10,7 +10,7 @@ from little_stores import damage, files_of, manifest_of
 from stored import random_embeddings
 
 from ves import embeddings
-from ves.files import read_json, write_json
+from ves.base.files import read_json, write_json
 from ves.verification import verify
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 from extracted import Corpus, save_backbone
 
-from ves import claims, extraction, files
+from ves import extraction
+from ves.base import files, locks
+from ves.base.files import read_json
 from ves.compression import CODECS
 from ves.config import VisionConfig
 from ves.extraction import AnotherWriter, extract, seal, share
-from ves.files import read_json
 from ves.shards import BadStore
 from ves.store import open_features, shard_path, write_shard
 from ves.store_layout import ids_path
@@ -183,8 +184,8 @@ def test_jobs_of_other_parts_run_at_once(corpus, vision, records, monkeypatch):
 def test_what_a_killed_workflow_left_dying_is_waited_for(corpus, vision, records, monkeypatch):
     """The shards are let go of when they have been asked for in vain."""
     orphan = ExitStack()
-    orphan.enter_context(claims.held(corpus.store.with_name("f.zarr.writers.lock"), range(6)))
-    monkeypatch.setattr(claims.time, "sleep", lambda _: orphan.close())
+    orphan.enter_context(locks.held(corpus.store.with_name("f.zarr.writers.lock"), range(6)))
+    monkeypatch.setattr(locks.time, "sleep", lambda _: orphan.close())
     job(corpus, vision, records[0])
     assert records[0].is_file()
 
@@ -246,7 +247,7 @@ def test_a_failure_lets_go_of_every_lock(corpus, vision, records, monkeypatch):
         patched.setattr(extraction, "write_shard", lambda *given: (_ for _ in ()).throw(OSError("no room")))
         with pytest.raises(OSError, match="no room"):
             job(corpus, vision, records[0])
-    monkeypatch.setattr(claims.time, "sleep", lambda _: pytest.fail("a shard is still held"))
+    monkeypatch.setattr(locks.time, "sleep", lambda _: pytest.fail("a shard is still held"))
     job(corpus, vision, records[0])
     assert [record["rows"] for record in read_json(records[0])] == [4, 4]
 

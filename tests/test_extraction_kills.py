@@ -23,8 +23,8 @@ import torch
 from extracted import Corpus, save_backbone
 from warm import Order, Warm, warm
 
+from ves.base.files import write_json
 from ves.config import VisionConfig
-from ves.files import write_json
 from ves.shards import BadStore
 from ves.store import FeatureStore, open_features, shard_path
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from polars.exceptions import ComputeError
 
-from ves.files import DiskFull, atomic, read_json, write_json
+from ves.base.files import DiskFull, atomic, read_json, write_json
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -118,7 +118,7 @@ def test_processes_that_write_one_path_leave_one_of_theirs(tmp_path: Path):
 HALF = """
 import sys, time
 from pathlib import Path
-from ves.files import atomic
+from ves.base.files import atomic
 with atomic(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print("half", flush=True)

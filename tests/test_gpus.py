@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ves import gpus
+from ves.base import gpus
 
 JOB = """
 import json, os, sys, types
 torch = sys.modules["torch"] = types.ModuleType("torch")  # the real one takes seconds to import
 torch.cuda = types.SimpleNamespace(device_count=lambda: int(sys.argv[1]), is_initialized=lambda: False)
-from ves import gpus
+from ves.base import gpus
 gpus.PATIENCE = 0.2
 try:
     own = gpus.take()

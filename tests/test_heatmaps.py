@@ -14,10 +14,10 @@ from PIL import Image
 from stored import embeddings
 
 from ves.audio_store import write_group
+from ves.base.files import write_json
 from ves.comparison import compare
 from ves.config import DataPaths
 from ves.embeddings import Embeddings, write
-from ves.files import write_json
 from ves.heatmaps import draw
 
 SIZES = ((320, 160), (150, 300), (200, 200))  # wide, tall, square

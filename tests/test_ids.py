@@ -4,7 +4,7 @@ import hashlib
 
 import polars as pl
 
-from ves import ids
+from ves.base import ids
 
 TEXTS = [hashlib.sha256(str(i).encode()).hexdigest()[:32] for i in range(2_000)] + ["0" * 32, "f" * 32, "0" * 31 + "1"]
 

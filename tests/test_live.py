@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from ves.base.files import write_json
 from ves.config import DataPaths, RunConfig
-from ves.files import write_json
 from ves.live import LiveFeatures, open_patches, records
 from ves.recipe import differences, recipe
 from ves.store import FeatureStore

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from test_tables import config
 
-from ves.files import write_json
+from ves.base.files import write_json
 from ves.localisation_tables import PROTOCOLS, groups_csv, main_csv, protocols_csv
 
 

@@ -18,10 +18,10 @@ from ves import localise
 from ves.__main__ import main
 from ves.audio import RATE, window
 from ves.audio_store import AudioStore
+from ves.base.files import read_json, write_json
 from ves.config import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embed import embed, load
-from ves.files import read_json, write_json
 from ves.gallery import located, picture
 from ves.model import VeS
 

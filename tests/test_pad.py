@@ -17,12 +17,12 @@ from tiny_corpus import tiny_config
 from torch import Tensor
 
 from ves import localisation
+from ves.base.files import read_json, write_json
 from ves.config import RunConfig, features_name
 from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, batches, clips
 from ves.embed import embed
 from ves.embeddings import Embeddings, load, write
-from ves.files import read_json, write_json
 from ves.model import load as load_model
 from ves.order import Order
 from ves.retrieval_protocols import one_to_one

@@ -5,7 +5,7 @@ import pytest
 from evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
 
 from ves import rank_tables
-from ves.files import read_json
+from ves.base.files import read_json
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from forked import WARM
 from safetensors.torch import load_file
 from test_contrast import REGULARISED, assert_equal, gradients, pairs, settings, towers
 
-from ves import gpus
+from ves.base import gpus
 from ves.contrast import gradient, rows
 from ves.ranks import ALONE, Ranks, joined
 from ves.train import train

@@ -12,7 +12,8 @@ PAGES = ["README.md", "data/README.md", "results/README.md", "ves/standins/READM
 
 
 def tree() -> list[str]:
-    """Paths and patterns of the tree: two spaces for each folder that a line is in; one with no line in it ends in /."""
+    """Paths and patterns of the tree: two spaces for each folder that a line is in; one with no line in it ends in
+    /."""
     block = README.split("## The tree\n\n```\n")[1].split("```")[0].splitlines()
     depths = [(len(line) - len(line.lstrip())) // 2 for line in block]
     folders: list[str] = []

@@ -5,8 +5,8 @@ import pytest
 from evaluated import corpus, evaluate, run, table
 
 from ves import retrieval_page
+from ves.base.files import read_json
 from ves.differences import number
-from ves.files import read_json
 from ves.intervals import METRICS
 from ves.published import PAPER_ON_VAANI
 from ves.truth import OBJECTS, WORDS

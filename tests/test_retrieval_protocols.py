@@ -10,8 +10,8 @@ from evaluated import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from stored import embeddings, random_embeddings
 
 from ves import scores
+from ves.base.files import read_json
 from ves.embeddings import joined, load, manifest_path, write
-from ves.files import read_json
 from ves.retrieval import both_directions
 from ves.retrieval_protocols import multi_positive, one_to_one, pairs_digest, paper
 from ves.similarity import score

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ves.files import write_json
+from ves.base.files import write_json
 from ves.room import check_room, room
 
 Disk = namedtuple("Disk", "total used free")

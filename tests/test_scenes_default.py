@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ves import ids
+from ves.base import ids
 from ves.config import Config
 from ves.corpora.scenes.breakage import CLIP_FAULTS, IMAGE_FAULTS, clip_defects, image_defects
 from ves.corpora.scenes.plan import Plan

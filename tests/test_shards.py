@@ -5,7 +5,7 @@ import pytest
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from ves.files import read_json
+from ves.base.files import read_json
 from ves.open_shard import Shard
 from ves.shards import HEADER, MAGIC, BadStore, header, metadata, sharding, with_crc, without_crc, write_shard
 

@@ -9,10 +9,10 @@ from test_contrast import assert_equal, gradients, pairs, settings
 from tiny_corpus import tiny_config
 from torch import Tensor
 
+from ves.base.cpu import side_by_side
 from ves.config import ModelConfig
 from ves.contrast import gradient
 from ves.model import VeS
-from ves.side_by_side import side_by_side
 
 
 def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():

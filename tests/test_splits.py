@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves import ids
+from ves.base import ids
 from ves.config import SplitConfig
 from ves.splits import COLUMNS, compact, strata, write
 from ves.splits import assign as assign_compact

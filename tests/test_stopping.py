@@ -6,11 +6,11 @@ import subprocess
 import sys
 import threading
 
-from ves.stopping import on_signals
+from ves.base.signals import on_signals
 
 CODE = """
 import os, signal, sys, time
-from ves.stopping import on_signals
+from ves.base.signals import on_signals
 with on_signals() as stop:
     for name in sys.argv[1:]:
         os.kill(os.getpid(), signal.Signals[name])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ves.files import write_json
+from ves.base.files import write_json
 from ves.tables import table1
 from ves.validate import read_yaml, validate
 

@@ -27,7 +27,7 @@ from little_stores import (
 )
 
 from ves.__main__ import main
-from ves.files import read_json, remove, write_json
+from ves.base.files import read_json, remove, write_json
 from ves.shards import HEADER, BadStore
 from ves.store import create_features, open_features, present, set_complete, shard_path, write_shard
 from ves.stored_arrays import FOREIGN

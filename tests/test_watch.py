@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from ves.base.files import write_json
 from ves.config import RunConfig
 from ves.dataset import PairReader, clips
-from ves.files import write_json
 from ves.model import VeS
 from ves.spoken import spaced
 from ves.train import train

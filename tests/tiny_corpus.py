@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from extracted import extract_all
 
+from ves.base.files import write_json
 from ves.config import DataPaths, RunConfig, features_name
 from ves.corpus_config import CorpusConfig
-from ves.files import write_json
 from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parents[1]

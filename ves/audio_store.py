@@ -28,7 +28,7 @@ from zarr.codecs import Crc32cCodec
 
 from ves.audio import RATE
 from ves.audio_file import AudioFile
-from ves.files import atomic, write_json
+from ves.base.files import atomic, write_json
 from ves.shards import HEADER, BadStore, header, write_shard
 
 CHUNK = RATE  # samples in a chunk

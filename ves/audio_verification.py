@@ -11,7 +11,7 @@ import numpy as np
 
 from ves import audio_store, shards
 from ves.audio import RATE
-from ves.forms import fits, same
+from ves.base.forms import fits, same
 from ves.stored_arrays import Fault, Look, StoredArray, read_document, unlike
 
 LITTLE, PLAIN, CRC = {"name": "bytes", "configuration": {"endian": "little"}}, {"name": "bytes"}, {"name": "crc32c"}

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ves.base.files import read_json, write_json
 from ves.config import RunConfig
-from ves.files import read_json, write_json
 from ves.shown_config import LogConfig, WandbConfig
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ves import parquet, rank_tables, truth
+from ves import rank_tables, truth
+from ves.base import parquet
 from ves.chance import chance
 from ves.config import TableConfig
 from ves.differences import number

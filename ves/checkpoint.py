@@ -1,7 +1,7 @@
 """Checkpoints: whole or absent, the last few kept, and everything that a bitwise resume needs.
 
     <run>/checkpoints/              one attempt: all of it is of one recipe (ves.recipe)
-        step-<n>/                   written by ves.files.atomic
+        step-<n>/                   written by ves.base.files.atomic
             model.safetensors       trainable weights
             state.pt                optimiser, random generators, count of skipped steps
             config.json             the configuration, so that any checkpoint can be scored
@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from ves.base.files import atomic, read_json, remove, sync_tree, write_json
 from ves.config import RunConfig
-from ves.files import atomic, read_json, remove, sync_tree, write_json
 from ves.model import VeS
 from ves.recipe import Recipe, differences, digest
 

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ves.base.cpu import side_by_side
 from ves.config import TrainConfig
 from ves.dataset import Batch
 from ves.losses import LOSSES
@@ -30,7 +31,6 @@ from ves.model import VeS, plain_attention
 from ves.randomness import drawn_from, new_key
 from ves.ranks import ALONE, Ranks
 from ves.regularisers import REGULARISERS
-from ves.side_by_side import side_by_side
 from ves.similarity import SIMILARITIES
 
 

@@ -19,9 +19,9 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ves import section
+from ves.base.files import atomic
 from ves.config import RunConfig
 from ves.divergence import chance_loss
-from ves.files import atomic
 from ves.lettering import FONTS
 
 LATIN = FONTS / "NotoSans-Regular.ttf"

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ves import parquet
 from ves.audio import RATE, window
 from ves.audio_store import AudioStore
 from ves.augmentation import active, augmented, draws
+from ves.base import parquet
 from ves.config import AugmentConfig, DataPaths, TrainConfig
 from ves.images import Geometry
 from ves.live import open_patches

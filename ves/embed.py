@@ -1,7 +1,7 @@
 """One split through one trained model: embeddings of its clips and of their distinct images, written once per run.
 
 Batches have one fixed size, the last filled up with copies: a clip's tokens do not depend on how many others are
-embedded with it. On a CPU each batch has one core (ves.side_by_side), so they do not depend on the number of threads
+embedded with it. On a CPU each batch has one core (ves.base.cpu), so they do not depend on the number of threads
 either; the workflow gives it one, since others have work meanwhile. The forward pass is fp32; only what is stored is
 halved (float16 keeps a cosine to three decimals).
 
@@ -21,12 +21,12 @@ from jaxtyping import Bool, Float16
 from torch import Tensor
 
 from ves import model
+from ves.base.cpu import side_by_side
+from ves.base.files import lock
+from ves.base.progress import track
 from ves.config import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embeddings import Embeddings, load, write
-from ves.files import lock
-from ves.progress import track
-from ves.side_by_side import side_by_side
 
 __all__ = ["Embeddings", "embed", "load"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ves import embeddings, shards
-from ves.forms import fits, same
+from ves.base.forms import fits, same
 from ves.stored_arrays import Fault, StoredArray, read_document, unlike
 
 ENTRY = {"shape": [int], "dtype": str, "sha256": str}

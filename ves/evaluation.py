@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ves import localisation
+from ves.base.files import read_json, write_json
 from ves.config import RunConfig
 from ves.embed import embed_weights
 from ves.embeddings import load, manifest_path
-from ves.files import read_json, write_json
 from ves.retrieval_protocols import paper_report
 from ves.section import read
 

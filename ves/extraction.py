@@ -5,8 +5,8 @@ Nothing passes between jobs but the store and a small record of each, so that a 
 shards that hold the right images with the right checksums stay as they are. At most the shards in hand are lost (one
 computed, one written), a corpus that has grown costs what it has grown by, and no byte depends on the number of jobs.
 
-A job holds its shards, in `<store>.writers.lock`, until it is done or dies (ves.claims). One that is started by mistake
-for a shard which another holds fails before it has touched the store, and says who that is; the first goes on.
+A job holds its shards, in `<store>.writers.lock`, until it is done or dies (ves.base.locks). One that is started by
+mistake for a shard which another holds fails before it has touched the store, and says who that is; the first goes on.
 """
 
 import hashlib
@@ -25,11 +25,12 @@ import torch
 from jaxtyping import BFloat16
 from torch import Tensor
 
-from ves import claims, files, store_layout
+from ves import store_layout
 from ves.backbone import file_sha256
+from ves.base import files, locks
+from ves.base.progress import track
 from ves.config import VisionConfig
 from ves.features import attributes, listed, tokens
-from ves.progress import track
 from ves.shards import BadStore
 from ves.store import create_features, intact, present, set_complete, shard_path, write_shard
 
@@ -57,9 +58,9 @@ def share(count: int, part: str) -> range:
 def _held(store: Path, own: range) -> Iterator[None]:
     """Have these shards of a store to oneself. Raises AnotherWriter."""
     try:
-        with claims.held(store.with_name(f"{store.name}.writers.lock"), own, GRACE):
+        with locks.held(store.with_name(f"{store.name}.writers.lock"), own, GRACE):
             yield
-    except claims.Taken as taken:
+    except locks.Taken as taken:
         raise AnotherWriter(
             f"{store}: shard {taken.place} is being written by {taken.holder}; nothing was touched: wait until that is "
             "done and run again (what is there then is not made anew), or end that process first"

@@ -20,8 +20,9 @@ import torch
 from jaxtyping import BFloat16, Int64, UInt8
 from torch import Tensor
 
-from ves import compression, files, store_layout
-from ves.forms import fits
+from ves import compression, store_layout
+from ves.base import files
+from ves.base.forms import fits
 from ves.open_shard import Shard
 from ves.shard_rows import ShardRows
 from ves.shards import BadStore

@@ -17,9 +17,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from ves import lettering
+from ves.base.files import atomic
 from ves.comparison import compare
 from ves.config import DataPaths
-from ves.files import atomic
 from ves.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
 from ves.plate import Plate, meaning_of, panel, plate_of
 from ves.transliteration import transliterate

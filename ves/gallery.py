@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from ves import images, parquet
+from ves import images
+from ves.base import parquet
 from ves.config import DataPaths
 from ves.embeddings import Embeddings
 from ves.truth import NoTruth, words

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ves import panels, strips
+from ves.base.files import atomic, remove, write_json
+from ves.base.progress import track
 from ves.comparison import Comparison, compare
 from ves.config import DataPaths
-from ves.files import atomic, remove, write_json
 from ves.films import film
 from ves.gallery_page import compose as gallery_page
 from ves.overlay import Box
 from ves.page import save
 from ves.plate import Plate, compose, plate_of
-from ves.progress import track
 from ves.viewing import Viewing, views
 
 log = logging.getLogger(__name__)

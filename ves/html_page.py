@@ -12,7 +12,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from ves.files import atomic
+from ves.base.files import atomic
 
 NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?%?$")
 PICTURE = re.compile(r'(<img src=")([^":]+)(")')  # as markdown-it writes it; one with a colon is no file

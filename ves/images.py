@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from PIL import Image, ImageOps
 
-from ves import parquet
+from ves.base import parquet
 from ves.geometry import Geometry as Geometry
 
 Picture = Image.Image  # what PIL calls an image; upright RGB wherever this module hands one out

@@ -19,9 +19,9 @@ from jaxtyping import Int16
 
 from ves import audio, decoding, images, refusals, source_rows
 from ves.audio_store import write_group
+from ves.base.files import atomic
+from ves.base.progress import track
 from ves.corpus_config import CorpusConfig
-from ves.files import atomic
-from ves.progress import track
 from ves.source_rows import Chosen
 
 log = logging.getLogger(__name__)

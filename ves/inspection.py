@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ves import files
-from ves.forms import fits
+from ves.base import files
+from ves.base.forms import fits
 from ves.stored_arrays import ITEM_BYTES, StoredArray
 
 CODEC = {"name": str}

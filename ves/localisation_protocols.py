@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from ves import segmentation, sharpness, vggss
+from ves.base.progress import track
 from ves.noun_heats import NounHeats
-from ves.progress import track
 
 RATES = {"cIoU": vggss.success, "AUC": vggss.area}  # metrics of ves.vggss, as functions of the cIoU of each noun
 Key = tuple[str, str, str]  # protocol, metric, heat

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import ids, labels, parquet
-from ves.files import atomic
+from ves import labels
+from ves.base import ids, parquet
+from ves.base.files import atomic
 from ves.references import LEVELS, resolve
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 
 from ves import blind, segmentation
 from ves.audio import FrameGrid
+from ves.base.progress import track
 from ves.embeddings import Embeddings
 from ves.geometry import Geometry
-from ves.progress import track
 from ves.square import Square
 from ves.truth import decode_mask
 from ves.word_heat import word_heat

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from ves import lettering
-from ves.files import atomic
+from ves.base.files import atomic
 from ves.overlay import Scale, colour_bar
 
 INK, QUIET, PAPER = "#1b1b1f", "#6a6a73", "#ffffff"

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ves.base.files import atomic, write_json
 from ves.config import PlanSettings
-from ves.files import atomic, write_json
 from ves.plan import expected
 from ves.room import Room, room
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import parquet
+from ves.base import parquet
+from ves.base.files import read_json
 from ves.embeddings import Embeddings, load, manifest_path
-from ves.files import read_json
 
 
 def _again(store: Path) -> str:

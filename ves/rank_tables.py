@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
-from ves import parquet
+from ves.base import parquet
 from ves.config import TableConfig
 from ves.tables import run_name
 

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ves import gpus
+from ves.base import gpus
 
 PATIENCE = timedelta(hours=2)  # that the others wait while rank 0 evaluates or writes
 
@@ -100,7 +100,7 @@ ALONE = Ranks(rank=0, size=1, device=torch.device("cpu"))
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The ranks that torchrun has started, or this process alone, each on a GPU of its own (ves.gpus).
+    """The ranks that torchrun has started, or this process alone, each on a GPU of its own (ves.base.gpus).
 
     Raises ValueError when a machine has more processes than GPUs, or than are free.
     """

@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
-from ves import parquet, rank_tables
+from ves import rank_tables
+from ves.base import parquet
+from ves.base.files import atomic
 from ves.chance import CUTOFFS
 from ves.config import TableConfig
-from ves.files import atomic
 from ves.intervals import draws, ends, places
 from ves.rank_tables import Ranks
 from ves.split_plot import families

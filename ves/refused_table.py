@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import parquet
-from ves.files import atomic
+from ves.base import parquet
+from ves.base.files import atomic
 
 LONGEST = 80  # characters of what was wrong with an example
 

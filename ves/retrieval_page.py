@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from ves import rank_tables
+from ves.base.files import atomic
 from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config import TableConfig
 from ves.differences import about, compared, number
-from ves.files import atomic
 from ves.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
 from ves.published import PAPER_ON_VAANI
 from ves.rank_tables import Ranks

@@ -24,11 +24,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ves import parquet
+from ves.base import parquet
+from ves.base.files import atomic, read_json, write_json
 from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config import RunConfig
 from ves.embeddings import Embeddings, further, joined, manifest_path
-from ves.files import atomic, read_json, write_json
 from ves.intervals import estimates, places
 from ves.provenance import load_of
 from ves.retrieval import rank_by_image, report

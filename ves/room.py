@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ves.files import read_json
+from ves.base.files import read_json
 
 FOLDERS = {  # what grows in data/<corpus>/, and where; of the features, the store that the plan names
     "audio.zarr": ("audio.zarr",),

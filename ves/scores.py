@@ -22,9 +22,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ves import similarity
+from ves.base.files import atomic, remove
+from ves.base.progress import track
 from ves.embeddings import Embeddings
-from ves.files import atomic, remove
-from ves.progress import track
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import awscrt.checksums
 import numpy as np
 
-from ves import files
+from ves.base import files
 
 crc32c = cast(Callable[..., int], awscrt.checksums.crc32c)  # of anything with contiguous bytes, and what came before
 

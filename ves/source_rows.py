@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, UInt32
 
-from ves import columns, parquet
+from ves import columns
+from ves.base import parquet
 
 BATCH = 64  # rows in memory at most,
 BATCH_BYTES = 16 << 20  # and about so many bytes of them

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import given_splits, ids, labels, parquet, split_page
+from ves import given_splits, labels, split_page
+from ves.base import ids, parquet
+from ves.base.files import atomic
 from ves.config import SplitConfig
 from ves.draws import chance_of_names, draw
-from ves.files import atomic
 from ves.near_duplicates import groups
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ COLUMNS = ("clip_id", "split", "stratum", "reason", "speaker_seen")
 
 
 def compact(manifest: pl.LazyFrame, images: pl.DataFrame, near_duplicate_bits: int) -> pl.DataFrame:
-    """The clips of a manifest, sorted by clip_id: clip_id (ves.ids), language, speaker and given_split (each an Enum),
-    image (its place among all by image_id), group (the least such place among its near-duplicates).
+    """The clips of a manifest, sorted by clip_id: clip_id (ves.base.ids), language, speaker and given_split (each an
+    Enum), image (its place among all by image_id), group (the least such place among its near-duplicates).
 
     Raises ValueError if `images` (image_id, phash) lacks an image of a clip.
     """

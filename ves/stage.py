@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ves.stopping import EX_TEMPFAIL, Stopped
+from ves.base.signals import EX_TEMPFAIL, Stopped
 
 log = logging.getLogger("ves")
 

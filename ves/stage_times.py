@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ves.files import atomic
+from ves.base.files import atomic
 
 ORDER = (  # as they run; others follow by name
     *("survey", "fetch", "generate", "pack", "ingest", "merge", "split", "features", "train", "embed"),

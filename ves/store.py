@@ -16,7 +16,8 @@ import torch
 from jaxtyping import BFloat16
 from torch import Tensor
 
-from ves import compression, files, shards, store_layout
+from ves import compression, shards, store_layout
+from ves.base import files
 from ves.feature_store import FeatureStore, open_features
 from ves.open_shard import Shard
 from ves.shards import BadStore
@@ -51,7 +52,7 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
     `attrs` may name a compression (ves.compression.CODECS). Raises ValueError that names the attribute when an existing
     store differs in one (RECORDED aside): features of two kinds are never mixed, and nothing that took hours is deleted
     unasked. A description that is missing or no JSON is written again: whose the shards are stands in each. One caller
-    at a time (ves.files.lock).
+    at a time (ves.base.files.lock).
     """
     arrays = metadata(rows, patches, width, attrs.get("compression"))
     group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}

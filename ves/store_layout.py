@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from ves import compression, files, shards
+from ves import compression, shards
+from ves.base import files
 from ves.shards import BadStore
 
 INFINITE = 0x7F80  # bits of a bfloat16's exponent, all set in what is NaN or infinite

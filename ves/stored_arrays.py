@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import zarr
 
-from ves import files
-from ves.forms import same
+from ves.base import files
+from ves.base.forms import same
 from ves.shards import CRC, HEADER, MAGIC, MISSING, crc32c
 
 ITEM_BYTES = {"bool": 1, "uint8": 1, "bfloat16": 2, "float16": 2, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
@@ -141,8 +141,8 @@ class StoredArray:
     def strays(self) -> list[Fault]:
         """What lies in its folder and is neither its document nor a file of its rows, nor on the way to one.
 
-        What a killed writer of one of these left behind (ves.files) is none: the next writer removes it. Nor is what
-        NFS keeps of a file that somebody still reads.
+        What a killed writer of one of these left behind (ves.base.files) is none: the next writer removes it. Nor is
+        what NFS keeps of a file that somebody still reads.
         """
         known = {self.folder / "zarr.json", *self.files}
         on_the_way = {folder for file in known for folder in file.parents}

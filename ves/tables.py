@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ves.base.files import atomic, read_json
 from ves.chance import CUTOFFS, DIRECTIONS, chance
 from ves.config import TableConfig
-from ves.files import atomic, read_json
 
 RECALLS = [f"R@{k}" for k in CUTOFFS]
 RANKS = ["mean_rank", "median_rank"]

@@ -17,7 +17,7 @@ import polars as pl
 from jaxtyping import Bool, Float
 from PIL import Image
 
-from ves import files, parquet
+from ves.base import files, parquet
 from ves.geometry import Geometry
 from ves.images import decode, read_encoded
 from ves.store import open_features

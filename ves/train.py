@@ -18,19 +18,19 @@ import torch
 from safetensors.torch import save_file
 
 from ves import checkpoint
-from ves.allocation import keep_freed_memory
+from ves.base.allocation import keep_freed_memory
+from ves.base.files import atomic, lock, remove
+from ves.base.signals import Stop, Stopped, on_signals
 from ves.config import RunConfig, TrainConfig
 from ves.contrast import autocast, gradient, rows
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.divergence import Divergence
-from ves.files import atomic, lock, remove
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.ranks import ALONE, Ranks, joined
 from ves.recipe import recipe
 from ves.retrieval import ranks, summary
 from ves.similarity import score
-from ves.stopping import Stop, Stopped, on_signals
 from ves.watcher import Watching, bar
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import polars as pl
 from jaxtyping import Bool
 from PIL import Image
 
-from ves import parquet
+from ves.base import parquet
 
 WORDS = ["source_path", "word", "text", "english", "role", "object", "start_s", "end_s"]
 TRANSCRIPTS = ["clip_id", "transcript"]

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ves.base.files import atomic, remove
 from ves.boards import Board, boards
 from ves.config import RunConfig
 from ves.dataset import PairReader
-from ves.files import atomic, remove
 from ves.model import VeS
 from ves.section import read
 from ves.shown_config import WatchConfig

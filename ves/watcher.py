@@ -12,10 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from ves.base.progress import steps
 from ves.config import RunConfig
 from ves.dataset import PairReader
 from ves.model import VeS
-from ves.progress import steps
 
 RECENT = 50  # steps that a rate is the mean of
 

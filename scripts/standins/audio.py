@@ -22,8 +22,8 @@ from transformers import HubertConfig, HubertModel
 from standins.descent import descend
 from standins.probe import ridge_accuracy
 from standins.pseudowords import VOICES, utterance
+from ves.base.progress import track
 from ves.corpora.scenes.espeak import SAMPLE_RATE, Speech, speak
-from ves.progress import track
 
 log = logging.getLogger(__name__)
 

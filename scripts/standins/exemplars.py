@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from standins.descent import descend
 from standins.pictures import THINGS_SHOWN, surrogate_picture
-from ves.progress import track
+from ves.base.progress import track
 
 log = logging.getLogger(__name__)
 

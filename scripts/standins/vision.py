@@ -22,7 +22,7 @@ from standins.descent import descend
 from standins.exemplars import GRID, LEVELS, PATCH, SIDE, WIDTH, Drawn, colour_histogram, to_input
 from standins.pictures import PROBE_COLOURS, probe_picture
 from standins.probe import ridge_accuracy
-from ves.progress import track
+from ves.base.progress import track
 
 log = logging.getLogger(__name__)
 

@@ -2,10 +2,10 @@
 
 (Workflow engines count GPUs, but do not say which one is whose.)
 
-A process takes the first GPU that nobody else has (ves.claims), and until it ends sees no other: `cuda` is that one, in
-every thread. Jobs of one user know of each other by lock files in the machine's folder for temporary files. Taken are
-those that CUDA_VISIBLE_DEVICES leaves, by the names that it gives them: jobs that name one GPU in two ways (2, and
-GPU-5ebe...) do not know of each other.
+A process takes the first GPU that nobody else has (ves.base.locks), and until it ends sees no other: `cuda` is that
+one, in every thread. Jobs of one user know of each other by lock files in the machine's folder for temporary files.
+Taken are those that CUDA_VISIBLE_DEVICES leaves, by the names that it gives them: jobs that name one GPU in two ways
+(2, and GPU-5ebe...) do not know of each other.
 
 Where all are taken, a process that is alone shares the first, and says so. The processes of one training cannot: each
 waits for a GPU to become free (a training that was told to stop writes a checkpoint first), and then gives up.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from ves import claims
+from ves.base import locks
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +77,9 @@ def _first(found: list[str], patience: float) -> tuple[str | None, str]:
         others = []
         for name in found:
             try:
-                _taken.enter_context(claims.held(folder() / f"{name.replace('/', '_')}.lock", range(1)))
+                _taken.enter_context(locks.held(folder() / f"{name.replace('/', '_')}.lock", range(1)))
                 return name, ""
-            except claims.Taken as taken:
+            except locks.Taken as taken:
                 others.append(f"GPU {name}: {taken.holder}")
         if time.monotonic() >= until:
             return None, ", ".join(others)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ves import config
+from ves.base.files import write_json
 from ves.commands import given
-from ves.files import write_json
 
 PARTS = ("audio", "images")  # of a corpus
 

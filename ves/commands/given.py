@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ves.base.files import read_json
 from ves.corpus_config import CorpusConfig
-from ves.files import read_json
 from ves.section import Section
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ def features(*, vision: Path, images: Path, pictures: Path, store: Path, part: s
 
     A part is whole shards of the store. OUT is the record of them that seal-features asks for.
     """
-    from ves import gpus
+    from ves.base import gpus
     from ves.extraction import extract
 
     gpus.take()
@@ -60,7 +60,7 @@ def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, t
 
 def embed(run: Path, *, split: str, out: Path) -> None:
     """Embed the clips and images of a split with the model of a run: on a GPU, or on one core."""
-    from ves import gpus
+    from ves.base import gpus
     from ves.embed import embed
 
     gpus.take()

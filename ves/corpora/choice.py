@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
-from ves import parquet
+from ves.base import parquet
+from ves.base.files import atomic, read_json, write_json
 from ves.corpora.surveyed import ANY_LEVEL, clips, image_of, pictures
 from ves.corpus_config import VaaniConfig
 from ves.draws import chance_of_rows
-from ves.files import atomic, read_json, write_json
 
 log = logging.getLogger(__name__)
 

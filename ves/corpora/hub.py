@@ -23,10 +23,10 @@ from huggingface_hub import constants, get_session, hf_hub_url
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, validate_repo_id
 
+from ves.base.files import lock, sync_tree
+from ves.base.progress import meter
 from ves.corpora.hub_errors import HubError, endpoint, explained
 from ves.corpora.patience import PASSING, Patience, patiently
-from ves.files import lock, sync_tree
-from ves.progress import meter
 
 log = logging.getLogger(__name__)
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request, with addresses that are signed

@@ -18,10 +18,10 @@ from PIL import Image, ImageOps
 from polars.io.plugins import register_io_source
 
 from ves import images
+from ves.base.files import atomic
+from ves.base.progress import track
 from ves.corpora import pair_tables
 from ves.corpus_config import PairsConfig
-from ves.files import atomic
-from ves.progress import track
 
 BATCH = 16  # files in memory; rows of a row group
 FILE = pl.Struct({"bytes": pl.Binary, "path": pl.String})

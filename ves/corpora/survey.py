@@ -16,11 +16,11 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetFile
 
 from ves import columns
+from ves.base.files import atomic, write_json
+from ves.base.progress import track
 from ves.corpora import footers, vaani
 from ves.corpora.remote import RemoteFile
 from ves.corpus_config import VaaniConfig
-from ves.files import atomic, write_json
-from ves.progress import track
 
 log = logging.getLogger(__name__)
 

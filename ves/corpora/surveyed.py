@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from ves import labels, parquet
-from ves.progress import track
+from ves import labels
+from ves.base import parquet
+from ves.base.progress import track
 from ves.references import LEVELS, resolve
 
 TEXTS = ("language", "district", "image_reference")

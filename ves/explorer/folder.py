@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ves import lettering
+from ves.base.files import atomic
 from ves.explorer.clip import told
 from ves.explorer.media import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
-from ves.files import atomic
 from ves.overlay import COLOURS
 from ves.viewing import Viewing
 
