@@ -40,7 +40,7 @@ from PIL import Image
 from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
 from ves.backbone import device_name, load_backbone, patch_tokens
-from ves.config import VisionConfig
+from ves.config.experiment import VisionConfig
 from ves.extraction import extract, seal
 from ves.features import listed, squares
 

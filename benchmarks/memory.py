@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import HubertConfig, HubertModel
 
-from ves.config import ModelConfig
+from ves.config.experiment import ModelConfig
 from ves.model import VisualAdapter, projection
 
 FRAMES, DIM, WIDTH, PATCHES = 80_000, 256, 1024, 256

@@ -20,12 +20,12 @@ from pathlib import Path
 import torch
 
 from ves.checkpoint import seed_all
-from ves.config import Config, DataPaths, TrainConfig, features_name
+from ves.config.check import read_yaml, validate
+from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.dataset import PairReader, batches, clips, to_read
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate
 from ves.train import optimise, recall
-from ves.validate import read_yaml, validate
 
 COLUMNS = (
     *("batch", "negatives", "steps", "clips seen", "learning rate", "masked pairs, %"),

@@ -36,7 +36,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec
 
 from ves.backbone import patch_tokens
 from ves.compression import CODECS
-from ves.config import Config
+from ves.config.experiment import Config
 from ves.corpora.scenes.drawing import draw
 from ves.corpora.scenes.layout import scene
 from ves.feature_store import FeatureStore

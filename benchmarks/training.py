@@ -33,12 +33,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ves import checkpoint, contrast, model, similarity
 from ves.base.allocation import keep_freed_memory
-from ves.config import Config, DataPaths, TrainConfig, features_name
+from ves.config.check import read_yaml, validate
+from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.model import VeS
 from ves.optimiser import make_optimizer
 from ves.train import optimise
-from ves.validate import read_yaml, validate
 
 KINDS = {  # a part of the name of a kernel: what it does; the first that fits
     "convolution": "convolutions",

@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import Dinov2Config, Dinov2Model
 
 from ves import extraction
-from ves.config import VisionConfig
+from ves.config.experiment import VisionConfig
 
 SMALL: dict[str, Any] = {
     "hidden_size": 16,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ves.corpus_config import ScenesConfig
+from ves.config.corpus import ScenesConfig
 
 LITTLE: dict[str, Any] = {
     "seed": 3, "images": 40, "clips": 150, "languages": ["hi", "ta", "ur"], "speakers": 12, "audio_shards": 4,

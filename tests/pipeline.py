@@ -19,8 +19,8 @@ from snakemake.utils import update_config
 from warm import Order, Warm
 
 from ves.base.files import read_json
-from ves.config import PlanSettings
-from ves.validate import read_yaml, validate
+from ves.config.check import read_yaml, validate
+from ves.config.experiment import PlanSettings
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "hf_not_a_real_token"

@@ -9,7 +9,7 @@ import polars as pl
 from PIL import Image
 
 from ves import localisation
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.embeddings import write
 
 

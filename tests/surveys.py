@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ves.base.files import write_json
-from ves.corpus_config import VaaniConfig
+from ves.config.corpus import VaaniConfig
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CLIP_SCHEMA = {

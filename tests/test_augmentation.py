@@ -5,7 +5,7 @@ import pytest
 
 from ves.audio import RATE, window
 from ves.augmentation import active, at_speed, augmented, draws
-from ves.config import AugmentConfig
+from ves.config.experiment import AugmentConfig
 
 OFF = AugmentConfig(window="start", speed=None, noise_snr_db=None, gain_db=None)
 

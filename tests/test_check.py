@@ -14,9 +14,9 @@ import soundfile
 from loopback import COMMIT, REPOSITORY, Hub, serve
 from PIL import Image
 
+from ves.config.corpus import VaaniConfig
 from ves.corpora import assumptions, check, patience, survey
 from ves.corpora.hub_errors import HubError
-from ves.corpus_config import VaaniConfig
 
 CLIPS, OTHER = "audio/Goa/North/train-00000-of-00002.parquet", "audio/Goa/North/train-00001-of-00002.parquet"
 PICTURES, MORE = "images/train-00000-of-00002.parquet", "images/train-00001-of-00002.parquet"

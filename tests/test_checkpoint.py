@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ves import checkpoint, contrast, train
-from ves.config import DataPaths, RunConfig
+from ves.config.experiment import DataPaths, RunConfig
 from ves.model import VeS
 from ves.recipe import BOOKKEEPING, differences, recipe
 

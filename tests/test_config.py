@@ -14,11 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from ves.config import features_name
-from ves.losses import LOSSES
-from ves.section import registered
-from ves.similarity import SIMILARITIES
-from ves.validate import (
+from ves.config.check import (
     laid_over,
     load,
     naming_files,
@@ -28,6 +24,10 @@ from ves.validate import (
     validate_batches,
     validate_source,
 )
+from ves.config.experiment import features_name
+from ves.config.fields import registered
+from ves.losses import LOSSES
+from ves.similarity import SIMILARITIES
 
 DEFAULT = Path("config.yaml")
 VAANI = read_yaml(Path("config/vaani.yaml"))["corpus"]["vaani"]

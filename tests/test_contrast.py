@@ -15,7 +15,7 @@ from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
 from ves import contrast
-from ves.config import ModelConfig, TrainConfig
+from ves.config.experiment import ModelConfig, TrainConfig
 from ves.contrast import gradient, represent, rows
 from ves.dataset import Batch
 from ves.model import VeS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.curves import draw, panels, read, running_mean
 
 

@@ -13,7 +13,7 @@ import ves.embed
 from ves import localisation, retrieval_protocols
 from ves.audio import FrameGrid
 from ves.base.files import write_json
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embed import BATCH, embed, embed_weights, fixed_batches, load
 from ves.embeddings import joined, manifest_path

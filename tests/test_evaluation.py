@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from ves import localisation
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.embed import embed
 from ves.evaluation import evaluate, find
 from ves.model import VeS

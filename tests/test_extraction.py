@@ -13,7 +13,7 @@ from ves import extraction
 from ves.base import files, locks
 from ves.base.files import read_json
 from ves.compression import CODECS
-from ves.config import VisionConfig
+from ves.config.experiment import VisionConfig
 from ves.extraction import AnotherWriter, extract, seal, share
 from ves.shards import BadStore
 from ves.store import open_features, shard_path, write_shard

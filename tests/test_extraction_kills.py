@@ -24,7 +24,7 @@ from extracted import Corpus, save_backbone
 from warm import Order, Warm, warm
 
 from ves.base.files import write_json
-from ves.config import VisionConfig
+from ves.config.experiment import VisionConfig
 from ves.shards import BadStore
 from ves.store import FeatureStore, open_features, shard_path
 

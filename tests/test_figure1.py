@@ -11,7 +11,7 @@ from viewed import untimed, viewed
 
 from ves import figure1
 from ves.comparison import compare
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.page import size_within
 from ves.viewing import views
 

@@ -16,7 +16,7 @@ from stored import embeddings
 from ves.audio_store import write_group
 from ves.base.files import write_json
 from ves.comparison import compare
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.embeddings import Embeddings, write
 from ves.heatmaps import draw
 

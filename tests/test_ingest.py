@@ -16,7 +16,7 @@ from ves import images, ingest, source_rows
 from ves.audio_store import AudioStore
 from ves.base.files import write_json
 from ves.commands import corpus as commands
-from ves.corpus_config import CorpusConfig, VaaniConfig
+from ves.config.corpus import CorpusConfig, VaaniConfig
 from ves.ingest import ingest_audio, ingest_images
 
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"

@@ -145,7 +145,9 @@ def test_no_module_mentions_the_workflow_engine(module: Path) -> None:
     assert "snakemake" not in MODULES[module].read_text(encoding="utf-8").lower()
 
 
-@pytest.mark.parametrize("module", ["config", "validate", "manifest", "splits", "__main__", "corpora.scenes"])
+@pytest.mark.parametrize(
+    "module", ["config.experiment", "config.check", "manifest", "splits", "__main__", "corpora.scenes"]
+)
 def test_light_modules_do_not_import_torch(module: str) -> None:
     """Snakemake reads some of these at every start, and the generator of scenes needs no network library."""
     code = f"import sys, ves.{module}; sys.exit('torch' in sys.modules)"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ves.base.files import write_json
-from ves.config import DataPaths, RunConfig
+from ves.config.experiment import DataPaths, RunConfig
 from ves.live import LiveFeatures, open_patches, records
 from ves.recipe import differences, recipe
 from ves.store import FeatureStore

@@ -19,7 +19,7 @@ from ves.__main__ import main
 from ves.audio import RATE, window
 from ves.audio_store import AudioStore
 from ves.base.files import read_json, write_json
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embed import embed, load
 from ves.gallery import located, picture

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from ves.config.fields import registered
 from ves.losses import LOSSES, info_nce
-from ves.section import registered
 
 
 def slow(logits, not_negative):

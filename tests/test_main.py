@@ -15,8 +15,8 @@ import torch
 
 from ves import __main__ as command_line
 from ves import stage
+from ves.config.check import read_yaml, validate
 from ves.shards import BadStore
-from ves.validate import read_yaml, validate
 
 PYTHON_VES = [sys.executable, "-m", "ves"]
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model, HubertConfig, HubertModel
 
-from ves.config import AudioConfig, ModelConfig, VisionConfig
+from ves.config.experiment import AudioConfig, ModelConfig, VisionConfig
 from ves.model import VeS
 
 MODEL = ModelConfig(dim=16, visual_layers=1, visual_heads=2, dropout=0.0)

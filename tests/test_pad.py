@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ves import localisation
 from ves.base.files import read_json, write_json
-from ves.config import RunConfig, features_name
+from ves.config.experiment import RunConfig, features_name
 from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, batches, clips
 from ves.embed import embed

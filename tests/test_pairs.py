@@ -13,13 +13,13 @@ import soundfile
 from PIL import Image
 
 from ves import images
-from ves.config import SplitConfig
+from ves.config.check import read_yaml, validate, validate_batches, validate_source
+from ves.config.corpus import CorpusConfig, PairsConfig
+from ves.config.experiment import SplitConfig
 from ves.corpora import pair_tables, pairs
-from ves.corpus_config import CorpusConfig, PairsConfig
 from ves.ingest import ingest_audio, ingest_images
 from ves.manifest import merge
 from ves.splits import write as write_splits
-from ves.validate import read_yaml, validate, validate_batches, validate_source
 
 ROOT = Path(__file__).parents[1]
 SPLIT = {"seed": 0, "val": 3, "tune": 2, "held_out_speakers": 0.4, "near_duplicate_bits": 0, "high": 0.5, "mid": 0.85}

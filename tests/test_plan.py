@@ -13,11 +13,11 @@ from surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 
 from ves.audio import RATE
 from ves.audio_store import write_group
-from ves.config import PlanSettings
+from ves.config.check import load
+from ves.config.experiment import PlanSettings
 from ves.corpora.choice import choose
 from ves.plan import audio_bytes, backbone_sizes, expected, feature_bytes
 from ves.splits import strata
-from ves.validate import load
 
 ROOT = Path(__file__).parents[1]
 CONFIG = load(ROOT / "config.yaml", [ROOT / "config/vaani.yaml"])

@@ -9,8 +9,8 @@ from tiny_corpus import tiny_config
 from torch import Tensor
 
 from ves import regularisers
+from ves.config.fields import registered
 from ves.regularisers import REGULARISERS
-from ves.section import registered
 
 AUDIBLE = torch.tensor([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
 SHOWN = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=torch.bool)

@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 
 from ves.base import ids
-from ves.config import Config
+from ves.config.check import read_yaml, validate
+from ves.config.corpus import ScenesConfig
+from ves.config.experiment import Config
 from ves.corpora.scenes.breakage import CLIP_FAULTS, IMAGE_FAULTS, clip_defects, image_defects
 from ves.corpora.scenes.plan import Plan
-from ves.corpus_config import ScenesConfig
 from ves.splits import assign, compact
-from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,7 +10,7 @@ from tiny_corpus import tiny_config
 from torch import Tensor
 
 from ves.base.cpu import side_by_side
-from ves.config import ModelConfig
+from ves.config.experiment import ModelConfig
 from ves.contrast import gradient
 from ves.model import VeS
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves.section import registered
+from ves.config.fields import registered
 from ves.similarity import SIMILARITIES, bidirectional, max_mean, mean_max, mean_mean, mean_mean_cosine, score
 
 A, T, V, P, D = 3, 5, 4, 6, 7

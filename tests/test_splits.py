@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ves.base import ids
-from ves.config import SplitConfig
+from ves.config.experiment import SplitConfig
 from ves.splits import COLUMNS, compact, strata, write
 from ves.splits import assign as assign_compact
 

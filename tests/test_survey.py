@@ -15,9 +15,9 @@ import pyarrow.parquet
 import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 
+from ves.config.corpus import VaaniConfig
 from ves.corpora import footers, patience, remote, survey
 from ves.corpora.hub_errors import HubError
-from ves.corpus_config import VaaniConfig
 
 OLD, NEW = "audio/Goa/North/train-00000-of-00001", "audio/Bihar/Jamui/train-00000-of-00001"
 PICTURES = "images/train-00000-of-00001"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ves.base.files import write_json
+from ves.config.check import read_yaml, validate
 from ves.tables import table1
-from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parents[1]
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 import ves.train as train_module
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.losses import LOSSES
 from ves.model import VeS, load
 from ves.optimiser import learning_rate_at, parameter_groups, steps_of

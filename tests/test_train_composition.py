@@ -17,7 +17,7 @@ from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
 from ves.checkpoint import contiguous
-from ves.config import RunConfig, TrainConfig
+from ves.config.experiment import RunConfig, TrainConfig
 from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed

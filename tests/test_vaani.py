@@ -13,9 +13,9 @@ import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 from snakemake.utils import update_config
 
+from ves.config.check import read_yaml, validate
+from ves.config.corpus import VaaniConfig
 from ves.corpora import SOURCES, source, vaani
-from ves.corpus_config import VaaniConfig
-from ves.validate import read_yaml, validate
 
 ROOT = Path(__file__).parent.parent
 

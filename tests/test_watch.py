@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ves.base.files import write_json
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.model import VeS
 from ves.spoken import spaced

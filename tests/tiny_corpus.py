@@ -7,9 +7,9 @@ import pytest
 from extracted import extract_all
 
 from ves.base.files import write_json
-from ves.config import DataPaths, RunConfig, features_name
-from ves.corpus_config import CorpusConfig
-from ves.validate import read_yaml, validate
+from ves.config.check import read_yaml, validate
+from ves.config.corpus import CorpusConfig
+from ves.config.experiment import DataPaths, RunConfig, features_name
 
 ROOT = Path(__file__).parents[1]
 TINY = {

@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 STACK = (  # what stages import when they are called; torchaudio resamples
     *("zarr", "pyarrow.parquet", "soundfile", "torchaudio.functional", "huggingface_hub.hf_api"),
-    *("ves.__main__", "ves.config", "ves.corpora.vaani", "ves.ingest", "ves.manifest", "ves.splits"),
+    *("ves.__main__", "ves.config.experiment", "ves.corpora.vaani", "ves.ingest", "ves.manifest", "ves.splits"),
     *(
         "ves.corpora.choice",
         "ves.corpora.survey",

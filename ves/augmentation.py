@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int16
 
 from ves.audio import RATE, window
-from ves.config import AugmentConfig
+from ves.config.experiment import AugmentConfig
 
 
 def active(augment: AugmentConfig) -> bool:

@@ -17,7 +17,7 @@ from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from ves.config import VisionConfig
+from ves.config.experiment import VisionConfig
 
 
 def backbone_folder(vision: VisionConfig) -> Path:

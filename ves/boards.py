@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from ves.base.files import read_json, write_json
-from ves.config import RunConfig
-from ves.shown_config import LogConfig, WandbConfig
+from ves.config.display import LogConfig, WandbConfig
+from ves.config.experiment import RunConfig
 
 
 def _lacking(package: str, key: str, error: ImportError) -> ValueError:

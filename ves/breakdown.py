@@ -14,7 +14,7 @@ import polars as pl
 from ves import rank_tables, truth
 from ves.base import parquet
 from ves.chance import chance
-from ves.config import TableConfig
+from ves.config.experiment import TableConfig
 from ves.differences import number
 from ves.intervals import estimates, places
 from ves.rank_tables import Ranks

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ves.base.cpu import side_by_side
-from ves.config import TrainConfig
+from ves.config.experiment import TrainConfig
 from ves.dataset import Batch
 from ves.losses import LOSSES
 from ves.model import VeS, plain_attention

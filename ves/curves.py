@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from ves import section
 from ves.base.files import atomic
-from ves.config import RunConfig
+from ves.config import fields
+from ves.config.experiment import RunConfig
 from ves.divergence import chance_loss
 from ves.lettering import FONTS
 
@@ -91,7 +91,7 @@ def running_mean(values: Float[np.ndarray, "S"], width: int) -> Float[np.ndarray
 
 def draw(run: Path, out: Path) -> None:
     """A PNG of the run's log; the same log gives the same bytes."""
-    config = section.read(RunConfig, run / "config.json")
+    config = fields.read(RunConfig, run / "config.json")
     entries = read(run / "log.jsonl")
     fontManager.addfont(LATIN)
     with rc_context({"font.family": FontProperties(fname=LATIN).get_name()}), atomic(out) as temporary:

@@ -19,7 +19,7 @@ from ves.audio import RATE, window
 from ves.audio_store import AudioStore
 from ves.augmentation import active, augmented, draws
 from ves.base import parquet
-from ves.config import AugmentConfig, DataPaths, TrainConfig
+from ves.config.experiment import AugmentConfig, DataPaths, TrainConfig
 from ves.images import Geometry
 from ves.live import open_patches
 from ves.order import Order

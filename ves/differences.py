@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ves import rank_tables
 from ves.chance import DIRECTIONS
-from ves.config import TableConfig
+from ves.config.experiment import TableConfig
 from ves.intervals import FEWEST_SEEDS, Difference, differences, places
 from ves.tables import write_csv
 

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from ves.config import TrainConfig
+from ves.config.experiment import TrainConfig
 
 log = logging.getLogger(__name__)
 

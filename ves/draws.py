@@ -7,7 +7,7 @@ import polars as pl
 from jaxtyping import Float64, Int64, UInt32, UInt64
 
 from ves.base import ids
-from ves.config import SplitConfig
+from ves.config.experiment import SplitConfig
 
 
 def _salt(seed: int, purpose: str) -> int:

@@ -24,7 +24,7 @@ from ves import model
 from ves.base.cpu import side_by_side
 from ves.base.files import lock
 from ves.base.progress import track
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embeddings import Embeddings, load, write
 

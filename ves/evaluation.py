@@ -11,11 +11,11 @@ from typing import Any
 
 from ves import localisation
 from ves.base.files import read_json, write_json
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
+from ves.config.fields import read
 from ves.embed import embed_weights
 from ves.embeddings import load, manifest_path
 from ves.retrieval_protocols import paper_report
-from ves.section import read
 
 log = logging.getLogger(__name__)
 

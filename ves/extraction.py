@@ -29,7 +29,7 @@ from ves import store_layout
 from ves.backbone import file_sha256
 from ves.base import files, locks
 from ves.base.progress import track
-from ves.config import VisionConfig
+from ves.config.experiment import VisionConfig
 from ves.features import attributes, listed, tokens
 from ves.shards import BadStore
 from ves.store import create_features, intact, present, set_complete, shard_path, write_shard

@@ -23,7 +23,7 @@ from transformers import AutoConfig
 
 from ves.backbone import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.base import parquet
-from ves.config import VisionConfig
+from ves.config.experiment import VisionConfig
 from ves.geometry import RESAMPLE, Geometry
 from ves.images import MEAN, STD, decode, pixels, read_encoded
 

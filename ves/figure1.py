@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from ves import lettering
 from ves.base.files import atomic
 from ves.comparison import compare
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
 from ves.plate import Plate, meaning_of, panel, plate_of
 from ves.transliteration import transliterate

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ves import images
 from ves.base import parquet
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.embeddings import Embeddings
 from ves.truth import NoTruth, words
 

@@ -12,7 +12,7 @@ import logging
 
 import polars as pl
 
-from ves.config import SplitConfig
+from ves.config.experiment import SplitConfig
 from ves.draws import chance_of_hashes
 
 log = logging.getLogger(__name__)

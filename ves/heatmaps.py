@@ -18,7 +18,7 @@ from ves import panels, strips
 from ves.base.files import atomic, remove, write_json
 from ves.base.progress import track
 from ves.comparison import Comparison, compare
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.films import film
 from ves.gallery_page import compose as gallery_page
 from ves.overlay import Box

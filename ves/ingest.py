@@ -21,7 +21,7 @@ from ves import audio, decoding, images, refusals, source_rows
 from ves.audio_store import write_group
 from ves.base.files import atomic
 from ves.base.progress import track
-from ves.corpus_config import CorpusConfig
+from ves.config.corpus import CorpusConfig
 from ves.source_rows import Chosen
 
 log = logging.getLogger(__name__)

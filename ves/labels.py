@@ -14,7 +14,7 @@ import polars as pl
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ves.section import Section
+from ves.config.fields import Section
 
 COLUMNS = ("language", "district", "state")
 SCHEMA = {"column": pl.String, "old": pl.String, "new": pl.String, "state": pl.String}

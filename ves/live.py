@@ -26,9 +26,9 @@ from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
 
 from ves.backbone import load_backbone, patch_tokens
-from ves.config import DataPaths, VisionConfig
+from ves.config.experiment import DataPaths, VisionConfig
+from ves.config.fields import read
 from ves.features import attributes, listed, squares
-from ves.section import read
 from ves.store import FeatureStore, open_features
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ves import localisation_protocols, localisation_rows
 from ves.base.files import write_json
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.embeddings import Embeddings, load
 from ves.localisation_rows import mean, percent
 from ves.noun_heats import NounHeats, audible

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from ves.config import TableConfig
+from ves.config.experiment import TableConfig
 from ves.tables import results_of, same, write_csv
 
 # column of localisation.csv: key of localisation.json

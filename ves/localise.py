@@ -26,7 +26,7 @@ from ves.audio import RATE, BadAudio, window
 from ves.backbone import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.base.files import read_json
 from ves.base.progress import track
-from ves.config import RunConfig, VisionConfig
+from ves.config.experiment import RunConfig, VisionConfig
 from ves.decoding import SHORTEST_S, decode
 from ves.embed import VISION
 from ves.explorer.folder import write_one

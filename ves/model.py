@@ -25,7 +25,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel
 
 from ves.audio import POOL, FrameGrid
-from ves.config import AudioConfig, ModelConfig, RunConfig
+from ves.config.experiment import AudioConfig, ModelConfig, RunConfig
 from ves.hubert import hidden_states, quicken
 from ves.spec_augment import time_mask
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from ves.base import parquet
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.embeddings import Embeddings
 from ves.truth import objects, words
 

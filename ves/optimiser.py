@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ves.config import TrainConfig
+from ves.config.experiment import TrainConfig
 from ves.model import VeS
 
 

@@ -14,7 +14,7 @@ from ves.audio import RATE
 from ves.audio_store import CHUNK, SHARD
 from ves.base import parquet
 from ves.base.files import read_json
-from ves.config import PlanSettings, VisionConfig, features_name
+from ves.config.experiment import PlanSettings, VisionConfig, features_name
 from ves.corpora.surveyed import clips, image_of, pictures
 from ves.references import LEVELS
 from ves.shards import CRC, HEADER

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ves.base.files import atomic, write_json
-from ves.config import PlanSettings
+from ves.config.experiment import PlanSettings
 from ves.plan import expected
 from ves.room import Room, room
 

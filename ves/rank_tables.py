@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ves.base import parquet
-from ves.config import TableConfig
+from ves.config.experiment import TableConfig
 from ves.tables import run_name
 
 FILES = {"paper": "ranks.parquet", "multi_positive": "multi_positive.parquet"}

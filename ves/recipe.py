@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ves.config import TRAINING, RunConfig
+from ves.config.experiment import TRAINING, RunConfig
 from ves.live import records
 
 BOOKKEEPING = {
@@ -31,7 +31,7 @@ def recipe(config: RunConfig) -> Recipe:
     weights.
     """
     decisive = config.model_dump(mode="json", exclude={"run": True, "data": True, "train": BOOKKEEPING})
-    found = dict(_flat("", decisive)) | {"ves.config.TRAINING": TRAINING}
+    found = dict(_flat("", decisive)) | {"ves.config.experiment.TRAINING": TRAINING}
     data, weights = config.data, Path(config.audio.backbone) / "model.safetensors"
     files = {
         "data.manifest": Path(data.manifest),

@@ -8,7 +8,7 @@ import numpy as np
 from ves import rank_tables
 from ves.base.files import atomic
 from ves.chance import DIRECTIONS, OTHERS, OWN, chance
-from ves.config import TableConfig
+from ves.config.experiment import TableConfig
 from ves.differences import about, compared, number
 from ves.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
 from ves.published import PAPER_ON_VAANI

@@ -27,7 +27,7 @@ from torch import Tensor
 from ves.base import parquet
 from ves.base.files import atomic, read_json, write_json
 from ves.chance import DIRECTIONS, OTHERS, OWN, chance
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.embeddings import Embeddings, further, joined, manifest_path
 from ves.intervals import estimates, places
 from ves.provenance import load_of

@@ -3,7 +3,7 @@
 import polars as pl
 
 from ves import given_splits
-from ves.config import SplitConfig
+from ves.config.experiment import SplitConfig
 
 NAMES = ("train", "tune", "val", "val_more", "dropped")
 

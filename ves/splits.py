@@ -14,7 +14,7 @@ import polars as pl
 from ves import given_splits, labels, split_page
 from ves.base import ids, parquet
 from ves.base.files import atomic
-from ves.config import SplitConfig
+from ves.config.experiment import SplitConfig
 from ves.draws import chance_of_names, draw
 from ves.near_duplicates import groups
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ves.base.files import atomic, read_json
 from ves.chance import CUTOFFS, DIRECTIONS, chance
-from ves.config import TableConfig
+from ves.config.experiment import TableConfig
 
 RECALLS = [f"R@{k}" for k in CUTOFFS]
 RANKS = ["mean_rank", "median_rank"]

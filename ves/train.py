@@ -21,7 +21,7 @@ from ves import checkpoint
 from ves.base.allocation import keep_freed_memory
 from ves.base.files import atomic, lock, remove
 from ves.base.signals import Stop, Stopped, on_signals
-from ves.config import RunConfig, TrainConfig
+from ves.config.experiment import RunConfig, TrainConfig
 from ves.contrast import autocast, gradient, rows
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.divergence import Divergence

@@ -24,7 +24,7 @@ from ves import gallery, lettering
 from ves.audio import RATE, FrameGrid
 from ves.audio_store import AudioStore
 from ves.comparison import Comparison
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.gallery import Row
 from ves.geometry import Geometry
 from ves.overlay import Scale, scale_of

@@ -12,11 +12,11 @@ from typing import Any
 
 from ves.base.files import atomic, remove
 from ves.boards import Board, boards
-from ves.config import RunConfig
+from ves.config.display import WatchConfig
+from ves.config.experiment import RunConfig
+from ves.config.fields import read
 from ves.dataset import PairReader
 from ves.model import VeS
-from ves.section import read
-from ves.shown_config import WatchConfig
 from ves.watched import Samples, stacked
 from ves.watcher import Watcher, bar
 

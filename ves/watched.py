@@ -20,7 +20,7 @@ from PIL import Image
 
 from ves import gallery, truth
 from ves.comparison import Comparison
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embeddings import Embeddings
 from ves.gallery import Row, Told

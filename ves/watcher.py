@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from ves.base.progress import steps
-from ves.config import RunConfig
+from ves.config.experiment import RunConfig
 from ves.dataset import PairReader
 from ves.model import VeS
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from ves import config
 from ves.base.files import write_json
 from ves.commands import given
+from ves.config import experiment
 
 PARTS = ("audio", "images")  # of a corpus
 
@@ -42,7 +42,7 @@ def plan(*, settings: Path, survey: Path, listing: Path, data: Path, page: Path,
     """
     from ves.plan_page import write
 
-    write(given.read(config.PlanSettings, settings), survey, listing, data, page, out)
+    write(given.read(experiment.PlanSettings, settings), survey, listing, data, page, out)
 
 
 def check_room(*, plan: Path, data: Path) -> None:
@@ -58,7 +58,7 @@ def vaani_check(*, configfile: list[Path] | None = None, corpus: Path | None = N
     The corpus is that of configuration files, laid over the config.yaml of this folder, or of a corpus.json. The table
     goes to OUT, by default to results/<corpus>/vaani-check.md.
     """
-    from ves.validate import load
+    from ves.config.check import load
 
     if (configfile is None) == (corpus is None):
         raise ValueError("give --configfile, such as config/vaani-mini.yaml, or --corpus, a corpus.json; one of them")
@@ -143,7 +143,7 @@ def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path
     """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
     from ves.splits import write
 
-    write(manifest, images, given.read(config.SplitConfig, split), out, summary, plot)
+    write(manifest, images, given.read(experiment.SplitConfig, split), out, summary, plot)
 
 
 STAGES = (

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ves.base.files import read_json
-from ves.corpus_config import CorpusConfig
-from ves.section import Section
+from ves.config.corpus import CorpusConfig
+from ves.config.fields import Section
 
 if TYPE_CHECKING:
     import polars as pl

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from ves import config
 from ves.commands import given
+from ves.config import experiment
 
 
 def features(*, vision: Path, images: Path, pictures: Path, store: Path, part: str, out: Path) -> None:
@@ -16,7 +16,7 @@ def features(*, vision: Path, images: Path, pictures: Path, store: Path, part: s
     from ves.extraction import extract
 
     gpus.take()
-    extract(given.read(config.VisionConfig, vision), images, pictures, store, part, out)
+    extract(given.read(experiment.VisionConfig, vision), images, pictures, store, part, out)
 
 
 def seal_features(*, images: Path, store: Path, parts: list[Path], manifest: Path) -> None:
@@ -90,7 +90,7 @@ def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None
     from ves.localisation import evaluate
     from ves.provenance import refuse_other_model
 
-    settings = given.read(config.RunConfig, run / "config.json")
+    settings = given.read(experiment.RunConfig, run / "config.json")
     refuse_other_model(load(embeddings), embeddings, run, settings.run)
     evaluate(embeddings, settings.data, truth, out)
 
@@ -99,7 +99,7 @@ def table1(*, table: Path, results: Path, out: Path) -> None:
     """The table of retrieval results, with the chance rows."""
     from ves.tables import table1
 
-    table1(given.read(config.TableConfig, table), results, out)
+    table1(given.read(experiment.TableConfig, table), results, out)
 
 
 def comparisons(*, table: Path, results: Path, out: Path) -> None:
@@ -107,7 +107,7 @@ def comparisons(*, table: Path, results: Path, out: Path) -> None:
     given.one_core()
     from ves.differences import comparisons
 
-    comparisons(given.read(config.TableConfig, table), results, out)
+    comparisons(given.read(experiment.TableConfig, table), results, out)
 
 
 def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth: Path, out: Path) -> None:
@@ -115,7 +115,7 @@ def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth
     given.one_core()
     from ves.breakdown import breakdown
 
-    breakdown(given.read(config.TableConfig, table), results, manifest, splits, truth, out)
+    breakdown(given.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
 
 
 def retrieval_page(*, table: Path, results: Path, corpus: str, truth: Path, out: Path) -> None:
@@ -123,7 +123,7 @@ def retrieval_page(*, table: Path, results: Path, corpus: str, truth: Path, out:
     given.one_core()
     from ves.retrieval_page import write
 
-    write(given.read(config.TableConfig, table), results, corpus, truth, out)
+    write(given.read(experiment.TableConfig, table), results, corpus, truth, out)
 
 
 def retrieval_figures(*, table: Path, results: Path, groups: Path, out: list[Path]) -> None:
@@ -131,14 +131,14 @@ def retrieval_figures(*, table: Path, results: Path, groups: Path, out: list[Pat
     given.one_core()
     from ves.recall_plots import draw
 
-    draw(given.read(config.TableConfig, table), results, groups, *out)
+    draw(given.read(experiment.TableConfig, table), results, groups, *out)
 
 
 def localisation_table(*, table: Path, results: Path, out: Path, protocols: Path, by: Path) -> None:
     """The tables of localisation: the main numbers, every protocol, and by language and kind."""
     from ves import localisation_tables
 
-    settings = given.read(config.TableConfig, table)
+    settings = given.read(experiment.TableConfig, table)
     localisation_tables.main_csv(settings, results, out)
     localisation_tables.protocols_csv(settings, results, protocols)
     localisation_tables.groups_csv(settings, results, by)
@@ -149,7 +149,7 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
     given.one_core()
     from ves.heatmaps import draw
 
-    draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
+    draw(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
 def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
@@ -157,7 +157,7 @@ def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
     given.one_core()
     from ves.explorer.build import write
 
-    write(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
+    write(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
 def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
@@ -165,7 +165,7 @@ def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: P
     given.one_core()
     from ves.figure1 import draw
 
-    draw(runs, given.read(config.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
+    draw(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
 def refused_table(*, refused: Path, manifest: Path, images: Path, out: Path) -> None:

@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from ves.base.files import read_json
-from ves.config import Config, SplitConfig, TrainConfig
-from ves.corpus_config import CorpusConfig, PairsConfig
+from ves.config.corpus import CorpusConfig, PairsConfig
+from ves.config.experiment import Config, SplitConfig, TrainConfig
 
 COMMAND_LINE = "command line (--config)"
 KEY = re.compile(r"^([a-z0-9_]+(?:\.[a-z0-9_]+)*): ")  # our own validators begin with the key, if it is below theirs

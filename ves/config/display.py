@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ves.section import Positive, Section
+from ves.config.fields import Positive, Section
 
 
 class FigureConfig(Section):

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ves.corpus_config import CorpusConfig, ScenesConfig
-from ves.section import Fraction, Name, Positive, PositiveFloat, Section, Seed, registered
-from ves.shown_config import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
+from ves.config.corpus import CorpusConfig, ScenesConfig
+from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
+from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, registered
 
 TRAINING = 3  # raise it when a change of code gives a training another result: runs are then trained anew
 
@@ -199,7 +199,7 @@ class Config(TableConfig):
         return self
 
     def _fits_scenes(self, scenes: ScenesConfig) -> None:
-        """What can be said of sizes before the corpus is there (afterwards: ves.validate.validate_batches)."""
+        """What can be said of sizes before the corpus is there (afterwards: ves.config.check.validate_batches)."""
         if self.split.val + self.split.tune >= scenes.images:
             raise ValueError(f"split.val: with split.tune it must be below corpus.scenes.images ({scenes.images})")
         left = scenes.clips - self.split.val - self.split.tune  # and what else the held-out speakers say is not known

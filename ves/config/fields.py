@@ -31,8 +31,9 @@ def read[T: Section](kind: type[T], path: Path) -> T:
 
 
 def registered(module: str, registry: str) -> tuple[str, ...]:
-    """Keys of the dict literal `registry` in ves/<module>.py, read from its source: importing torch takes seconds."""
-    tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+    """Keys of the dict literal `registry` in ves.<module>, read from its source: importing torch takes seconds."""
+    file = Path(__file__).parents[1] / f"{module.replace('.', '/')}.py"
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in tree.body:
         if (
             isinstance(node, ast.Assign)
@@ -40,4 +41,4 @@ def registered(module: str, registry: str) -> tuple[str, ...]:
             and isinstance(node.value, ast.Dict)
         ):
             return tuple(ast.literal_eval(key) for key in node.value.keys if key is not None)
-    raise LookupError(f"ves/{module}.py: no dict literal named {registry}")
+    raise LookupError(f"{file}: no dict literal named {registry}")

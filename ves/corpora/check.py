@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 
 from ves.base.files import atomic
+from ves.config.corpus import VaaniConfig
 from ves.corpora.assumptions import ASSUMPTIONS, Assumption
 from ves.corpora.evidence import Evidence, NoFiles
 from ves.corpora.findings import Finding
-from ves.corpus_config import VaaniConfig
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from jaxtyping import Int64
 
 from ves.base import parquet
 from ves.base.files import atomic, read_json, write_json
+from ves.config.corpus import VaaniConfig
 from ves.corpora.surveyed import ANY_LEVEL, clips, image_of, pictures
-from ves.corpus_config import VaaniConfig
 from ves.draws import chance_of_rows
 
 log = logging.getLogger(__name__)

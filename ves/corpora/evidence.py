@@ -12,9 +12,9 @@ import polars as pl
 from huggingface_hub.hf_api import RepoFile
 from pyarrow.parquet import ParquetFile
 
+from ves.config.corpus import VaaniConfig
 from ves.corpora import footers, hub, vaani
 from ves.corpora.remote import RemoteFile
-from ves.corpus_config import VaaniConfig
 
 
 class Kept:

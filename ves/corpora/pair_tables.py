@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ves.corpus_config import PairsConfig
+from ves.config.corpus import PairsConfig
 
 COLUMNS = {  # what a table may say: its columns; the second is the reference code's or Vaani's
     "audio": ("audio", "audioFileName"),

@@ -20,8 +20,8 @@ from polars.io.plugins import register_io_source
 from ves import images
 from ves.base.files import atomic
 from ves.base.progress import track
+from ves.config.corpus import PairsConfig
 from ves.corpora import pair_tables
-from ves.corpus_config import PairsConfig
 
 BATCH = 16  # files in memory; rows of a row group
 FILE = pl.Struct({"bytes": pl.Binary, "path": pl.String})

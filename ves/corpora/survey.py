@@ -18,9 +18,9 @@ from pyarrow.parquet import ParquetFile
 from ves import columns
 from ves.base.files import atomic, write_json
 from ves.base.progress import track
+from ves.config.corpus import VaaniConfig
 from ves.corpora import footers, vaani
 from ves.corpora.remote import RemoteFile
-from ves.corpus_config import VaaniConfig
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from huggingface_hub.hf_api import RepoFile
 
+from ves.config.corpus import VaaniConfig
 from ves.corpora import hub
-from ves.corpus_config import VaaniConfig
 
 SUFFIX = ".parquet"
 

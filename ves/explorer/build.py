@@ -12,7 +12,7 @@ from ves.audio_store import AudioStore
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.comparison import Comparison, compare
-from ves.config import DataPaths
+from ves.config.experiment import DataPaths
 from ves.explorer.folder import Page, finish, show
 from ves.explorer.media import THUMBNAIL_SIDE, aac, jpeg
 from ves.explorer.neighbours import Retrieved, clips_of, pictures_of

@@ -22,9 +22,9 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
 
-from ves.config import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, features_name
-from ves.shown_config import WatchConfig
-from ves.validate import naming_files, validate, validate_backbones, validate_batches, validate_source
+from ves.config.experiment import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, features_name
+from ves.config.display import WatchConfig
+from ves.config.check import naming_files, validate, validate_backbones, validate_batches, validate_source
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
 # a printed command can be pasted) leaves no shell between this process and a stage, which is told to end with it.

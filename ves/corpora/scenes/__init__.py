@@ -7,10 +7,10 @@ evaluation may see (word times, masks) is written apart from the shard.
 from pathlib import Path
 from typing import Any
 
+from ves.config.corpus import ScenesConfig
 from ves.corpora.scenes.pictures import image_shard, write
 from ves.corpora.scenes.plan import DISTRICTS
 from ves.corpora.scenes.utterances import audio_shard
-from ves.corpus_config import ScenesConfig
 
 
 def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ves.config.corpus import ScenesConfig
 from ves.corpora.scenes.layout import Scene
 from ves.corpora.scenes.lexicon import Lexicon
-from ves.corpus_config import ScenesConfig
 
 COLOUR_SAID = 0.78  # of the things mentioned
 ONE_SAID = 0.2

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ves.config.corpus import ScenesConfig
 from ves.corpora.scenes.chance import generator
-from ves.corpus_config import ScenesConfig
 
 DISTRICTS = (  # state, district, first pincode
     ("WestBengal", "Darjeeling", 734101),

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ves.base.progress import track
+from ves.config.corpus import ScenesConfig
 from ves.corpora.scenes.breakage import CLIP_FAULTS, broken_audio, clip_defects, image_defects, reference
 from ves.corpora.scenes.chance import generator
 from ves.corpora.scenes.description import Token, describe
@@ -17,7 +18,6 @@ from ves.corpora.scenes.lexicon import lexicon
 from ves.corpora.scenes.pictures import twin_path
 from ves.corpora.scenes.plan import DISTRICTS, Plan
 from ves.corpora.scenes.recording import SAMPLE_RATE, Recording, record, voice
-from ves.corpus_config import ScenesConfig
 
 SCHEMA = {
     "audio": pl.Struct({"bytes": pl.Binary, "path": pl.String}),
