@@ -40,8 +40,8 @@ from ves.config.experiment import Config
 from ves.corpora.scenes.drawing import draw
 from ves.corpora.scenes.layout import scene
 from ves.feature_store import FeatureStore
-from ves.geometry import Geometry
-from ves.images import pixels
+from ves.media.geometry import Geometry
+from ves.media.images import pixels
 from ves.shards import HEADER
 from ves.store import create_features, open_features, set_complete, shard_path, write_shard
 from ves.store_layout import SHARD_ROWS

@@ -21,8 +21,8 @@ import numpy as np
 import soundfile
 import zarr
 
-from ves.audio import RATE
 from ves.audio_store import AudioStore, write_group
+from ves.media.audio import RATE
 
 BATCH, LIMIT, SHARD = 64, 5 * RATE, "audio/a"
 

@@ -48,8 +48,9 @@ def write(folder: Path, rows: int) -> None:
 def hashes(images: int, seed: int = 0) -> np.ndarray:
     """uint64 [images]: perceptual hashes as photographs give them, a fiftieth of them re-encodings of another.
 
-    Each is 64 low frequencies above their median or not (ves.images.phash). Frequencies of photographs are not centred
-    on 0 (the sky is above): so some bits are nearly always set, and hashes are closer to one another than chance.
+    Each is 64 low frequencies above their median or not (ves.media.images.phash). Frequencies of photographs are not
+    centred on 0 (the sky is above): so some bits are nearly always set, and hashes are closer to one another than
+    chance.
     """
     rng = np.random.default_rng([2, seed])
     centre = rng.normal(0, 0.5, 64)

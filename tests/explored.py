@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ves.audio import FrameGrid
 from ves.explorer.folder import Page, finish, show
-from ves.explorer.media import aac, jpeg
+from ves.media.audio import FrameGrid
+from ves.media.browser import aac, jpeg
 from ves.spoken import Spoken
 from ves.viewing import Viewing
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ves.audio import RATE, FrameGrid, window
+from ves.media.audio import RATE, FrameGrid, window
 
 HUBERT = FrameGrid((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2), 2)
 

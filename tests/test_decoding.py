@@ -9,9 +9,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves import decoding
-from ves.audio import RATE, BadAudio
-from ves.decoding import decode
+from ves.media import decoding
+from ves.media.audio import RATE, BadAudio
+from ves.media.decoding import decode
 
 
 def tone(seconds: float = 0.5, rate: int = RATE, hertz: float = 440.0, peak: float = 0.5) -> np.ndarray:

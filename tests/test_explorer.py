@@ -13,9 +13,9 @@ from explored import CLIPS, SECONDS, page_of
 
 from ves.embeddings import Embeddings
 from ves.explorer.clip import BARS, told
-from ves.explorer.media import aac, flac, jpeg, peaks
 from ves.explorer.neighbours import clips_of, pictures_of
-from ves.geometry import Geometry
+from ves.media.browser import aac, flac, jpeg, peaks
+from ves.media.geometry import Geometry
 from ves.pointing import hottest
 
 
@@ -59,7 +59,7 @@ def test_the_most_similar_is_told_of_numbers_that_share_a_level(clip):
 
 @pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
 def test_the_square_lies_where_patches_lie(fit):
-    """The page places patches by the square alone: their corners must be those of ves.geometry."""
+    """The page places patches by the square alone: their corners must be those of ves.media.geometry."""
     from ves.explorer.clip import _square
 
     geometry = Geometry(300, 170, 140, fit)

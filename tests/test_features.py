@@ -13,8 +13,8 @@ from ves import features
 from ves.backbone import file_sha256, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.base.files import read_json
 from ves.config.experiment import VisionConfig, features_name
-from ves.geometry import Geometry
-from ves.images import decode, pixels
+from ves.media.geometry import Geometry
+from ves.media.images import decode, pixels
 from ves.store import open_features, shard_path
 from ves.verification import verify
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import encoded
 
-from ves import decoding
-from ves.audio import RATE, BadAudio
-from ves.decoding import decode
+from ves.media import decoding
+from ves.media.audio import RATE, BadAudio
+from ves.media.decoding import decode
 
 
 def refusal(content: bytes) -> BadAudio:
@@ -114,6 +114,6 @@ SOUND = {"ipod": encoded("ipod", "aac", 0.4), "webm": encoded("webm", "libopus",
 
 
 def test_it_is_loaded_only_when_it_is_needed():
-    code = "import sys, io, numpy, soundfile; from ves.decoding import decode; f = io.BytesIO(); "
+    code = "import sys, io, numpy, soundfile; from ves.media.decoding import decode; f = io.BytesIO(); "
     code += "soundfile.write(f, numpy.random.rand(9000), 16000, format='FLAC'); decode(f.getvalue()); "
     assert subprocess.run([sys.executable, "-c", code + "sys.exit('av' in sys.modules)"]).returncode == 0

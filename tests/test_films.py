@@ -8,8 +8,9 @@ import pytest
 from browsing import launched, needs_chromium, opened
 from viewed import GRID, TOKENS, viewed
 
-from ves import films, mp4
-from ves.audio import RATE, FrameGrid
+from ves import films
+from ves.media import encoding
+from ves.media.audio import RATE, FrameGrid
 
 HOP_S = 0.1
 
@@ -65,7 +66,7 @@ def test_length_and_form(impulse) -> None:
         video, audio = container.streams.video[0], container.streams.audio[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt, video.average_rate) == ("h264", "yuv420p", 25)
         assert (audio.codec_context.name, audio.codec_context.sample_rate) == ("aac", RATE)
-        assert video.width % mp4.BLOCK == video.height % mp4.BLOCK == 0
+        assert video.width % encoding.BLOCK == video.height % encoding.BLOCK == 0
         assert float((audio.duration or 0) * audio.time_base) == pytest.approx(2.0, abs=0.07)  # whole packets of 64 ms
     content = path.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat"), "a browser could not play it before it has all of it"
@@ -103,7 +104,7 @@ def test_words_are_captions_while_they_are_said() -> None:
 @pytest.mark.parametrize("size", [(33, 400), (500, 40), (3, 2)])
 def test_any_picture_has_a_film_of_whole_blocks(size: tuple[int, int]) -> None:
     frame = next(films.frames(viewed(size, masks=[None, None]), ["dense", "global"]))
-    assert frame.shape[0] % mp4.BLOCK == frame.shape[1] % mp4.BLOCK == 0
+    assert frame.shape[0] % encoding.BLOCK == frame.shape[1] % encoding.BLOCK == 0
 
 
 def test_tokens_of_another_length() -> None:

@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ves.geometry import FITS, Geometry
+from ves.media.geometry import FITS, Geometry
 
 fits = st.sampled_from(FITS)
 sides = st.integers(16, 700)  # tiny, wide and tall pictures

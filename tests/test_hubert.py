@@ -10,8 +10,8 @@ from tiny_corpus import tiny_config
 from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 from transformers.models.hubert.modeling_hubert import eager_attention_forward
 
-from ves.audio import POOL, FrameGrid
 from ves.hubert import ATTENTION, attention, hidden_states, quicken
+from ves.media.audio import POOL, FrameGrid
 from ves.model import load_speech_backbone
 
 LENGTHS = [48_000, 20_000, 48_000, 700, 33_000, 1_000, 47_999]  # in no order; 700 is hardly a frame

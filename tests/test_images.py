@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from ves import images
-from ves.images import MEAN, STD, BadImage, Geometry, decode, decode_any, phash, pixels, read_encoded, upright
+from ves.media import images
+from ves.media.images import MEAN, STD, BadImage, Geometry, decode, decode_any, phash, pixels, read_encoded, upright
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options) -> bytes:

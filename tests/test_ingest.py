@@ -12,12 +12,13 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ves import images, ingest, source_rows
+from ves import ingest, source_rows
 from ves.audio_store import AudioStore
 from ves.base.files import write_json
 from ves.commands import corpus as commands
 from ves.config.corpus import CorpusConfig, VaaniConfig
 from ves.ingest import ingest_audio, ingest_images
+from ves.media import images
 
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
 

@@ -16,13 +16,13 @@ from safetensors.torch import save_file
 import ves
 from ves import localise
 from ves.__main__ import main
-from ves.audio import RATE, window
 from ves.audio_store import AudioStore
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embed import embed, load
 from ves.gallery import located, picture
+from ves.media.audio import RATE, window
 from ves.model import VeS
 
 SECONDS = 3.0  # of the tiny corpus' windows

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 
-from ves.audio import RATE
 from ves.audio_store import write_group
 from ves.config.check import load
 from ves.config.experiment import PlanSettings
 from ves.corpora.choice import choose
+from ves.media.audio import RATE
 from ves.plan import audio_bytes, backbone_sizes, expected, feature_bytes
 from ves.splits import strata
 

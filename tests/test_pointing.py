@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from spoken_corpus import rectangle
 
-from ves.geometry import Geometry
+from ves.media.geometry import Geometry
 from ves.pointing import central, centres_inside, hottest, overlaps
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ves.riff import Wav, parse
+from ves.media.wav_header import Wav, parse
 
 
 def _file(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from spoken_corpus import rectangle
 
-from ves.geometry import Geometry
+from ves.media.geometry import Geometry
 from ves.square import SIDE, Square
 
 FITS = ("stretch", "crop", "pad")
@@ -59,7 +59,7 @@ def test_black_bars_are_no_pixels():
 def test_heat_lies_on_its_patch(fit, size):
     """One hot patch: the hottest pixels of the square lie in it, and so does what it covers of the picture.
 
-    The object is drawn on the picture by ves.geometry's boxes of patches, the way that figures and pointing use.
+    The object is drawn on the picture by ves.media.geometry's boxes of patches, the way that figures and pointing use.
     """
     width, height = size
     seen = square(width, height, fit)

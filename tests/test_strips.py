@@ -4,7 +4,7 @@ from PIL import Image
 from viewed import BALL, GRID, SHIRT, TOKENS, untimed, viewed
 
 from ves import lettering, strips
-from ves.audio import RATE
+from ves.media.audio import RATE
 from ves.page import MARGIN, row_height
 
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from viewed import WORDS
 
-from ves.audio import RATE
+from ves.media.audio import RATE
 from ves.timeline import WAVE, Axis, draw_seconds, draw_wave, draw_words
 
 

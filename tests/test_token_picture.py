@@ -10,7 +10,7 @@ import pytest
 from little_stores import PATCHES, ROWS, WIDTH, small_shards, some_tokens, write_store
 from PIL import Image
 
-from ves.geometry import Geometry
+from ves.media.geometry import Geometry
 from ves.shards import BadStore
 from ves.store import shard_path
 from ves.token_picture import GAP, SIDE, components, find, laid_out, show

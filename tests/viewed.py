@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ves.audio import RATE, FrameGrid
+from ves.media.audio import RATE, FrameGrid
 from ves.spoken import Spoken
 from ves.viewing import Viewing
 

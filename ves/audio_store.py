@@ -26,9 +26,9 @@ import zarr
 from jaxtyping import Int16, Int32, Int64, UInt8
 from zarr.codecs import Crc32cCodec
 
-from ves.audio import RATE
 from ves.audio_file import AudioFile
 from ves.base.files import atomic, write_json
+from ves.media.audio import RATE
 from ves.shards import HEADER, BadStore, header, write_shard
 
 CHUNK = RATE  # samples in a chunk

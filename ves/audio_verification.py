@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ves import audio_store, shards
-from ves.audio import RATE
 from ves.base.forms import fits, same
+from ves.media.audio import RATE
 from ves.stored_arrays import Fault, Look, StoredArray, read_document, unlike
 
 LITTLE, PLAIN, CRC = {"name": "bytes", "configuration": {"endian": "little"}}, {"name": "bytes"}, {"name": "crc32c"}

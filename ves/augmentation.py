@@ -8,8 +8,8 @@ interpolation, not by a resampling filter: any speed can be drawn, and a filter 
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ves.audio import RATE, window
 from ves.config.experiment import AugmentConfig
+from ves.media.audio import RATE, window
 
 
 def active(augment: AugmentConfig) -> bool:
@@ -25,7 +25,7 @@ def draws(seed: int, step: int, place: int) -> np.random.Generator:
 def augmented(
     samples: Int16[np.ndarray, " n"], seconds: float, augment: AugmentConfig, draw: np.random.Generator
 ) -> tuple[Float32[np.ndarray, " L"], int]:
-    """As ves.audio.window, of a whole clip, changed by what `draw` says: L samples, and how many are not padding.
+    """As ves.media.audio.window, of a whole clip, changed by what `draw` says: L samples, and how many are not padding.
 
     Noise is white, its loudness relative to the mean power of the window, and only where there is speech: padding stays
     zero. The gain comes last, so that a clip need not peak at 1.

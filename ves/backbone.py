@@ -81,7 +81,7 @@ def load_backbone(vision: VisionConfig) -> nn.Module:
 
 @torch.inference_mode()
 def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat16[Tensor, "V P W"]:
-    """Patch tokens of pictures (ves.images.pixels), in main memory; class and register tokens are left out.
+    """Patch tokens of pictures (ves.media.images.pixels), in main memory; class and register tokens are left out.
 
     Under bfloat16 autocast on a CPU too: it took 0.6 of the time of fp32 (2 cores with AVX-512, the stand-in), and the
     store rounds to bfloat16 anyway. Raises ValueError for a model whose tokens are not class, registers, patches.

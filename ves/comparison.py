@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from ves.audio import FrameGrid
 from ves.base.files import read_json
 from ves.embeddings import Embeddings
+from ves.media.audio import FrameGrid
 from ves.provenance import load_of
 from ves.similarity import token_similarity
 from ves.spoken import Spoken

@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ves.audio import RATE, window
 from ves.audio_store import AudioStore
 from ves.augmentation import active, augmented, draws
 from ves.base import parquet
 from ves.config.experiment import AugmentConfig, DataPaths, TrainConfig
-from ves.images import Geometry
 from ves.live import open_patches
+from ves.media.audio import RATE, window
+from ves.media.images import Geometry
 from ves.order import Order
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
@@ -83,7 +83,7 @@ class PairReader:
         *,
         out: tuple[Float[Tensor, "A L"], Int[Tensor, "A"]] | None = None,
     ) -> tuple[Float[Tensor, "A L"], Int[Tensor, "A"]]:
-        """Windows of the clips (ves.audio.window) and the number of valid samples of each; into `out` if given.
+        """Windows of the clips (ves.media.audio.window) and the number of valid samples of each; into `out` if given.
 
         With `draw`, a generator for each clip, they are augmented (ves.augmentation).
         """

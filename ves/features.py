@@ -24,8 +24,8 @@ from transformers import AutoConfig
 from ves.backbone import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.base import parquet
 from ves.config.experiment import VisionConfig
-from ves.geometry import RESAMPLE, Geometry
-from ves.images import MEAN, STD, decode, pixels, read_encoded
+from ves.media.geometry import RESAMPLE, Geometry
+from ves.media.images import MEAN, STD, decode, pixels, read_encoded
 
 RECIPE = 1  # raised by a change of code that alters tokens: stores of another recipe are then refused, not mixed
 LIBRARIES = ("ves", "torch", "transformers", "pillow")

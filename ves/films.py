@@ -1,4 +1,5 @@
-"""Films: a clip's picture with its heatmap moving as it is spoken, and the sound. How they are encoded: ves.mp4.
+"""Films: a clip's picture with its heatmap moving as it is spoken, and the sound. How they are encoded:
+ves.media.encoding.
 
 A frame shows what the models see at its middle: the one token that stands for that moment, neither smoothed nor scaled
 anew (Viewing.scale), so a flicker is the model's own. Lengths are pixels of the frame.
@@ -14,8 +15,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from ves import lettering, mp4
+from ves import lettering
 from ves.localisation import hottest
+from ves.media import encoding
 from ves.overlay import mark, outline, tint
 from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
 from ves.plate import meaning_of
@@ -50,7 +52,7 @@ class _Stage:
 
 def _whole(length: int) -> int:
     """As many pixels of whole blocks as hold a length."""
-    return length + -length % mp4.BLOCK
+    return length + -length % encoding.BLOCK
 
 
 def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
@@ -136,4 +138,4 @@ def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, 
 
 def film(viewing: Viewing, runs: Sequence[str], path: Path) -> None:
     """Write the film of a clip with the panels of these runs. Same input, same bytes on one machine."""
-    mp4.write(path, frames(viewing, runs), FPS, viewing.samples)
+    encoding.write(path, frames(viewing, runs), FPS, viewing.samples)

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from ves import images
 from ves.base import parquet
 from ves.config.experiment import DataPaths
 from ves.embeddings import Embeddings
+from ves.media import images
 from ves.truth import NoTruth, words
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, HubertModel
 from transformers.masking_utils import eager_mask
 
-from ves.audio import FrameGrid
+from ves.media.audio import FrameGrid
 
 GROUPS = 2  # of clips of like length: 4 were not faster
 ATTENTION = "ves_plain"  # the name of `attention` for transformers

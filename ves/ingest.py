@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int16
 
-from ves import audio, decoding, images, refusals, source_rows
+from ves import refusals, source_rows
 from ves.audio_store import write_group
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import CorpusConfig
+from ves.media import audio, decoding, images
 from ves.source_rows import Chosen
 
 log = logging.getLogger(__name__)

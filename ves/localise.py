@@ -22,17 +22,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ves import model
-from ves.audio import RATE, BadAudio, window
 from ves.backbone import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.base.files import read_json
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
-from ves.decoding import SHORTEST_S, decode
 from ves.embed import VISION
 from ves.explorer.folder import write_one
 from ves.films import film
-from ves.geometry import Geometry
-from ves.images import BadImage, decode_any, pixels, upright
+from ves.media.audio import RATE, BadAudio, window
+from ves.media.decoding import SHORTEST_S, decode
+from ves.media.geometry import Geometry
+from ves.media.images import BadImage, decode_any, pixels, upright
 from ves.page import save, stacked
 from ves.plate import compose, plate_of
 from ves.similarity import token_similarity

@@ -24,9 +24,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModel
 
-from ves.audio import POOL, FrameGrid
 from ves.config.experiment import AudioConfig, ModelConfig, RunConfig
 from ves.hubert import hidden_states, quicken
+from ves.media.audio import POOL, FrameGrid
 from ves.spec_augment import time_mask
 
 
@@ -96,7 +96,8 @@ class AudioTower(nn.Module):
     ) -> tuple[Float[Tensor, "A T D"], Bool[Tensor, "A T"]]:
         """Tokens and mask of waveforms padded to one length, of which the first `valid` samples are speech.
 
-        HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.audio.window does).
+        HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.media.audio.window
+        does).
         """
         masked = self._spec_augment(waveform, valid)
         hidden = hidden_states(self.backbone, waveform, valid, self.grid, mask_time_indices=masked)

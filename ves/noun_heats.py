@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ves import blind, segmentation
-from ves.audio import FrameGrid
 from ves.base.progress import track
 from ves.embeddings import Embeddings
-from ves.geometry import Geometry
+from ves.media.audio import FrameGrid
+from ves.media.geometry import Geometry
 from ves.square import Square
 from ves.truth import decode_mask
 from ves.word_heat import word_heat

@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 
 from ves import labels
-from ves.audio import RATE
 from ves.audio_store import CHUNK, SHARD
 from ves.base import parquet
 from ves.base.files import read_json
 from ves.config.experiment import PlanSettings, VisionConfig, features_name
 from ves.corpora.surveyed import clips, image_of, pictures
+from ves.media.audio import RATE
 from ves.references import LEVELS
 from ves.shards import CRC, HEADER
 from ves.splits import strata

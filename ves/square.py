@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from ves.geometry import Geometry
+from ves.media.geometry import Geometry
 
 SIDE = 224  # pixels of the square
 

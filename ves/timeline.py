@@ -12,7 +12,7 @@ from jaxtyping import Int16
 from PIL import Image, ImageDraw
 
 from ves import lettering
-from ves.audio import RATE
+from ves.media.audio import RATE
 from ves.page import INK, QUIET, centred
 from ves.spoken import Spoken
 

@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float
 from PIL import Image
 
 from ves.base import files, parquet
-from ves.geometry import Geometry
-from ves.images import decode, read_encoded
+from ves.media.geometry import Geometry
+from ves.media.images import decode, read_encoded
 from ves.store import open_features
 
 log = logging.getLogger(__name__)

@@ -21,12 +21,12 @@ from jaxtyping import Bool, Float, Float32, Int16
 from PIL import Image
 
 from ves import gallery, lettering
-from ves.audio import RATE, FrameGrid
 from ves.audio_store import AudioStore
 from ves.comparison import Comparison
 from ves.config.experiment import DataPaths
 from ves.gallery import Row
-from ves.geometry import Geometry
+from ves.media.audio import RATE, FrameGrid
+from ves.media.geometry import Geometry
 from ves.overlay import Scale, scale_of
 from ves.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
 from ves.truth import NoTruth, decode_mask, objects, transcripts

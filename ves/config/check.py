@@ -191,7 +191,7 @@ def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
 
 def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
     """At least one token in a window."""
-    from ves.audio import POOL, RATE, FrameGrid  # numpy: this module is read at the start of every command
+    from ves.media.audio import POOL, RATE, FrameGrid  # numpy: this module is read at the start of every command
 
     grid = FrameGrid(tuple(backbone["conv_kernel"]), tuple(backbone["conv_stride"]), POOL)
     if not grid.tokens(round((seconds := config.audio.seconds) * RATE)):

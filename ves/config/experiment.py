@@ -76,7 +76,7 @@ class VisionConfig(Section):
 
 
 class AudioConfig(Section):
-    """The speech backbone and what it is given (ves.audio, ves.model)."""
+    """The speech backbone and what it is given (ves.media.audio, ves.model)."""
 
     backbone: str
     revision: str | None

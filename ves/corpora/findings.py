@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ves import columns, images, references, riff
-from ves.audio import RATE
+from ves import columns, references
 from ves.corpora import footers
 from ves.corpora.evidence import Evidence
 from ves.corpora.survey import BYTES_PER_S, WAV_HEADER
+from ves.media import images, wav_header
+from ves.media.audio import RATE
 
 MOSTLY = 0.95  # share of rows that have a value
 SAME_S = 0.02  # seconds; durations may be rounded to two digits
@@ -35,7 +36,7 @@ def _kind(encoded: bytes | None) -> str:
     """What the bytes of a clip are."""
     if not encoded:
         return "empty"
-    if (wav := riff.parse(encoded)) is None:
+    if (wav := wav_header.parse(encoded)) is None:
         return f"no WAV: they begin with {encoded[:4]!r}"
     if wav.present < wav.declared:
         return "a WAV that is cut off"
@@ -56,7 +57,7 @@ def _counted(counts: Counter[str], most: int = 8) -> str:
 
 def _seconds(evidence: Evidence) -> np.ndarray:
     """Of every clip of the row group by its own header; not a number where it is no WAV."""
-    wavs = [riff.parse(encoded or b"") for encoded in _encoded(evidence)]
+    wavs = [wav_header.parse(encoded or b"") for encoded in _encoded(evidence)]
     rates = [wav.rate * wav.channels * wav.bits / 8 if wav else 0 for wav in wavs]
     return np.array([wav.present / rate if wav and rate else np.nan for wav, rate in zip(wavs, rates, strict=True)])
 

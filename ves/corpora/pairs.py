@@ -17,11 +17,11 @@ import polars as pl
 from PIL import Image, ImageOps
 from polars.io.plugins import register_io_source
 
-from ves import images
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import PairsConfig
 from ves.corpora import pair_tables
+from ves.media import images
 
 BATCH = 16  # files in memory; rows of a row group
 FILE = pl.Struct({"bytes": pl.Binary, "path": pl.String})

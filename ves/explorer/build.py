@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from ves import gallery, lettering
-from ves.audio import RATE
 from ves.audio_store import AudioStore
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.comparison import Comparison, compare
 from ves.config.experiment import DataPaths
 from ves.explorer.folder import Page, finish, show
-from ves.explorer.media import THUMBNAIL_SIDE, aac, jpeg
 from ves.explorer.neighbours import Retrieved, clips_of, pictures_of
+from ves.media.audio import RATE
+from ves.media.browser import THUMBNAIL_SIDE, aac, jpeg
 from ves.spoken import phrases
 from ves.viewing import views
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ves.audio import RATE
-from ves.explorer.media import peaks
-from ves.geometry import Geometry
 from ves.lettering import FORMS
+from ves.media.audio import RATE
+from ves.media.browser import peaks
+from ves.media.geometry import Geometry
 from ves.spoken import Spoken
 from ves.viewing import Viewing
 

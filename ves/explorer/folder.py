@@ -9,7 +9,7 @@ from typing import Any
 from ves import lettering
 from ves.base.files import atomic
 from ves.explorer.clip import told
-from ves.explorer.media import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
+from ves.media.browser import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
 from ves.overlay import COLOURS
 from ves.viewing import Viewing
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int16, UInt8
 from PIL import Image
 
-from ves.audio import RATE
+from ves.media.audio import RATE
 
 PICTURE_SIDE, THUMBNAIL_SIDE = 640, 150  # pixels of the longer side, at most
 SPEECH_BITS = 24_000  # a second: speech that one listens to, whose timing nothing depends on

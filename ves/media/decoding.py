@@ -12,8 +12,8 @@ from math import gcd
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ves import ffmpeg, riff
-from ves.audio import RATE, BadAudio
+from ves.media import ffmpeg, wav_header
+from ves.media.audio import RATE, BadAudio
 
 SHORTEST_S = 0.1  # a clip below this holds no word
 SILENT_PEAK = 3  # 16-bit steps about the middle (-81 dBFS): the dither of a silent recording reaches 2
@@ -39,7 +39,7 @@ def decode(encoded: bytes) -> Int16[np.ndarray, " n"]:
     """
     if not encoded:
         raise BadAudio("empty", "0 bytes")
-    wav = riff.parse(encoded)
+    wav = wav_header.parse(encoded)
     if wav is not None and wav.present < wav.declared:
         raise BadAudio("truncated", f"the header promises {wav.declared} bytes of samples, {wav.present} are there")
     if wav is not None and wav.pcm and (wav.channels, wav.rate, wav.bits) == (1, RATE, 16):

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16, UInt8
 
-from ves.audio import RATE
 from ves.base.files import atomic
+from ves.media.audio import RATE
 
 BLOCK = 2  # pixels of a side that share their chroma
 X264 = {"crf": "20", "preset": "veryfast", "x264-params": "mbtree=0:rc-lookahead=0"}

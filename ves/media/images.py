@@ -1,4 +1,4 @@
-"""Pictures: decoding them, the perceptual hash, the pixels that the backbone is given. Geometry: ves.geometry."""
+"""Pictures: decoding them, the perceptual hash, the pixels that the backbone is given. Geometry: ves.media.geometry."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ import polars as pl
 from PIL import Image, ImageOps
 
 from ves.base import parquet
-from ves.geometry import Geometry as Geometry
+from ves.media.geometry import Geometry as Geometry
 
 Picture = Image.Image  # what PIL calls an image; upright RGB wherever this module hands one out
 
