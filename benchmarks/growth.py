@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ves.store import create_features, open_features, set_complete, write_shard
-from ves.store_layout import SHARD_ROWS
+from ves.store.features_layout import SHARD_ROWS
+from ves.store.features_writer import create_features, open_features, set_complete, write_shard
 
 PATCHES, WIDTH = 4, 64
 

@@ -1,4 +1,5 @@
-"""Reading features: ves.store against numpy.memmap, zarr and raw pread, warm and cold; and what compression costs.
+"""Reading features: ves.store.features_writer against numpy.memmap, zarr and raw pread, warm and cold; and what
+compression costs.
 
     OMP_NUM_THREADS=1 python benchmarks/reading.py [--repeats 15] [--folder DIR]
 
@@ -9,7 +10,7 @@ its result, as `read(rows)` does; `take(out)` is `numpy.take` into a given buffe
 map and readers have touched every row before; first: none of them has, but the page cache has all. Cold: the page cache
 is dropped for the files (posix_fadvise), then the same byte ranges are read by one thread of `pread`, or by us; partly
 so, once it has nine rows in ten.
-Codecs (those of ves.compression, and others by zarr) are measured on features of DINOv2-Small's architecture with
+Codecs (those of ves.store.compression, and others by zarr) are measured on features of DINOv2-Small's architecture with
 random weights, of rendered scenes.
 """
 
@@ -35,16 +36,16 @@ from transformers import Dinov2Config, Dinov2Model
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec
 
 from ves.backbone import patch_tokens
-from ves.compression import CODECS
 from ves.config.experiment import Config
 from ves.corpora.scenes.drawing import draw
 from ves.corpora.scenes.layout import scene
-from ves.feature_store import FeatureStore
 from ves.media.geometry import Geometry
 from ves.media.images import pixels
-from ves.shards import HEADER
-from ves.store import create_features, open_features, set_complete, shard_path, write_shard
-from ves.store_layout import SHARD_ROWS
+from ves.store.compression import CODECS
+from ves.store.features_layout import SHARD_ROWS
+from ves.store.features_reader import FeatureStore
+from ves.store.features_writer import create_features, open_features, set_complete, shard_path, write_shard
+from ves.store.shard_format import HEADER
 
 SHAPES = ((256, 1024, 8), (100, 192, 80))  # patches, width, shards
 SCENES = 64

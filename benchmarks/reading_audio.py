@@ -1,4 +1,4 @@
-"""Reading clips: ves.audio_store against a memory map of the same samples, soundfile and zarr, warm.
+"""Reading clips: ves.store.audio against a memory map of the same samples, soundfile and zarr, warm.
 
     OMP_NUM_THREADS=1 python benchmarks/reading_audio.py [--clips 500] [--repeats 15] [--folder DIR]
 
@@ -21,8 +21,8 @@ import numpy as np
 import soundfile
 import zarr
 
-from ves.audio_store import AudioStore, write_group
 from ves.media.audio import RATE
+from ves.store.audio import AudioStore, write_group
 
 BATCH, LIMIT, SHARD = 64, 5 * RATE, "audio/a"
 

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves.embeddings import Embeddings
 from ves.scores import BLOCK, all_pairs
+from ves.store.embeddings import Embeddings
 
 TOKENS, PATCHES, WIDTH = 125, 256, 256
 BURST = 0.5  # seconds of the product at a time

@@ -9,7 +9,7 @@ from stored import random_embeddings
 from ves.base.files import write_json
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import DataPaths, RunConfig, TableConfig
-from ves.embeddings import Embeddings, write
+from ves.store.embeddings import Embeddings, write
 
 ROOT = Path(__file__).parents[1]
 IMAGES, CLIPS = 12, 30  # of val one clip for each image, of val_more the rest; the last of these is of an image unknown

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 import torch
 
-from ves import store_layout
 from ves.base.files import read_json, write_json
-from ves.store import create_features, set_complete, shard_path, write_shard
+from ves.store import features_layout
+from ves.store.features_writer import create_features, set_complete, shard_path, write_shard
 
 ROWS, PATCHES, WIDTH = 10, 4, 8
 SHARD_ROWS = 4  # so that there are three files of tokens, the last of two rows
@@ -26,7 +26,7 @@ IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(ROWS)]
 @contextmanager
 def small_shards() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store_layout, "SHARD_ROWS", SHARD_ROWS)
+        patch.setattr(features_layout, "SHARD_ROWS", SHARD_ROWS)
         yield
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ves import localisation
 from ves.config.experiment import DataPaths
-from ves.embeddings import write
+from ves.store.embeddings import write
 
 
 def png(mask: np.ndarray) -> bytes:

@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import normalize
 
-from ves.embeddings import Embeddings
+from ves.store.embeddings import Embeddings
 
 FRAMES = {"kernels": [800], "strides": [800], "pool": 2}  # tokens of 0.1 s, back to back: arithmetic by eye
 ATTRS = {

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import zarr
 
-from ves import audio_store
-from ves.audio_store import AudioStore, seal, write_group
-from ves.shards import HEADER, BadStore
+from ves.store import audio as audio_store
+from ves.store.audio import AudioStore, seal, write_group
+from ves.store.shard_format import HEADER, BadStore
 
 SHARD = "audio/Goa/North/train-00000-of-00001"
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from little_stores import damage, files_of, flip, manifest_of
 
-from ves import audio_store
-from ves.audio_store import AudioStore, seal, write_group
 from ves.base.files import read_json, write_json
-from ves.shards import HEADER, BadStore
-from ves.stored_arrays import FOREIGN
-from ves.verification import verify
+from ves.store import audio as audio_store
+from ves.store.audio import AudioStore, seal, write_group
+from ves.store.shard_format import HEADER, BadStore
+from ves.store.verify.arrays import FOREIGN
+from ves.store.verify.features import verify
 
 SHARDS = ("audio/A/x", "audio/B/y")
 

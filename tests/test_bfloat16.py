@@ -10,7 +10,7 @@ from zarr.codecs import Crc32cCodec
 from zarr.dtype import data_type_registry
 from zarr.errors import DataTypeValidationError
 
-from ves.bfloat16 import DTYPE, BFloat16
+from ves.store.bfloat16 import DTYPE, BFloat16
 
 VALUES = np.random.default_rng(0).normal(size=(10, 3, 8)).astype(DTYPE)
 OTHERS = np.random.default_rng(1).normal(size=(10, 3, 8)).astype(DTYPE)

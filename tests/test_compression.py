@@ -12,15 +12,15 @@ import zarr
 from little_stores import IDS, ROWS, flip, small_shards, some_tokens, write_store
 from numcodecs.blosc import get_nthreads, set_nthreads
 
-from ves import shards, store_layout
 from ves.base.files import read_json, write_json
-from ves.compression import CODECS, codec, packed, unpacker
-from ves.feature_store import FeatureStore
-from ves.shard_rows import ShardRows
-from ves.shards import HEADER, BadStore
-from ves.store import intact, open_features, shard_path
-from ves.stored_arrays import FOREIGN
-from ves.verification import verify
+from ves.store import features_layout, shard_format
+from ves.store.compression import CODECS, codec, packed, unpacker
+from ves.store.features_reader import FeatureStore
+from ves.store.features_writer import intact, open_features, shard_path
+from ves.store.rows import ShardRows
+from ves.store.shard_format import HEADER, BadStore
+from ves.store.verify.arrays import FOREIGN
+from ves.store.verify.features import verify
 
 TOKENS = some_tokens()
 BIG = (torch.randn(6, 256, 384, generator=torch.Generator().manual_seed(0))).to(torch.bfloat16)
@@ -117,7 +117,7 @@ def test_a_file_cut_off_under_the_reader_is_an_error(store: Path) -> None:
 def rewritten(store: Path, rows: list[bytes]) -> FeatureStore:
     """The store with its second shard holding these packed rows, each with the right checksum."""
     head = shard_path(store, 1).read_bytes()[:HEADER]
-    shards.write_shard(shard_path(store, 1), rows, store_layout.SHARD_ROWS, head)
+    shard_format.write_shard(shard_path(store, 1), rows, features_layout.SHARD_ROWS, head)
     return open_features(store, check=False)
 
 

@@ -352,7 +352,7 @@ def test_two_choices_of_features_never_share_a_name(content: dict[str, Any], tmp
         vision.model_copy(update={"image_size": 224}),
         vision.model_copy(update={"backbone": "facebook/dinov2-large", "revision": "4" * 40}),
         vision.model_copy(update={"backbone": "facebook/dinov2-large", "revision": "5" * 40}),
-        *(vision.model_copy(update={"compression": name}) for name in registered("compression", "CODECS")),
+        *(vision.model_copy(update={"compression": name}) for name in registered("store.compression", "CODECS")),
     ]
     assert features_name(vision).endswith(f"-{vision.image_size}-stretch")  # without a compression, as it ever was
     names = [features_name(choice) for choice in choices]

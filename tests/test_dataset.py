@@ -11,8 +11,8 @@ import torch
 
 from ves.dataset import AHEAD, Batch, PairReader, batches, clips, to_read
 from ves.order import Order
-from ves.shards import BadStore
-from ves.store import open_features
+from ves.store.features_writer import open_features
+from ves.store.shard_format import BadStore
 
 
 def test_splits_share_no_image_and_know_their_rows(tiny):

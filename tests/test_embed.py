@@ -15,10 +15,10 @@ from ves.base.files import write_json
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embed import BATCH, embed, embed_weights, fixed_batches, load
-from ves.embeddings import joined, manifest_path
 from ves.media.audio import FrameGrid
 from ves.model import VeS
 from ves.model import load as load_model
+from ves.store.embeddings import joined, manifest_path
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import zarr
 from evaluated import CLIPS, IMAGES, split_in_two
 from stored import random_embeddings
 
-from ves.embeddings import ARRAYS, Embeddings, joined, load, manifest_path, write
+from ves.store.embeddings import ARRAYS, Embeddings, joined, load, manifest_path, write
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from little_stores import damage, files_of, manifest_of
 from stored import random_embeddings
 
-from ves import embeddings
 from ves.base.files import read_json, write_json
-from ves.verification import verify
+from ves.store import embeddings
+from ves.store.verify.features import verify
 
 
 @pytest.fixture

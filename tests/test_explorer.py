@@ -11,12 +11,12 @@ import pytest
 import torch
 from explored import CLIPS, SECONDS, page_of
 
-from ves.embeddings import Embeddings
 from ves.explorer.clip import BARS, told
 from ves.explorer.neighbours import clips_of, pictures_of
 from ves.media.browser import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry
 from ves.pointing import hottest
+from ves.store.embeddings import Embeddings
 
 
 def decoded(text: str) -> np.ndarray:

@@ -12,13 +12,13 @@ from extracted import Corpus, save_backbone
 from ves import extraction
 from ves.base import files, locks
 from ves.base.files import read_json
-from ves.compression import CODECS
 from ves.config.experiment import VisionConfig
 from ves.extraction import AnotherWriter, extract, seal, share
-from ves.shards import BadStore
-from ves.store import open_features, shard_path, write_shard
-from ves.store_layout import ids_path
-from ves.verification import verify
+from ves.store.compression import CODECS
+from ves.store.features_layout import ids_path
+from ves.store.features_writer import open_features, shard_path, write_shard
+from ves.store.shard_format import BadStore
+from ves.store.verify.features import verify
 
 ROWS = 22  # of shards of four: the last holds two
 
@@ -34,7 +34,7 @@ def vision(tmp_path_factory) -> VisionConfig:
 
 @pytest.fixture
 def corpus(tmp_path, monkeypatch) -> Corpus:
-    monkeypatch.setattr("ves.store_layout.SHARD_ROWS", 4)
+    monkeypatch.setattr("ves.store.features_layout.SHARD_ROWS", 4)
     made = Corpus(tmp_path)
     made.add("images/train-00000-of-00001", ROWS)
     return made

@@ -25,13 +25,13 @@ from warm import Order, Warm, warm
 
 from ves.base.files import write_json
 from ves.config.experiment import VisionConfig
-from ves.shards import BadStore
-from ves.store import FeatureStore, open_features, shard_path
+from ves.store.features_writer import FeatureStore, open_features, shard_path
+from ves.store.shard_format import BadStore
 
 IMPORTS = ("ves.extraction", "transformers.models.dinov2.modeling_dinov2")
 IN_A_ROW = 5
 SHARD_ROWS, ROWS, JOBS = 4, 46, 3  # 12 shards, the last of two rows
-CONSTANTS: dict[str, float] = {"ves.store_layout:SHARD_ROWS": SHARD_ROWS, "ves.extraction:GRACE": 0.1}
+CONSTANTS: dict[str, float] = {"ves.store.features_layout:SHARD_ROWS": SHARD_ROWS, "ves.extraction:GRACE": 0.1}
 
 
 @pytest.fixture(scope="module")

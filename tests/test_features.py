@@ -15,8 +15,8 @@ from ves.base.files import read_json
 from ves.config.experiment import VisionConfig, features_name
 from ves.media.geometry import Geometry
 from ves.media.images import decode, pixels
-from ves.store import open_features, shard_path
-from ves.verification import verify
+from ves.store.features_writer import open_features, shard_path
+from ves.store.verify.features import verify
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from stored import embeddings
 
-from ves.audio_store import write_group
 from ves.base.files import write_json
 from ves.comparison import compare
 from ves.config.experiment import DataPaths
-from ves.embeddings import Embeddings, write
 from ves.heatmaps import draw
+from ves.store.audio import write_group
+from ves.store.embeddings import Embeddings, write
 
 SIZES = ((320, 160), (150, 300), (200, 200))  # wide, tall, square
 GRID = 4  # patches a side

@@ -14,12 +14,13 @@ import torch
 from little_stores import IDS, ROWS, manifest_of, small_shards, some_tokens, write_store
 from stored import random_embeddings
 
-from ves import audio_store, embeddings
-from ves.audio_store import AudioStore, seal, write_group
-from ves.inspection import describe
-from ves.shards import BadStore
-from ves.store import open_features
-from ves.verification import verify
+from ves.store import audio as audio_store
+from ves.store import embeddings
+from ves.store.audio import AudioStore, seal, write_group
+from ves.store.describe import describe
+from ves.store.features_writer import open_features
+from ves.store.shard_format import BadStore
+from ves.store.verify.features import verify
 
 VALUES = [None, True, 0, -1, 1, 1.0, 2**40, 10**30, 1e999, float("nan"), "", "x", [], {}, [1], [None], {"a": 1}]
 NAMED = (ValueError, OSError, BadStore)  # one line on the screen, that names a file

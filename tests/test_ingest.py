@@ -13,12 +13,12 @@ import soundfile
 from PIL import Image
 
 from ves import ingest, source_rows
-from ves.audio_store import AudioStore
 from ves.base.files import write_json
 from ves.commands import corpus as commands
 from ves.config.corpus import CorpusConfig, VaaniConfig
 from ves.ingest import ingest_audio, ingest_images
 from ves.media import images
+from ves.store.audio import AudioStore
 
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
 

@@ -7,9 +7,9 @@ from little_stores import manifest_of, small_shards, some_tokens, write_store
 from stored import random_embeddings
 from test_audio_verification import write_audio
 
-from ves import embeddings
-from ves.inspection import describe
-from ves.store import set_complete, shard_path
+from ves.store import embeddings
+from ves.store.describe import describe
+from ves.store.features_writer import set_complete, shard_path
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def file_of(dotted: str) -> Path | None:
 def imports(file: Path) -> tuple[tuple[str, str], ...]:
     """(module, name) of every import of a file: the full name of a module, and of what is taken from it ("" for all).
 
-    `from ves.store import shard` is all of ves.store.shard.
+    `from ves.store.features_writer import shard` is all of ves.store.features_writer.shard.
     """
     found = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -112,7 +112,7 @@ def test_code_imports_a_file_and_not_the_face_of_a_package(module: Path) -> None
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_no_package_imports_what_another_keeps_to_itself(module: Path) -> None:
-    """`_name` is of its own package: neither `from ves.store.rows import _name` nor `rows._name`."""
+    """`_name` is of its own package: neither `from ves.store.features_writer.rows import _name` nor `rows._name`."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     for other, name in imports(MODULES[module]):
         if other.startswith("ves.") and other.split(".")[1] != module.parts[0].removesuffix(".py"):

@@ -12,8 +12,8 @@ from spoken_corpus import Corpus, png, rectangle
 from stored import FRAMES, embeddings, random_embeddings
 
 from ves import localisation
-from ves.embeddings import write
 from ves.localisation import rates
+from ves.store.embeddings import write
 from ves.truth import NoTruth
 
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = torch.eye(4)[:3]  # tokens that are hot in one patch of `corners`

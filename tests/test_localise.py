@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 import ves
 from ves import localise
 from ves.__main__ import main
-from ves.audio_store import AudioStore
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
@@ -24,6 +23,7 @@ from ves.embed import embed, load
 from ves.gallery import located, picture
 from ves.media.audio import RATE, window
 from ves.model import VeS
+from ves.store.audio import AudioStore
 
 SECONDS = 3.0  # of the tiny corpus' windows
 

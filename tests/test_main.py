@@ -16,7 +16,7 @@ import torch
 from ves import __main__ as command_line
 from ves import stage
 from ves.config.check import read_yaml, validate
-from ves.shards import BadStore
+from ves.store.shard_format import BadStore
 
 PYTHON_VES = [sys.executable, "-m", "ves"]
 

@@ -22,13 +22,13 @@ from ves.config.experiment import RunConfig, features_name
 from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, batches, clips
 from ves.embed import embed
-from ves.embeddings import Embeddings, load, write
 from ves.model import load as load_model
 from ves.order import Order
 from ves.retrieval_protocols import one_to_one
 from ves.scores import all_pairs
 from ves.similarity import SIMILARITIES, token_similarity
-from ves.store import FeatureStore
+from ves.store.embeddings import Embeddings, load, write
+from ves.store.features_writer import FeatureStore
 from ves.train import recall, train
 
 CPU = torch.device("cpu")

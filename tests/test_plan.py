@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 from surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 
-from ves.audio_store import write_group
 from ves.config.check import load
 from ves.config.experiment import PlanSettings
 from ves.corpora.choice import choose
 from ves.media.audio import RATE
 from ves.plan import audio_bytes, backbone_sizes, expected, feature_bytes
 from ves.splits import strata
+from ves.store.audio import write_group
 
 ROOT = Path(__file__).parents[1]
 CONFIG = load(ROOT / "config.yaml", [ROOT / "config/vaani.yaml"])
@@ -129,8 +129,8 @@ def test_the_size_of_the_samples_is_that_of_the_store_that_holds_them(keep: floa
 def test_the_size_of_the_features_is_that_of_the_store_that_holds_them(tmp_path: Path) -> None:
     import torch
 
-    from ves.store import create_features, write_shard
-    from ves.store_layout import SHARD_ROWS
+    from ves.store.features_layout import SHARD_ROWS
+    from ves.store.features_writer import create_features, write_shard
 
     vision = CONFIG.vision.model_copy(update={"backbone": str(ROOT / "ves/standins/dinov2-scenes"), "image_size": 28})
     width, _ = backbone_sizes(vision) or (0, 0)

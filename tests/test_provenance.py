@@ -13,8 +13,8 @@ from spoken_corpus import Corpus
 from stored import random_embeddings
 
 from ves import localisation
-from ves.embeddings import load, write
 from ves.provenance import refuse_other_model
+from ves.store.embeddings import load, write
 
 WEIGHTS = b"weights"
 

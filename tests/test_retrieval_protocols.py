@@ -11,10 +11,10 @@ from stored import embeddings, random_embeddings
 
 from ves import scores
 from ves.base.files import read_json
-from ves.embeddings import joined, load, manifest_path, write
 from ves.retrieval import both_directions
 from ves.retrieval_protocols import multi_positive, one_to_one, pairs_digest, paper
 from ves.similarity import score
+from ves.store.embeddings import joined, load, manifest_path, write
 
 
 @pytest.fixture

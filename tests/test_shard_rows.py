@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ves import shard_map, shard_rows
-from ves.open_shard import Shard
-from ves.shard_rows import ShardRows
-from ves.shards import CRC, HEADER, BadStore, header, with_crc, write_shard
+from ves.store import rows as shard_rows
+from ves.store import shard_map
+from ves.store.rows import ShardRows
+from ves.store.shard import Shard
+from ves.store.shard_format import CRC, HEADER, BadStore, header, with_crc, write_shard
 
 SLOTS, SIZE = 4, 96
 HEAD = header(b"these")

@@ -6,8 +6,18 @@ import zarr
 from zarr.codecs import Crc32cCodec
 
 from ves.base.files import read_json
-from ves.open_shard import Shard
-from ves.shards import HEADER, MAGIC, BadStore, header, metadata, sharding, with_crc, without_crc, write_shard
+from ves.store.shard import Shard
+from ves.store.shard_format import (
+    HEADER,
+    MAGIC,
+    BadStore,
+    header,
+    metadata,
+    sharding,
+    with_crc,
+    without_crc,
+    write_shard,
+)
 
 ROWS = np.random.default_rng(0).integers(0, 256, (5, 48)).astype(np.uint8)
 HEAD = header(b"these", b" rows")

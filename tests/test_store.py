@@ -8,10 +8,11 @@ import tensorstore
 import torch
 import zarr
 
-from ves import shard_rows, shards
-from ves.bfloat16 import DTYPE
-from ves.shards import HEADER, BadStore
-from ves.store import create_features, intact, open_features, set_complete, shard_path, write_shard
+from ves.store import rows as shard_rows
+from ves.store import shard_format
+from ves.store.bfloat16 import DTYPE
+from ves.store.features_writer import create_features, intact, open_features, set_complete, shard_path, write_shard
+from ves.store.shard_format import HEADER, BadStore
 
 ATTRS = {"backbone": "none", "grid": [2, 3], "fit": "stretch", "versions": {"torch": "2"}}
 IDS = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(600)]
@@ -265,7 +266,7 @@ def test_a_store_that_is_renumbered_under_a_reader_is_never_read_wrong(path):
 def test_a_store_made_before_shards_had_headers_is_repaired_not_read(path):
     for shard in range(3):
         rows = TOKENS[shard * 256 : shard * 256 + 256].view(torch.int16).numpy().reshape(-1, 48).view(np.uint8)
-        shards.write_shard(shard_path(path, shard), rows, 256, b"")
+        shard_format.write_shard(shard_path(path, shard), rows, 256, b"")
     with pytest.raises(BadStore, match=r"c/0/0/0: row 0: .*; run the stage that writes it again"):
         open_features(path).read([0])
     assert not intact(path, 0, IDS[:256], 6, 8)

@@ -9,7 +9,7 @@ from awscrt.checksums import crc32c
 from little_stores import flip
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
-from ves.stored_arrays import Fault, StoredArray, joined, read_document, unlike
+from ves.store.verify.arrays import Fault, StoredArray, joined, read_document, unlike
 
 NUMBERS = np.random.default_rng(0).integers(0, 7, (10, 4, 8)).astype(np.float32)
 

@@ -21,10 +21,10 @@ from ves.config.experiment import RunConfig, TrainConfig
 from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed
-from ves.embeddings import load
 from ves.model import VeS
 from ves.retrieval_protocols import one_to_one
 from ves.similarity import SIMILARITIES
+from ves.store.embeddings import load
 from ves.train import optimise, recall, train
 
 GOLDEN = Path(__file__).parent / "golden" / "hybrid-5-steps.txt"

@@ -28,10 +28,10 @@ from little_stores import (
 
 from ves.__main__ import main
 from ves.base.files import read_json, remove, write_json
-from ves.shards import HEADER, BadStore
-from ves.store import create_features, open_features, present, set_complete, shard_path, write_shard
-from ves.stored_arrays import FOREIGN
-from ves.verification import verify
+from ves.store.features_writer import create_features, open_features, present, set_complete, shard_path, write_shard
+from ves.store.shard_format import HEADER, BadStore
+from ves.store.verify.arrays import FOREIGN
+from ves.store.verify.features import verify
 
 TOKENS = some_tokens()
 MEMORY = Path("/dev/shm")  # where thousands of little writes cost nothing

@@ -9,8 +9,8 @@ import torch
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
-from ves.shards import BadStore
-from ves.store import create_features, open_features, set_complete
+from ves.store.features_writer import create_features, open_features, set_complete
+from ves.store.shard_format import BadStore
 
 TOKENS = np.random.default_rng(0).standard_normal((20, 6, 8)).astype(ml_dtypes.bfloat16)
 IDS = np.random.default_rng(1).integers(0, 256, (20, 32)).astype(np.uint8)

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from ves.base.files import read_json
-from ves.embeddings import Embeddings
 from ves.media.audio import FrameGrid
 from ves.provenance import load_of
 from ves.similarity import token_similarity
 from ves.spoken import Spoken
+from ves.store.embeddings import Embeddings
 from ves.word_heat import word_heat
 
 SAME = ("seconds", "frames", "grid", "image_size", "fit")  # of all runs, or a word and a patch would not be the same

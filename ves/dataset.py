@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ves.audio_store import AudioStore
 from ves.augmentation import active, augmented, draws
 from ves.base import parquet
 from ves.config.experiment import AugmentConfig, DataPaths, TrainConfig
@@ -23,6 +22,7 @@ from ves.live import open_patches
 from ves.media.audio import RATE, window
 from ves.media.images import Geometry
 from ves.order import Order
+from ves.store.audio import AudioStore
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
 READ = ["shard", "row", "image_row"]  # what reading takes: 12 bytes a clip, where all columns take hundreds

@@ -26,7 +26,7 @@ from ves.base.files import lock
 from ves.base.progress import track
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
-from ves.embeddings import Embeddings, load, write
+from ves.store.embeddings import Embeddings, load, write
 
 __all__ = ["Embeddings", "embed", "load"]
 

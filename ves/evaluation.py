@@ -14,8 +14,8 @@ from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
 from ves.embed import embed_weights
-from ves.embeddings import load, manifest_path
 from ves.retrieval_protocols import paper_report
+from ves.store.embeddings import load, manifest_path
 
 log = logging.getLogger(__name__)
 

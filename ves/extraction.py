@@ -1,4 +1,5 @@
-"""Features into their store (ves.store), by any number of jobs at once, in any order, on one machine or many.
+"""Features into their store (ves.store.features_writer), by any number of jobs at once, in any order, on one machine or
+many.
 
 Each job owns whole shards of the store, `extract`; one more, when all are done, says that the store is whole, `seal`.
 Nothing passes between jobs but the store and a small record of each, so that a job that was killed is simply run again:
@@ -25,14 +26,14 @@ import torch
 from jaxtyping import BFloat16
 from torch import Tensor
 
-from ves import store_layout
 from ves.backbone import file_sha256
 from ves.base import files, locks
 from ves.base.progress import track
 from ves.config.experiment import VisionConfig
 from ves.features import attributes, listed, tokens
-from ves.shards import BadStore
-from ves.store import create_features, intact, present, set_complete, shard_path, write_shard
+from ves.store import features_layout
+from ves.store.features_writer import create_features, intact, present, set_complete, shard_path, write_shard
+from ves.store.shard_format import BadStore
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def extract(vision: VisionConfig, images: Path, pictures: Path, store: Path, par
 def _slices(images: Path) -> list[pl.DataFrame]:
     """The rows of images.parquet for each shard."""
     frame = listed(images)
-    step = store_layout.SHARD_ROWS
+    step = features_layout.SHARD_ROWS
     return [frame[first : first + step] for first in range(0, len(frame), step)]
 
 

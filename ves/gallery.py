@@ -10,8 +10,8 @@ from PIL import Image
 
 from ves.base import parquet
 from ves.config.experiment import DataPaths
-from ves.embeddings import Embeddings
 from ves.media import images
+from ves.store.embeddings import Embeddings
 from ves.truth import NoTruth, words
 
 log = logging.getLogger(__name__)

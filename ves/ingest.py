@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from jaxtyping import Int16
 
 from ves import refusals, source_rows
-from ves.audio_store import write_group
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import CorpusConfig
 from ves.media import audio, decoding, images
 from ves.source_rows import Chosen
+from ves.store.audio import write_group
 
 log = logging.getLogger(__name__)
 

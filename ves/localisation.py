@@ -18,12 +18,12 @@ import numpy as np
 from ves import localisation_protocols, localisation_rows
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
-from ves.embeddings import Embeddings, load
 from ves.localisation_rows import mean, percent
 from ves.noun_heats import NounHeats, audible
 from ves.nouns import nouns
 from ves.pointing import central, centres_inside, hottest, overlaps
 from ves.provenance import refuse_other_split
+from ves.store.embeddings import Embeddings, load
 from ves.truth import NoTruth
 
 RATES = ("pointing", "pointing_overlap", "centre", "random", "wrong_clip")

@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float
 
 from ves import blind, segmentation
 from ves.base.progress import track
-from ves.embeddings import Embeddings
 from ves.media.audio import FrameGrid
 from ves.media.geometry import Geometry
 from ves.square import Square
+from ves.store.embeddings import Embeddings
 from ves.truth import decode_mask
 from ves.word_heat import word_heat
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from ves.base import parquet
 from ves.config.experiment import DataPaths
-from ves.embeddings import Embeddings
+from ves.store.embeddings import Embeddings
 from ves.truth import objects, words
 
 

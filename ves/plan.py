@@ -10,15 +10,15 @@ from typing import Any
 import polars as pl
 
 from ves import labels
-from ves.audio_store import CHUNK, SHARD
 from ves.base import parquet
 from ves.base.files import read_json
 from ves.config.experiment import PlanSettings, VisionConfig, features_name
 from ves.corpora.surveyed import clips, image_of, pictures
 from ves.media.audio import RATE
 from ves.references import LEVELS
-from ves.shards import CRC, HEADER
 from ves.splits import strata
+from ves.store.audio import CHUNK, SHARD
+from ves.store.shard_format import CRC, HEADER
 
 INDEX = 16  # bytes for each chunk in the index of a file of a store
 PER_CLIP = 8 + 4 + 16  # bytes: offset, length and id of a clip, beside its samples
@@ -121,7 +121,7 @@ def _references(every: pl.DataFrame, there: pl.DataFrame) -> dict[str, Any]:
 
 def audio_bytes(every: pl.DataFrame, keep_seconds: float | None) -> int:
     """Size of audio.zarr: of each shard, chunks of a second with their checksums, and files of SHARD samples with
-    their indices (ves.audio_store). All clips count, also those that ingest will refuse."""
+    their indices (ves.store.audio). All clips count, also those that ingest will refuse."""
     kept = pl.col("seconds").cast(pl.Float64)
     kept = kept if keep_seconds is None else kept.clip(upper_bound=keep_seconds)
     groups = every.group_by("file").agg((kept.sum() * RATE).round().cast(pl.Int64).alias("samples"), pl.len())

@@ -11,7 +11,7 @@ import polars as pl
 
 from ves.base import parquet
 from ves.base.files import read_json
-from ves.embeddings import Embeddings, load, manifest_path
+from ves.store.embeddings import Embeddings, load, manifest_path
 
 
 def _again(store: Path) -> str:
@@ -45,8 +45,8 @@ def refuse_other_split(stored: Embeddings, store: Path, splits: str | Path) -> N
 def load_of(run: Path, split: str) -> Embeddings:
     """The embeddings of a split by the model of a run directory, as it is now, of the clips that the split has now.
 
-    Raises FileNotFoundError or ValueError that names the file to remake: as `ves.embeddings.load` does; where they are
-    of another run, model or split; where splits.parquet was made anew and has other clips.
+    Raises FileNotFoundError or ValueError that names the file to remake: as `ves.store.embeddings.load` does; where
+    they are of another run, model or split; where splits.parquet was made anew and has other clips.
     """
     store, about = run / "embeddings" / f"{split}.zarr", read_json(run / "config.json")
     stored = load(store)

@@ -28,11 +28,11 @@ from ves.base import parquet
 from ves.base.files import atomic, read_json, write_json
 from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config.experiment import RunConfig
-from ves.embeddings import Embeddings, further, joined, manifest_path
 from ves.intervals import estimates, places
 from ves.provenance import load_of
 from ves.retrieval import rank_by_image, report
 from ves.scores import all_pairs, forget
+from ves.store.embeddings import Embeddings, further, joined, manifest_path
 
 
 def pairs_digest(embeddings: Embeddings) -> str:

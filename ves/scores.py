@@ -24,7 +24,7 @@ from torch import Tensor
 from ves import similarity
 from ves.base.files import atomic, remove
 from ves.base.progress import track
-from ves.embeddings import Embeddings
+from ves.store.embeddings import Embeddings
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ from jaxtyping import Bool, Float, Float32, Int16
 from PIL import Image
 
 from ves import gallery, lettering
-from ves.audio_store import AudioStore
 from ves.comparison import Comparison
 from ves.config.experiment import DataPaths
 from ves.gallery import Row
@@ -29,6 +28,7 @@ from ves.media.audio import RATE, FrameGrid
 from ves.media.geometry import Geometry
 from ves.overlay import Scale, scale_of
 from ves.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
+from ves.store.audio import AudioStore
 from ves.truth import NoTruth, decode_mask, objects, transcripts
 
 log = logging.getLogger(__name__)

@@ -134,7 +134,7 @@ def merge(
 
 def seal_audio(*, listing: Path, store: Path) -> None:
     """Join the shards' groups of samples to one store, and write its manifest."""
-    from ves.audio_store import seal
+    from ves.store.audio import seal
 
     seal(store, given.names(listing, "audio"))
 

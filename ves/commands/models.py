@@ -86,9 +86,9 @@ def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
     """Where spoken nouns point, by every protocol, beside what the numbers mean."""
     given.one_core()
-    from ves.embeddings import load
     from ves.localisation import evaluate
     from ves.provenance import refuse_other_model
+    from ves.store.embeddings import load
 
     settings = given.read(experiment.RunConfig, run / "config.json")
     refuse_other_model(load(embeddings), embeddings, run, settings.run)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 def store_info(path: Path) -> None:
     """What a store holds: arrays, shapes, sizes, attributes, and whether all of it is there."""
-    from ves.inspection import describe
+    from ves.store.describe import describe
 
     print(describe(path))
 
@@ -15,9 +15,9 @@ def store_verify(path: Path, *, images: Path | None = None) -> None:
 
     IMAGES is the images.parquet that the features are of, by default that of the corpus that the store lies in.
     """
-    from ves.shards import BadStore
-    from ves.stored_arrays import STRAY
-    from ves.verification import repair, verify
+    from ves.store.shard_format import BadStore
+    from ves.store.verify.arrays import STRAY
+    from ves.store.verify.features import repair, verify
 
     for fault in (faults := verify(path, images)):
         print(fault)

@@ -31,7 +31,7 @@ def _one_of(module: str, registry: str) -> AfterValidator:
 Similarity = Annotated[str, _one_of("similarity", "SIMILARITIES")]
 Loss = Annotated[str, _one_of("losses", "LOSSES")]
 Regulariser = Annotated[str, _one_of("regularisers", "REGULARISERS")]
-Compression = Annotated[str, _one_of("compression", "CODECS")]
+Compression = Annotated[str, _one_of("store.compression", "CODECS")]
 
 
 def _ascends(bounds: list[float]) -> list[float]:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ves import gallery, lettering
-from ves.audio_store import AudioStore
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.comparison import Comparison, compare
@@ -17,6 +16,7 @@ from ves.explorer.neighbours import Retrieved, clips_of, pictures_of
 from ves.media.audio import RATE
 from ves.media.browser import THUMBNAIL_SIDE, aac, jpeg
 from ves.spoken import phrases
+from ves.store.audio import AudioStore
 from ves.viewing import views
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ves.embeddings import Embeddings
 from ves.similarity import score
+from ves.store.embeddings import Embeddings
 
 TOP = 5
 

@@ -6,7 +6,7 @@
                     clip_id    uint8 [clips, 16]
                     attributes rate, clips, samples, sha256 (of all samples, little-endian), complete
 
-Each file of samples begins with a header (ves.shards) that says which group it is of, and the how manieth.
+Each file of samples begins with a header (ves.store.shard_format) that says which group it is of, and the how manieth.
 
 A group is written by one job into a temporary folder and renamed, so it is whole or absent. Zarr's own reader takes
 1.1 ms for a clip of 5 s; `AudioStore` finds the chunks by the index at the end of the file and reads them at once.
@@ -26,10 +26,10 @@ import zarr
 from jaxtyping import Int16, Int32, Int64, UInt8
 from zarr.codecs import Crc32cCodec
 
-from ves.audio_file import AudioFile
 from ves.base.files import atomic, write_json
 from ves.media.audio import RATE
-from ves.shards import HEADER, BadStore, header, write_shard
+from ves.store.audio_file import AudioFile
+from ves.store.shard_format import HEADER, BadStore, header, write_shard
 
 CHUNK = RATE  # samples in a chunk
 SHARD = 1024 * CHUNK  # samples in a file of the store: 32 MB

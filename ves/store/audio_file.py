@@ -1,4 +1,4 @@
-"""One file of samples of the audio store (ves.audio_store): chunks of it, found without zarr and checked."""
+"""One file of samples of the audio store (ves.store.audio): chunks of it, found without zarr and checked."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16
 
-from ves.shards import CRC, HEADER, BadStore, crc32c, sound
+from ves.store.shard_format import CRC, HEADER, BadStore, crc32c, sound
 
 
 class AudioFile:
@@ -51,7 +51,7 @@ class AudioFile:
         if (chunks[:, 1] != size).any():
             raise self._bad("a chunk is not there")
         if (np.diff(chunks[:, 0].astype(np.int64)) != size).any():
-            raise BadStore(f"{self.path}: chunks are not back to back; this store was not written by ves.audio_store")
+            raise BadStore(f"{self.path}: chunks are not back to back; this store was not written by ves.store.audio")
         rows = np.empty((len(chunks), size), np.uint8)
         try:
             length = os.preadv(self.file, [rows], int(chunks[0, 0]))

@@ -1,7 +1,7 @@
 """What a store holds, as a table for people: any Zarr v3 store of VeS, whole or not.
 
 Nothing of its numbers is read, and a store that is incomplete or damaged is described all the same; whether it is
-sound, ves.verification says.
+sound, ves.store.verify.features says.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from ves.base import files
 from ves.base.forms import fits
-from ves.stored_arrays import ITEM_BYTES, StoredArray
+from ves.store.verify.arrays import ITEM_BYTES, StoredArray
 
 CODEC = {"name": str}
 SHARDED = {"configuration": {"chunk_shape": [int], "codecs": [CODEC]}}

@@ -2,7 +2,7 @@
 
     <name>.zarr/           a Zarr group; its attributes say what the features are, and whether they are complete
         patch_tokens       bfloat16 [images, patches, width]; inner chunk = one image with CRC32C, raw or compressed;
-                           sharded; each shard begins with a header that says whose rows it has (ves.shards)
+                           sharded; each shard begins with a header that says whose rows it has (ves.store.shard_format)
         image_id           uint8 [images, 32], the sha256 of each image's file, chunked as patch_tokens is sharded
 
 Dimension key
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from ves import compression, shards
 from ves.base import files
-from ves.shards import BadStore
+from ves.store import compression, shard_format
+from ves.store.shard_format import BadStore
 
 INFINITE = 0x7F80  # bits of a bfloat16's exponent, all set in what is NaN or infinite
 SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
@@ -39,15 +39,16 @@ def ids_path(store: Path, shard: int) -> Path:
 
 
 def metadata(rows: int, patches: int, width: int, packing: str | None) -> dict[str, dict[str, Any]]:
-    """zarr.json of the two arrays, by their names; `packing` is one of ves.compression.CODECS, or None for none."""
+    """zarr.json of the two arrays, by their names; `packing` is one of ves.store.compression.CODECS, or None for
+    none."""
     codecs = [] if packing is None else [compression.CODECS[packing]]
-    sharding = shards.sharding([1, patches, width], codecs)
+    sharding = shard_format.sharding([1, patches, width], codecs)
     crc = {"name": "crc32c"}
     return {  # filled with NaN: what another reader makes of a missing shard must not look like features
-        "patch_tokens": shards.metadata(
+        "patch_tokens": shard_format.metadata(
             "bfloat16", [rows, patches, width], SHARD_ROWS, "NaN", [sharding], ["image", "patch", "width"]
         ),
-        "image_id": shards.metadata(
+        "image_id": shard_format.metadata(
             "uint8", [rows, ID_BYTES], SHARD_ROWS, 0, [{"name": "bytes"}, crc], ["image", "byte"]
         ),
     }
@@ -61,7 +62,7 @@ def identity(attrs: dict[str, Any]) -> bytes:
 
 def header(kind: bytes, image_ids: UInt8[np.ndarray, "n 32"]) -> bytes:
     """Beginning of the shard that has features of that kind (`identity`) of these images, in this order."""
-    return shards.header(kind, image_ids.tobytes())
+    return shard_format.header(kind, image_ids.tobytes())
 
 
 def read_attributes(store: Path) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def read_ids(store: Path, shard: int, rows: int) -> UInt8[np.ndarray, "n 32"]:
     path = ids_path(store, shard)
     if not path.is_file():
         raise BadStore(f"{path}: missing; run the stage that writes it again")
-    content = shards.without_crc(path.read_bytes(), path)
+    content = shard_format.without_crc(path.read_bytes(), path)
     if len(content) != SHARD_ROWS * ID_BYTES:
         raise BadStore(f"{path}: not the ids of {SHARD_ROWS} rows; run the stage that writes it again")
     return np.frombuffer(content, np.uint8).reshape(-1, ID_BYTES)[:rows]

@@ -1,4 +1,4 @@
-"""Reading a feature store (ves.store_layout): one copy per row into the caller's memory, and its checksum.
+"""Reading a feature store (ves.store.features_layout): one copy per row into the caller's memory, and its checksum.
 
 Zarr takes a missing shard for the fill value, and cannot know one of another store; here nothing missing or foreign is
 read as numbers.
@@ -20,14 +20,14 @@ import torch
 from jaxtyping import BFloat16, Int64, UInt8
 from torch import Tensor
 
-from ves import compression, store_layout
 from ves.base import files
 from ves.base.forms import fits
-from ves.open_shard import Shard
-from ves.shard_rows import ShardRows
-from ves.shards import BadStore
-from ves.store_layout import ID_BYTES, digests, header, identity, metadata, read_ids, shard_path
-from ves.zarr_rows import ZarrRows
+from ves.store import compression, features_layout
+from ves.store.features_layout import ID_BYTES, digests, header, identity, metadata, read_ids, shard_path
+from ves.store.rows import ShardRows
+from ves.store.shard import Shard
+from ves.store.shard_format import BadStore
+from ves.store.zarr_rows import ZarrRows
 
 ALIGNMENT = 64
 
@@ -99,12 +99,12 @@ class FeatureStore:
         for packing in (None, *compression.CODECS):
             if _same_layout(found, metadata(len(self), self.patches, self.width, packing)["patch_tokens"]):
                 self._unpack = compression.unpacker(packing)
-                slots, row_bytes = store_layout.SHARD_ROWS, self.patches * self.width * 2
+                slots, row_bytes = features_layout.SHARD_ROWS, self.patches * self.width * 2
                 return ShardRows(self._open_shard, -(-len(self) // slots), slots, row_bytes, check=check)
         return ZarrRows(self.path / "patch_tokens")
 
     def _open_shard(self, shard: int) -> Shard:
-        slots = store_layout.SHARD_ROWS
+        slots = features_layout.SHARD_ROWS
         first = shard * slots
         if (
             head := self._headers.get(shard)
@@ -127,7 +127,7 @@ class FeatureStore:
         found = files.read_json(self.path / "image_id" / "zarr.json")
         if not _same_layout(found, metadata(len(self), self.patches, self.width, None)["image_id"]):
             return np.ascontiguousarray(ZarrRows(self.path / "image_id").read(np.arange(len(self))))
-        slots = store_layout.SHARD_ROWS
+        slots = features_layout.SHARD_ROWS
         firsts = range(0, len(self), slots)
         return np.concatenate([read_ids(self.path, first // slots, min(slots, len(self) - first)) for first in firsts])
 

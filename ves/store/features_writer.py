@@ -1,7 +1,8 @@
-"""The feature store: one row of patch tokens per distinct image, in plain Zarr v3 (ves.store_layout), and writing it.
+"""The feature store: one row of patch tokens per distinct image, in plain Zarr v3 (ves.store.features_layout), and
+writing it.
 
-Zarr itself reads it, and tensorstore; `open_features` (ves.feature_store) as fast as a memory map. Rows are written
-shard by shard, each whole: Zarr's own writer loses rows when two processes write parts of one shard.
+Zarr itself reads it, and tensorstore; `open_features` (ves.store.features_reader) as fast as a memory map. Rows are
+written shard by shard, each whole: Zarr's own writer loses rows when two processes write parts of one shard.
 
 Dimension key
     V images    P patches    W backbone width
@@ -16,12 +17,9 @@ import torch
 from jaxtyping import BFloat16
 from torch import Tensor
 
-from ves import compression, shards, store_layout
 from ves.base import files
-from ves.feature_store import FeatureStore, open_features
-from ves.open_shard import Shard
-from ves.shards import BadStore
-from ves.store_layout import (
+from ves.store import compression, features_layout, shard_format
+from ves.store.features_layout import (
     RECORDED,
     digests,
     header,
@@ -33,6 +31,9 @@ from ves.store_layout import (
     read_ids,
     shard_path,
 )
+from ves.store.features_reader import FeatureStore, open_features
+from ves.store.shard import Shard
+from ves.store.shard_format import BadStore
 
 __all__ = [
     "FeatureStore",
@@ -49,10 +50,10 @@ __all__ = [
 def create_features(store: Path, rows: int, patches: int, width: int, attrs: dict[str, Any]) -> None:
     """Make an empty, incomplete store; or give an existing one of the same attributes that number of rows.
 
-    `attrs` may name a compression (ves.compression.CODECS). Raises ValueError that names the attribute when an existing
-    store differs in one (RECORDED aside): features of two kinds are never mixed, and nothing that took hours is deleted
-    unasked. A description that is missing or no JSON is written again: whose the shards are stands in each. One caller
-    at a time (ves.base.files.lock).
+    `attrs` may name a compression (ves.store.compression.CODECS). Raises ValueError that names the attribute when an
+    existing store differs in one (RECORDED aside): features of two kinds are never mixed, and nothing that took hours
+    is deleted unasked. A description that is missing or no JSON is written again: whose the shards are stands in each.
+    One caller at a time (ves.base.files.lock).
     """
     arrays = metadata(rows, patches, width, attrs.get("compression"))
     group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}
@@ -75,7 +76,7 @@ def create_features(store: Path, rows: int, patches: int, width: int, attrs: dic
             set_complete(store, False)
             files.write_json(described, content)
         for chunk in (store / name).glob("c/*"):
-            if chunk.name.isdecimal() and int(chunk.name) * store_layout.SHARD_ROWS >= rows:
+            if chunk.name.isdecimal() and int(chunk.name) * features_layout.SHARD_ROWS >= rows:
                 files.remove(chunk)
 
 
@@ -104,11 +105,11 @@ def write_shard(store: Path, shard: int, tokens: BFloat16[Tensor, "V P W"], imag
     rows = tokens.contiguous().view(torch.int16).numpy().reshape(len(tokens), -1).view(np.uint8)
     packing, head = attrs.get("compression"), header(identity(attrs), ids)
     content = rows if packing is None else compression.packed(rows, packing)
-    shards.write_shard(shard_path(store, shard), content, store_layout.SHARD_ROWS, head)
-    padded = np.zeros((store_layout.SHARD_ROWS, store_layout.ID_BYTES), np.uint8)
+    shard_format.write_shard(shard_path(store, shard), content, features_layout.SHARD_ROWS, head)
+    padded = np.zeros((features_layout.SHARD_ROWS, features_layout.ID_BYTES), np.uint8)
     padded[: len(ids)] = ids
     with files.atomic(path) as partial:
-        partial.write_bytes(shards.with_crc(padded.tobytes()))
+        partial.write_bytes(shard_format.with_crc(padded.tobytes()))
 
 
 def present(store: Path, shard: int, image_ids: Sequence[str]) -> bool:
@@ -118,7 +119,7 @@ def present(store: Path, shard: int, image_ids: Sequence[str]) -> bool:
         if not np.array_equal(read_ids(store, shard, len(wanted)), wanted):
             return False
         with open(shard_path(store, shard), "rb") as handle:
-            return handle.read(shards.HEADER) == header(identity(read_attributes(store)), wanted)
+            return handle.read(shard_format.HEADER) == header(identity(read_attributes(store)), wanted)
     except (BadStore, OSError):  # missing, or not a file at all
         return False
 
@@ -127,11 +128,11 @@ def intact(store: Path, shard: int, image_ids: Sequence[str], patches: int, widt
     """Whether a shard holds just these images, each with the right checksum and numbers that a backbone gives."""
     if not present(store, shard, image_ids):
         return False
-    attrs, first, row_bytes = read_attributes(store), shard * store_layout.SHARD_ROWS, patches * width * 2
+    attrs, first, row_bytes = read_attributes(store), shard * features_layout.SHARD_ROWS, patches * width * 2
     head, unpack = header(identity(attrs), digests(image_ids)), compression.unpacker(attrs.get("compression"))
     row = np.empty(row_bytes, np.uint8)
     try:
-        opened = Shard(shard_path(store, shard), first, store_layout.SHARD_ROWS, row_bytes, head, unpack)
+        opened = Shard(shard_path(store, shard), first, features_layout.SHARD_ROWS, row_bytes, head, unpack)
         for number in range(len(image_ids)):
             opened.read(first + number, row)
             if impossible(row):

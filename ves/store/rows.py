@@ -1,10 +1,11 @@
-"""Rows of an array that ves.shards wrote, in any order, each checked; large ones as fast as from a memory map.
+"""Rows of an array that ves.store.shard_format wrote, in any order, each checked; large ones as fast as from a memory
+map.
 
-Rows that the page cache holds are copied through a map of the shards (ves.shard_map), block by block: into memory that
-stays in the cache of a core, where their checksums are computed at once, and from there to where they are asked for.
-Before a block is copied, its files are asked whether they still are as long as they were: to touch what one that was
-cut off lacks would kill the process. (It does where that happens between the question and the copy, some tenths of a
-millisecond; and where a disk fails under a page that is not in the cache any more.) What the page cache does not hold
+Rows that the page cache holds are copied through a map of the shards (ves.store.shard_map), block by block: into memory
+that stays in the cache of a core, where their checksums are computed at once, and from there to where they are asked
+for. Before a block is copied, its files are asked whether they still are as long as they were: to touch what one that
+was cut off lacks would kill the process. (It does where that happens between the question and the copy, some tenths of
+a millisecond; and where a disk fails under a page that is not in the cache any more.) What the page cache does not hold
 is read by system calls, a few threads of them, since a cold disk is fast only when much is asked of it at once. It is
 asked of every row; but of small ones, for which that costs as much as half of their copy, only of a few in most reads,
 as long as all were there when all were asked for.
@@ -21,9 +22,9 @@ from threading import Lock, Thread
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from ves.open_shard import Shard
-from ves.shard_map import ShardMap
-from ves.shards import CRC, BadStore, crc32c, sound
+from ves.store.shard import Shard
+from ves.store.shard_format import CRC, BadStore, crc32c, sound
+from ves.store.shard_map import ShardMap
 
 OPEN_SHARDS = 192  # files kept open; a process may have 1024
 GROUP = 64  # rows whose files are open at once, in each thread, beside those kept

@@ -1,4 +1,4 @@
-"""One open shard of an array (ves.shards has its layout): rows of it, each read and checked by itself."""
+"""One open shard of an array (ves.store.shard_format has its layout): rows of it, each read and checked by itself."""
 
 import os
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ves.shards import CRC, HEADER, MISSING, BadStore, crc32c, with_crc
+from ves.store.shard_format import CRC, HEADER, MISSING, BadStore, crc32c, with_crc
 
 Unpack = Callable[[memoryview], bytes]  # what a compressed row was
 

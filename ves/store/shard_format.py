@@ -4,7 +4,7 @@ The file is what codec `sharding_indexed` reads with its index at the end: a hea
 rows these are; rows back to back, each its bytes (compressed, in some arrays) and their CRC32C (4 bytes,
 little-endian); then for each slot of the shard the place and length of its row (two u64, all ones where there is none);
 then the CRC32C of that index. Zarr looks rows up in the index, so it passes over the header. Rows are `bytes` here;
-what they mean is the store's business (ves.store_layout, ves.audio_store). ves.open_shard reads them.
+what they mean is the store's business (ves.store.features_layout, ves.store.audio). ves.store.shard reads them.
 """
 
 import hashlib

@@ -16,7 +16,7 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from ves.shards import CRC, HEADER, shard_bytes
+from ves.store.shard_format import CRC, HEADER, shard_bytes
 
 PAGE = mmap.PAGESIZE
 MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000  # of Linux; Python's mmap does not name them
@@ -30,7 +30,7 @@ class ShardMap:
     """Room for shards of `slots` rows of `row_bytes`. Threads and forked processes may share it.
 
     Pages of a file that has been cut off, or that the disk fails to give, kill the process that touches them: whoever
-    copies must know first that they are there (ves.shard_rows asks).
+    copies must know first that they are there (ves.store.rows asks).
     """
 
     def __init__(self, shards: int, slots: int, row_bytes: int) -> None:

@@ -1,6 +1,6 @@
 """Rows of an array of any layout, read by zarr: for stores that VeS did not write.
 
-Slower than ves.shard_rows, but right for every codec that zarr has. Checksums are checked where the codecs have them.
+Slower than ves.store.rows, but right for every codec that zarr has. Checksums are checked where the codecs have them.
 """
 
 from itertools import product
@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from jaxtyping import Int64, Shaped
 
-from ves.shards import BadStore
+from ves.store.shard_format import BadStore
 
 
 class ZarrRows:

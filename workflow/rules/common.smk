@@ -367,7 +367,9 @@ def imported(module):
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("ves."):
             within = node.module.split(".")[1:]
             found = [".".join([*within, alias.name]) for alias in node.names]
-            files = {name for name in found if module_file(name).is_file()}  # `from ves.store import shard`
+            files = {
+                name for name in found if module_file(name).is_file()
+            }  # `from ves.store.features_writer import shard`
             names |= files if len(files) == len(found) else files | {".".join(within)}
     return {name for name in names if name.split(".")[0] != "config"} - WITHOUT_A_PART
 

@@ -19,7 +19,7 @@ import zarr
 
 from ves.base import files
 from ves.base.forms import same
-from ves.shards import CRC, HEADER, MAGIC, MISSING, crc32c
+from ves.store.shard_format import CRC, HEADER, MAGIC, MISSING, crc32c
 
 ITEM_BYTES = {"bool": 1, "uint8": 1, "bfloat16": 2, "float16": 2, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
 
@@ -159,7 +159,8 @@ class StoredArray:
     def check_file(self, number: int, look: Look, head: bytes | None) -> list[Fault]:
         """What is wrong with one of its files, and with what `look` is shown of it, chunk by chunk and in order.
 
-        A file begins with `head`: b"" where there is none, None for a header (ves.shards) that cannot be foretold.
+        A file begins with `head`: b"" where there is none, None for a header (ves.store.shard_format) that cannot be
+        foretold.
         """
         file, first = self.files[number], number * self.chunk_rows
         last = min(first + self.chunk_rows, self.shape[0]) - 1

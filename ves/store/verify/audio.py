@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ves import audio_store, shards
 from ves.base.forms import fits, same
 from ves.media.audio import RATE
-from ves.stored_arrays import Fault, Look, StoredArray, read_document, unlike
+from ves.store import audio as audio_store
+from ves.store import shard_format
+from ves.store.verify.arrays import Fault, Look, StoredArray, read_document, unlike
 
 LITTLE, PLAIN, CRC = {"name": "bytes", "configuration": {"endian": "little"}}, {"name": "bytes"}, {"name": "crc32c"}
 LISTED = {"shard": str, "clips": int, "samples": int, "sha256": str}
@@ -52,7 +53,7 @@ def _verify_folders(store: Path, path: Path, names: list[str]) -> list[Fault]:
 
 def _documents(clips: int, samples: int) -> dict[str, dict[str, Any]]:
     """zarr.json of the arrays of a group, by their names."""
-    sharding = shards.sharding([audio_store.CHUNK], [])
+    sharding = shard_format.sharding([audio_store.CHUNK], [])
     kinds = {
         "samples": ("int16", [samples], audio_store.SHARD, [sharding]),
         "offset": ("int64", [clips], max(clips, 1), [LITTLE, CRC]),
@@ -60,7 +61,8 @@ def _documents(clips: int, samples: int) -> dict[str, dict[str, Any]]:
         "clip_id": ("uint8", [clips, 16], max(clips, 1), [PLAIN, CRC]),
     }
     documents = {
-        name: shards.metadata(dtype, shape, rows, 0, codecs, []) for name, (dtype, shape, rows, codecs) in kinds.items()
+        name: shard_format.metadata(dtype, shape, rows, 0, codecs, [])
+        for name, (dtype, shape, rows, codecs) in kinds.items()
     }
     for document in documents.values():
         del document["dimension_names"]  # zarr wrote these, without

@@ -1,4 +1,5 @@
-"""Whether embeddings on disk (ves.embeddings) are what their manifest says: every file, every checksum, every content.
+"""Whether embeddings on disk (ves.store.embeddings) are what their manifest says: every file, every checksum, every
+content.
 
 They are written by zarr, which leaves out a chunk that is all fill value: a missing file is a fault only where what it
 stands for is not what was written.
@@ -8,9 +9,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ves import embeddings, shards
 from ves.base.forms import fits, same
-from ves.stored_arrays import Fault, StoredArray, read_document, unlike
+from ves.store import embeddings, shard_format
+from ves.store.verify.arrays import Fault, StoredArray, read_document, unlike
 
 ENTRY = {"shape": [int], "dtype": str, "sha256": str}
 
@@ -42,7 +43,7 @@ def _document(entry: dict[str, Any]) -> dict[str, Any]:
     little = {"name": "bytes"} if one_byte else {"name": "bytes", "configuration": {"endian": "little"}}
     fill = {"bool": False, "float16": 0.0}.get(entry["dtype"], 0)
     codecs = [little, {"name": "crc32c"}]
-    document = shards.metadata(entry["dtype"], entry["shape"], embeddings.ROWS, fill, codecs, [])
+    document = shard_format.metadata(entry["dtype"], entry["shape"], embeddings.ROWS, fill, codecs, [])
     del document["dimension_names"]  # zarr wrote it, without
     return document
 

@@ -15,14 +15,14 @@ from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
 
-from ves.audio_verification import verify_audio
 from ves.backbone import file_sha256, weight_hash
 from ves.base import files, parquet
 from ves.base.forms import fits, same
-from ves.compression import CODECS
-from ves.embeddings_verification import verify_embeddings
-from ves.store_layout import ID_BYTES, digests, header, identity, impossible, metadata
-from ves.stored_arrays import FOREIGN, Fault, StoredArray, joined, read_document, unlike
+from ves.store.compression import CODECS
+from ves.store.features_layout import ID_BYTES, digests, header, identity, impossible, metadata
+from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, joined, read_document, unlike
+from ves.store.verify.audio import verify_audio
+from ves.store.verify.embeddings import verify_embeddings
 
 log = logging.getLogger(__name__)
 

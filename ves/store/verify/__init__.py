@@ -1,0 +1,1 @@
+"""Whether what is on disk is what it says: every file, every checksum, every content."""
