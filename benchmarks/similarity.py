@@ -1,4 +1,4 @@
-"""The dense similarity in training: ves.similarity.max_mean against the whole volume, in time and in memory.
+"""The dense similarity in training: ves.similarity.pairwise.max_mean against the whole volume, in time and in memory.
 
     OMP_NUM_THREADS=2 python benchmarks/similarity.py [--repeats 7] [--threads 2]
 
@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves.similarity import masked_mean, max_mean, token_similarity
+from ves.similarity.pairwise import masked_mean, max_mean, token_similarity
 
 PAPER = (64, 125, 64, 256, 256)  # utterances, audio tokens, images, patches, dimensions
 SHAPES = {  # name: shape, ragged, bfloat16

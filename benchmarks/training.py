@@ -31,13 +31,14 @@ from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ves import checkpoint, contrast, model, similarity
+from ves import checkpoint, contrast, model
 from ves.base.allocation import keep_freed_memory
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.model import VeS
 from ves.optimiser import make_optimizer
+from ves.similarity import pairwise
 from ves.train import optimise
 
 KINDS = {  # a part of the name of a kernel: what it does; the first that fits
@@ -72,7 +73,7 @@ def einsum_and_max(audio: Tensor, mask: Tensor, image: Tensor, image_mask: Tenso
     """max_mean with the whole volume of token similarities."""
     assert image_mask is None, "the default runs have pictures without padding"
     best = torch.einsum("atd,vpd->avtp", audio, image).max(-1).values.float()
-    return (best * mask[:, None]).sum(-1) / (mask.sum(-1)[:, None] + similarity.EPSILON)
+    return (best * mask[:, None]).sum(-1) / (mask.sum(-1)[:, None] + pairwise.EPSILON)
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def plain() -> Iterator[None]:
         patch.object(model, "plain_attention", nullcontext),
         patch.object(contrast, "plain_attention", nullcontext),
         patch.object(VeS, "draws", True),  # so that the batch goes through the towers whole
-        patch.dict(similarity.SIMILARITIES, {"max_mean": einsum_and_max}),
+        patch.dict(pairwise.SIMILARITIES, {"max_mean": einsum_and_max}),
     ):
         yield
 

@@ -6,7 +6,7 @@ import sys
 import torch
 from torch import Tensor
 
-from ves.similarity import bidirectional
+from ves.similarity.pairwise import bidirectional
 
 torch.manual_seed(0)
 AUDIO, IMAGE = torch.randn(3, 5, 8), torch.randn(4, 6, 8)

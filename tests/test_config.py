@@ -27,7 +27,7 @@ from ves.config.check import (
 from ves.config.experiment import features_name
 from ves.config.fields import registered
 from ves.losses import LOSSES
-from ves.similarity import SIMILARITIES
+from ves.similarity.pairwise import SIMILARITIES
 
 DEFAULT = Path("config.yaml")
 VAANI = read_yaml(Path("config/vaani.yaml"))["corpus"]["vaani"]
@@ -306,10 +306,10 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
 
 
 def test_registries_are_read_without_importing_them() -> None:
-    assert registered("similarity", "SIMILARITIES") == tuple(SIMILARITIES)
+    assert registered("similarity.pairwise", "SIMILARITIES") == tuple(SIMILARITIES)
     assert registered("losses", "LOSSES") == tuple(LOSSES)
     with pytest.raises(LookupError, match="similarity.py: no dict literal named LOSSES"):
-        registered("similarity", "LOSSES")
+        registered("similarity.pairwise", "LOSSES")
 
 
 def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from ves.dataset import Batch
 from ves.model import VeS
 from ves.randomness import drawn_from
 from ves.ranks import Ranks
-from ves.similarity import SIMILARITIES
+from ves.similarity.pairwise import SIMILARITIES
 
 WIDTH, KEY = 24, 11
 FIELDS = ("audio", "mask", "image", "image_mask")

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves import maxsim_tiles
-from ves.maxsim import check_shapes, implementation, maxsim
-from ves.similarity import max_mean, mean_max
+from ves.similarity import tiles as maxsim_tiles
+from ves.similarity.maxsim import check_shapes, implementation, maxsim
+from ves.similarity.pairwise import max_mean, mean_max
 
 EPSILON = 1e-6
 
@@ -218,10 +218,10 @@ def test_winners_take_the_smallest_type():
 def test_cuda_has_kernels_where_triton_is(monkeypatch):
     """And plain torch where it is not, or where tokens are of a type that the kernels do not take."""
     cuda = torch.device("cuda")
-    monkeypatch.setattr("ves.maxsim.find_spec", lambda name: None)
+    monkeypatch.setattr("ves.similarity.maxsim.find_spec", lambda name: None)
     assert implementation(cuda, torch.float32) is maxsim_tiles
     monkeypatch.undo()
     assert implementation(cuda, torch.float64) is maxsim_tiles
     assert implementation(torch.device("cpu"), torch.float32) is maxsim_tiles
     pytest.importorskip("triton", reason="torch brings Triton on Linux alone")
-    assert implementation(cuda, torch.bfloat16).__name__ == "ves.maxsim_triton"
+    assert implementation(cuda, torch.bfloat16).__name__ == "ves.similarity.triton"

@@ -26,7 +26,7 @@ from ves.model import load as load_model
 from ves.order import Order
 from ves.retrieval_protocols import one_to_one
 from ves.scores import all_pairs
-from ves.similarity import SIMILARITIES, token_similarity
+from ves.similarity.pairwise import SIMILARITIES, token_similarity
 from ves.store.embeddings import Embeddings, load, write
 from ves.store.features_writer import FeatureStore
 from ves.train import recall, train

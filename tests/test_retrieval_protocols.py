@@ -13,7 +13,7 @@ from ves import scores
 from ves.base.files import read_json
 from ves.retrieval import both_directions
 from ves.retrieval_protocols import multi_positive, one_to_one, pairs_digest, paper
-from ves.similarity import score
+from ves.similarity.pairwise import score
 from ves.store.embeddings import joined, load, manifest_path, write
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from stored import random_embeddings
 
-from ves import scores, similarity
+from ves import scores
 from ves.scores import all_pairs, forget
-from ves.similarity import score
+from ves.similarity import pairwise
+from ves.similarity.pairwise import score
 
 
 @pytest.mark.parametrize("name", ["max_mean", "mean_mean", "mean_max"])
@@ -68,7 +69,7 @@ def test_blocks_of_other_embeddings_or_code_are_not_taken(tmp_path, monkeypatch)
     edited = tmp_path / "edited.py"
     edited.write_bytes(b"# other code")
     own = scores._identity("max_mean", [])
-    monkeypatch.setattr(similarity, "__file__", str(edited))
+    monkeypatch.setattr(pairwise, "__file__", str(edited))
     assert scores._identity("max_mean", []) != own
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ves.config.fields import registered
-from ves.similarity import SIMILARITIES, bidirectional, max_mean, mean_max, mean_mean, mean_mean_cosine, score
+from ves.similarity.pairwise import SIMILARITIES, bidirectional, max_mean, mean_max, mean_mean, mean_mean_cosine, score
 
 A, T, V, P, D = 3, 5, 4, 6, 7
 
@@ -167,4 +167,4 @@ def test_autocast_leaves_the_global_similarities_in_float32(name, tokens):
 
 
 def test_the_configuration_knows_these_names():
-    assert registered("similarity", "SIMILARITIES") == tuple(SIMILARITIES)
+    assert registered("similarity.pairwise", "SIMILARITIES") == tuple(SIMILARITIES)

@@ -23,7 +23,7 @@ from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed
 from ves.model import VeS
 from ves.retrieval_protocols import one_to_one
-from ves.similarity import SIMILARITIES
+from ves.similarity.pairwise import SIMILARITIES
 from ves.store.embeddings import load
 from ves.train import optimise, recall, train
 

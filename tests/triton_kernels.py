@@ -18,7 +18,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime import interpreter
 
-from ves import maxsim_tiles, maxsim_triton
+from ves.similarity import tiles as maxsim_tiles
+from ves.similarity import triton as maxsim_triton
 
 CASES = {  # queries, tokens, keys, patches, dimensions, masked, type
     "more keys than a group": (3, 5, 9, 6, 40, False, torch.float32),

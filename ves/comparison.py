@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Float32
 from ves.base.files import read_json
 from ves.media.audio import FrameGrid
 from ves.provenance import load_of
-from ves.similarity import token_similarity
+from ves.similarity.pairwise import token_similarity
+from ves.similarity.word_heat import word_heat
 from ves.spoken import Spoken
 from ves.store.embeddings import Embeddings
-from ves.word_heat import word_heat
 
 SAME = ("seconds", "frames", "grid", "image_size", "fit")  # of all runs, or a word and a patch would not be the same
 

@@ -31,7 +31,7 @@ from ves.model import VeS, plain_attention
 from ves.randomness import drawn_from, new_key
 from ves.ranks import ALONE, Ranks
 from ves.regularisers import REGULARISERS
-from ves.similarity import SIMILARITIES
+from ves.similarity.pairwise import SIMILARITIES
 
 
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:

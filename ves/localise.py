@@ -35,7 +35,7 @@ from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
 from ves.page import save, stacked
 from ves.plate import compose, plate_of
-from ves.similarity import token_similarity
+from ves.similarity.pairwise import token_similarity
 from ves.strips import compose as strip
 from ves.viewing import Viewing, with_moments
 

@@ -18,10 +18,10 @@ from ves import blind, segmentation
 from ves.base.progress import track
 from ves.media.audio import FrameGrid
 from ves.media.geometry import Geometry
+from ves.similarity.word_heat import word_heat
 from ves.square import Square
 from ves.store.embeddings import Embeddings
 from ves.truth import decode_mask
-from ves.word_heat import word_heat
 
 Noun = dict[str, Any]  # a row of ves.nouns.nouns
 squares = lru_cache(maxsize=4)(Square)  # a noun asks for its own many times, and its pixels are laid out anew for each

@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ves import similarity
 from ves.base.files import atomic, remove
 from ves.base.progress import track
+from ves.similarity import pairwise
 from ves.store.embeddings import Embeddings
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ IMAGES = 512  # in fp32 at once
 
 def _identity(name: str, vouchers: list[bytes]) -> str:
     """A hash of all that decides the scores."""
-    source = Path(similarity.__file__)
+    source = Path(pairwise.__file__)
     code = [file.read_bytes() for file in (Path(__file__), source, *sorted(source.parent.glob("maxsim*.py")))]
     found = hashlib.sha256()
     for part in (name.encode(), torch.__version__.encode(), *code, *vouchers):
@@ -54,7 +54,7 @@ def _block(name: str, stored: Embeddings, rows: Tensor, lengths: Tensor, device:
             heard = slice(int(lengths[rows[some]].max()))
             audio = stored.audio_tokens[rows[some], heard].to(device).float()
             mask = stored.audio_mask[rows[some], heard].to(device)
-            part = similarity.score({name: 1.0}, audio, mask, image, shown)
+            part = pairwise.score({name: 1.0}, audio, mask, image, shown)
             scores[some[0] : some[-1] + 1, columns[0] : columns[-1] + 1] = part.cpu()
     return scores
 

@@ -30,7 +30,7 @@ from ves.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.ranks import ALONE, Ranks, joined
 from ves.recipe import recipe
 from ves.retrieval import ranks, summary
-from ves.similarity import score
+from ves.similarity.pairwise import score
 from ves.watcher import Watching, bar
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ def _one_of(module: str, registry: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Similarity = Annotated[str, _one_of("similarity", "SIMILARITIES")]
+Similarity = Annotated[str, _one_of("similarity.pairwise", "SIMILARITIES")]
 Loss = Annotated[str, _one_of("losses", "LOSSES")]
 Regulariser = Annotated[str, _one_of("regularisers", "REGULARISERS")]
 Compression = Annotated[str, _one_of("store.compression", "CODECS")]

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ves.similarity import score
+from ves.similarity.pairwise import score
 from ves.store.embeddings import Embeddings
 
 TOP = 5

@@ -3,10 +3,10 @@
 The similarities of all tokens, [Q, K, N, M], are never held: at the paper's shapes and a batch of 1,024 they would be
 134 GB. Forward goes through them in tiles and keeps, of every query token and key, the winner's number (one byte where
 a key has at most 256 tokens). Only winners carry gradient, so backward gathers and scatters them: 1/M of the
-arithmetic of a dense backward. Phi and Psi (ves.similarity) are this one function with the roles exchanged.
+arithmetic of a dense backward. Phi and Psi (ves.similarity.pairwise) are this one function with the roles exchanged.
 
 Two implementations stand behind it, and `implementation` is the one place that chooses: Triton kernels on a CUDA
-device (ves.maxsim_triton), products of plain torch, tile by tile, everywhere else (ves.maxsim_tiles).
+device (ves.similarity.triton), products of plain torch, tile by tile, everywhere else (ves.similarity.tiles).
 
 What holds of both
     Equal similarities: the lowest number wins. A NaN wins over all, so that it shows in the score.
@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ves import maxsim_tiles
+from ves.similarity import tiles as maxsim_tiles
 
 
 def implementation(device: torch.device, dtype: torch.dtype) -> ModuleType:

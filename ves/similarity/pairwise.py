@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ves import maxsim_tiles
-from ves.maxsim import implementation, maxsim
+from ves.similarity import tiles as maxsim_tiles
+from ves.similarity.maxsim import implementation, maxsim
 
 EPSILON = 1e-6  # Eq. 3
 

@@ -1,4 +1,4 @@
-"""MaxSim in plain torch, tile by tile, on any device: what a CPU runs. ves.maxsim says what it computes.
+"""MaxSim in plain torch, tile by tile, on any device: what a CPU runs. ves.similarity.maxsim says what it computes.
 
 Forward multiplies one key with as many query tokens as give a tile that stays in the processor's cache, and takes
 maxima there: torch's maximum over rows runs at the speed of the cache, its maximum with a number does not. So the

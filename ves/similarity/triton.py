@@ -1,4 +1,5 @@
-"""MaxSim on a CUDA device: three Triton kernels. ves.maxsim says what they compute; ves.maxsim_tiles is the reference.
+"""MaxSim on a CUDA device: three Triton kernels. ves.similarity.maxsim says what they compute; ves.similarity.tiles is
+the reference.
 
 Why our own: the published ones sum where the paper takes a mean, which only costs a line, but late-interaction-kernels
 adds gradients with atomics (not the same twice) or multiplies one-hot matrices (the whole product again), and
@@ -21,7 +22,7 @@ import triton.language as tl
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
-from ves.maxsim_tiles import wide, winner_type
+from ves.similarity.tiles import wide, winner_type
 
 TOKENS, PATCHES, DEPTH = 64, 128, 64  # rows, columns and summands of one product in registers
 GROUP = 8  # keys to a program: neighbouring programs meet the same ones, which then come from the cache

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ves.similarity import token_similarity
+from ves.similarity.pairwise import token_similarity
 
 
 def word_heat(

@@ -1,0 +1,1 @@
+"""How alike a clip and an image are."""
