@@ -26,7 +26,7 @@ from ves.config.check import (
 )
 from ves.config.experiment import features_name
 from ves.config.fields import registered
-from ves.losses import LOSSES
+from ves.losses.contrastive import LOSSES
 from ves.similarity.pairwise import SIMILARITIES
 
 DEFAULT = Path("config.yaml")
@@ -307,7 +307,7 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
 
 def test_registries_are_read_without_importing_them() -> None:
     assert registered("similarity.pairwise", "SIMILARITIES") == tuple(SIMILARITIES)
-    assert registered("losses", "LOSSES") == tuple(LOSSES)
+    assert registered("losses.contrastive", "LOSSES") == tuple(LOSSES)
     with pytest.raises(LookupError, match="similarity.py: no dict literal named LOSSES"):
         registered("similarity.pairwise", "LOSSES")
 

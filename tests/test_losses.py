@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ves.config.fields import registered
-from ves.losses import LOSSES, info_nce
+from ves.losses.contrastive import LOSSES, info_nce
 
 
 def slow(logits, not_negative):
@@ -71,4 +71,4 @@ def test_all_of_one_image_costs_nothing():
 
 
 def test_the_configuration_knows_these_names():
-    assert registered("losses", "LOSSES") == tuple(LOSSES)
+    assert registered("losses.contrastive", "LOSSES") == tuple(LOSSES)

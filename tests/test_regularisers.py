@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from tiny_corpus import tiny_config
 from torch import Tensor
 
-from ves import regularisers
 from ves.config.fields import registered
-from ves.regularisers import REGULARISERS
+from ves.losses import regularisers
+from ves.losses.regularisers import REGULARISERS
 
 AUDIBLE = torch.tensor([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
 SHOWN = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=torch.bool)
@@ -107,4 +107,4 @@ def test_the_reference_run_is_the_combination_of_the_reference_code():
 
 
 def test_the_configuration_knows_these_names():
-    assert registered("regularisers", "REGULARISERS") == tuple(REGULARISERS)
+    assert registered("losses.regularisers", "REGULARISERS") == tuple(REGULARISERS)

@@ -19,7 +19,7 @@ import ves.train as train_module
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
 from ves.config.experiment import RunConfig
-from ves.losses import LOSSES
+from ves.losses.contrastive import LOSSES
 from ves.model import VeS, load
 from ves.optimiser import learning_rate_at, parameter_groups, steps_of
 from ves.train import cut_log, train

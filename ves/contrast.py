@@ -26,11 +26,11 @@ from torch import Tensor
 from ves.base.cpu import side_by_side
 from ves.config.experiment import TrainConfig
 from ves.dataset import Batch
-from ves.losses import LOSSES
+from ves.losses.contrastive import LOSSES
+from ves.losses.regularisers import REGULARISERS
 from ves.model import VeS, plain_attention
 from ves.randomness import drawn_from, new_key
 from ves.ranks import ALONE, Ranks
-from ves.regularisers import REGULARISERS
 from ves.similarity.pairwise import SIMILARITIES
 
 

@@ -29,8 +29,8 @@ def _one_of(module: str, registry: str) -> AfterValidator:
 
 
 Similarity = Annotated[str, _one_of("similarity.pairwise", "SIMILARITIES")]
-Loss = Annotated[str, _one_of("losses", "LOSSES")]
-Regulariser = Annotated[str, _one_of("regularisers", "REGULARISERS")]
+Loss = Annotated[str, _one_of("losses.contrastive", "LOSSES")]
+Regulariser = Annotated[str, _one_of("losses.regularisers", "REGULARISERS")]
 Compression = Annotated[str, _one_of("store.compression", "CODECS")]
 
 

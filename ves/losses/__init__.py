@@ -1,0 +1,1 @@
+"""What training minimises, from a matrix of similarities."""
