@@ -37,10 +37,10 @@ from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec
 
 from ves.backbone import patch_tokens
 from ves.config.experiment import Config
-from ves.corpora.scenes.drawing import draw
-from ves.corpora.scenes.layout import scene
 from ves.media.geometry import Geometry
 from ves.media.images import pixels
+from ves.sources.scenes.drawing import draw
+from ves.sources.scenes.layout import scene
 from ves.store.compression import CODECS
 from ves.store.features_layout import SHARD_ROWS
 from ves.store.features_reader import FeatureStore

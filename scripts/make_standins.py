@@ -47,7 +47,7 @@ def untrained(kind: str, seed: int) -> nn.Module:
 
 def make_audio() -> tuple[nn.Module, dict[str, Any]]:
     """Train on pseudo-words; measure on others, in other noise."""
-    forbidden = lexicon_words(ROOT / "ves/corpora/scenes/lexicon")
+    forbidden = lexicon_words(ROOT / "ves/sources/scenes/lexicon")
     corpus = audio.synthesise(AUDIO["clips"], AUDIO["seed"], forbidden)
     held_out = audio.synthesise(HELD_OUT["clips"], HELD_OUT["seed"], forbidden)
     noise = audio.noise_bank(48, HELD_OUT["noise_seed"])

@@ -24,7 +24,10 @@ from ves.config.experiment import PlanSettings
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "hf_not_a_real_token"
-QUICK = {"ves.corpora.patience:FIRST_WAIT": 0.002, "ves.corpora.hub:CHUNK": 2**14}  # of a shard of 600 kB, not 500 MB
+QUICK = {
+    "ves.sources.hub.retry:FIRST_WAIT": 0.002,
+    "ves.sources.hub.download:CHUNK": 2**14,
+}  # of a shard of 600 kB, not 500 MB
 LABELS = "config/labels.yaml"  # seen from the repository, where stages run
 STAND_IN = {"backbone": "ves/standins/dinov2-scenes", "revision": None, "image_size": 140}
 SMALL = {"val": 8, "tune": 4, "held_out_speakers": 0.3}

@@ -27,7 +27,7 @@ SHARDS = {path: content for path, content in FILES.items() if path.endswith(".pa
 SIZE = sum(map(len, SHARDS.values()))
 LAST_BEFORE = "check-room"  # the last step before anything is downloaded
 KIB = 1024
-CHUNK = int(QUICK["ves.corpora.hub:CHUNK"])
+CHUNK = int(QUICK["ves.sources.hub.download:CHUNK"])
 
 
 @dataclass

@@ -38,7 +38,7 @@ def new_copy(folder: Path) -> Path:
     """A copy of the workflow with the configuration of this test."""
     copy = copy_to(folder)
     (copy / "config/edited.yaml").write_text(OVERLAY)
-    client = copy / "ves/corpora/hub.py"
+    client = copy / "ves/sources/hub/download.py"
     before = client.read_text()
     client.write_text(before.replace("CHUNK = 2**20", f"CHUNK = {CHUNK}"))
     assert client.read_text() != before

@@ -15,8 +15,9 @@ from loopback import COMMIT, REPOSITORY, Hub, serve
 from PIL import Image
 
 from ves.config.corpus import VaaniConfig
-from ves.corpora import assumptions, check, patience, survey
-from ves.corpora.hub_errors import HubError
+from ves.sources.hub import retry
+from ves.sources.hub.errors import HubError
+from ves.sources.vaani import assumptions, check, survey
 
 CLIPS, OTHER = "audio/Goa/North/train-00000-of-00002.parquet", "audio/Goa/North/train-00001-of-00002.parquet"
 PICTURES, MORE = "images/train-00000-of-00002.parquet", "images/train-00001-of-00002.parquet"
@@ -66,7 +67,7 @@ def packed(frame: pl.DataFrame) -> bytes:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(assumptions, "SHARD_BYTES", (1e4, 1e7))
     files = {CLIPS: packed(clips(0)), OTHER: packed(clips(10, 40))}
     files |= {PICTURES: packed(pictures("a", 0)), MORE: packed(pictures("more", 5, 9))}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ves.columns import find, media_column
+from ves.sources.columns import find, media_column
 
 
 def test_the_spellings_of_every_era_are_known():

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from ves.corpora.scenes.espeak import SAMPLE_RATE, speak
+from ves.sources.scenes.espeak import SAMPLE_RATE, speak
 
 HINDI = "यहाँ एक लाल गेंद, और नीली किताब है"
 SENTENCES = {
@@ -84,7 +84,7 @@ def test_what_was_said_before_leaves_no_trace(voice):
 
 def test_another_process_says_the_same():
     code = (
-        "import hashlib, sys; from ves.corpora.scenes.espeak import speak;"
+        "import hashlib, sys; from ves.sources.scenes.espeak import speak;"
         "print(hashlib.sha256(speak(sys.argv[1], 'hi+f2').samples.tobytes()).hexdigest())"
     )
     other = subprocess.run([sys.executable, "-c", code, HINDI], capture_output=True, text=True, check=True).stdout

@@ -15,9 +15,10 @@ import huggingface_hub
 import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 
-from ves.corpora import hub as client
-from ves.corpora import hub_errors, patience
-from ves.corpora.hub import HubError
+from ves.sources.hub import download as client
+from ves.sources.hub import errors as hub_errors
+from ves.sources.hub import retry
+from ves.sources.hub.download import HubError
 
 MIB = 2**20
 SHARD = "audio/Goa/North Goa/train-00000-of-00001.parquet"  # a space in a path must survive quoting
@@ -27,7 +28,7 @@ TOKEN = "hf_not_a_real_token"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     files = {"README.md": b"# Vaani", SHARD: CONTENT, "images/train-00000-of-00001.parquet": b"PAR1"}
     with serve(files) as server:
@@ -82,10 +83,10 @@ def test_a_listing_that_stalls_is_left(hub: Hub, monkeypatch: pytest.MonkeyPatch
 
 
 def test_asking_for_a_page_has_an_end(hub: Hub):
-    hub.page_faults = ["503"] * patience.ATTEMPTS
+    hub.page_faults = ["503"] * retry.ATTEMPTS
     with pytest.raises(HubError, match=r"503.*the hub is busy.*run again later"):
         client.list_files(REPOSITORY, COMMIT)
-    assert len(hub.requests) == patience.ATTEMPTS
+    assert len(hub.requests) == retry.ATTEMPTS
 
 
 def test_pages_that_go_in_a_circle_end(hub: Hub):
@@ -169,7 +170,7 @@ def test_another_answer_than_the_file_costs_nothing_of_what_came(hub: Hub, desti
 
 
 def test_a_page_is_not_the_beginning_of_a_file(hub: Hub, destination: Path):
-    hub.faults = ["page"] * patience.ATTEMPTS
+    hub.faults = ["page"] * retry.ATTEMPTS
     with pytest.raises(HubError, match="a page of HTML came"):
         fetch(hub, destination)
     assert part_of(destination).read_bytes() == b""
@@ -179,10 +180,10 @@ def test_a_page_is_not_the_beginning_of_a_file(hub: Hub, destination: Path):
 
 @pytest.mark.parametrize("fault", ["503", "empty"])
 def test_waiting_has_an_end_and_keeps_what_came(hub: Hub, destination: Path, fault: str):
-    hub.faults, hub.cut = ["reset"] + [fault] * patience.ATTEMPTS, MIB
+    hub.faults, hub.cut = ["reset"] + [fault] * retry.ATTEMPTS, MIB
     with pytest.raises(HubError, match=r"503|the answer ended at byte 1048576 of 3145745"):
         fetch(hub, destination)
-    assert len(hub.downloads()) == 1 + patience.ATTEMPTS
+    assert len(hub.downloads()) == 1 + retry.ATTEMPTS
     assert part_of(destination).read_bytes() == CONTENT[:MIB]
     fetch(hub, destination)
     assert destination.read_bytes() == CONTENT
@@ -192,7 +193,7 @@ def test_waiting_has_an_end_and_keeps_what_came(hub: Hub, destination: Path, fau
 @pytest.mark.parametrize("at", ["download", "listing"])
 def test_the_hub_is_not_asked_before_the_time_it_names(hub: Hub, destination: Path, monkeypatch, at: str):
     waits: list[float] = []
-    monkeypatch.setattr(patience, "time", SimpleNamespace(sleep=waits.append))  # of no other thread
+    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=waits.append))  # of no other thread
     hub.retry_after = "7"
     if at == "download":
         hub.faults = ["429", "503"]
@@ -213,7 +214,7 @@ def test_a_seek_that_the_server_gets_wrong_is_not_appended(hub: Hub, destination
 
 
 def test_a_server_that_always_seeks_wrong_is_given_up(hub: Hub, destination: Path):
-    hub.faults, hub.cut = ["reset"] + ["shifted"] * patience.ATTEMPTS, MIB
+    hub.faults, hub.cut = ["reset"] + ["shifted"] * retry.ATTEMPTS, MIB
     with pytest.raises(HubError, match=f"begins at byte {MIB + 1}, asked for was {MIB}"):
         fetch(hub, destination)
     assert part_of(destination).read_bytes() == CONTENT[:MIB]
@@ -293,7 +294,7 @@ def test_a_server_without_ranges_starts_the_file_over(hub: Hub, destination: Pat
 def test_a_killed_process_is_resumed_by_the_next(hub: Hub, destination: Path):
     hub.faults, hub.cut = ["stall"], 2 * MIB
     script = (
-        "import sys; from pathlib import Path; from ves.corpora import hub; "
+        "import sys; from pathlib import Path; from ves.sources.hub import download as hub; "
         "hub.download(*sys.argv[1:4], Path(sys.argv[4]), size=int(sys.argv[5]), sha256=sys.argv[6])"
     )
     call = [REPOSITORY, COMMIT, SHARD, str(destination), str(len(CONTENT)), hub.sha256(SHARD)]

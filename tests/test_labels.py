@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ves import labels
+from ves.sources import labels
 
 TABLE = """
 - {column: language, old: Oriya, new: Odia, source: a card}

@@ -146,7 +146,7 @@ def test_no_module_mentions_the_workflow_engine(module: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["config.experiment", "config.check", "manifest", "splits", "__main__", "corpora.scenes"]
+    "module", ["config.experiment", "config.check", "manifest", "splits", "__main__", "sources.scenes"]
 )
 def test_light_modules_do_not_import_torch(module: str) -> None:
     """Snakemake reads some of these at every start, and the generator of scenes needs no network library."""

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ves import lettering
 
-LEXICON = sorted(Path("ves/corpora/scenes/lexicon").glob("*.yaml"))
+LEXICON = sorted(Path("ves/sources/scenes/lexicon").glob("*.yaml"))
 CONJUNCTS = {  # two letters that are written as one, and the mark between them that joins them
     "NotoSansDevanagari": "क्ष",
     "NotoSansBengali": "ক্ষ",

@@ -15,10 +15,11 @@ from PIL import Image
 from ves.config.check import read_yaml, validate, validate_batches, validate_source
 from ves.config.corpus import CorpusConfig, PairsConfig
 from ves.config.experiment import SplitConfig
-from ves.corpora import pair_tables, pairs
 from ves.ingest import ingest_audio, ingest_images
 from ves.manifest import merge
 from ves.media import images
+from ves.sources.pairs import packing as pairs
+from ves.sources.pairs import tables as pair_tables
 from ves.splits import write as write_splits
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from PIL import Image
 from recordings import encoded
 from test_workflow import copy_to, method, planned, report, run
 
-from ves.corpora import scenes
+from ves.sources import scenes
 
 pytestmark = pytest.mark.slow  # two minutes
 

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
-from ves.corpora import patience
-from ves.corpora.patience import Patience, asked_wait, patiently
+from ves.sources.hub import retry
+from ves.sources.hub.retry import Patience, asked_wait, patiently
 
 
 def refusal(status: int, **headers: str) -> HfHubHTTPError:
@@ -19,7 +19,7 @@ def refusal(status: int, **headers: str) -> HfHubHTTPError:
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     made: list[float] = []
-    monkeypatch.setattr(patience.time, "sleep", made.append)
+    monkeypatch.setattr(retry.time, "sleep", made.append)
     return made
 
 
@@ -29,8 +29,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ({}, 0),
         ({"Retry-After": "120"}, 120),
         ({"retry-after": " 5 "}, 5),
-        ({"Retry-After": "86400"}, patience.LONGEST_WAIT),
-        ({"Retry-After": "9" * 400}, patience.LONGEST_WAIT),
+        ({"Retry-After": "86400"}, retry.LONGEST_WAIT),
+        ({"Retry-After": "9" * 400}, retry.LONGEST_WAIT),
         ({"Retry-After": "-3"}, 0),
         ({"Retry-After": "soon"}, 0),
         ({"Retry-After": "٣"}, 0),
@@ -51,23 +51,23 @@ def test_a_date_is_waited_for(zone: str):
 
 def test_waits_double_and_differ_and_end(waits: list[float]):
     one = Patience("one")
-    for _ in range(patience.ATTEMPTS - 1):
+    for _ in range(retry.ATTEMPTS - 1):
         one.wait(httpx2.ReadError("reset"))
     with pytest.raises(httpx2.ReadError):
         one.wait(httpx2.ReadError("reset"))
-    assert len(waits) == patience.ATTEMPTS - 1
+    assert len(waits) == retry.ATTEMPTS - 1
     for attempt, wait in enumerate(waits, start=1):
-        assert patience.FIRST_WAIT * 2**attempt / 2 <= wait <= patience.FIRST_WAIT * 2**attempt
+        assert retry.FIRST_WAIT * 2**attempt / 2 <= wait <= retry.FIRST_WAIT * 2**attempt
     assert len({wait / 2**attempt for attempt, wait in enumerate(waits)}) > 1  # by chance: no two jobs in step
 
 
 def test_progress_restores_patience(waits: list[float]):
     one = Patience("one")
     for _ in range(3):
-        for _ in range(patience.ATTEMPTS - 1):
+        for _ in range(retry.ATTEMPTS - 1):
             one.wait(httpx2.ReadError("reset"))
         one.wait(httpx2.ReadError("reset"), progress=True)
-        assert waits[-1] <= patience.FIRST_WAIT
+        assert waits[-1] <= retry.FIRST_WAIT
 
 
 def test_a_wait_that_is_asked_for_is_never_cut_short(waits: list[float]):

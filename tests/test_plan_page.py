@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ves.plan_page import text
-from ves.room import Room
+from ves.sources.vaani.disk_space import Room
 
 ROOM = Room(
     {"audio.zarr": 730 * 10**9, "source": 2_500_000_000},

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.references import LEVELS, resolve
+from ves.sources.references import LEVELS, resolve
 
 PICTURES = pl.DataFrame(
     [

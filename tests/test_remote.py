@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import COMMIT, REPOSITORY, Hub, serve
 
-from ves.corpora import patience, remote
-from ves.corpora.hub_errors import HubError
-from ves.corpora.remote import HOLE, TAIL, RemoteFile
+from ves.sources.hub import remote, retry
+from ves.sources.hub.errors import HubError
+from ves.sources.hub.remote import HOLE, TAIL, RemoteFile
 
 PATH = "audio/Goa/North Goa/train-00000-of-00001.parquet"
 CONTENT = random.Random(1).randbytes(1_000_003)
@@ -25,7 +25,7 @@ TOKEN = "hf_not_a_real_token"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with serve({PATH: CONTENT}) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
@@ -133,10 +133,10 @@ def test_a_server_that_ignores_ranges_does_not_send_the_file(hub: Hub):
 
 
 def test_asking_has_an_end(hub: Hub):
-    hub.faults = ["shifted"] * patience.ATTEMPTS
+    hub.faults = ["shifted"] * retry.ATTEMPTS
     with pytest.raises(HubError, match="bytes 6 to 1006 came, asked for were 5 to 1005"):
         piece(remote_file(hub), 5, 1_000)
-    assert len(hub.requests) == patience.ATTEMPTS
+    assert len(hub.requests) == retry.ATTEMPTS
 
 
 def test_a_missing_file_is_named(hub: Hub):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ves.base.files import write_json
-from ves.room import check_room, room
+from ves.sources.vaani.disk_space import check_room, room
 
 Disk = namedtuple("Disk", "total used free")
 

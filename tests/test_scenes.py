@@ -11,10 +11,10 @@ import pytest
 from little_scenes import settings
 from PIL import Image, UnidentifiedImageError
 
-from ves.corpora.scenes import fetch, list_shards
-from ves.corpora.scenes.breakage import CLIP_FAULTS, IMAGE_FAULTS, IMAGE_ODDITIES, clip_defects, image_defects
-from ves.corpora.scenes.layout import scene
-from ves.corpora.scenes.plan import Plan
+from ves.sources.scenes import fetch, list_shards
+from ves.sources.scenes.assignment import Plan
+from ves.sources.scenes.faults import CLIP_FAULTS, IMAGE_FAULTS, IMAGE_ODDITIES, clip_defects, image_defects
+from ves.sources.scenes.layout import scene
 
 SETTINGS = settings()
 COLUMNS = ["audio", "language", "duration", "speakerID", "gender", "state", "district", "pincode", "stay(years)"]

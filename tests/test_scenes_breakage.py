@@ -4,7 +4,8 @@ from collections import Counter
 
 from little_scenes import settings
 
-from ves.corpora.scenes.breakage import (
+from ves.sources.scenes.assignment import Plan
+from ves.sources.scenes.faults import (
     CLIP_FAULTS,
     CLIP_ODDITIES,
     IMAGE_FAULTS,
@@ -12,7 +13,6 @@ from ves.corpora.scenes.breakage import (
     clip_defects,
     image_defects,
 )
-from ves.corpora.scenes.plan import Plan
 
 DEFAULT_SIZE = settings(images=4300, clips=15000, speakers=240, audio_shards=8, broken=0.02)
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from little_scenes import settings
 
-from ves.corpora.scenes.backdrop import backdrop
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.drawing import NOTHING, draw
-from ves.corpora.scenes.layout import BACKGROUNDS, COLOURS, KINDS, Scene, Thing, scene
-from ves.corpora.scenes.pen import PAINTS
-from ves.corpora.scenes.shapes import SHAPES
+from ves.sources.scenes.backdrop import backdrop
+from ves.sources.scenes.drawing import NOTHING, draw
+from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, Scene, Thing, scene
+from ves.sources.scenes.pen import PAINTS
+from ves.sources.scenes.shapes import SHAPES
+from ves.sources.scenes.streams import generator
 
 SETTINGS = settings()
 

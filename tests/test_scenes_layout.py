@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 from little_scenes import settings
 
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.layout import BACKGROUNDS, COLOURS, KINDS, scene
+from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, scene
+from ves.sources.scenes.streams import generator
 
 SETTINGS = settings()
 SCENES = [scene(SETTINGS, index) for index in range(600)]

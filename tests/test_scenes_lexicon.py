@@ -5,9 +5,9 @@ import unicodedata
 
 import pytest
 
-from ves.corpora.scenes import lexicon as package
-from ves.corpora.scenes.layout import COLOURS, KINDS
-from ves.corpora.scenes.lexicon import GENDERS, Lexicon, codes, lexicon
+from ves.sources.scenes import lexicon as package
+from ves.sources.scenes.layout import COLOURS, KINDS
+from ves.sources.scenes.lexicon import GENDERS, Lexicon, codes, lexicon
 
 
 def words(table: Lexicon) -> list[str]:

@@ -5,8 +5,8 @@ import pytest
 from little_scenes import settings
 
 from ves.config.corpus import MOST_DISTRICTS
-from ves.corpora.scenes.lexicon import codes
-from ves.corpora.scenes.plan import DISTRICTS, MOST_CLIPS, Plan, _quotas
+from ves.sources.scenes.assignment import DISTRICTS, MOST_CLIPS, Plan, _quotas
+from ves.sources.scenes.lexicon import codes
 
 LANGUAGES = codes()[:12]
 SETTINGS = settings(images=4300, clips=15000, languages=LANGUAGES, speakers=240, audio_shards=8, image_shards=4)

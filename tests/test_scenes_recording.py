@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from little_scenes import settings
 
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.description import Token, describe
-from ves.corpora.scenes.espeak import Span
-from ves.corpora.scenes.layout import scene
-from ves.corpora.scenes.lexicon import codes, lexicon
-from ves.corpora.scenes.recording import _noise, _spread, _token_times, record, voice
+from ves.sources.scenes.description import Token, describe
+from ves.sources.scenes.espeak import Span
+from ves.sources.scenes.layout import scene
+from ves.sources.scenes.lexicon import codes, lexicon
+from ves.sources.scenes.recording import _noise, _spread, _token_times, record, voice
+from ves.sources.scenes.streams import generator
 
 QUIET = settings(snr_db=(60.0, 60.0))
 

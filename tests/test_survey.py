@@ -16,8 +16,9 @@ import pytest
 from loopback import COMMIT, REPOSITORY, Hub, serve
 
 from ves.config.corpus import VaaniConfig
-from ves.corpora import footers, patience, remote, survey
-from ves.corpora.hub_errors import HubError
+from ves.sources.hub import footers, remote, retry
+from ves.sources.hub.errors import HubError
+from ves.sources.vaani import survey
 
 OLD, NEW = "audio/Goa/North/train-00000-of-00001", "audio/Bihar/Jamui/train-00000-of-00001"
 PICTURES = "images/train-00000-of-00001"
@@ -59,7 +60,7 @@ def repository() -> dict[str, bytes]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
     with serve(repository()) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         yield server
@@ -124,7 +125,7 @@ def test_the_tables_hold_the_columns_of_text(hub: Hub, tmp_path: Path):
 
 
 def test_no_audio_and_no_picture_is_asked_for(hub: Hub, tmp_path: Path, monkeypatch, caplog):
-    monkeypatch.setattr("ves.corpora.remote.HOLE", 256)
+    monkeypatch.setattr("ves.sources.hub.remote.HOLE", 256)
     many = pl.concat([clips(NEW, language=["Tulu"] * 7, referenceImage=["x"] * 7)] * 20)
     hub.files[f"{NEW}.parquet"] = packed(many, compression="uncompressed", row_group_size=28, statistics=False)
     with caplog.at_level(logging.INFO):

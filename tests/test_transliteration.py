@@ -7,7 +7,7 @@ import yaml
 from ves import lettering
 from ves.transliteration import transliterate
 
-LEXICON = sorted(Path("ves/corpora/scenes/lexicon").glob("*.yaml"))
+LEXICON = sorted(Path("ves/sources/scenes/lexicon").glob("*.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from snakemake.utils import update_config
 
 from ves.config.check import read_yaml, validate
 from ves.config.corpus import VaaniConfig
-from ves.corpora import SOURCES, source, vaani
+from ves.sources.kinds import SOURCES, source
+from ves.sources.vaani import listing
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,7 +67,7 @@ def names(shards: list[dict[str, Any]], part: str) -> list[str]:
 
 def test_every_parquet_file_that_is_chosen_is_listed_in_order(hub: Hub):
     hub.page = 5
-    shards = vaani.list_shards(settings())
+    shards = listing.list_shards(settings())
     goa = [f"audio/Goa/NorthSouthGoa/train-{shard:05}-of-00012" for shard in range(12)]
     bihar = ["Araria/train-00000-of-00002", "Araria/train-00001-of-00002", "Jamui/train-00000-of-00001"]
     assert names(shards, "audio") == [f"audio/Bihar/{name}" for name in bihar] + goa
@@ -78,7 +79,7 @@ def test_every_parquet_file_that_is_chosen_is_listed_in_order(hub: Hub):
 
 def test_the_cap_takes_the_first_shards_of_each_district_and_all_images(hub: Hub):
     hub.files["images/train-00001-of-00001.parquet"] = b"PAR1"
-    shards = vaani.list_shards(settings(shards_per_district=1))
+    shards = listing.list_shards(settings(shards_per_district=1))
     districts = ["Bihar/Araria", "Bihar/Jamui", "Goa/NorthSouthGoa"]
     assert [name.rsplit("/", 1)[0] for name in names(shards, "audio")] == [f"audio/{name}" for name in districts]
     assert all("train-00000" in name for name in names(shards, "audio"))
@@ -88,7 +89,7 @@ def test_the_cap_takes_the_first_shards_of_each_district_and_all_images(hub: Hub
 def test_folders_of_other_revisions_stand_below_the_part(hub: Hub):
     """As at the end of 2024, when districts stood at the top; everything of a corpus is below audio/ or images/."""
     hub.files |= {"Goa_NorthSouthGoa/train-00000-of-00001.parquet": clips("Goa", 0), "pictures/a b.parquet": b"PAR1"}
-    audio, images = vaani.list_shards(settings(audio=["Goa_*"], images=["pictures/*"]))
+    audio, images = listing.list_shards(settings(audio=["Goa_*"], images=["pictures/*"]))
     assert (audio["name"], audio["path"]) == (
         "audio/Goa_NorthSouthGoa/train-00000-of-00001",
         "Goa_NorthSouthGoa/train-00000-of-00001.parquet",
@@ -96,11 +97,11 @@ def test_folders_of_other_revisions_stand_below_the_part(hub: Hub):
     assert (images["name"], images["path"]) == ("images/pictures/a b", "pictures/a b.parquet")
     hub.files["audio/Goa_NorthSouthGoa/train-00000-of-00001.parquet"] = clips("Goa", 1)
     with pytest.raises(ValueError, match="would be one shard"):
-        vaani.list_shards(settings(audio=["*Goa_*"]))
+        listing.list_shards(settings(audio=["*Goa_*"]))
 
 
 def test_patterns_add_up_and_do_not_repeat(hub: Hub):
-    shards = vaani.list_shards(settings(audio=["audio/Bihar/*", "audio/*/Jamui/*"]))
+    shards = listing.list_shards(settings(audio=["audio/Bihar/*", "audio/*/Jamui/*"]))
     assert len(names(shards, "audio")) == 3
 
 
@@ -117,13 +118,13 @@ def test_patterns_add_up_and_do_not_repeat(hub: Hub):
 )
 def test_a_choice_that_cannot_be_right_is_explained(hub: Hub, changes: dict[str, Any], words: str):
     with pytest.raises(ValueError, match=words):
-        vaani.list_shards(settings(**changes))
+        listing.list_shards(settings(**changes))
 
 
 def test_a_fetched_shard_is_the_hub_s_and_resumes_nothing_of_its_neighbour(hub: Hub, tmp_path: Path):
-    for shard in vaani.list_shards(settings(audio=["audio/Bihar/*"])):
+    for shard in listing.list_shards(settings(audio=["audio/Bihar/*"])):
         destination = tmp_path / f"{shard['name']}.parquet"
-        vaani.fetch(settings(), shard, destination)
+        listing.fetch(settings(), shard, destination)
         assert destination.read_bytes() == hub.files[f"{shard['name']}.parquet"]
     frame = pl.read_parquet(tmp_path / "audio/Bihar/Araria/train-00001-of-00002.parquet")
     assert frame["audio"][2] == {"bytes": b"RIFF\x01\x02", "path": "aria_1_2.wav"}
@@ -141,15 +142,13 @@ def test_the_shipped_configurations_are_valid_and_choose_shards(hub: Hub, name: 
     assert config.corpus.kind == "vaani"
     assert config.corpus.keep_seconds == config.audio.seconds
     assert config.corpus.vaani is not None
-    chosen = vaani.list_shards(config.corpus.vaani)
+    chosen = listing.list_shards(config.corpus.vaani)
     assert (len(names(chosen, "audio")), len(names(chosen, "images"))) == (shards, 1)
 
 
 def test_the_registry_imports_no_source_before_it_is_used():
-    assert source("vaani") is vaani
-    loaded = (
-        "import sys, ves.corpora; print([name for name in ('huggingface_hub', 'PIL', 'torch') if name in sys.modules])"
-    )
+    assert source("vaani") is listing
+    loaded = "import sys, ves.sources.kinds; print([name for name in ('huggingface_hub', 'PIL', 'torch') if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
     assert set(SOURCES) == {"scenes", "pairs", "vaani"}

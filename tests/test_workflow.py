@@ -197,7 +197,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
 
 def test_correcting_a_word_remakes_what_is_spoken_and_no_picture(reference: Path) -> None:
     def planned_after_correcting(language: str) -> set[str]:
-        table = reference / f"ves/corpora/scenes/lexicon/{language}.yaml"
+        table = reference / f"ves/sources/scenes/lexicon/{language}.yaml"
         before = table.read_text()
         table.write_text(before + "# corrected\n")
         try:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import labels
 from ves.base import ids, parquet
 from ves.base.files import atomic
-from ves.references import LEVELS, resolve
+from ves.sources import labels
+from ves.sources.references import LEVELS, resolve
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,9 @@ def merge(
 ) -> None:  # fmt: skip
     """Write manifest.parquet, refused.parquet and images.parquet from the parts that ingest wrote.
 
-    A clip is about the picture that its reference names (ves.references). Refused here are `image_missing`,
+    A clip is about the picture that its reference names (ves.sources.references). Refused here are `image_missing`,
     `image_ambiguous`, `image_refused`, and `duplicate`: the same bytes as a clip accepted before it. Labels are spelt
-    as the table `spellings` has it (ves.labels). Pictures of one content are one image under all their names.
+    as the table `spellings` has it (ves.sources.labels). Pictures of one content are one image under all their names.
     images.parquet has each image that some clip row refers to, accepted or not (what no clip mentions needs no
     features: one district refers to few of all pictures); `clips` counts the accepted ones. If a previous
     images.parquet is there and all its images still are, they keep their rows and new ones follow; else rows are
@@ -77,7 +77,8 @@ def _beside(scan: pl.LazyFrame, columns: pl.DataFrame) -> pl.LazyFrame:
 
 
 def _names(scan: pl.LazyFrame, pictures: pl.DataFrame, contents: pl.Series) -> pl.DataFrame:
-    """What ves.references says of each reference, sorted by it, with the place of its image among the contents."""
+    """What ves.sources.references says of each reference, sorted by it, with the place of its image among the
+    contents."""
     references = scan.select(pl.col("image_reference").drop_nulls().unique()).collect(engine="streaming").to_series()
     names = resolve(references.filter(references != ""), pictures)
     places = pl.DataFrame({"image_id": contents}).with_row_index("image")

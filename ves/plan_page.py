@@ -7,8 +7,8 @@ from typing import Any
 
 from ves.base.files import atomic, write_json
 from ves.config.experiment import PlanSettings
-from ves.plan import expected
-from ves.room import Room, room
+from ves.sources.vaani.disk_space import Room, room
+from ves.sources.vaani.plan import expected
 
 STORES = {
     "audio.zarr": "samples, 16 kHz int16",
@@ -22,7 +22,7 @@ STORES = {
 def write(settings: PlanSettings, survey: Path, listing: Path, data: Path, page: Path, out: Path) -> None:
     """Write plan.json to `out`, then plan.md to `page`; `data` is the folder of the corpus (data/<corpus>).
 
-    Lack of room is said on the page; it is no error before ves.room.check_room.
+    Lack of room is said on the page; it is no error before ves.sources.vaani.disk_space.check_room.
     """
     plan = expected(settings, survey, listing, data / "survey", data / "chosen")
     write_json(out, plan)

@@ -1,7 +1,7 @@
 """The rows of a source shard, streamed: the file is never in memory, whatever its row groups are.
 
-A row group of Vaani may be the whole shard, 500 MB; it is read page by page. Columns are found by name (ves.columns),
-and a footer that promises what cannot be is refused before anything is read.
+A row group of Vaani may be the whole shard, 500 MB; it is read page by page. Columns are found by name
+(ves.sources.columns), and a footer that promises what cannot be is refused before anything is read.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, UInt32
 
-from ves import columns
 from ves.base import parquet
+from ves.sources import columns
 
 BATCH = 64  # rows in memory at most,
 BATCH_BYTES = 16 << 20  # and about so many bytes of them

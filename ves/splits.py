@@ -11,12 +11,13 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import given_splits, labels, split_page
+from ves import given_splits, split_page
 from ves.base import ids, parquet
 from ves.base.files import atomic
 from ves.config.experiment import SplitConfig
 from ves.draws import chance_of_names, draw
 from ves.near_duplicates import groups
+from ves.sources import labels
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from standins.descent import descend
 from standins.probe import ridge_accuracy
 from standins.pseudowords import VOICES, utterance
 from ves.base.progress import track
-from ves.corpora.scenes.espeak import SAMPLE_RATE, Speech, speak
+from ves.sources.scenes.espeak import SAMPLE_RATE, Speech, speak
 
 log = logging.getLogger(__name__)
 

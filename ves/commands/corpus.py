@@ -11,7 +11,7 @@ PARTS = ("audio", "images")  # of a corpus
 
 def list_shards(*, corpus: Path, out: Path) -> None:
     """List the shards of a corpus: one small file, on which all that follows depends."""
-    from ves.corpora import source
+    from ves.sources.kinds import source
 
     settings = given.corpus(corpus)
     block = getattr(settings, settings.kind)
@@ -22,14 +22,14 @@ def list_shards(*, corpus: Path, out: Path) -> None:
 
 def survey(*, corpus: Path, folder: Path, out: Path) -> None:
     """Read the listing of Vaani, and of each file the footer and the texts; nothing of the sound or the pictures."""
-    from ves.corpora.survey import survey
+    from ves.sources.vaani.survey import survey
 
     survey(given.block(given.corpus(corpus).vaani), folder, out)
 
 
 def choose(*, corpus: Path, survey: Path, folder: Path, chosen: Path, out: Path) -> None:
     """Choose among the surveyed clips by label and caps; list the shards that are wanted."""
-    from ves.corpora.choice import choose
+    from ves.sources.vaani.choice import choose
 
     settings = given.corpus(corpus)
     choose(given.block(settings.vaani), given.spellings(settings), survey, folder, chosen, out)
@@ -47,7 +47,7 @@ def plan(*, settings: Path, survey: Path, listing: Path, data: Path, page: Path,
 
 def check_room(*, plan: Path, data: Path) -> None:
     """Fail, before anything is downloaded, when the disk cannot hold what the plan foresees."""
-    from ves.room import check_room
+    from ves.sources.vaani.disk_space import check_room
 
     check_room(plan, data)
 
@@ -65,7 +65,7 @@ def vaani_check(*, configfile: list[Path] | None = None, corpus: Path | None = N
     settings = given.corpus(corpus) if corpus else load(Path("config.yaml"), configfile or []).corpus
     if settings.kind != "vaani":
         raise ValueError(f"corpus.kind: {settings.kind!r}; only of 'vaani' is anything assumed that could be checked")
-    from ves.corpora.check import check
+    from ves.sources.vaani.check import check
 
     surveyed = Path("data") / settings.name / "survey"  # used where it is there
     out = out or Path("results") / settings.name / "vaani-check.md"
@@ -74,7 +74,7 @@ def vaani_check(*, configfile: list[Path] | None = None, corpus: Path | None = N
 
 def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
     """Download one shard of Vaani; resumes, and verifies what came."""
-    from ves.corpora.vaani import fetch
+    from ves.sources.vaani.listing import fetch
 
     entry = given.listed(listing, shard)
     fetch(given.block(given.corpus(corpus).vaani), entry, out)
@@ -82,14 +82,14 @@ def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
 
 def pack(*, corpus: Path, shard: str, out: Path) -> None:
     """Pack one shard of your own pairs from the files that the tables name."""
-    from ves.corpora.pairs import fetch
+    from ves.sources.pairs.packing import fetch
 
     fetch(given.block(given.corpus(corpus).pairs), shard, out)
 
 
 def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
     """Synthesise one shard of Spoken Scenes, and what only evaluation may know of it."""
-    from ves.corpora.scenes import fetch
+    from ves.sources.scenes import fetch
 
     fetch(given.block(given.corpus(corpus).scenes), shard, out, truth)
 

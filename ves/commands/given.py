@@ -26,7 +26,7 @@ def corpus(path: Path) -> CorpusConfig:
 
 def spellings(corpus: CorpusConfig) -> "pl.DataFrame":
     """The table of spellings that the corpus names, or an empty one."""
-    from ves import labels
+    from ves.sources import labels
 
     return labels.read(None if corpus.labels is None else Path(corpus.labels))
 

@@ -206,7 +206,7 @@ def validate_source(config: Config) -> None:
     if (labels := config.corpus.labels) is not None and not Path(labels).is_file():
         raise ValueError(f"corpus.labels: there is no file {labels!r} here; null is for no table")
     if config.corpus.kind == "pairs" and (pairs := config.corpus.pairs):
-        from ves.corpora.pairs import list_shards  # polars: this module is read at the start of every command
+        from ves.sources.pairs.packing import list_shards  # polars: this module is read at the start of every command
 
         list_shards(pairs)
         _check_enough(pairs, config.split)
@@ -214,7 +214,7 @@ def validate_source(config: Config) -> None:
 
 def _check_enough(pairs: PairsConfig, split: SplitConfig) -> None:
     """Raise ValueError, long before the split would, when there are fewer pictures than pairs to draw."""
-    from ves.corpora.pair_tables import read
+    from ves.sources.pairs.tables import read
 
     rows = read(pairs)
     least = sum(getattr(split, kind) for kind in ("val", "tune") if kind not in rows["split"])  # given: none is drawn
@@ -229,7 +229,7 @@ def _changed_since(splits: Path, config: Config) -> bool:
     """Whether a table of own pairs is newer than the split: pairs may have been added, and will be."""
     if config.corpus.pairs is None or config.corpus.kind != "pairs":
         return False
-    from ves.corpora.pair_tables import files  # polars: this module is read at the start of every command
+    from ves.sources.pairs.tables import files  # polars: this module is read at the start of every command
 
     return any(file.stat().st_mtime_ns > splits.stat().st_mtime_ns for file in files(config.corpus.pairs))
 

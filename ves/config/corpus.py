@@ -9,14 +9,14 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed
 
-MOST_DISTRICTS = 12  # that Spoken Scenes has names for (ves.corpora.scenes.plan.DISTRICTS)
+MOST_DISTRICTS = 12  # that Spoken Scenes has names for (ves.sources.scenes.assignment.DISTRICTS)
 MOST_THINGS = 8  # in one picture; more hide one another
 LEAST_SIDE = 64  # pixels; on less, things are specks
 
 
 def _spoken(languages: list[str]) -> list[str]:
     """Validator: each language has a word table, and none is named twice."""
-    known = sorted(table.stem for table in (Path(__file__).parents[1] / "corpora/scenes/lexicon").glob("*.yaml"))
+    known = sorted(table.stem for table in (Path(__file__).parents[1] / "sources/scenes/lexicon").glob("*.yaml"))
     for language in languages:
         if language not in known:
             raise ValueError(f"{language!r} is not one of {', '.join(known)}")
@@ -26,7 +26,7 @@ def _spoken(languages: list[str]) -> list[str]:
 
 
 class ScenesConfig(Section):
-    """The embedded corpus, synthesised (ves.corpora.scenes)."""
+    """The embedded corpus, synthesised (ves.sources.scenes)."""
 
     seed: Seed
     images: Positive
@@ -54,7 +54,7 @@ class ScenesConfig(Section):
 
     @model_validator(mode="after")
     def _shares_out(self) -> "ScenesConfig":
-        """There are enough of each thing to give every other its own (ves.corpora.scenes.plan)."""
+        """There are enough of each thing to give every other its own (ves.sources.scenes.assignment)."""
         if self.speakers < (least := max(len(self.languages), self.audio_shards)):
             raise ValueError(
                 f"speakers: {self.speakers}, but each language and audio shard needs one, so {least} or more"
@@ -70,7 +70,8 @@ Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)
 
 
 class VaaniConfig(Section):
-    """Project Vaani on the hub (ves.corpora.vaani), and which of its clips are taken (ves.corpora.choice)."""
+    """Project Vaani on the hub (ves.sources.vaani.listing), and which of its clips are taken
+    (ves.sources.vaani.choice)."""
 
     repository: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
     revision: str | None  # a full commit; null: not chosen yet
@@ -110,7 +111,7 @@ class VaaniConfig(Section):
 
 
 class PairsConfig(Section):
-    """Own recordings and pictures in a folder, paired by tables (ves.corpora.pairs)."""
+    """Own recordings and pictures in a folder, paired by tables (ves.sources.pairs.packing)."""
 
     folder: str
     tables: Annotated[list[str], Field(min_length=1)]  # names or patterns, in the folder
@@ -125,7 +126,7 @@ class CorpusConfig(Section):
     kind: Literal["scenes", "pairs", "vaani"]
     keep_source: bool
     keep_seconds: PositiveFloat | None
-    labels: str | None  # a YAML table of spellings (ves.labels)
+    labels: str | None  # a YAML table of spellings (ves.sources.labels)
     max_refused: Fraction  # of the rows of a shard; if more are refused, its ingest fails
     scenes: ScenesConfig | None = None
     pairs: PairsConfig | None = None

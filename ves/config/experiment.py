@@ -151,7 +151,7 @@ class TrainConfig(Section):
 
 
 class PlanConfig(Section):
-    """Rates that the plan of a download assumes (ves.plan)."""
+    """Rates that the plan of a download assumes (ves.sources.vaani.plan)."""
 
     download_mb_s: PositiveFloat  # 10**6 bytes a second
     features_s: PositiveFloat  # pictures a second

@@ -9,7 +9,7 @@ of the configuration that is named after the kind.
 from importlib import import_module
 from types import ModuleType
 
-SOURCES = {"scenes": "ves.corpora.scenes", "pairs": "ves.corpora.pairs", "vaani": "ves.corpora.vaani"}
+SOURCES = {"scenes": "ves.sources.scenes", "pairs": "ves.sources.pairs.packing", "vaani": "ves.sources.vaani.listing"}
 
 
 def source(kind: str) -> ModuleType:

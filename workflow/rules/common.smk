@@ -152,14 +152,14 @@ def listing_origin(wildcards):
 @functools.cache
 def pairs_origins():
     """What decides each shard of own pairs; reads the tables and asks for size and time of every file that they name."""
-    from ves.corpora.pairs import origins
+    from ves.sources.pairs.packing import origins
 
     return origins(CONFIG.corpus.pairs)
 
 
 def words_digest():
     """Hash of the word tables of the languages that are spoken: pictures do not depend on them, recordings do."""
-    tables = Path(workflow.basedir) / "ves/corpora/scenes/lexicon"
+    tables = Path(workflow.basedir) / "ves/sources/scenes/lexicon"
     text = b"".join((tables / f"{language}.yaml").read_bytes() for language in CONFIG.corpus.scenes.languages)
     return hashlib.sha256(text).hexdigest()[:12]
 

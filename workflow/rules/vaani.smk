@@ -49,7 +49,7 @@ rule choose:
     log:
         "logs/{corpus}/choose.log",
     params:
-        code=digest("corpora.choice"),
+        code=digest("sources.vaani.choice"),
         folder=subpath(input.survey, strip_suffix=".json"),
         chosen="data/{corpus}/chosen",
     shell:

@@ -25,8 +25,8 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, validat
 
 from ves.base.files import lock, sync_tree
 from ves.base.progress import meter
-from ves.corpora.hub_errors import HubError, endpoint, explained
-from ves.corpora.patience import PASSING, Patience, patiently
+from ves.sources.hub.errors import HubError, endpoint, explained
+from ves.sources.hub.retry import PASSING, Patience, patiently
 
 log = logging.getLogger(__name__)
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request, with addresses that are signed

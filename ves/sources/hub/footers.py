@@ -11,9 +11,9 @@ import polars as pl
 import pyarrow as pa
 from pyarrow.parquet import FileMetaData, ParquetFile
 
-from ves import columns
-from ves.corpora.hub_errors import HubError
-from ves.corpora.remote import RemoteFile
+from ves.sources import columns
+from ves.sources.hub.errors import HubError
+from ves.sources.hub.remote import RemoteFile
 
 MOST_FOOTER = 2**26  # bytes
 MOST_ROWS = 2**31

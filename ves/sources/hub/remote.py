@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError
 
-from ves.corpora.hub import address, answer, content_range
-from ves.corpora.hub_errors import HubError, endpoint, explained
-from ves.corpora.patience import patiently
+from ves.sources.hub.download import address, answer, content_range
+from ves.sources.hub.errors import HubError, endpoint, explained
+from ves.sources.hub.retry import patiently
 
 TAIL = 2**16  # bytes; the end of a file is read in one piece, in which most footers lie whole
 HOLE = 2**16  # bytes between two ranges up to which fetching them too is cheaper than another request

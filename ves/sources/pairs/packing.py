@@ -1,4 +1,4 @@
-"""Your own pairs: a folder of recordings and pictures, with tables that pair them (ves.corpora.pair_tables).
+"""Your own pairs: a folder of recordings and pictures, with tables that pair them (ves.sources.pairs.tables).
 
 They are packed into shards of Vaani's layout, `rows_per_shard` rows each in the order of the tables, so everything from
 ingest on is the code that Vaani goes through. Rows appended to a table make new shards and leave the full ones alone.
@@ -20,8 +20,8 @@ from polars.io.plugins import register_io_source
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import PairsConfig
-from ves.corpora import pair_tables
 from ves.media import images
+from ves.sources.pairs import tables as pair_tables
 
 BATCH = 16  # files in memory; rows of a row group
 FILE = pl.Struct({"bytes": pl.Binary, "path": pl.String})

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.pictures import image_shard, write
-from ves.corpora.scenes.plan import DISTRICTS
-from ves.corpora.scenes.utterances import audio_shard
+from ves.sources.scenes.assignment import DISTRICTS
+from ves.sources.scenes.pictures import image_shard, write
+from ves.sources.scenes.utterances import audio_shard
 
 
 def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.chance import generator
+from ves.sources.scenes.streams import generator
 
 DISTRICTS = (  # state, district, first pincode
     ("WestBengal", "Darjeeling", 734101),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.layout import Scene
-from ves.corpora.scenes.lexicon import Lexicon
+from ves.sources.scenes.layout import Scene
+from ves.sources.scenes.lexicon import Lexicon
 
 COLOUR_SAID = 0.78  # of the things mentioned
 ONE_SAID = 0.2

@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from ves.corpora.scenes.backdrop import backdrop
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.layout import Scene, Thing
-from ves.corpora.scenes.pen import Pen, palette
-from ves.corpora.scenes.shapes import SHAPES
+from ves.sources.scenes.backdrop import backdrop
+from ves.sources.scenes.layout import Scene, Thing
+from ves.sources.scenes.pen import Pen, palette
+from ves.sources.scenes.shapes import SHAPES
+from ves.sources.scenes.streams import generator
 
 SUPERSAMPLING = 3
 JPEG_QUALITY = 88

@@ -8,8 +8,8 @@ are usable rows that need care; each is rarer than the faults.
 import numpy as np
 
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.recording import SAMPLE_RATE, wav
+from ves.sources.scenes.recording import SAMPLE_RATE, wav
+from ves.sources.scenes.streams import generator
 
 CLIP_FAULTS = (
     "null_reference",  # referenceImage is null

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.chance import generator
+from ves.sources.scenes.streams import generator
 
 KINDS = (
     *("ball", "cup", "car", "tree", "house", "chair", "umbrella", "fish", "bird", "flower"),

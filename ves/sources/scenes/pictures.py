@@ -11,11 +11,11 @@ import polars as pl
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.breakage import IMAGE_FAULTS, broken_image, image_defects
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.drawing import Picture, draw, jpeg, mask_png
-from ves.corpora.scenes.layout import Scene, scene
-from ves.corpora.scenes.plan import Plan
+from ves.sources.scenes.assignment import Plan
+from ves.sources.scenes.drawing import Picture, draw, jpeg, mask_png
+from ves.sources.scenes.faults import IMAGE_FAULTS, broken_image, image_defects
+from ves.sources.scenes.layout import Scene, scene
+from ves.sources.scenes.streams import generator
 
 SCHEMA = {"image": pl.Struct({"bytes": pl.Binary, "path": pl.String})}
 TRUTH_SCHEMA = {

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.description import Token
-from ves.corpora.scenes.espeak import Span, speak
+from ves.sources.scenes.description import Token
+from ves.sources.scenes.espeak import Span, speak
+from ves.sources.scenes.streams import generator
 
 SAMPLE_RATE = 16_000
 VARIANTS = {"Male": ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8"), "Female": ("f1", "f2", "f3", "f4", "f5")}

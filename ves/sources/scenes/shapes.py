@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ves.corpora.scenes.pen import Pen, circle
+from ves.sources.scenes.pen import Pen, circle
 
 
 def ball(pen: Pen) -> None:

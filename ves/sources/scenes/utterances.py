@@ -10,14 +10,14 @@ import polars as pl
 
 from ves.base.progress import track
 from ves.config.corpus import ScenesConfig
-from ves.corpora.scenes.breakage import CLIP_FAULTS, broken_audio, clip_defects, image_defects, reference
-from ves.corpora.scenes.chance import generator
-from ves.corpora.scenes.description import Token, describe
-from ves.corpora.scenes.layout import scene
-from ves.corpora.scenes.lexicon import lexicon
-from ves.corpora.scenes.pictures import twin_path
-from ves.corpora.scenes.plan import DISTRICTS, Plan
-from ves.corpora.scenes.recording import SAMPLE_RATE, Recording, record, voice
+from ves.sources.scenes.assignment import DISTRICTS, Plan
+from ves.sources.scenes.description import Token, describe
+from ves.sources.scenes.faults import CLIP_FAULTS, broken_audio, clip_defects, image_defects, reference
+from ves.sources.scenes.layout import scene
+from ves.sources.scenes.lexicon import lexicon
+from ves.sources.scenes.pictures import twin_path
+from ves.sources.scenes.recording import SAMPLE_RATE, Recording, record, voice
+from ves.sources.scenes.streams import generator
 
 SCHEMA = {
     "audio": pl.Struct({"bytes": pl.Binary, "path": pl.String}),

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ves import columns
-from ves.corpora import findings
-from ves.corpora.evidence import Evidence, NoFiles
-from ves.corpora.findings import ESTIMATE, SAME_S, Finding
-from ves.corpora.survey import NEEDED, TEXTS
+from ves.sources import columns
+from ves.sources.vaani import findings
+from ves.sources.vaani.evidence import Evidence, NoFiles
+from ves.sources.vaani.findings import ESTIMATE, SAME_S, Finding
+from ves.sources.vaani.survey import NEEDED, TEXTS
 
 SHARD_BYTES = (250e6, 750e6)  # between which the median lies
 MOST_ROW_GROUP = 700e6  # bytes unpacked; ingest holds one at a time

@@ -10,9 +10,9 @@ import polars as pl
 
 from ves.base.files import atomic
 from ves.config.corpus import VaaniConfig
-from ves.corpora.assumptions import ASSUMPTIONS, Assumption
-from ves.corpora.evidence import Evidence, NoFiles
-from ves.corpora.findings import Finding
+from ves.sources.vaani.assumptions import ASSUMPTIONS, Assumption
+from ves.sources.vaani.evidence import Evidence, NoFiles
+from ves.sources.vaani.findings import Finding
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ def check(settings: VaaniConfig, spellings: pl.DataFrame, folder: Path, out: Pat
 
     Of the smallest shard of each part, the footer and one row group are asked for, of the pictures' also the names.
     `spellings` has columns column, old and new; `folder` is where the survey's tables are, if it was made. Raises
-    ValueError when something differs, after writing, and ves.corpora.hub.HubError, before, without any listing.
+    ValueError when something differs, after writing, and ves.sources.hub.download.HubError, before, without any
+    listing.
     """
     evidence = Evidence(settings, spellings, folder)
     log.info("%s: comparing with %d parquet files", settings.repository, len(evidence.files))

@@ -17,8 +17,8 @@ from jaxtyping import Int64
 from ves.base import parquet
 from ves.base.files import atomic, read_json, write_json
 from ves.config.corpus import VaaniConfig
-from ves.corpora.surveyed import ANY_LEVEL, clips, image_of, pictures
 from ves.draws import chance_of_rows
+from ves.sources.vaani.surveyed import ANY_LEVEL, clips, image_of, pictures
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +28,14 @@ PLACE = ("file", "source_row")
 def choose(settings: VaaniConfig, table: pl.DataFrame, survey: Path, folder: Path, chosen: Path, out: Path) -> None:
     """Write the listing of the shards that are wanted, and, to the folder `chosen`, the rows of those wanted in part.
 
-    1. Clips of the languages and districts that the settings name, by their labels as `table` (ves.labels) leaves them.
+    1. Clips of the languages and districts that the settings name, by their labels as `table` (ves.sources.labels)
+       leaves them.
     2. Of each image at most `clips_per_image`, then of each language at most `clips_per_language`, then `clips` in
        total, in proportion over the languages that are left (`proportional`); always those of the lowest chance. Where
        any cap is set, clips whose reference no picture bears are left out first: the merge would refuse them, after
        they had taken the place of others. Without a cap they stay, to be counted there.
     3. Of the pictures, the shards that hold any which a chosen clip's reference could mean, at any level of
-       ves.references: so what is ambiguous stays so.
+       ves.sources.references: so what is ambiguous stays so.
 
     `survey` is survey.json and `folder` its tables. Raises ValueError when a named label is nobody's, no clip is left,
     or no picture bears the name that any of them refers to.

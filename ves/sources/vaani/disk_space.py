@@ -1,4 +1,4 @@
-"""Whether the disk holds what a plan foresees (ves.plan), seen before anything is downloaded."""
+"""Whether the disk holds what a plan foresees (ves.sources.vaani.plan), seen before anything is downloaded."""
 
 import shutil
 from dataclasses import dataclass

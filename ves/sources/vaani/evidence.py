@@ -13,8 +13,9 @@ from huggingface_hub.hf_api import RepoFile
 from pyarrow.parquet import ParquetFile
 
 from ves.config.corpus import VaaniConfig
-from ves.corpora import footers, hub, vaani
-from ves.corpora.remote import RemoteFile
+from ves.sources.hub import download, footers
+from ves.sources.hub.remote import RemoteFile
+from ves.sources.vaani import listing
 
 
 class Kept:
@@ -100,14 +101,14 @@ class Evidence:
 
     @property
     def files(self) -> list[RepoFile]:
-        """The parquet files of the commit. Raises ves.corpora.hub.HubError."""
-        listed = self._kept.get("files", lambda: hub.list_files(self.settings.repository, self.settings.commit()))
-        return [file for file in listed if file.path.endswith(vaani.SUFFIX)]
+        """The parquet files of the commit. Raises ves.sources.hub.download.HubError."""
+        listed = self._kept.get("files", lambda: download.list_files(self.settings.repository, self.settings.commit()))
+        return [file for file in listed if file.path.endswith(listing.SUFFIX)]
 
     def chosen(self, part: str) -> list[RepoFile]:
         """The files that the patterns of a part, "audio" or "images", match. Raises NoFiles if one matches none."""
         try:
-            return vaani.matching(self.files, getattr(self.settings, part), part)
+            return listing.matching(self.files, getattr(self.settings, part), part)
         except ValueError as error:
             raise NoFiles(str(error)) from None
 
@@ -126,7 +127,7 @@ class Evidence:
 
     def _table(self, file: RepoFile) -> Path:
         """Where the survey puts what it reads of a file of pictures."""
-        return self._folder / f"{vaani.shard_name(file.path, 'images')}{vaani.SUFFIX}"
+        return self._folder / f"{listing.shard_name(file.path, 'images')}{listing.SUFFIX}"
 
     def _surveyed(self, file: RepoFile) -> bool:
         table, listed = self._table(file), file.lfs and file.lfs.sha256

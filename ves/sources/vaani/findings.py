@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from ves import columns, references
-from ves.corpora import footers
-from ves.corpora.evidence import Evidence
-from ves.corpora.survey import BYTES_PER_S, WAV_HEADER
 from ves.media import images, wav_header
 from ves.media.audio import RATE
+from ves.sources import columns, references
+from ves.sources.hub import footers
+from ves.sources.vaani.evidence import Evidence
+from ves.sources.vaani.survey import BYTES_PER_S, WAV_HEADER
 
 MOSTLY = 0.95  # share of rows that have a value
 SAME_S = 0.02  # seconds; durations may be rounded to two digits
@@ -106,7 +106,8 @@ def paths(part: str, media: str, evidence: Evidence) -> Finding:
 
 
 def resolved(evidence: Evidence) -> Finding:
-    """How many distinct references name a picture, at each level of ves.references; contents are not compared."""
+    """How many distinct references name a picture, at each level of ves.sources.references; contents are not
+    compared."""
     sample = evidence.sample("audio")
     column = columns.find(sample.names, sample.remote.name)["image_reference"]
     named, complete = evidence.picture_names()

@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub.hf_api import RepoFile
 
 from ves.config.corpus import VaaniConfig
-from ves.corpora import hub
+from ves.sources.hub import download
 
 SUFFIX = ".parquet"
 
@@ -68,9 +68,10 @@ def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
     """The parquet files that `audio` and `images` choose at the pinned commit, audio first, each part sorted by name.
 
     Of the audio, `shards_per_district` of each folder; of the images all, since any clip may be about any of them.
-    Raises ValueError for a choice that cannot be right, ves.corpora.hub.HubError when the hub does not answer it.
+    Raises ValueError for a choice that cannot be right, ves.sources.hub.download.HubError when the hub does not answer
+    it.
     """
-    files = [file for file in hub.list_files(settings.repository, settings.commit()) if file.path.endswith(SUFFIX)]
+    files = [file for file in download.list_files(settings.repository, settings.commit()) if file.path.endswith(SUFFIX)]
     audio = matching(files, settings.audio, "audio")
     images = matching(files, settings.images, "images")
     if twice := {file.path for file in audio} & {file.path for file in images}:
@@ -85,6 +86,6 @@ def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
 
 
 def fetch(settings: VaaniConfig, shard: dict[str, Any], destination: Path) -> None:
-    """Download one shard of the listing to `destination`, resumed and verified (ves.corpora.hub.download)."""
+    """Download one shard of the listing to `destination`, resumed and verified (ves.sources.hub.download.download)."""
     where = (settings.repository, settings.commit(), shard["path"], destination)
-    hub.download(*where, size=shard["bytes"], sha256=shard["sha256"])
+    download.download(*where, size=shard["bytes"], sha256=shard["sha256"])

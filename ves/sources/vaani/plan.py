@@ -1,6 +1,7 @@
 """What a corpus that is to be downloaded will hold and weigh, computed from its survey and the settings alone.
 
-So the same input gives the same plan.json. What is on the disk is looked up by ves.room, and ves.plan_page shows both.
+So the same input gives the same plan.json. What is on the disk is looked up by ves.sources.vaani.disk_space, and
+ves.plan_page shows both.
 """
 
 import math
@@ -9,13 +10,13 @@ from typing import Any
 
 import polars as pl
 
-from ves import labels
 from ves.base import parquet
 from ves.base.files import read_json
 from ves.config.experiment import PlanSettings, VisionConfig, features_name
-from ves.corpora.surveyed import clips, image_of, pictures
 from ves.media.audio import RATE
-from ves.references import LEVELS
+from ves.sources import labels
+from ves.sources.references import LEVELS
+from ves.sources.vaani.surveyed import clips, image_of, pictures
 from ves.splits import strata
 from ves.store.audio import CHUNK, SHARD
 from ves.store.shard_format import CRC, HEADER

@@ -15,12 +15,13 @@ import polars as pl
 import pyarrow as pa
 from pyarrow.parquet import ParquetFile
 
-from ves import columns
 from ves.base.files import atomic, write_json
 from ves.base.progress import track
 from ves.config.corpus import VaaniConfig
-from ves.corpora import footers, vaani
-from ves.corpora.remote import RemoteFile
+from ves.sources import columns
+from ves.sources.hub import footers
+from ves.sources.hub.remote import RemoteFile
+from ves.sources.vaani import listing
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ def survey(settings: VaaniConfig, folder: Path, out: Path) -> None:
     """Write a table <folder>/<name>.parquet of every file that `settings` chooses, then the summary `out`.
 
     A table that is there for a file of the same sha256 is kept, and the file not asked for. Raises ValueError that
-    names a file which is no parquet or none of Vaani's, ves.corpora.hub.HubError when the hub does not answer.
+    names a file which is no parquet or none of Vaani's, ves.sources.hub.download.HubError when the hub does not answer.
     """
-    listed = vaani.list_shards(settings)
+    listed = listing.list_shards(settings)
     entries: list[dict[str, Any]] = []
     requests = fetched = kept = 0
     with ThreadPoolExecutor(READERS) as pool:

@@ -1,4 +1,5 @@
-"""What the survey read of the hub (ves.corpora.survey): the clips and pictures that are listed, without their bytes.
+"""What the survey read of the hub (ves.sources.vaani.survey): the clips and pictures that are listed, without their
+bytes.
 
 A clip is a few numbers here, its texts are categories: 24 M of them are under a gigabyte.
 """
@@ -8,10 +9,10 @@ from typing import Any
 
 import polars as pl
 
-from ves import labels
 from ves.base import parquet
 from ves.base.progress import track
-from ves.references import LEVELS, resolve
+from ves.sources import labels
+from ves.sources.references import LEVELS, resolve
 
 TEXTS = ("language", "district", "image_reference")
 LONGEST_S = 86_400.0  # a duration beyond that is of another unit, or damaged
@@ -23,10 +24,10 @@ def clips(
 ) -> pl.DataFrame:
     """The clips of surveyed audio files, in order: one row each.
 
-    `files` are entries of survey.json, `folder` holds their rows, `table` is that of spellings (ves.labels). Of a file
-    in `chosen` only those rows. Columns: file (its place in `files`), source_row, language, district, image_reference
-    (the three as categories, "" is null), seconds, and exact: are they read from the source, or estimated. Raises
-    ValueError that names a file which the survey has not read whole.
+    `files` are entries of survey.json, `folder` holds their rows, `table` is that of spellings (ves.sources.labels). Of
+    a file in `chosen` only those rows. Columns: file (its place in `files`), source_row, language, district,
+    image_reference (the three as categories, "" is null), seconds, and exact: are they read from the source, or
+    estimated. Raises ValueError that names a file which the survey has not read whole.
     """
     parts = []
     for number, file in enumerate(track(files, label="clips of the survey", unit=" shards")):
@@ -49,7 +50,7 @@ def clips(
 
 
 def pictures(files: list[dict[str, Any]], folder: Path) -> pl.DataFrame:
-    """The pictures of surveyed image files as ves.references.resolve takes them: source_path, image_id, reason.
+    """The pictures of surveyed image files as ves.sources.references.resolve takes them: source_path, image_id, reason.
 
     What a picture shows is not known before it is there, so its path stands for its content: two paths to one content
     look ambiguous here, and are not when they are merged.

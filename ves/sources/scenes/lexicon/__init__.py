@@ -1,6 +1,6 @@
 """The words of each language: one YAML table per language, `<code>.yaml`, meant to be corrected by its speakers.
 
-`hi.yaml` explains every key. Nothing here knows how a description is put together (ves.corpora.scenes.description).
+`hi.yaml` explains every key. Nothing here knows how a description is put together (ves.sources.scenes.description).
 """
 
 from dataclasses import dataclass, fields

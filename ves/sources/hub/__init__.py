@@ -1,0 +1,1 @@
+"""The Hugging Face hub: listing, verified download, and what is done when it is in trouble."""

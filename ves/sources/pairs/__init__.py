@@ -1,0 +1,1 @@
+"""Pairs of your own: files that tables pair, packed into shards."""

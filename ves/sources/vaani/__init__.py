@@ -1,0 +1,1 @@
+"""Project Vaani on the hub: what it holds, what of it is taken, and its shards."""
