@@ -148,7 +148,8 @@ def test_the_shipped_configurations_are_valid_and_choose_shards(hub: Hub, name: 
 
 def test_the_registry_imports_no_source_before_it_is_used():
     assert source("vaani") is listing
-    loaded = "import sys, ves.sources.kinds; print([name for name in ('huggingface_hub', 'PIL', 'torch') if name in sys.modules])"
+    loaded = "[name for name in ('huggingface_hub', 'PIL', 'torch') if name in sys.modules]"
+    loaded = f"import sys, ves.sources.kinds; print({loaded})"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
     assert set(SOURCES) == {"scenes", "pairs", "vaani"}
