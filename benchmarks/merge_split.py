@@ -22,7 +22,7 @@ from pathlib import Path
 import polars as pl
 import vaani_like
 
-from ves.near_duplicates import groups
+from ves.corpus.near_duplicates import groups
 
 SPLIT = """{"seed": 0, "val": 5000, "tune": 1000, "held_out_speakers": 0.05, "near_duplicate_bits": 3, "high": 0.5,
 "mid": 0.85}"""

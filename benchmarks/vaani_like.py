@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from ves import ingest
+from ves.corpus import ingest
 
 ROWS_PER_PART, IMAGE_PARTS, IMAGES = 15_000, 40, 290_000
 LANGUAGES, DISTRICTS, SPEAKERS_PER_CLIP = 105, 165, 158_000 / 24e6

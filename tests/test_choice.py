@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from surveys import LANGUAGES, NO_TABLE, clip_rows, entry, random_corpus, settings, write
 
 from ves.base.files import write_json
-from ves.draws import chance_of_rows
+from ves.corpus.held_out_pairs import chance_of_rows
 from ves.sources.vaani.choice import choose, proportional
 from ves.sources.vaani.surveyed import image_of, pictures
 

@@ -12,11 +12,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ves import ingest, source_rows
 from ves.base.files import write_json
 from ves.commands import corpus as commands
 from ves.config.corpus import CorpusConfig, VaaniConfig
-from ves.ingest import ingest_audio, ingest_images
+from ves.corpus import ingest, shard_reader
+from ves.corpus.ingest import ingest_audio, ingest_images
 from ves.media import images
 from ves.store.audio import AudioStore
 
@@ -65,7 +65,7 @@ def audio_part(folder: Path, rows: list[dict], keep_seconds: float | None = None
 
 
 def test_every_row_is_taken_or_refused_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(source_rows, "BATCH", 2)
+    monkeypatch.setattr(shard_reader, "BATCH", 2)
     whole = wav(9)
     rows = [
         (clip(wav(0)), None),

@@ -132,7 +132,9 @@ def test_losses_and_similarity_and_towers_do_not_know_each_other() -> None:
         assert reached(part) & set(parts) == {part}
 
 
-@pytest.mark.parametrize("stage", ["ingest", "manifest", "splits", "features", "train", "embed", "retrieval_protocols"])
+@pytest.mark.parametrize(
+    "stage", ["corpus.ingest", "corpus.manifest", "corpus.splits", "features", "train", "embed", "retrieval_protocols"]
+)
 def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> None:
     file = file_of(f"ves.{stage}")
     assert TRUTH.exists()
@@ -146,7 +148,7 @@ def test_no_module_mentions_the_workflow_engine(module: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["config.experiment", "config.check", "manifest", "splits", "__main__", "sources.scenes"]
+    "module", ["config.experiment", "config.check", "corpus.manifest", "corpus.splits", "__main__", "sources.scenes"]
 )
 def test_light_modules_do_not_import_torch(module: str) -> None:
     """Snakemake reads some of these at every start, and the generator of scenes needs no network library."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ves import ingest
-from ves.manifest import PART, merge
+from ves.corpus import ingest
+from ves.corpus.manifest import PART, merge
 
 
 def _id(text: str) -> str:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves import near_duplicates
-from ves.near_duplicates import groups
+from ves.corpus import near_duplicates
+from ves.corpus.near_duplicates import groups
 
 
 def _slow(hashes: list[int], bits: int) -> list[int]:

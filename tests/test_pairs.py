@@ -15,12 +15,12 @@ from PIL import Image
 from ves.config.check import read_yaml, validate, validate_batches, validate_source
 from ves.config.corpus import CorpusConfig, PairsConfig
 from ves.config.experiment import SplitConfig
-from ves.ingest import ingest_audio, ingest_images
-from ves.manifest import merge
+from ves.corpus.ingest import ingest_audio, ingest_images
+from ves.corpus.manifest import merge
+from ves.corpus.splits import write as write_splits
 from ves.media import images
 from ves.sources.pairs import packing as pairs
 from ves.sources.pairs import tables as pair_tables
-from ves.splits import write as write_splits
 
 ROOT = Path(__file__).parents[1]
 SPLIT = {"seed": 0, "val": 3, "tune": 2, "held_out_speakers": 0.4, "near_duplicate_bits": 0, "high": 0.5, "mid": 0.85}

@@ -13,10 +13,10 @@ from surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 
 from ves.config.check import load
 from ves.config.experiment import PlanSettings
+from ves.corpus.splits import strata
 from ves.media.audio import RATE
 from ves.sources.vaani.choice import choose
 from ves.sources.vaani.plan import audio_bytes, backbone_sizes, expected, feature_bytes
-from ves.splits import strata
 from ves.store.audio import write_group
 
 ROOT = Path(__file__).parents[1]

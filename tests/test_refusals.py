@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from ves import refusals
+from ves.corpus import refusals
 
 
 @pytest.mark.parametrize(

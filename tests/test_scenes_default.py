@@ -15,9 +15,9 @@ from ves.base import ids
 from ves.config.check import read_yaml, validate
 from ves.config.corpus import ScenesConfig
 from ves.config.experiment import Config
+from ves.corpus.splits import assign, compact
 from ves.sources.scenes.assignment import Plan
 from ves.sources.scenes.faults import CLIP_FAULTS, IMAGE_FAULTS, clip_defects, image_defects
-from ves.splits import assign, compact
 
 ROOT = Path(__file__).parents[1]
 

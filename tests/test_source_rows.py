@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ves import source_rows
-from ves.source_rows import chosen_rows, count, rows
+from ves.corpus import shard_reader
+from ves.corpus.shard_reader import chosen_rows, count, rows
 
 FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -31,8 +31,8 @@ def shard(path: Path, number: int = 10, *, size: int = 9, group: int = 4, **colu
 def test_rows_come_in_order_whatever_the_groups_and_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     source = shard(tmp_path / "s.parquet", transcript=[" a "] * 10)
     for batch, size in ((64, 1 << 20), (3, 1 << 20), (64, 20)):
-        monkeypatch.setattr(source_rows, "BATCH", batch)
-        monkeypatch.setattr(source_rows, "BATCH_BYTES", size)
+        monkeypatch.setattr(shard_reader, "BATCH", batch)
+        monkeypatch.setattr(shard_reader, "BATCH_BYTES", size)
         found = list(rows(source, "audio"))
         assert [row["source_row"] for row in found] == list(range(10))
         assert [row["bytes"] for row in found] == [bytes([i]) * 9 for i in range(10)]
@@ -166,7 +166,7 @@ def test_a_footer_that_promises_what_cannot_be_is_refused_before_anything_is_rea
         list(rows(bomb, "audio"))
     pq.write_table(pq.read_table(bomb), bomb, compression="none", use_dictionary=False)
     assert len(list(rows(bomb, "audio"))) == 200
-    monkeypatch.setattr(source_rows, "LARGEST_GROUP", 13_000_000)
+    monkeypatch.setattr(shard_reader, "LARGEST_GROUP", 13_000_000)
     with pytest.raises(ValueError, match=r"13000000 in a row group are read; it is damaged, or made to fill memory"):
         list(rows(bomb, "audio"))
 

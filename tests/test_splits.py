@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ves.base import ids
 from ves.config.experiment import SplitConfig
-from ves.splits import COLUMNS, compact, strata, write
-from ves.splits import assign as assign_compact
+from ves.corpus.splits import COLUMNS, compact, strata, write
+from ves.corpus.splits import assign as assign_compact
 
 DEFAULT = {
     "seed": 0,

@@ -38,7 +38,7 @@ def tiny_config():
 
 def build(corpus: CorpusConfig, config, folder: Path) -> DataPaths:
     """Run every stage up to the features, as the workflow does."""
-    from ves import ingest, manifest, splits
+    from ves.corpus import ingest, manifest, splits
     from ves.sources.kinds import source as source_of
     from ves.store import audio as audio_store
 

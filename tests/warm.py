@@ -27,7 +27,14 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 STACK = (  # what stages import when they are called; torchaudio resamples
     *("zarr", "pyarrow.parquet", "soundfile", "torchaudio.functional", "huggingface_hub.hf_api"),
-    *("ves.__main__", "ves.config.experiment", "ves.sources.vaani.listing", "ves.ingest", "ves.manifest", "ves.splits"),
+    *(
+        "ves.__main__",
+        "ves.config.experiment",
+        "ves.sources.vaani.listing",
+        "ves.corpus.ingest",
+        "ves.corpus.manifest",
+        "ves.corpus.splits",
+    ),
     *(
         "ves.sources.vaani.choice",
         "ves.sources.vaani.survey",

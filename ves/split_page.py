@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from ves import given_splits
 from ves.config.experiment import SplitConfig
+from ves.corpus import given_splits
 
 NAMES = ("train", "tune", "val", "val_more", "dropped")
 
@@ -19,8 +19,9 @@ def compose(
     clips: pl.DataFrame, languages: pl.DataFrame, spellings: pl.DataFrame, changed: pl.DataFrame | None,
     split: SplitConfig, plot: str,
 ) -> str:  # fmt: skip
-    """The page, from clips with their split (ves.splits.assign), `by_language` of them, ves.sources.labels.changes of
-    the manifest, ves.splits.changes where there was a split before, and the name of the picture beside the page."""
+    """The page, from clips with their split (ves.corpus.splits.assign), `by_language` of them,
+    ves.sources.labels.changes of the manifest, ves.corpus.splits.changes where there was a split before, and the name
+    of the picture beside the page."""
     distinct = pl.col("image", "speaker").drop_nulls().n_unique()
     by_split = clips.group_by("split").agg(pl.len().alias("clips"), distinct).sort("split")
     dropped = clips.drop_nulls("reason").group_by("reason").len("clips").sort("reason")

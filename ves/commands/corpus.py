@@ -98,8 +98,8 @@ def ingest_audio(
     *, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path, truth: Path | None = None
 ) -> None:
     """Decode and check one shard of clips: samples to the store, one row per clip to the part, words to the truth."""
-    from ves.ingest import ingest_audio
-    from ves.source_rows import chosen_rows
+    from ves.corpus.ingest import ingest_audio
+    from ves.corpus.shard_reader import chosen_rows
 
     ingest_audio(
         given.corpus(corpus),
@@ -114,8 +114,8 @@ def ingest_audio(
 
 def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
     """Decode and check one shard of pictures: those accepted, and one row per picture to the part."""
-    from ves.ingest import ingest_images
-    from ves.source_rows import chosen_rows
+    from ves.corpus.ingest import ingest_images
+    from ves.corpus.shard_reader import chosen_rows
 
     ingest_images(
         given.corpus(corpus), shard, source, pictures, part, chosen_rows(listing, given.listed(listing, shard))
@@ -126,7 +126,7 @@ def merge(
     *, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path, labels: Path | None = None
 ) -> None:
     """Merge the parts: who is in, who is out, and one row per distinct picture."""
-    from ves.manifest import merge
+    from ves.corpus.manifest import merge
 
     clip_parts, image_parts = ([parts / f"{name}.parquet" for name in given.names(listing, part)] for part in PARTS)
     merge(clip_parts, image_parts, manifest, refused, images, labels)
@@ -141,7 +141,7 @@ def seal_audio(*, listing: Path, store: Path) -> None:
 
 def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path, plot: Path) -> None:
     """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
-    from ves.splits import write
+    from ves.corpus.splits import write
 
     write(manifest, images, given.read(experiment.SplitConfig, split), out, summary, plot)
 

@@ -46,7 +46,7 @@ Speeds = Annotated[list[Annotated[float, Field(ge=0.5, le=2)]], *Pair]  # beyond
 
 
 class SplitConfig(Section):
-    """Who is held out (ves.splits)."""
+    """Who is held out (ves.corpus.splits)."""
 
     seed: Seed
     val: Positive

@@ -1,7 +1,7 @@
 """Splits that a corpus itself states, clip by clip (`given_split`): what they fix, and what is left to draw.
 
 * val, tune: the pairs are one clip for each picture given so, by chance; further clips of it follow their picture, as
-  for pairs that are drawn (ves.splits.assign), whatever is given for them.
+  for pairs that are drawn (ves.corpus.splits.assign), whatever is given for them.
 * train: never drawn for val. Nothing else is promised: what is about a picture of val or tune is not trained on.
 * Where val is given, none is drawn, and no speaker is held out: who speaks in val is the corpus' own affair. Where tune
   is given, none is drawn. What is not given is drawn: val among clips without a given split, of speakers without one;
@@ -13,7 +13,7 @@ import logging
 import polars as pl
 
 from ves.config.experiment import SplitConfig
-from ves.draws import chance_of_hashes
+from ves.corpus.held_out_pairs import chance_of_hashes
 
 log = logging.getLogger(__name__)
 

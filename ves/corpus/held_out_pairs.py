@@ -75,7 +75,7 @@ def shares(
 
 
 def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
-    """Draw val and tune pairs, as ves.splits.assign says, from columns clip_id, group, language, reportable.
+    """Draw val and tune pairs, as ves.corpus.splits.assign says, from columns clip_id, group, language, reportable.
 
     Returns clip_id, group, language, pair ("val" or "tune"); no group comes twice. Val and tune are drawn together,
     then parted by chance within each language, so that they are alike. Raises ValueError with the number there could

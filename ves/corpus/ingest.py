@@ -1,8 +1,8 @@
 """One source shard in, its part of the corpus out: every clip and picture decoded and checked once, here.
 
 What is taken can be read for ever after; what is not is a row with a reason (`reason`, `detail`) and is never replaced
-by something else. A shard of which too much is refused is refused as a whole. It is streamed (ves.source_rows), so
-memory does not grow with it. Outputs are written whole or not at all, the part last.
+by something else. A shard of which too much is refused is refused as a whole. It is streamed (ves.corpus.shard_reader),
+so memory does not grow with it. Outputs are written whole or not at all, the part last.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int16
 
-from ves import refusals, source_rows
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import CorpusConfig
+from ves.corpus import refusals, shard_reader
+from ves.corpus.shard_reader import Chosen
 from ves.media import audio, decoding, images
-from ves.source_rows import Chosen
 from ves.store.audio import write_group
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def ingest_audio(
     limit = None if corpus.keep_seconds is None else round(corpus.keep_seconds * audio.RATE)
 
     def clips() -> Iterator[Int16[np.ndarray, " _"]]:
-        for row in track(source_rows.rows(source, "audio", chosen), label=f"ingest {shard}", unit=" clips"):
+        for row in track(shard_reader.rows(source, "audio", chosen), label=f"ingest {shard}", unit=" clips"):
             encoded = row.pop("bytes")
             rows.append(_begun(row, shard))
             try:
@@ -95,7 +95,7 @@ def ingest_images(
     places: dict[str, int] = {}  # in `pictures`, of every content by its image_id
 
     def accepted() -> Iterator[tuple[str, bytes]]:
-        for row in track(source_rows.rows(source, "image", chosen), label=f"ingest {shard}", unit=" pictures"):
+        for row in track(shard_reader.rows(source, "image", chosen), label=f"ingest {shard}", unit=" pictures"):
             encoded = row.pop("bytes")
             rows.append(_begun(row, shard))
             try:
@@ -182,7 +182,7 @@ def _write_truth(said: list[dict[str, Any]], path: Path) -> None:
 
 def _write(frame: pl.DataFrame, part: Path, source: Path, **metadata: str) -> None:
     """Write a part, with metadata of the file, and log how many rows were refused, and why."""
-    left = source_rows.count(source) - len(frame)
+    left = shard_reader.count(source) - len(frame)
     log.info("%s: %s%s", part, refusals.summary(frame), f", {left} not chosen" if left else "")
     with atomic(part) as temporary:
         frame.write_parquet(temporary, metadata=metadata)

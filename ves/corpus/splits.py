@@ -1,9 +1,9 @@
 """Who is held out: which clips train, which are reported on, which choices are made on, and which belong to none.
 
 Speakers are held out first, then images: the other order leaves next to nothing. A picture and its near-duplicates
-(ves.near_duplicates) are one image here. No image, no near-duplicate of one and, in tune and val, no known speaker is
-shared with train. Every choice is by hash of an id and the seed, so the order of the rows never matters. Clips are
-handled as numbers (`compact`): as texts, 24 M of them fill a workstation.
+(ves.corpus.near_duplicates) are one image here. No image, no near-duplicate of one and, in tune and val, no known
+speaker is shared with train. Every choice is by hash of an id and the seed, so the order of the rows never matters.
+Clips are handled as numbers (`compact`): as texts, 24 M of them fill a workstation.
 """
 
 import logging
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import given_splits, split_page
+from ves import split_page
 from ves.base import ids, parquet
 from ves.base.files import atomic
 from ves.config.experiment import SplitConfig
-from ves.draws import chance_of_names, draw
-from ves.near_duplicates import groups
+from ves.corpus import given_splits
+from ves.corpus.held_out_pairs import chance_of_names, draw
+from ves.corpus.near_duplicates import groups
 from ves.sources import labels
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,8 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     3. The other clips of val images are `val_more`, those of tune images `dropped` (tune_image); what held-out speakers
        say of other images is `dropped` (speaker_held_out); the rest is `train`.
 
-    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.given_splits says what that
-    changes of all this.
+    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.given_splits says
+    what that changes of all this.
 
     Raises ValueError that says how many pairs there could be if they are too few, or if nothing is left to train on.
     """

@@ -85,7 +85,7 @@ rule merge:
     log:
         "logs/{corpus}/merge.log",
     params:
-        code=digest("manifest"),
+        code=digest("corpus.manifest"),
         parts="data/{corpus}/parts",
         labels=labels_option,
     shell:
@@ -131,7 +131,7 @@ rule split:
     log:
         "logs/{corpus}/split.log",
     params:
-        code=digest("splits"),
+        code=digest("corpus.splits"),
     shell:
         "python -m ves split --manifest {input.manifest} --images {input.images} --split {input.split} "
         "--out {output.splits} --summary {output.summary} --plot {output.plot} --log {log}"

@@ -17,7 +17,7 @@ from jaxtyping import Int64
 from ves.base import parquet
 from ves.base.files import atomic, read_json, write_json
 from ves.config.corpus import VaaniConfig
-from ves.draws import chance_of_rows
+from ves.corpus.held_out_pairs import chance_of_rows
 from ves.sources.vaani.surveyed import ANY_LEVEL, clips, image_of, pictures
 
 log = logging.getLogger(__name__)
@@ -120,8 +120,8 @@ def proportional(total: int, available: Int64[np.ndarray, " n"]) -> Int64[np.nda
     """Divide `total` in proportion to what each has available, by the divisor method of Webster (Sainte-Lague).
 
     Everyone with any gets at least one while `total` reaches round, those with the most first. Unlike with largest
-    remainders (ves.draws.shares), a larger total takes from none: what a lower cap chooses is a part of what a higher
-    one does.
+    remainders (ves.corpus.held_out_pairs.shares), a larger total takes from none: what a lower cap chooses is a part of
+    what a higher one does.
     """
     given = np.zeros_like(available)
     most = np.argsort(-available, kind="stable")

@@ -1,0 +1,1 @@
+"""From shards to clips, manifest and splits: the same for every source."""
