@@ -7,7 +7,8 @@ Writes JPEGs with sides of SIDE and 3/4 SIDE pixels, and a DINOv2 of the size of
 
     bare, shared    the forward alone, batches one by one, each operation on two threads
     bare, apart     the forward alone, two batches at a time, each on one thread
-    extraction      ves.extraction.extract and seal: hash and load the weights, read, hash, decode, resize, forward,
+    extraction      ves.models.extraction.extract and seal: hash and load the weights, read, hash, decode, resize,
+    forward,
                     check, write, fsync, hash; into a store that is not there yet
     plain loop      what one writes without VeS: pictures decoded by Pillow and fitted by transformers' image processor,
                     batch by batch, the model called (bfloat16 autocast, inference mode), patch tokens kept in memory
@@ -39,10 +40,10 @@ import torch
 from PIL import Image
 from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
-from ves.backbone import device_name, load_backbone, patch_tokens
 from ves.config.experiment import VisionConfig
-from ves.extraction import extract, seal
-from ves.features import listed, squares
+from ves.models.extraction import extract, seal
+from ves.models.features import listed, squares
+from ves.models.vision import device_name, load_backbone, patch_tokens
 
 THREADS = 2
 SMALL: dict[str, Any] = {

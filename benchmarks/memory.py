@@ -16,7 +16,7 @@ from torch import nn
 from transformers import HubertConfig, HubertModel
 
 from ves.config.experiment import ModelConfig
-from ves.model import VisualAdapter, projection
+from ves.models.towers import VisualAdapter, projection
 
 FRAMES, DIM, WIDTH, PATCHES = 80_000, 256, 1024, 256
 

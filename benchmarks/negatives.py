@@ -23,7 +23,7 @@ from ves.checkpoint import seed_all
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.dataset import PairReader, batches, clips, to_read
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.optimiser import make_optimizer, set_learning_rate
 from ves.train import optimise, recall
 

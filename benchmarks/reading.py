@@ -35,10 +35,10 @@ import zarr
 from transformers import Dinov2Config, Dinov2Model
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec
 
-from ves.backbone import patch_tokens
 from ves.config.experiment import Config
 from ves.media.geometry import Geometry
 from ves.media.images import pixels
+from ves.models.vision import patch_tokens
 from ves.sources.scenes.drawing import draw
 from ves.sources.scenes.layout import scene
 from ves.store.compression import CODECS

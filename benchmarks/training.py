@@ -31,12 +31,13 @@ from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ves import checkpoint, contrast, model
+from ves import checkpoint, contrast
 from ves.base.allocation import keep_freed_memory
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.dataset import Batch, PairReader, batches, to_read
-from ves.model import VeS
+from ves.models import towers as model
+from ves.models.towers import VeS
 from ves.optimiser import make_optimizer
 from ves.similarity import pairwise
 from ves.train import optimise

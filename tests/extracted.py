@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from transformers import Dinov2Config, Dinov2Model
 
-from ves import extraction
 from ves.config.experiment import VisionConfig
+from ves.models import extraction
 
 SMALL: dict[str, Any] = {
     "hidden_size": 16,

@@ -50,7 +50,7 @@ def manifest_of(store: Path) -> Path:
 
 
 def write_manifest(store: Path, ids: list[str] = IDS) -> None:
-    """What ves.features writes, for the shards as they are now."""
+    """What ves.models.features writes, for the shards as they are now."""
     shards = [
         {
             "file": f"patch_tokens/c/{shard}/0/0",

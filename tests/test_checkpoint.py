@@ -8,7 +8,7 @@ import torch
 
 from ves import checkpoint, contrast, train
 from ves.config.experiment import DataPaths, RunConfig
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.recipe import BOOKKEEPING, differences, recipe
 
 TIMES = {"seconds", "data_wait"}

@@ -18,7 +18,7 @@ from ves import contrast
 from ves.config.experiment import ModelConfig, TrainConfig
 from ves.contrast import gradient, represent, rows
 from ves.dataset import Batch
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.randomness import drawn_from
 from ves.ranks import Ranks
 from ves.similarity.pairwise import SIMILARITIES

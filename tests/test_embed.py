@@ -16,8 +16,8 @@ from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.embed import BATCH, embed, embed_weights, fixed_batches, load
 from ves.media.audio import FrameGrid
-from ves.model import VeS
-from ves.model import load as load_model
+from ves.models.towers import VeS
+from ves.models.towers import load as load_model
 from ves.store.embeddings import joined, manifest_path
 
 

@@ -12,7 +12,7 @@ from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
 from ves.embed import embed
 from ves.evaluation import evaluate, find
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.retrieval_protocols import paper
 
 

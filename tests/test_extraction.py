@@ -9,11 +9,11 @@ import pytest
 import torch
 from extracted import Corpus, save_backbone
 
-from ves import extraction
 from ves.base import files, locks
 from ves.base.files import read_json
 from ves.config.experiment import VisionConfig
-from ves.extraction import AnotherWriter, extract, seal, share
+from ves.models import extraction
+from ves.models.extraction import AnotherWriter, extract, seal, share
 from ves.store.compression import CODECS
 from ves.store.features_layout import ids_path
 from ves.store.features_writer import open_features, shard_path, write_shard
@@ -235,7 +235,7 @@ def test_what_verify_finds_a_second_run_repairs_and_nothing_else(corpus, vision)
 
 def test_rows_that_are_not_finite_are_not_written(corpus, vision, records, monkeypatch):
     monkeypatch.setattr(
-        "ves.features.patch_tokens", lambda model, squares: torch.full((3, 16, 16), torch.nan).bfloat16()
+        "ves.models.features.patch_tokens", lambda model, squares: torch.full((3, 16, 16), torch.nan).bfloat16()
     )
     with pytest.raises(ValueError, match=f"image {corpus.rows[0][0]}: the backbone's tokens are not finite"):
         job(corpus, vision, records[0])

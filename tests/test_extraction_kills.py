@@ -28,10 +28,10 @@ from ves.config.experiment import VisionConfig
 from ves.store.features_writer import FeatureStore, open_features, shard_path
 from ves.store.shard_format import BadStore
 
-IMPORTS = ("ves.extraction", "transformers.models.dinov2.modeling_dinov2")
+IMPORTS = ("ves.models.extraction", "transformers.models.dinov2.modeling_dinov2")
 IN_A_ROW = 5
 SHARD_ROWS, ROWS, JOBS = 4, 46, 3  # 12 shards, the last of two rows
-CONSTANTS: dict[str, float] = {"ves.store.features_layout:SHARD_ROWS": SHARD_ROWS, "ves.extraction:GRACE": 0.1}
+CONSTANTS: dict[str, float] = {"ves.store.features_layout:SHARD_ROWS": SHARD_ROWS, "ves.models.extraction:GRACE": 0.1}
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,15 @@ from tiny_corpus import tiny_config
 from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 from transformers.models.hubert.modeling_hubert import eager_attention_forward
 
-from ves.hubert import ATTENTION, attention, hidden_states, quicken
 from ves.media.audio import POOL, FrameGrid
-from ves.model import load_speech_backbone
+from ves.models.speech import ATTENTION, attention, hidden_states, quicken
+from ves.models.towers import load_speech_backbone
 
 LENGTHS = [48_000, 20_000, 48_000, 700, 33_000, 1_000, 47_999]  # in no order; 700 is hardly a frame
 
 
 def standin(freeze: bool) -> Any:
-    with patch("ves.model.quicken"):
+    with patch("ves.models.towers.quicken"):
         backbone: Any = load_speech_backbone(tiny_config().audio)
     if freeze:
         backbone.feature_extractor._freeze_parameters()

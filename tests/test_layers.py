@@ -92,7 +92,7 @@ def test_a_package_imports_only_from_those_that_it_may(module: Path) -> None:
 def test_the_package_itself_imports_only_what_ves_load_needs_when_it_is_called() -> None:
     tree = ast.parse(Path("ves/__init__.py").read_text(encoding="utf-8"))
     inside = [node for definition in tree.body if isinstance(definition, ast.FunctionDef) for node in definition.body]
-    assert set(uses(Path("ves/__init__.py"))) == {Path("ves/localise.py")}
+    assert set(uses(Path("ves/__init__.py"))) == {Path("ves/models/localise.py")}
     assert [node for node in inside if isinstance(node, ast.ImportFrom)]
 
 
@@ -127,13 +127,14 @@ def test_no_package_imports_what_another_keeps_to_itself(module: Path) -> None:
 
 
 def test_losses_and_similarity_and_towers_do_not_know_each_other() -> None:
-    parts = [Path("ves/losses/contrastive.py"), Path("ves/similarity/pairwise.py"), Path("ves/model.py")]
+    parts = [Path("ves/losses/contrastive.py"), Path("ves/similarity/pairwise.py"), Path("ves/models/towers.py")]
     for part in parts:
         assert reached(part) & set(parts) == {part}
 
 
 @pytest.mark.parametrize(
-    "stage", ["corpus.ingest", "corpus.manifest", "corpus.splits", "features", "train", "embed", "retrieval_protocols"]
+    "stage",
+    ["corpus.ingest", "corpus.manifest", "corpus.splits", "models.features", "train", "embed", "retrieval_protocols"],
 )
 def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> None:
     file = file_of(f"ves.{stage}")

@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import ves
-from ves import localise
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
@@ -22,7 +21,8 @@ from ves.dataset import PairReader, clips
 from ves.embed import embed, load
 from ves.gallery import located, picture
 from ves.media.audio import RATE, window
-from ves.model import VeS
+from ves.models import localise
+from ves.models.towers import VeS
 from ves.store.audio import AudioStore
 
 SECONDS = 3.0  # of the tiny corpus' windows

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model, HubertConfig, HubertModel
 
 from ves.config.experiment import AudioConfig, ModelConfig, VisionConfig
-from ves.model import VeS
+from ves.models.towers import VeS
 
 MODEL = ModelConfig(dim=16, visual_layers=1, visual_heads=2, dropout=0.0)
 
@@ -112,7 +112,7 @@ def test_real_architectures_load_by_the_same_call(tmp_path):
     124 and not 125: HuBERT's convolutions have no padding, so 80,000 samples give 249 frames, not 250, and pooling
     by two drops the last of them.
     """
-    from ves.features import load_backbone, patch_tokens
+    from ves.models.features import load_backbone, patch_tokens
 
     Dinov2Model(
         Dinov2Config(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, patch_size=14, image_size=518)

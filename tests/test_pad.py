@@ -22,7 +22,7 @@ from ves.config.experiment import RunConfig, features_name
 from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, batches, clips
 from ves.embed import embed
-from ves.model import load as load_model
+from ves.models.towers import load as load_model
 from ves.order import Order
 from ves.retrieval_protocols import one_to_one
 from ves.scores import all_pairs

@@ -12,7 +12,7 @@ from torch import Tensor
 from ves.base.cpu import side_by_side
 from ves.config.experiment import ModelConfig
 from ves.contrast import gradient
-from ves.model import VeS
+from ves.models.towers import VeS
 
 
 def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from ves.models.spec_augment import time_mask
 from ves.randomness import drawn_from
-from ves.spec_augment import time_mask
 
 CPU = torch.device("cpu")
 

@@ -20,7 +20,7 @@ from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
 from ves.config.experiment import RunConfig
 from ves.losses.contrastive import LOSSES
-from ves.model import VeS, load
+from ves.models.towers import VeS, load
 from ves.optimiser import learning_rate_at, parameter_groups, steps_of
 from ves.train import cut_log, train
 

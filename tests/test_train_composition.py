@@ -21,7 +21,7 @@ from ves.config.experiment import RunConfig, TrainConfig
 from ves.contrast import objective, represent
 from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.retrieval_protocols import one_to_one
 from ves.similarity.pairwise import SIMILARITIES
 from ves.store.embeddings import load

@@ -13,7 +13,7 @@ from PIL import Image
 from ves.base.files import write_json
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.spoken import spaced
 from ves.train import train
 from ves.watch import watching

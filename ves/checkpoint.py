@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 
 from ves.base.files import atomic, read_json, remove, sync_tree, write_json
 from ves.config.experiment import RunConfig
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.recipe import Recipe, differences, digest
 
 log = logging.getLogger(__name__)

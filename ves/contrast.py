@@ -28,7 +28,7 @@ from ves.config.experiment import TrainConfig
 from ves.dataset import Batch
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
-from ves.model import VeS, plain_attention
+from ves.models.towers import VeS, plain_attention
 from ves.randomness import drawn_from, new_key
 from ves.ranks import ALONE, Ranks
 from ves.similarity.pairwise import SIMILARITIES

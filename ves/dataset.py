@@ -18,9 +18,9 @@ from torch import Tensor
 from ves.augmentation import active, augmented, draws
 from ves.base import parquet
 from ves.config.experiment import AugmentConfig, DataPaths, TrainConfig
-from ves.live import open_patches
 from ves.media.audio import RATE, window
 from ves.media.images import Geometry
+from ves.models.live import open_patches
 from ves.order import Order
 from ves.store.audio import AudioStore
 
@@ -56,7 +56,8 @@ def to_read(data: DataPaths, split: str) -> pl.DataFrame:
 
 
 class PairReader:
-    """Waveforms and patch tokens of clips, from the two stores of a corpus (or tokens from the pictures: ves.live)."""
+    """Waveforms and patch tokens of clips, from the two stores of a corpus (or tokens from the pictures:
+    ves.models.live)."""
 
     def __init__(self, data: DataPaths, seconds: float) -> None:
         self.seconds = seconds

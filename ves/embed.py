@@ -20,12 +20,12 @@ import torch
 from jaxtyping import Bool, Float16
 from torch import Tensor
 
-from ves import model
 from ves.base.cpu import side_by_side
 from ves.base.files import lock
 from ves.base.progress import track
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
+from ves.models import towers
 from ves.store.embeddings import Embeddings, load, write
 
 __all__ = ["Embeddings", "embed", "load"]
@@ -57,7 +57,7 @@ def _each(embed_some: Callable[[int, int, np.ndarray], None], rows: int, label: 
 
 
 def _clips(
-    ves: model.VeS, frame: pl.DataFrame, reader: PairReader, dim: int, device: torch.device, threads: int
+    ves: towers.VeS, frame: pl.DataFrame, reader: PairReader, dim: int, device: torch.device, threads: int
 ) -> tuple[Float16[Tensor, "A T D"], Bool[Tensor, "A T"]]:
     """Tokens and masks of the clips, on the CPU."""
     length = ves.grid.tokens(round(reader.seconds * 16_000))
@@ -74,7 +74,7 @@ def _clips(
 
 
 def _images(
-    ves: model.VeS, image_rows: np.ndarray, reader: PairReader, dim: int, device: torch.device, threads: int
+    ves: towers.VeS, image_rows: np.ndarray, reader: PairReader, dim: int, device: torch.device, threads: int
 ) -> tuple[Float16[Tensor, "V P D"], Bool[Tensor, "V P"]]:
     """Tokens of the images and the patches that show some of their picture (all, but for padding), on the CPU."""
     rows, columns = reader.features.grid
@@ -88,12 +88,12 @@ def _images(
         if mask is not None:
             masks[start : start + new] = mask[:new]
 
-    with model.plain_attention(device):  # a switch of the whole process: not one for each thread to turn
+    with towers.plain_attention(device):  # a switch of the whole process: not one for each thread to turn
         _each(embed_some, len(image_rows), "embed images", threads)
     return tokens, masks
 
 
-def _attributes(weights: Path, config: RunConfig, split: str, ves: model.VeS, reader: PairReader) -> dict[str, Any]:
+def _attributes(weights: Path, config: RunConfig, split: str, ves: towers.VeS, reader: PairReader) -> dict[str, Any]:
     """What else metrics and figures must know: whose embeddings these are, and their grids in time and space."""
     return {
         "run": config.run,
@@ -127,7 +127,7 @@ def embed_weights(weights: Path, config: RunConfig, split: str, out: Path, *, th
     ValueError when any other split is empty.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    ves = model.restore(config, weights).to(device)
+    ves = towers.restore(config, weights).to(device)
     threads = threads if device.type == "cpu" else 1
     torch.set_num_threads(1)
     frame = clips(config.data, split, may_be_empty=split == MORE)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ves.config.experiment import TrainConfig
-from ves.model import VeS
+from ves.models.towers import VeS
 
 
 def steps_of(train: TrainConfig, clip_count: int) -> int:

@@ -1,8 +1,8 @@
 """Randomness of training as a function of numbers, so that a forward pass can be done again with the same draws.
 
-Dropout and layer drop draw from torch's default generators, and so does SpecAugment (ves.spec_augment). Here these are
-set from a key for as long as a forward pass lasts, and put back: what is drawn does not depend on what was drawn
-before, and nothing need be saved to draw it once more, but the key.
+Dropout and layer drop draw from torch's default generators, and so does SpecAugment (ves.models.spec_augment). Here
+these are set from a key for as long as a forward pass lasts, and put back: what is drawn does not depend on what was
+drawn before, and nothing need be saved to draw it once more, but the key.
 """
 
 from collections.abc import Iterator

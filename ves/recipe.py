@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ves.config.experiment import TRAINING, RunConfig
-from ves.live import records
+from ves.models.live import records
 
 BOOKKEEPING = {
     "keep_checkpoints",

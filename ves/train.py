@@ -25,7 +25,7 @@ from ves.config.experiment import RunConfig, TrainConfig
 from ves.contrast import autocast, gradient, rows
 from ves.dataset import Batch, PairReader, batches, to_read
 from ves.divergence import Divergence
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.ranks import ALONE, Ranks, joined
 from ves.recipe import recipe

@@ -1,7 +1,7 @@
 """One clip as models see it: the picture, the sound, what is said, and the similarity of each moment to each patch.
 
 Plates, strips, films and panels are all drawn from a Viewing, whether it comes from the embeddings of validation clips
-(`views`) or from somebody's own picture and voice (ves.localise).
+(`views`) or from somebody's own picture and voice (ves.models.localise).
 
 Dimension key
     T audio tokens    P image patches, rows x columns

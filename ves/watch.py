@@ -16,7 +16,7 @@ from ves.config.display import WatchConfig
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
 from ves.dataset import PairReader
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.watched import Samples, stacked
 from ves.watcher import Watcher, bar
 

@@ -23,7 +23,7 @@ from ves.comparison import Comparison
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader, clips
 from ves.gallery import Row, Told
-from ves.model import VeS
+from ves.models.towers import VeS
 from ves.plate import Plate, compose
 from ves.spoken import Spoken, choose, phrases, shown_words, spaced
 from ves.store.embeddings import Embeddings

@@ -15,7 +15,7 @@ import torch
 from ves.base.progress import steps
 from ves.config.experiment import RunConfig
 from ves.dataset import PairReader
-from ves.model import VeS
+from ves.models.towers import VeS
 
 RECENT = 50  # steps that a rate is the mean of
 

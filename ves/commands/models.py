@@ -13,7 +13,7 @@ def features(*, vision: Path, images: Path, pictures: Path, store: Path, part: s
     A part is whole shards of the store. OUT is the record of them that seal-features asks for.
     """
     from ves.base import gpus
-    from ves.extraction import extract
+    from ves.models.extraction import extract
 
     gpus.take()
     extract(given.read(experiment.VisionConfig, vision), images, pictures, store, part, out)
@@ -21,7 +21,7 @@ def features(*, vision: Path, images: Path, pictures: Path, store: Path, part: s
 
 def seal_features(*, images: Path, store: Path, parts: list[Path], manifest: Path) -> None:
     """Mark the features complete once every part is there, and write their manifest."""
-    from ves.extraction import seal
+    from ves.models.extraction import seal
 
     seal(images, store, parts, manifest)
 
@@ -195,7 +195,7 @@ def localise(picture: Path, audio: Path, *, run: Path, out: Path) -> None:
 
     Any picture that Pillow reads, any recording or film that libsndfile or FFmpeg reads, of any length.
     """
-    from ves.localise import load, write
+    from ves.models.localise import load, write
 
     write(load(run).localise(picture, audio), out)
 

@@ -64,7 +64,7 @@ class SplitConfig(Section):
 
 
 class VisionConfig(Section):
-    """The frozen backbone whose patch tokens are cached (ves.features)."""
+    """The frozen backbone whose patch tokens are cached (ves.models.features)."""
 
     backbone: str
     revision: str | None
@@ -76,7 +76,7 @@ class VisionConfig(Section):
 
 
 class AudioConfig(Section):
-    """The speech backbone and what it is given (ves.media.audio, ves.model)."""
+    """The speech backbone and what it is given (ves.media.audio, ves.models.towers)."""
 
     backbone: str
     revision: str | None
@@ -89,7 +89,7 @@ class AudioConfig(Section):
 
 
 class ModelConfig(Section):
-    """The trainable parts around the backbones (ves.model)."""
+    """The trainable parts around the backbones (ves.models.towers)."""
 
     dim: Positive
     visual_layers: Annotated[int, Field(ge=0)]
@@ -242,7 +242,7 @@ class DataPaths(Section):
     splits: str
     images: str
     audio: str
-    features: str  # a store, or the settings of the backbone where `train.features` is live (ves.live)
+    features: str  # a store, or the settings of the backbone where `train.features` is live (ves.models.live)
 
 
 class RunConfig(Section):

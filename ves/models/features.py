@@ -1,6 +1,6 @@
 """Patch tokens of the pictures of a corpus by the frozen vision backbone, and what is said of them in their store.
 
-How they get there is in ves.extraction.
+How they get there is in ves.models.extraction.
 
 Dimension key
     V images    P patches    W backbone width    S side of the square
@@ -21,11 +21,11 @@ from jaxtyping import BFloat16, Float
 from torch import Tensor
 from transformers import AutoConfig
 
-from ves.backbone import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.base import parquet
 from ves.config.experiment import VisionConfig
 from ves.media.geometry import RESAMPLE, Geometry
 from ves.media.images import MEAN, STD, decode, pixels, read_encoded
+from ves.models.vision import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens, weight_hash
 
 RECIPE = 1  # raised by a change of code that alters tokens: stores of another recipe are then refused, not mixed
 LIBRARIES = ("ves", "torch", "transformers", "pillow")

@@ -25,10 +25,10 @@ import torch
 from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
 
-from ves.backbone import load_backbone, patch_tokens
 from ves.config.experiment import DataPaths, VisionConfig
 from ves.config.fields import read
-from ves.features import attributes, listed, squares
+from ves.models.features import attributes, listed, squares
+from ves.models.vision import load_backbone, patch_tokens
 from ves.store.features_writer import FeatureStore, open_features
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,6 @@ from jaxtyping import Bool, Float, Float32, Int16
 from PIL import Image
 from torch import Tensor, nn
 
-from ves import model
-from ves.backbone import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.base.files import read_json
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
@@ -33,6 +31,8 @@ from ves.media.audio import RATE, BadAudio, window
 from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
+from ves.models import towers
+from ves.models.vision import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
 from ves.page import save, stacked
 from ves.plate import compose, plate_of
 from ves.similarity.pairwise import token_similarity
@@ -105,7 +105,7 @@ def _vision(run: Path, config: RunConfig) -> dict[str, Any]:
 class Localiser:
     """A trained model with both its backbones, on the GPU if there is one."""
 
-    def __init__(self, ves: model.VeS, config: RunConfig, backbone: nn.Module, vision: VisionConfig) -> None:
+    def __init__(self, ves: towers.VeS, config: RunConfig, backbone: nn.Module, vision: VisionConfig) -> None:
         self.config, self.vision = config, vision
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.ves, self.backbone = ves.to(self.device), backbone
@@ -175,7 +175,7 @@ def load(run: Path | str) -> Localiser:
     speech = read_json(run / "config.json")["audio"]["backbone"]
     if speech.count("/") != 1 and not Path(speech).is_dir():
         raise ValueError(f"{run}: its speech backbone, {speech}, is not here; start from the folder it was trained in")
-    ves, config = model.load(run)
+    ves, config = towers.load(run)
     attrs = _vision(run, config)
     chosen = {key: attrs[key] for key in VISION if key != "weight_hash"}
     vision = VisionConfig(**chosen, batch_size=1, compression=None, compile=False)
