@@ -31,16 +31,16 @@ from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ves import checkpoint, contrast
 from ves.base.allocation import keep_freed_memory
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
-from ves.dataset import Batch, PairReader, batches, to_read
 from ves.models import towers as model
 from ves.models.towers import VeS
-from ves.optimiser import make_optimizer
 from ves.similarity import pairwise
-from ves.train import optimise
+from ves.training import checkpoint, gradient_cache
+from ves.training.dataset import Batch, PairReader, batches, to_read
+from ves.training.optimiser import make_optimizer
+from ves.training.train import optimise
 
 KINDS = {  # a part of the name of a kernel: what it does; the first that fits
     "convolution": "convolutions",
@@ -83,7 +83,7 @@ def plain() -> Iterator[None]:
     with (
         patch.object(model, "hidden_states", all_clips_whole),
         patch.object(model, "plain_attention", nullcontext),
-        patch.object(contrast, "plain_attention", nullcontext),
+        patch.object(gradient_cache, "plain_attention", nullcontext),
         patch.object(VeS, "draws", True),  # so that the batch goes through the towers whole
         patch.dict(pairwise.SIMILARITIES, {"max_mean": einsum_and_max}),
     ):
@@ -162,10 +162,10 @@ class Training:
         batch = next(self.stream)
         half = batch[: len(batch) // 2]
         with Recorder() as recorder:
-            contrast.gradient(self.model, half, settings)
+            gradient_cache.gradient(self.model, half, settings)
         whole, bare = [], []
         for _ in range(repeats):
-            whole.append(seconds(lambda: contrast.gradient(self.model, half, settings)))
+            whole.append(seconds(lambda: gradient_cache.gradient(self.model, half, settings)))
             with torch.no_grad():
                 bare.append(seconds(recorder.again))
         torch.set_num_threads(self.settings.threads)

@@ -4,5 +4,5 @@ import multiprocessing
 
 WARM = multiprocessing.get_context("forkserver")
 WARM.set_forkserver_preload(
-    ["ves.train", "ves.__main__", "transformers.models.hubert.modeling_hubert", "torch.distributed"]
+    ["ves.training.train", "ves.__main__", "transformers.models.hubert.modeling_hubert", "torch.distributed"]
 )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ves.augmentation import active, at_speed, augmented, draws
 from ves.config.experiment import AugmentConfig
 from ves.media.audio import RATE, window
+from ves.training.augmentation import active, at_speed, augmented, draws
 
 OFF = AugmentConfig(window="start", speed=None, noise_snr_db=None, gain_db=None)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ves import checkpoint, contrast, train
 from ves.config.experiment import DataPaths, RunConfig
 from ves.models.towers import VeS
-from ves.recipe import BOOKKEEPING, differences, recipe
+from ves.training import checkpoint, gradient_cache, train
+from ves.training.recipe import BOOKKEEPING, differences, recipe
 
 TIMES = {"seconds", "data_wait"}
 FILES = ("manifest.parquet", "splits.parquet", "audio.zarr.manifest.json", "features.zarr.manifest.json")
@@ -227,7 +227,7 @@ def test_a_batch_without_negatives_has_no_effective_scale(tiny, images, known):
 
     generator = torch.Generator().manual_seed(0)
     audio, image = (torch.randn(shape, generator=generator) for shape in ((2, 1, 4), (2, 3, 4)))
-    pairs = contrast.Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), 0)
-    _, logged = contrast.objective(pairs, torch.zeros(()), config.train)
+    pairs = gradient_cache.Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), 0)
+    _, logged = gradient_cache.objective(pairs, torch.zeros(()), config.train)
     assert ("max_mean/effective_scale" in logged) == known
     assert all(value.isfinite() for value in logged.values())

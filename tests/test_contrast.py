@@ -14,14 +14,14 @@ from test_model import audio_config
 from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
-from ves import contrast
 from ves.config.experiment import ModelConfig, TrainConfig
-from ves.contrast import gradient, represent, rows
-from ves.dataset import Batch
 from ves.models.towers import VeS
-from ves.randomness import drawn_from
-from ves.ranks import Ranks
 from ves.similarity.pairwise import SIMILARITIES
+from ves.training import gradient_cache
+from ves.training.dataset import Batch
+from ves.training.distributed import Ranks
+from ves.training.gradient_cache import gradient, represent, rows
+from ves.training.randomness import drawn_from
 
 WIDTH, KEY = 24, 11
 FIELDS = ("audio", "mask", "image", "image_mask")
@@ -75,7 +75,7 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
 
 @pytest.fixture
 def given_key(monkeypatch) -> None:
-    monkeypatch.setattr(contrast, "new_key", lambda: KEY)
+    monkeypatch.setattr(gradient_cache, "new_key", lambda: KEY)
 
 
 def one_graph(model: VeS, batch: Batch, size: int, key: int = KEY) -> None:
@@ -212,7 +212,7 @@ def test_regularisers_are_logged_apart_and_work_with_cached_gradients(given_key,
     for group in groups:
         audio, mask, image, shown = (torch.cat([getattr(p, n) for p in group]) for n in FIELDS)
         for name, weight in REGULARISED.items():
-            value, count = contrast.REGULARISERS[name](audio, mask, image, shown, 0)
+            value, count = gradient_cache.REGULARISERS[name](audio, mask, image, shown, 0)
             total = total + weight * value / count / len(groups)
     total.backward()
     alone = gradients(model)

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 import torch
 
-from ves.dataset import AHEAD, Batch, PairReader, batches, clips, to_read
-from ves.order import Order
 from ves.store.features_writer import open_features
 from ves.store.shard_format import BadStore
+from ves.training.dataset import AHEAD, Batch, PairReader, batches, clips, to_read
+from ves.training.order import Order
 
 
 def test_splits_share_no_image_and_know_their_rows(tiny):

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from ves.divergence import WINDOW, Divergence, chance_loss
+from ves.training.divergence import WINDOW, Divergence, chance_loss
 
 CHANCE = math.log(32)
 

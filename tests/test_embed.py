@@ -13,12 +13,12 @@ import ves.embed
 from ves import localisation, retrieval_protocols
 from ves.base.files import write_json
 from ves.config.experiment import RunConfig
-from ves.dataset import PairReader, clips
 from ves.embed import BATCH, embed, embed_weights, fixed_batches, load
 from ves.media.audio import FrameGrid
 from ves.models.towers import VeS
 from ves.models.towers import load as load_model
 from ves.store.embeddings import joined, manifest_path
+from ves.training.dataset import PairReader, clips
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,15 @@ def test_losses_and_similarity_and_towers_do_not_know_each_other() -> None:
 
 @pytest.mark.parametrize(
     "stage",
-    ["corpus.ingest", "corpus.manifest", "corpus.splits", "models.features", "train", "embed", "retrieval_protocols"],
+    [
+        "corpus.ingest",
+        "corpus.manifest",
+        "corpus.splits",
+        "models.features",
+        "training.train",
+        "embed",
+        "retrieval_protocols",
+    ],
 )
 def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> None:
     file = file_of(f"ves.{stage}")

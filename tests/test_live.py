@@ -9,9 +9,9 @@ import torch
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths, RunConfig
 from ves.models.live import LiveFeatures, open_patches, records
-from ves.recipe import differences, recipe
 from ves.store.features_writer import FeatureStore
-from ves.train import train
+from ves.training.recipe import differences, recipe
+from ves.training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from ves.order import Order
+from ves.training.order import Order
 
 
 @pytest.mark.parametrize("clips", [1, 2, 3, 10, 255, 256, 257, 1000, 5000])

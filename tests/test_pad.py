@@ -19,17 +19,17 @@ from torch import Tensor
 from ves import localisation
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig, features_name
-from ves.contrast import objective, represent
-from ves.dataset import Batch, PairReader, batches, clips
 from ves.embed import embed
 from ves.models.towers import load as load_model
-from ves.order import Order
 from ves.retrieval_protocols import one_to_one
 from ves.scores import all_pairs
 from ves.similarity.pairwise import SIMILARITIES, token_similarity
 from ves.store.embeddings import Embeddings, load, write
 from ves.store.features_writer import FeatureStore
-from ves.train import recall, train
+from ves.training.dataset import Batch, PairReader, batches, clips
+from ves.training.gradient_cache import objective, represent
+from ves.training.order import Order
+from ves.training.train import recall, train
 
 CPU = torch.device("cpu")
 TIMES = {"seconds", "data_wait"}

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from test_contrast import REGULARISED, assert_equal, gradients, pairs, settings, towers
 
 from ves.base import gpus
-from ves.contrast import gradient, rows
-from ves.ranks import ALONE, Ranks, joined
-from ves.train import train
+from ves.training.distributed import ALONE, Ranks, joined
+from ves.training.gradient_cache import gradient, rows
+from ves.training.train import train
 
 PATIENCE = 240.0  # seconds
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ves.base.cpu import side_by_side
 from ves.config.experiment import ModelConfig
-from ves.contrast import gradient
 from ves.models.towers import VeS
+from ves.training.gradient_cache import gradient
 
 
 def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():

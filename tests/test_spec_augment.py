@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ves.models.spec_augment import time_mask
-from ves.randomness import drawn_from
+from ves.training.randomness import drawn_from
 
 CPU = torch.device("cpu")
 

@@ -15,14 +15,14 @@ import torch
 from forked import WARM
 from safetensors.torch import load_file
 
-import ves.train as train_module
+import ves.training.train as train_module
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
 from ves.config.experiment import RunConfig
 from ves.losses.contrastive import LOSSES
 from ves.models.towers import VeS, load
-from ves.optimiser import learning_rate_at, parameter_groups, steps_of
-from ves.train import cut_log, train
+from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of
+from ves.training.train import cut_log, train
 
 GOLDEN = Path(__file__).parent / "golden" / "dense-10-steps.txt"
 TIMES = {"seconds", "data_wait"}

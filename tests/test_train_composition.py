@@ -16,16 +16,16 @@ from safetensors.torch import save_file
 from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
-from ves.checkpoint import contiguous
 from ves.config.experiment import RunConfig, TrainConfig
-from ves.contrast import objective, represent
-from ves.dataset import Batch, PairReader, clips
 from ves.embed import embed
 from ves.models.towers import VeS
 from ves.retrieval_protocols import one_to_one
 from ves.similarity.pairwise import SIMILARITIES
 from ves.store.embeddings import load
-from ves.train import optimise, recall, train
+from ves.training.checkpoint import contiguous
+from ves.training.dataset import Batch, PairReader, clips
+from ves.training.gradient_cache import objective, represent
+from ves.training.train import optimise, recall, train
 
 GOLDEN = Path(__file__).parent / "golden" / "hybrid-5-steps.txt"
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}

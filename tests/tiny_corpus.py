@@ -98,6 +98,6 @@ def tiny_run(tiny, tmp_path):
 @pytest.fixture(scope="session")
 def tiny_clips(tiny) -> pl.DataFrame:
     """Training clips of the tiny corpus."""
-    from ves.dataset import clips
+    from ves.training.dataset import clips
 
     return clips(tiny[1], "train")

@@ -21,8 +21,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from ves.base.files import atomic
 from ves.config import fields
 from ves.config.experiment import RunConfig
-from ves.divergence import chance_loss
 from ves.lettering import FONTS
+from ves.training.divergence import chance_loss
 
 LATIN = FONTS / "NotoSans-Regular.ttf"
 COLOURS = ("#3b5b7a", "#b3402a", "#6a9a5b", "#e8a33d")

@@ -24,9 +24,9 @@ from ves.base.cpu import side_by_side
 from ves.base.files import lock
 from ves.base.progress import track
 from ves.config.experiment import RunConfig
-from ves.dataset import PairReader, clips
 from ves.models import towers
 from ves.store.embeddings import Embeddings, load, write
+from ves.training.dataset import PairReader, clips
 
 __all__ = ["Embeddings", "embed", "load"]
 

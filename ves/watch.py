@@ -15,10 +15,10 @@ from ves.boards import Board, boards
 from ves.config.display import WatchConfig
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
-from ves.dataset import PairReader
 from ves.models.towers import VeS
+from ves.training.dataset import PairReader
+from ves.training.hooks import Watcher, bar
 from ves.watched import Samples, stacked
-from ves.watcher import Watcher, bar
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Watch:
         self.folder, self.every, self.last = folder, every, last
 
     def step(self, entry: Mapping[str, Any], model: VeS, reader: PairReader) -> None:
-        """See ves.watcher.Watcher."""
+        """See ves.training.hooks.Watcher."""
         self.bar.step(entry, model, reader)
         step = int(entry["step"])
         for board in self.boards:
@@ -56,7 +56,7 @@ class Watch:
 
 @contextmanager
 def watching(run: Path, config: RunConfig, folder: Path, first: int, last: int) -> Iterator[Watcher]:
-    """What a run asks for. A `Watching` (ves.watcher). Raises ValueError that names the file or the setting."""
+    """What a run asks for. A `Watching` (ves.training.hooks). Raises ValueError that names the file or the setting."""
     with ExitStack() as stack:
         shown = stack.enter_context(bar(run, config, folder, first, last))
         if (path := run / "watch.json").exists():

@@ -3,7 +3,7 @@
 Clips are chosen by a hash, spread over the languages (ves.spoken.choose), among those that name two objects of their
 picture where the corpus knows words and objects. Where it does not, three moments that part the speech evenly are
 shown: moments of sharpest similarity would be others at every look. Nothing that trains can open the truth: the trainer
-does not import this, it is told of a `Watching` (ves.watcher).
+does not import this, it is told of a `Watching` (ves.training.hooks).
 
 Tokens are those of the step, in fp32 and without dropout; no random number is drawn, and the model trains on as it was.
 """
@@ -21,12 +21,12 @@ from PIL import Image
 from ves import gallery, truth
 from ves.comparison import Comparison
 from ves.config.experiment import RunConfig
-from ves.dataset import PairReader, clips
 from ves.gallery import Row, Told
 from ves.models.towers import VeS
 from ves.plate import Plate, compose
 from ves.spoken import Spoken, choose, phrases, shown_words, spaced
 from ves.store.embeddings import Embeddings
+from ves.training.dataset import PairReader, clips
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ def train(run: Path, *, fresh: Annotated[bool, "put an unfinished training aside
     checkpoints-archive-<n>, and starts anew. SIGTERM or SIGINT (Ctrl-C) write a checkpoint and end with exit code 75;
     the same command goes on.
     """
-    from ves.train import train
+    from ves.training.train import train
     from ves.watch import watching
 
     train(run, watching, fresh=fresh)

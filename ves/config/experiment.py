@@ -98,7 +98,8 @@ class ModelConfig(Section):
 
 
 class AugmentConfig(Section):
-    """What is changed of a clip each time it is trained on (ves.augmentation); pairs are bounds of what is drawn."""
+    """What is changed of a clip each time it is trained on (ves.training.augmentation); pairs are bounds of what is
+    drawn."""
 
     window: Literal["start", "random"]
     speed: Speeds | None
@@ -107,7 +108,7 @@ class AugmentConfig(Section):
 
 
 class TrainConfig(Section):
-    """One training run (ves.train); `runs` overrides any of these by name."""
+    """One training run (ves.training.train); `runs` overrides any of these by name."""
 
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
     loss: Loss

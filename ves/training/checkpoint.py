@@ -1,6 +1,6 @@
 """Checkpoints: whole or absent, the last few kept, and everything that a bitwise resume needs.
 
-    <run>/checkpoints/              one attempt: all of it is of one recipe (ves.recipe)
+    <run>/checkpoints/              one attempt: all of it is of one recipe (ves.training.recipe)
         step-<n>/                   written by ves.base.files.atomic
             model.safetensors       trainable weights
             state.pt                optimiser, random generators, count of skipped steps
@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from ves.base.files import atomic, read_json, remove, sync_tree, write_json
 from ves.config.experiment import RunConfig
 from ves.models.towers import VeS
-from ves.recipe import Recipe, differences, digest
+from ves.training.recipe import Recipe, differences, digest
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ FILES = ("model.safetensors", "state.pt", "config.json")
 
 
 def seed_all(seed: int) -> None:
-    """Seed whatever anyone may draw from: weights, and the key of each step's draws (ves.randomness)."""
+    """Seed whatever anyone may draw from: weights, and the key of each step's draws (ves.training.randomness)."""
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
@@ -173,5 +173,5 @@ def resume(found: Found | None, model: VeS, optimizer: torch.optim.Optimizer) ->
     model.load_trainable(load_file(path / "model.safetensors"), path / "model.safetensors")
     state = torch.load(path / "state.pt", weights_only=True, map_location=str(model.log_scale.device))
     optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"].cpu())  # all that training draws hangs on it (ves.randomness)
+    torch.set_rng_state(state["random"].cpu())  # all that training draws hangs on it (ves.training.randomness)
     return content["step"], state["counts"]

@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ves.augmentation import active, augmented, draws
 from ves.base import parquet
 from ves.config.experiment import AugmentConfig, DataPaths, TrainConfig
 from ves.media.audio import RATE, window
 from ves.media.images import Geometry
 from ves.models.live import open_patches
-from ves.order import Order
 from ves.store.audio import AudioStore
+from ves.training.augmentation import active, augmented, draws
+from ves.training.order import Order
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
 READ = ["shard", "row", "image_row"]  # what reading takes: 12 bytes a clip, where all columns take hundreds
@@ -86,7 +86,7 @@ class PairReader:
     ) -> tuple[Float[Tensor, "A L"], Int[Tensor, "A"]]:
         """Windows of the clips (ves.media.audio.window) and the number of valid samples of each; into `out` if given.
 
-        With `draw`, a generator for each clip, they are augmented (ves.augmentation).
+        With `draw`, a generator for each clip, they are augmented (ves.training.augmentation).
         """
         length = round(self.seconds * RATE)
         waveform, valid = out or (torch.empty(len(frame), length), torch.empty(len(frame), dtype=torch.int64))

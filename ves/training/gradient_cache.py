@@ -6,8 +6,8 @@ once without a graph, for its tokens; then the loss and its gradient by the toke
 graph and the same random draws, micro-batch by micro-batch, to carry that gradient on into the parameters. Memory is
 that of one micro-batch and of the tokens.
 
-Several processes (ves.ranks) embed some of the pairs each. Every one compares its utterances with the images of all:
-together these are all the similarities, each taken once.
+Several processes (ves.training.distributed) embed some of the pairs each. Every one compares its utterances with the
+images of all: together these are all the similarities, each taken once.
 
 Dimension key
     A utterances of this process    V images of all processes (A = V in one)
@@ -25,13 +25,13 @@ from torch import Tensor
 
 from ves.base.cpu import side_by_side
 from ves.config.experiment import TrainConfig
-from ves.dataset import Batch
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
 from ves.models.towers import VeS, plain_attention
-from ves.randomness import drawn_from, new_key
-from ves.ranks import ALONE, Ranks
 from ves.similarity.pairwise import SIMILARITIES
+from ves.training.dataset import Batch
+from ves.training.distributed import ALONE, Ranks
+from ves.training.randomness import drawn_from, new_key
 
 
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:

@@ -14,8 +14,8 @@ import torch
 
 from ves.base.progress import steps
 from ves.config.experiment import RunConfig
-from ves.dataset import PairReader
 from ves.models.towers import VeS
+from ves.training.dataset import PairReader
 
 RECENT = 50  # steps that a rate is the mean of
 

@@ -1,6 +1,6 @@
 """Contrastive training of the speech tower and the visual adapter on cached patch tokens.
 
-The loop at the bottom fits on a screen; ves.contrast has the gradient of a step.
+The loop at the bottom fits on a screen; ves.training.gradient_cache has the gradient of a step.
 """
 
 import json
@@ -17,21 +17,21 @@ import polars as pl
 import torch
 from safetensors.torch import save_file
 
-from ves import checkpoint
 from ves.base.allocation import keep_freed_memory
 from ves.base.files import atomic, lock, remove
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
-from ves.contrast import autocast, gradient, rows
-from ves.dataset import Batch, PairReader, batches, to_read
-from ves.divergence import Divergence
 from ves.models.towers import VeS
-from ves.optimiser import make_optimizer, set_learning_rate, steps_of
-from ves.ranks import ALONE, Ranks, joined
-from ves.recipe import recipe
 from ves.retrieval import ranks, summary
 from ves.similarity.pairwise import score
-from ves.watcher import Watching, bar
+from ves.training import checkpoint
+from ves.training.dataset import Batch, PairReader, batches, to_read
+from ves.training.distributed import ALONE, Ranks, joined
+from ves.training.divergence import Divergence
+from ves.training.gradient_cache import autocast, gradient, rows
+from ves.training.hooks import Watching, bar
+from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
+from ves.training.recipe import recipe
 
 log = logging.getLogger(__name__)
 
@@ -155,10 +155,10 @@ def optimise(
 def train(run: Path, watching: Watching = bar, *, fresh: bool = False) -> None:
     """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
 
-    Writes checkpoints/ (ves.checkpoint), log.jsonl (while it trains, a link to the log there) and, last,
+    Writes checkpoints/ (ves.training.checkpoint), log.jsonl (while it trains, a link to the log there) and, last,
     model.safetensors. Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when an unfinished
     training with other settings is there (`fresh` puts it aside first); FloatingPointError when it has diverged.
-    `watching` is told of every step (ves.watcher).
+    `watching` is told of every step (ves.training.hooks).
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     with joined() as ranks, lock(run / "train") if ranks.first else nullcontext(), on_signals() as stop:
