@@ -1,4 +1,5 @@
-"""Scoring all pairs: ves.scores.all_pairs at the paper's shapes against the bare product, and how it grows.
+"""Scoring all pairs: ves.evaluation.retrieval.scores.all_pairs at the paper's shapes against the bare product, and how
+it grows.
 
     OMP_NUM_THREADS=1 python benchmarks/scoring.py [--sizes 125 250 500 1000] [--threads 1]
 
@@ -23,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves.scores import BLOCK, all_pairs
+from ves.evaluation.retrieval.scores import BLOCK, all_pairs
 from ves.store.embeddings import Embeddings
 
 TOKENS, PATCHES, WIDTH = 125, 256, 256

@@ -95,7 +95,7 @@ def table(*names: str, seeds: tuple[int, ...] = (0,)) -> TableConfig:
 
 def evaluate(folder: Path) -> None:
     """Both stages of retrieval."""
-    from ves.retrieval_protocols import multi_positive, paper
+    from ves.evaluation.retrieval.protocols import multi_positive, paper
 
     paper(folder, folder / "scores", folder / "ranks.parquet", folder / "retrieval.json")
     multi_positive(folder, folder / "scores", folder / "multi_positive.parquet", folder / "multi_positive.json")

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from ves import localisation
 from ves.config.experiment import DataPaths
+from ves.evaluation.localisation import report as localisation
 from ves.store.embeddings import write
 
 

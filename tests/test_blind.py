@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ves.blind import mean_mask, oracle, shuffled
+from ves.evaluation.localisation.baselines import mean_mask, oracle, shuffled
 
 
 def test_shuffling_moves_patches_by_name_and_leaves_padding():

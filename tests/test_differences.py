@@ -6,7 +6,7 @@ from evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
 
 from ves.base.files import read_json
 from ves.differences import COLUMNS, comparisons, number
-from ves.intervals import METRICS
+from ves.evaluation.retrieval.intervals import METRICS
 
 
 @pytest.fixture(scope="module")

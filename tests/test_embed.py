@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import ves.embed
-from ves import localisation, retrieval_protocols
+import ves.evaluation.embed
 from ves.base.files import write_json
 from ves.config.experiment import RunConfig
-from ves.embed import BATCH, embed, embed_weights, fixed_batches, load
+from ves.evaluation.embed import BATCH, embed, embed_weights, fixed_batches, load
+from ves.evaluation.localisation import report as localisation
+from ves.evaluation.retrieval import protocols
 from ves.media.audio import FrameGrid
 from ves.models.towers import VeS
 from ves.models.towers import load as load_model
@@ -100,7 +101,7 @@ def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run
     one, two = (manifest_path(tmp_path / f"{threads}.zarr").read_bytes() for threads in (1, 2))
     assert one == two
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ves.embed, "BATCH", 5)
+        patch.setattr(ves.evaluation.embed, "BATCH", 5)
         embed(run, "val", tmp_path / "small.zarr")
     small = load(tmp_path / "small.zarr")
     heard = stored.audio_mask  # what padding holds is nobody's business
@@ -118,7 +119,7 @@ def test_images_of_val_more_are_not_embedded_twice(tiny, run, stored):
     assert len(more.image_tokens) == len(more.image_mask) == 0
     both = joined(stored, more)
     assert set(both.clip_id) - set(stored.clip_id) <= set(more.clip_id)
-    retrieval_protocols.multi_positive(run, run / "scores", run / "all.parquet", run / "multi_positive.json")
+    protocols.multi_positive(run, run / "scores", run / "all.parquet", run / "multi_positive.json")
     report = json.loads((run / "multi_positive.json").read_text())
     assert report["A2V"]["all"]["n"] == report["V2A"]["all"]["gallery"] == len(both.clip_id) > len(stored.clip_id)
 
@@ -148,7 +149,7 @@ def test_the_metrics_read_them(tiny, run, stored):
     """Through both evaluations on a real corpus with its real truth."""
     _, data = tiny
     store = run / "embeddings" / "val.zarr"
-    retrieval_protocols.paper(run, run / "scores", run / "ranks.parquet", run / "retrieval.json")
+    protocols.paper(run, run / "scores", run / "ranks.parquet", run / "retrieval.json")
     found = json.loads((run / "retrieval.json").read_text())
     assert found["A2V"]["n"] == found["V2A"]["n"] == len(stored.image_id) == found["A2V"]["gallery"]
     localisation.evaluate(store, data, Path(data.manifest).parent / "truth", run / "localisation.json")

@@ -6,14 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ves import localisation
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
-from ves.embed import embed
-from ves.evaluation import evaluate, find
+from ves.evaluation.checkpoint import evaluate, find
+from ves.evaluation.embed import embed
+from ves.evaluation.localisation import report as localisation
+from ves.evaluation.retrieval.protocols import paper
 from ves.models.towers import VeS
-from ves.retrieval_protocols import paper
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 import torch
 from explored import CLIPS, SECONDS, page_of
 
+from ves.evaluation.localisation.pointing import hottest
 from ves.explorer.clip import BARS, told
 from ves.explorer.neighbours import clips_of, pictures_of
 from ves.media.browser import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry
-from ves.pointing import hottest
 from ves.store.embeddings import Embeddings
 
 

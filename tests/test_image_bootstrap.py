@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ves.image_bootstrap import DRAWS, class_means, interval, means, weights
+from ves.evaluation.bootstrap import DRAWS, class_means, interval, means, weights
 
 
 def test_images_are_drawn_with_all_their_nouns():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}
-TRUTH = Path("ves/truth.py")
+TRUTH = Path("ves/evaluation/truth.py")
 
 
 def wings() -> dict[str, set[str]]:
@@ -140,8 +140,8 @@ def test_losses_and_similarity_and_towers_do_not_know_each_other() -> None:
         "corpus.splits",
         "models.features",
         "training.train",
-        "embed",
-        "retrieval_protocols",
+        "evaluation.embed",
+        "evaluation.retrieval.protocols",
     ],
 )
 def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> None:

@@ -11,10 +11,10 @@ from PIL import Image
 from spoken_corpus import Corpus, png, rectangle
 from stored import FRAMES, embeddings, random_embeddings
 
-from ves import localisation
-from ves.localisation import rates
+from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation.report import rates
+from ves.evaluation.truth import NoTruth
 from ves.store.embeddings import write
-from ves.truth import NoTruth
 
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = torch.eye(4)[:3]  # tokens that are hot in one patch of `corners`
 

@@ -12,8 +12,8 @@ from spoken_corpus import Corpus, rectangle
 from stored import FRAMES, random_embeddings
 from test_segmentation import reference_window
 
-from ves.localisation_protocols import Key
-from ves.localisation_rows import by_group, of_nouns, overall
+from ves.evaluation.localisation.protocols import Key
+from ves.evaluation.localisation.rows import by_group, of_nouns, overall
 
 SIZE = (40, 30)
 KINDS = ("cup", "ball", "hat")
@@ -95,7 +95,7 @@ def iou(heat: np.ndarray, truth: np.ndarray) -> float:
 
 
 def test_denseav_equals_a_slow_reading(corpus, report):
-    """With the min-max over the set that is left out in ves.segmentation."""
+    """With the min-max over the set that is left out in ves.evaluation.localisation.denseav."""
     nouns = spoken(corpus)
     low, high = min(noun["wide"].min() for noun in nouns), max(noun["wide"].max() for noun in nouns)
     for metric, slow in (("mAP", precision), ("mIoU", iou)):

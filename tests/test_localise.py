@@ -17,7 +17,7 @@ import ves
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
-from ves.embed import embed, load
+from ves.evaluation.embed import embed, load
 from ves.gallery import located, picture
 from ves.media.audio import RATE, window
 from ves.models import localise

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.noun_heats import partners
+from ves.evaluation.localisation.noun_heats import partners
 
 
 @settings(max_examples=50, deadline=None)

@@ -16,13 +16,13 @@ from safetensors.torch import load_file
 from tiny_corpus import tiny_config
 from torch import Tensor
 
-from ves import localisation
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig, features_name
-from ves.embed import embed
+from ves.evaluation.embed import embed
+from ves.evaluation.localisation import report as localisation
+from ves.evaluation.retrieval.protocols import one_to_one
+from ves.evaluation.retrieval.scores import all_pairs
 from ves.models.towers import load as load_model
-from ves.retrieval_protocols import one_to_one
-from ves.scores import all_pairs
 from ves.similarity.pairwise import SIMILARITIES, token_similarity
 from ves.store.embeddings import Embeddings, load, write
 from ves.store.features_writer import FeatureStore

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from spoken_corpus import rectangle
 
+from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
 from ves.media.geometry import Geometry
-from ves.pointing import central, centres_inside, hottest, overlaps
 
 
 def test_ties_go_to_the_lowest_index():

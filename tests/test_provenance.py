@@ -12,8 +12,8 @@ import pytest
 from spoken_corpus import Corpus
 from stored import random_embeddings
 
-from ves import localisation
-from ves.provenance import refuse_other_model
+from ves.evaluation.localisation import report as localisation
+from ves.evaluation.provenance import refuse_other_model
 from ves.store.embeddings import load, write
 
 WEIGHTS = b"weights"

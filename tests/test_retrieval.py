@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.chance import chance
-from ves.retrieval import ROWS, both_directions, rank_by_image, ranks, summary, ties
+from ves.evaluation.retrieval.chance import chance
+from ves.evaluation.retrieval.ranks import ROWS, both_directions, rank_by_image, ranks, summary, ties
 
 BY_EYE = torch.tensor(
     [

@@ -7,9 +7,9 @@ from evaluated import corpus, evaluate, run, table
 from ves import retrieval_page
 from ves.base.files import read_json
 from ves.differences import number
-from ves.intervals import METRICS
+from ves.evaluation.retrieval.intervals import METRICS
+from ves.evaluation.truth import OBJECTS, WORDS
 from ves.published import PAPER_ON_VAANI
-from ves.truth import OBJECTS, WORDS
 
 
 @pytest.fixture(scope="module")

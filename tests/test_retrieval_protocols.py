@@ -9,10 +9,10 @@ import torch
 from evaluated import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from stored import embeddings, random_embeddings
 
-from ves import scores
 from ves.base.files import read_json
-from ves.retrieval import both_directions
-from ves.retrieval_protocols import multi_positive, one_to_one, pairs_digest, paper
+from ves.evaluation.retrieval import scores
+from ves.evaluation.retrieval.protocols import multi_positive, one_to_one, pairs_digest, paper
+from ves.evaluation.retrieval.ranks import both_directions
 from ves.similarity.pairwise import score
 from ves.store.embeddings import joined, load, manifest_path, write
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from stored import random_embeddings
 
-from ves import scores
-from ves.scores import all_pairs, forget
+from ves.evaluation.retrieval import scores
+from ves.evaluation.retrieval.scores import all_pairs, forget
 from ves.similarity import pairwise
 from ves.similarity.pairwise import score
 

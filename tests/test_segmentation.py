@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.segmentation import Ranked, average_precision, best_iou, pooled, ranked, window
+from ves.evaluation.localisation.denseav import Ranked, average_precision, best_iou, pooled, ranked, window
 
 
 def of(heat, mask) -> Ranked:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.sharpness import entropy, inside, mass
+from ves.evaluation.localisation.sharpness import entropy, inside, mass
 
 ALL = np.ones(4, bool)
 

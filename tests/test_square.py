@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from spoken_corpus import rectangle
 
+from ves.evaluation.localisation.square import SIDE, Square
 from ves.media.geometry import Geometry
-from ves.square import SIDE, Square
 
 FITS = ("stretch", "crop", "pad")
 

@@ -17,9 +17,9 @@ from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
 from ves.config.experiment import RunConfig, TrainConfig
-from ves.embed import embed
+from ves.evaluation.embed import embed
+from ves.evaluation.retrieval.protocols import one_to_one
 from ves.models.towers import VeS
-from ves.retrieval_protocols import one_to_one
 from ves.similarity.pairwise import SIMILARITIES
 from ves.store.embeddings import load
 from ves.training.checkpoint import contiguous

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from ves.truth import OBJECTS, NoTruth, decode_mask, noise, objects, transcripts, words
+from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, noise, objects, transcripts, words
 
 CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
 IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})

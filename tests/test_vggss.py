@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.vggss import area, ceiling, ciou, size_adaptive, success, top_half
+from ves.evaluation.localisation.vggss import area, ceiling, ciou, size_adaptive, success, top_half
 
 
 def slow_ciou(heats: list[float], truth: list[float]) -> float:

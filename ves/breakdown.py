@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ves import rank_tables, truth
+from ves import rank_tables
 from ves.base import parquet
-from ves.chance import chance
 from ves.config.experiment import TableConfig
 from ves.differences import number
-from ves.intervals import estimates, places
+from ves.evaluation import truth
+from ves.evaluation.retrieval.chance import chance
+from ves.evaluation.retrieval.intervals import estimates, places
 from ves.rank_tables import Ranks
 from ves.tables import write_csv
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from ves.base.files import read_json
+from ves.evaluation.provenance import load_of
 from ves.media.audio import FrameGrid
-from ves.provenance import load_of
 from ves.similarity.pairwise import token_similarity
 from ves.similarity.word_heat import word_heat
 from ves.spoken import Spoken
@@ -78,7 +78,8 @@ class Comparison:
 def compare(runs: list[Path]) -> Comparison:
     """Runs (their directories) in this order, by name, without the seed where that leaves the names distinct.
 
-    Raises ValueError when they do not have the same clips, images and grids, and as `ves.provenance.load_of` does.
+    Raises ValueError when they do not have the same clips, images and grids, and as `ves.evaluation.provenance.load_of`
+    does.
     """
     names = [read_json(run / "config.json")["run"] for run in runs]
     short = [name.rsplit("-s", 1)[0] for name in names]

@@ -2,15 +2,16 @@
 
 With fewer than three seeds that is a question about these very checkpoints: the paired difference with its interval
 over images, and no p-value. With three or more it is one about the objectives, and seeds and images are resampled
-together (ves.intervals). The p-values are two-sided and of one comparison each: of twenty, one is below 0.05 by chance.
+together (ves.evaluation.retrieval.intervals). The p-values are two-sided and of one comparison each: of twenty, one is
+below 0.05 by chance.
 """
 
 from pathlib import Path
 
 from ves import rank_tables
-from ves.chance import DIRECTIONS
 from ves.config.experiment import TableConfig
-from ves.intervals import FEWEST_SEEDS, Difference, differences, places
+from ves.evaluation.retrieval.chance import DIRECTIONS
+from ves.evaluation.retrieval.intervals import FEWEST_SEEDS, Difference, differences, places
 from ves.tables import write_csv
 
 COLUMNS = [

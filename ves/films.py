@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from ves import lettering
-from ves.localisation import hottest
+from ves.evaluation.localisation.report import hottest
 from ves.media import encoding
 from ves.overlay import mark, outline, tint
 from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within

@@ -10,9 +10,9 @@ from PIL import Image
 
 from ves.base import parquet
 from ves.config.experiment import DataPaths
+from ves.evaluation.truth import NoTruth, words
 from ves.media import images
 from ves.store.embeddings import Embeddings
-from ves.truth import NoTruth, words
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,12 @@
 """The gallery: some validation clips, each as a plate, a strip and a film, and four-panel rows of all of them.
 
 The heat of a word is the mean, over its audio tokens, of their similarity to each patch: the rule that localisation is
-measured by (ves.localisation), so the marked patch is the one that was or was not a hit. One colour scale serves all
-panels of a plate, from the least to the greatest similarity in any of them; strips and films show single moments, and
-have one for all moments and runs of the clip (Viewing.scale). It hides nothing by stretching a flat map, and it
-flatters no model by a scale of its own; where that leaves a model pale, the marked patch still shows where it points.
-Clips are chosen by a hash, spread over the languages (ves.spoken.choose). A corpus that knows no word timings gets the
-moments of sharpest similarity, marked as such.
+measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. One colour
+scale serves all panels of a plate, from the least to the greatest similarity in any of them; strips and films show
+single moments, and have one for all moments and runs of the clip (Viewing.scale). It hides nothing by stretching a flat
+map, and it flatters no model by a scale of its own; where that leaves a model pale, the marked patch still shows where
+it points. Clips are chosen by a hash, spread over the languages (ves.spoken.choose). A corpus that knows no word
+timings gets the moments of sharpest similarity, marked as such.
 """
 
 import logging

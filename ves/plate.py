@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ves import lettering
-from ves.localisation import hottest
+from ves.evaluation.localisation.report import hottest
 from ves.media.geometry import Geometry
 from ves.overlay import MARK, OBJECT, Box, Scale, mark, outline, scale_of, tint
 from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright

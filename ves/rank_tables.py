@@ -1,6 +1,6 @@
 """The ranks of every configured run and seed, side by side: what tables, comparisons and figures are computed from.
 
-A run has them in ranks.parquet and multi_positive.parquet (ves.retrieval_protocols: paper, multi_positive).
+A run has them in ranks.parquet and multi_positive.parquet (ves.evaluation.retrieval.protocols: paper, multi_positive).
 
 Dimension key
     S seeds    Q queries

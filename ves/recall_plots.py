@@ -21,9 +21,9 @@ from matplotlib.ticker import FuncFormatter
 from ves import rank_tables
 from ves.base import parquet
 from ves.base.files import atomic
-from ves.chance import CUTOFFS
 from ves.config.experiment import TableConfig
-from ves.intervals import draws, ends, places
+from ves.evaluation.retrieval.chance import CUTOFFS
+from ves.evaluation.retrieval.intervals import draws, ends, places
 from ves.rank_tables import Ranks
 from ves.split_plot import families
 

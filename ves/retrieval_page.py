@@ -7,14 +7,14 @@ import numpy as np
 
 from ves import rank_tables
 from ves.base.files import atomic
-from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config.experiment import TableConfig
 from ves.differences import about, compared, number
-from ves.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
+from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
+from ves.evaluation.retrieval.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
+from ves.evaluation.truth import why_not_located
 from ves.published import PAPER_ON_VAANI
 from ves.rank_tables import Ranks
 from ves.tables import RANKS, RECALLS
-from ves.truth import why_not_located
 
 SPEAKERS = {"all": "all", "unseen": "not heard in training", "seen": "heard in training"}
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ves.base.files import atomic, read_json
-from ves.chance import CUTOFFS, DIRECTIONS, chance
 from ves.config.experiment import TableConfig
+from ves.evaluation.retrieval.chance import CUTOFFS, DIRECTIONS, chance
 
 RECALLS = [f"R@{k}" for k in CUTOFFS]
 RANKS = ["mean_rank", "median_rank"]

@@ -23,13 +23,13 @@ from PIL import Image
 from ves import gallery, lettering
 from ves.comparison import Comparison
 from ves.config.experiment import DataPaths
+from ves.evaluation.truth import NoTruth, decode_mask, objects, transcripts
 from ves.gallery import Row
 from ves.media.audio import RATE, FrameGrid
 from ves.media.geometry import Geometry
 from ves.overlay import Scale, scale_of
 from ves.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
 from ves.store.audio import AudioStore
-from ves.truth import NoTruth, decode_mask, objects, transcripts
 
 log = logging.getLogger(__name__)
 

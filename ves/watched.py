@@ -18,9 +18,10 @@ import polars as pl
 import torch
 from PIL import Image
 
-from ves import gallery, truth
+from ves import gallery
 from ves.comparison import Comparison
 from ves.config.experiment import RunConfig
+from ves.evaluation import truth
 from ves.gallery import Row, Told
 from ves.models.towers import VeS
 from ves.plate import Plate, compose

@@ -53,7 +53,7 @@ def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, t
     newest checkpoint. The metrics are printed and written to OUT, by default <run>/evaluated/<checkpoint>-<split>/.
     TRUTH is by default that of the run's corpus.
     """
-    from ves.evaluation import evaluate
+    from ves.evaluation.checkpoint import evaluate
 
     print(evaluate(checkpoint, split, out, truth))
 
@@ -61,7 +61,7 @@ def evaluate(checkpoint: Path, *, split: str = "val", out: Path | None = None, t
 def embed(run: Path, *, split: str, out: Path) -> None:
     """Embed the clips and images of a split with the model of a run: on a GPU, or on one core."""
     from ves.base import gpus
-    from ves.embed import embed
+    from ves.evaluation.embed import embed
 
     gpus.take()
     embed(run, split, out)
@@ -70,7 +70,7 @@ def embed(run: Path, *, split: str, out: Path) -> None:
 def retrieval(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
     """Recall and ranks, both directions, by the paper's protocol: one clip to an image."""
     given.one_core()
-    from ves.retrieval_protocols import paper
+    from ves.evaluation.retrieval.protocols import paper
 
     paper(run, blocks, ranks, out)
 
@@ -78,7 +78,7 @@ def retrieval(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
     """The same of all clips of the images of val, where any clip that shows the image is right."""
     given.one_core()
-    from ves.retrieval_protocols import multi_positive
+    from ves.evaluation.retrieval.protocols import multi_positive
 
     multi_positive(run, blocks, ranks, out)
 
@@ -86,8 +86,8 @@ def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
     """Where spoken nouns point, by every protocol, beside what the numbers mean."""
     given.one_core()
-    from ves.localisation import evaluate
-    from ves.provenance import refuse_other_model
+    from ves.evaluation.localisation.report import evaluate
+    from ves.evaluation.provenance import refuse_other_model
     from ves.store.embeddings import load
 
     settings = given.read(experiment.RunConfig, run / "config.json")

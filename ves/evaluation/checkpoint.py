@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ves import localisation
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
-from ves.embed import embed_weights
-from ves.retrieval_protocols import paper_report
+from ves.evaluation.embed import embed_weights
+from ves.evaluation.localisation import report as localisation
+from ves.evaluation.retrieval.protocols import paper_report
 from ves.store.embeddings import load, manifest_path
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,8 @@ class Retrieved:
 
 
 def _retrieved(scores: Float[Tensor, "G"], right: Tensor) -> Retrieved:
-    """Of one query; of equal scores the item of lower index comes first, and ranks are those of ves.retrieval."""
+    """Of one query; of equal scores the item of lower index comes first, and ranks are those of
+    ves.evaluation.retrieval.ranks."""
     order = scores.argsort(descending=True, stable=True)[:TOP]
     rank = 1 + int((scores > scores[right].max()).sum())
     items = order.tolist()

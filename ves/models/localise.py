@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ves.base.files import read_json
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
-from ves.embed import VISION
+from ves.evaluation.embed import VISION
 from ves.explorer.folder import write_one
 from ves.films import film
 from ves.media.audio import RATE, BadAudio, window
@@ -89,7 +89,8 @@ def stitched(windows: list[Float32[Tensor, "N D"]], first: list[int]) -> Float32
 
 
 def _vision(run: Path, config: RunConfig) -> dict[str, Any]:
-    """Which vision backbone a run looks through: VISION of ves.embed. Raises FileNotFoundError that says what to do."""
+    """Which vision backbone a run looks through: VISION of ves.evaluation.embed. Raises FileNotFoundError that says
+    what to do."""
     for file in sorted((run / "embeddings").glob("*.manifest.json")):
         if "vision" in (attrs := read_json(file)):
             return attrs["vision"]

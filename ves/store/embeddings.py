@@ -38,7 +38,9 @@ class Embeddings:
     image_mask: Bool[Tensor, "V P"]
     clip_id: list[str]
     image_id: list[str]
-    attrs: dict[str, Any]  # whose embeddings these are, and their grids in time and space: ves.embed says which
+    attrs: dict[
+        str, Any
+    ]  # whose embeddings these are, and their grids in time and space: ves.evaluation.embed says which
 
 
 def manifest_path(store: Path) -> Path:

@@ -21,8 +21,8 @@ from ves.base.allocation import keep_freed_memory
 from ves.base.files import atomic, lock, remove
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
+from ves.evaluation.retrieval.ranks import ranks, summary
 from ves.models.towers import VeS
-from ves.retrieval import ranks, summary
 from ves.similarity.pairwise import score
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read

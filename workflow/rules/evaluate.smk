@@ -44,7 +44,7 @@ rule retrieval:
         "logs/{corpus}/retrieval/{run}.tsv"
     priority: 2
     params:
-        code=digest("retrieval_protocols"),
+        code=digest("evaluation.retrieval.protocols"),
         run=subpath(input.config, parent=True),
         blocks="results/{corpus}/{run}/scores",
     shell:
@@ -68,7 +68,7 @@ rule multi_positive:
         "logs/{corpus}/multi_positive/{run}.tsv"
     priority: 2
     params:
-        code=digest("retrieval_protocols"),
+        code=digest("evaluation.retrieval.protocols"),
         run=subpath(input.config, parent=True),
         blocks="results/{corpus}/{run}/scores",
     shell:
@@ -90,7 +90,7 @@ rule localisation:
         "logs/{corpus}/localisation/{run}.tsv"
     priority: 1
     params:
-        code=digest("localisation"),
+        code=digest("evaluation.localisation.report"),
         run=subpath(input.config, parent=True),
         embeddings=embeddings_store,
         truth="data/{corpus}/truth",

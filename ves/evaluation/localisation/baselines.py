@@ -4,8 +4,9 @@
 where the objects of all other pictures lie, the best that can be said without looking or listening. `oracle` knows the
 object, and heats each patch by the share of it that the object covers: a reference for a model that finds it, no bound,
 since of other heats on the same grid many score a little more, in AP and in the best IoU of most pictures. Bounds are
-apart: `oracle` of the pointing game (ves.localisation), `ceiling` of VGG-SS (ves.vggss). Each gives heats of all nouns
-by the share of each patch that the object of each noun covers.
+apart: `oracle` of the pointing game (ves.evaluation.localisation.report), `ceiling` of VGG-SS
+(ves.evaluation.localisation.vggss). Each gives heats of all nouns by the share of each patch that the object of each
+noun covers.
 
 Dimension key
     N nouns    P image patches

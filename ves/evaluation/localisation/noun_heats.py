@@ -1,7 +1,8 @@
 """Spoken nouns that can be judged, and the heatmaps that are compared on them: the model's and those beside it.
 
 `wrong_clip` is the image-only baseline: the heat that a noun of another kind, from another clip about another picture,
-has in this picture. What is left of a metric there does not come from the speech. The others stand in ves.blind.
+has in this picture. What is left of a metric there does not come from the speech. The others stand in
+ves.evaluation.localisation.baselines.
 
 Dimension key
     N nouns    T audio tokens    P image patches    S pixels of the square
@@ -14,16 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ves import blind, segmentation
 from ves.base.progress import track
+from ves.evaluation.localisation import baselines, denseav
+from ves.evaluation.localisation.square import Square
+from ves.evaluation.truth import decode_mask
 from ves.media.audio import FrameGrid
 from ves.media.geometry import Geometry
 from ves.similarity.word_heat import word_heat
-from ves.square import Square
 from ves.store.embeddings import Embeddings
-from ves.truth import decode_mask
 
-Noun = dict[str, Any]  # a row of ves.nouns.nouns
+Noun = dict[str, Any]  # a row of ves.evaluation.localisation.nouns.nouns
 squares = lru_cache(maxsize=4)(Square)  # a noun asks for its own many times, and its pixels are laid out anew for each
 
 
@@ -36,7 +37,8 @@ class Heats(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NounHeats:
-    """Nouns (in the order of ves.nouns.nouns) with the tokens of each, as one model embeds them."""
+    """Nouns (in the order of ves.evaluation.localisation.nouns.nouns) with the tokens of each, as one model embeds
+    them."""
 
     stored: Embeddings
     nouns: list[Noun]
@@ -103,11 +105,11 @@ class NounHeats:
         """Every kind of heat by its name, the model's first."""
         model = self._said(list(range(len(self.nouns))))
         names = [f"{noun['clip_id']} {noun['word']}" for noun in self.nouns]
-        order = blind.shuffled(self.shown, names)
+        order = baselines.shuffled(self.shown, names)
         of_kind = self.coverage[1]
         mean, oracle = (
-            blind.mean_mask(of_kind, self.images),
-            blind.oracle(of_kind, self.stored.attrs["grid"][1]),
+            baselines.mean_mask(of_kind, self.images),
+            baselines.oracle(of_kind, self.stored.attrs["grid"][1]),
         )
         return {
             "model": model,
@@ -145,7 +147,7 @@ def audible(stored: Embeddings, spoken: list[Noun]) -> tuple[NounHeats, dict[str
             skipped["no_valid_token"] += 1
         else:
             wider = np.zeros_like(valid)
-            wider[segmentation.window(noun["start_s"], noun["end_s"], seconds, len(valid))] = True
+            wider[denseav.window(noun["start_s"], noun["end_s"], seconds, len(valid))] = True
             found.nouns.append(noun)
             found.chosen.append(tokens)
             found.widened.append(wider & valid | tokens)

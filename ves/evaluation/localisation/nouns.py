@@ -6,8 +6,8 @@ import polars as pl
 
 from ves.base import parquet
 from ves.config.experiment import DataPaths
+from ves.evaluation.truth import objects, words
 from ves.store.embeddings import Embeddings
-from ves.truth import objects, words
 
 
 def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,8 +1,9 @@
 """All protocols of localisation on all heats of all nouns: what each noun scores, and what each class in one pool.
 
-A result is named by protocol, metric and heat. Protocols: `denseav` (ves.segmentation, pooled by class),
-`denseav_per_image` (the same of each picture alone), `vggss` and `vggss_adaptive` (ves.vggss; the truth is the box of
-each object of the noun's kind), `sharpness` (ves.sharpness, of the named object). Heats: those of ves.noun_heats and
+A result is named by protocol, metric and heat. Protocols: `denseav` (ves.evaluation.localisation.denseav, pooled by
+class), `denseav_per_image` (the same of each picture alone), `vggss` and `vggss_adaptive`
+(ves.evaluation.localisation.vggss; the truth is the box of each object of the noun's kind), `sharpness`
+(ves.evaluation.localisation.sharpness, of the named object). Heats: those of ves.evaluation.localisation.noun_heats and
     centre      heat that falls with the distance from the centre: half of it is the centre disc
     uniform     one heat everywhere; where a rule must keep pixels, all of them
     ceiling     what no heat can pass under the rule of `vggss`; the other rules let a heat of pixels reach 100
@@ -18,11 +19,14 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from ves import segmentation, sharpness, vggss
 from ves.base.progress import track
-from ves.noun_heats import NounHeats
+from ves.evaluation.localisation import denseav, sharpness, vggss
+from ves.evaluation.localisation.noun_heats import NounHeats
 
-RATES = {"cIoU": vggss.success, "AUC": vggss.area}  # metrics of ves.vggss, as functions of the cIoU of each noun
+RATES = {
+    "cIoU": vggss.success,
+    "AUC": vggss.area,
+}  # metrics of ves.evaluation.localisation.vggss, as functions of the cIoU of each noun
 Key = tuple[str, str, str]  # protocol, metric, heat
 Scores = dict[tuple[str, str], float]  # of one noun and heat, by protocol and metric
 
@@ -43,8 +47,8 @@ def _rated(cious: dict[str, float]) -> Scores:
     return {(protocol, metric): value for protocol, value in cious.items() for metric in RATES}
 
 
-def _per_image(pixels: segmentation.Ranked) -> Scores:
-    precision, iou = segmentation.average_precision(pixels), segmentation.best_iou(pixels)
+def _per_image(pixels: denseav.Ranked) -> Scores:
+    precision, iou = denseav.average_precision(pixels), denseav.best_iou(pixels)
     return {("denseav_per_image", "mAP"): precision, ("denseav_per_image", "mIoU"): iou}
 
 
@@ -69,9 +73,9 @@ def _maps(found: NounHeats, noun: int) -> Iterator[tuple[str, Float32[np.ndarray
     yield "centre", centre, centre
 
 
-def _pool_scores(pixels: list[segmentation.Ranked]) -> Scores:
-    pool = segmentation.pooled(pixels)
-    precision, iou = segmentation.average_precision(pool), segmentation.best_iou(pool)
+def _pool_scores(pixels: list[denseav.Ranked]) -> Scores:
+    pool = denseav.pooled(pixels)
+    precision, iou = denseav.average_precision(pool), denseav.best_iou(pool)
     return {("denseav", "mAP"): precision, ("denseav", "mIoU"): iou}
 
 
@@ -82,7 +86,7 @@ def measure(found: NounHeats) -> tuple[dict[Key, np.ndarray], dict[Key, dict[str
     pools: dict[Key, dict[str, float]] = defaultdict(dict)
     for kind in track(sorted(set(found.kinds)), label="protocols", unit="class"):
         members = [i for i in range(count) if found.kinds[i] == kind]
-        pixels: dict[str, list[segmentation.Ranked]] = defaultdict(list)
+        pixels: dict[str, list[denseav.Ranked]] = defaultdict(list)
         shares = []
         for i in members:
             objects = found.objects(i)
@@ -90,7 +94,7 @@ def measure(found: NounHeats) -> tuple[dict[Key, np.ndarray], dict[Key, dict[str
             shares.append((np.count_nonzero(truth), len(truth)))
             scored = list(_known(truth, boxes))
             for name, word, widened in _maps(found, i):
-                ranked = segmentation.ranked(widened, truth)
+                ranked = denseav.ranked(widened, truth)
                 pixels[name].append(ranked)
                 scored.append((name, _per_image(ranked) | _of_boxes(word, boxes)))
             for name, scores in scored:

@@ -1,9 +1,9 @@
 """How well spoken nouns are localised: one report of every protocol, beside what its numbers mean.
 
-The pointing game (ves.pointing): a hit is strict, on the object that the noun names. `pointing_overlap` is the lenient
-variant. Beside it `centre` and `random`, the same rule for the central patches and for all patches (exact
-expectations, nothing is sampled), and `wrong_clip` (ves.noun_heats). The published protocols:
-ves.localisation_protocols.
+The pointing game (ves.evaluation.localisation.pointing): a hit is strict, on the object that the noun names.
+`pointing_overlap` is the lenient variant. Beside it `centre` and `random`, the same rule for the central patches and
+for all patches (exact expectations, nothing is sampled), and `wrong_clip` (ves.evaluation.localisation.noun_heats). The
+published protocols: ves.evaluation.localisation.protocols.
 
 Dimension key
     N nouns    P image patches
@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from ves import localisation_protocols, localisation_rows
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
-from ves.localisation_rows import mean, percent
-from ves.noun_heats import NounHeats, audible
-from ves.nouns import nouns
-from ves.pointing import central, centres_inside, hottest, overlaps
-from ves.provenance import refuse_other_split
+from ves.evaluation.localisation import protocols as localisation_protocols
+from ves.evaluation.localisation import rows as localisation_rows
+from ves.evaluation.localisation.noun_heats import NounHeats, audible
+from ves.evaluation.localisation.nouns import nouns
+from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
+from ves.evaluation.localisation.rows import mean, percent
+from ves.evaluation.provenance import refuse_other_split
+from ves.evaluation.truth import NoTruth
 from ves.store.embeddings import Embeddings, load
-from ves.truth import NoTruth
 
 RATES = ("pointing", "pointing_overlap", "centre", "random", "wrong_clip")
 # metric and heat of each outcome, where protocols stand side by side

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from ves import image_bootstrap
-from ves.localisation_protocols import Key
+from ves.evaluation import bootstrap
+from ves.evaluation.localisation.protocols import Key
 
 BY = ("model", "wrong_clip", "centre")  # heats that are also reported by language and by kind
 OF_NOUNS = dict[Key, np.ndarray]  # float [N] of each protocol, metric and heat
@@ -39,15 +39,15 @@ def _row(key: Key, value: float, n: int, low: float = np.nan, high: float = np.n
 
 def of_nouns(values: OF_NOUNS, images: Int[np.ndarray, " N"], classes: Sequence[str] | None = None) -> list[Row]:
     """Means over nouns, or, with their classes, means over classes of the mean within each."""
-    drawn = image_bootstrap.weights(images)
+    drawn = bootstrap.weights(images)
     stacked = np.stack(list(values.values()), axis=1)
     if classes is None:
-        each, means = image_bootstrap.means(stacked, drawn), [mean(one) for one in stacked.T]
+        each, means = bootstrap.means(stacked, drawn), [mean(one) for one in stacked.T]
     else:
-        each = image_bootstrap.class_means(stacked, classes, drawn)
+        each = bootstrap.class_means(stacked, classes, drawn)
         within = [stacked[np.array(classes) == one] for one in sorted(set(classes))]
         means = [mean([mean(part[:, k]) for part in within]) for k in range(stacked.shape[1])]
-    ends = image_bootstrap.interval(each, len(np.unique(images)))
+    ends = bootstrap.interval(each, len(np.unique(images)))
     known = (~np.isnan(stacked)).sum(0)
     return [
         _row(key, value, int(n), low, high)

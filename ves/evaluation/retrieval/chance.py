@@ -1,6 +1,7 @@
 """What random ranks would score, exactly, and the names by which retrieval is reported.
 
-Apart from ves.retrieval, since tables and figures need nothing else of it, and torch takes seconds to load.
+Apart from ves.evaluation.retrieval.ranks, since tables and figures need nothing else of it, and torch takes seconds to
+load.
 """
 
 from collections import Counter

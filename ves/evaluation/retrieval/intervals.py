@@ -26,7 +26,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import special  # scipy.stats takes seconds to load
 
-from ves.chance import CUTOFFS
+from ves.evaluation.retrieval.chance import CUTOFFS
 
 RESAMPLES = 2000
 METRICS = (*(f"R@{k}" for k in CUTOFFS), "mean_rank", "median_rank", "MRR")

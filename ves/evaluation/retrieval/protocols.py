@@ -26,12 +26,12 @@ from torch import Tensor
 
 from ves.base import parquet
 from ves.base.files import atomic, read_json, write_json
-from ves.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.config.experiment import RunConfig
-from ves.intervals import estimates, places
-from ves.provenance import load_of
-from ves.retrieval import rank_by_image, report
-from ves.scores import all_pairs, forget
+from ves.evaluation.provenance import load_of
+from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
+from ves.evaluation.retrieval.intervals import estimates, places
+from ves.evaluation.retrieval.ranks import rank_by_image, report
+from ves.evaluation.retrieval.scores import all_pairs, forget
 from ves.store.embeddings import Embeddings, further, joined, manifest_path
 
 
@@ -115,7 +115,7 @@ def _write(ranks: pl.DataFrame, path: Path) -> None:
 def one_to_one(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Both directions under the run's own objective and under OTHERS: every rank, and the reports by similarity.
 
-    `blocks` and `vouchers` are those of `ves.scores.all_pairs`.
+    `blocks` and `vouchers` are those of `ves.evaluation.retrieval.scores.all_pairs`.
     """
     tables, reports = [], {}
     for name, matrix in own_scores(stored, blocks, vouchers, OTHERS).items():

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ves.chance import CUTOFFS, Report
+from ves.evaluation.retrieval.chance import CUTOFFS, Report
 
 ROWS = 512  # queries ranked at once: no boolean matrix of all pairs is ever held
 

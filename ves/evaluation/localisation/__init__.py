@@ -1,0 +1,1 @@
+"""Where spoken nouns point, by each protocol, beside what the numbers mean."""

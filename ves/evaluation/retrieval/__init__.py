@@ -1,0 +1,1 @@
+"""Ranks and recalls, by each protocol, with their intervals."""
