@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ves.explorer.folder import Page, finish, show
 from ves.media.audio import FrameGrid
 from ves.media.browser import aac, jpeg
-from ves.spoken import Spoken
-from ves.viewing import Viewing
+from ves.report.clips.spoken import Spoken
+from ves.report.clips.viewing import Viewing
+from ves.report.explorer.folder import Page, finish, show
 
 FRAMES = FrameGrid((40, 16, 4), (20, 8, 4), 2)
 SECONDS, ROWS, COLUMNS = 2.0, 4, 5

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ves.boards import TensorBoard, Wandb, boards, run_id
 from ves.config.display import LogConfig, WandbConfig
 from ves.config.experiment import RunConfig
+from ves.report.monitoring.boards import TensorBoard, Wandb, boards, run_id
 
 PAGE = {"c4fa1ec8": Image.new("RGB", (30, 20), "red")}
 OFFLINE = WandbConfig(project="ves", name=None, tags=["try"], notes="a note", mode="offline")

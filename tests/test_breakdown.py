@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from evaluated import CLIPS, IMAGES, LANGUAGES, clip_id, corpus, evaluate, run, table
 
-from ves.breakdown import COLUMNS, DECIBELS, attributes, bins, breakdown, trained_on
+from ves.report.tables.breakdown import COLUMNS, DECIBELS, attributes, bins, breakdown, trained_on
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ves.config.experiment import RunConfig
-from ves.curves import draw, panels, read, running_mean
+from ves.report.monitoring.curves import draw, panels, read, running_mean
 
 
 def entry(step: int, **more: float) -> dict[str, float]:

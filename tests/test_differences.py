@@ -5,8 +5,8 @@ import pytest
 from evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
 
 from ves.base.files import read_json
-from ves.differences import COLUMNS, comparisons, number
 from ves.evaluation.retrieval.intervals import METRICS
+from ves.report.tables.comparisons import COLUMNS, comparisons, number
 
 
 @pytest.fixture(scope="module")

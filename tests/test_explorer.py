@@ -12,10 +12,10 @@ import torch
 from explored import CLIPS, SECONDS, page_of
 
 from ves.evaluation.localisation.pointing import hottest
-from ves.explorer.clip import BARS, told
-from ves.explorer.neighbours import clips_of, pictures_of
 from ves.media.browser import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry
+from ves.report.explorer.clip import BARS, told
+from ves.report.explorer.neighbours import clips_of, pictures_of
 from ves.store.embeddings import Embeddings
 
 
@@ -60,7 +60,7 @@ def test_the_most_similar_is_told_of_numbers_that_share_a_level(clip):
 @pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
 def test_the_square_lies_where_patches_lie(fit):
     """The page places patches by the square alone: their corners must be those of ves.media.geometry."""
-    from ves.explorer.clip import _square
+    from ves.report.explorer.clip import _square
 
     geometry = Geometry(300, 170, 140, fit)
     left, top, width, height = _square(geometry)
@@ -151,7 +151,7 @@ def test_a_folder_is_the_same_bytes_each_time_and_needs_nothing_else(tmp_path):
 
 
 def test_text_cannot_end_a_script(tmp_path):
-    from ves.explorer.folder import Page
+    from ves.report.explorer.folder import Page
 
     page = Page(tmp_path / "page")
     page.script("x", "add", {"text": "</script><b>"})

@@ -9,8 +9,8 @@ import pytest
 from browsing import launched, needs_chromium, opened
 from explored import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
 
-from ves.overlay import COLOURS
-from ves.spoken import Spoken
+from ves.report.clips.spoken import Spoken
+from ves.report.drawing.overlay import COLOURS
 
 pytestmark = needs_chromium
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}

@@ -9,11 +9,11 @@ from PIL import Image
 from test_heatmaps import GRID, PLANTED, RUNS, write_corpus, write_run
 from viewed import untimed, viewed
 
-from ves import figure1
-from ves.comparison import compare
 from ves.config.experiment import DataPaths
-from ves.page import size_within
-from ves.viewing import views
+from ves.report.clips import figure1
+from ves.report.clips.comparison import compare
+from ves.report.clips.viewing import views
+from ves.report.drawing.page import size_within
 
 OBJECTIVES = {
     "dense-s0": {"max_mean": 1.0},

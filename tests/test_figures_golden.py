@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from viewed import untimed, viewed
 
-from ves import figure1, films, panels, strips
-from ves.plate import compose, plate_of
+from ves.report.clips import figure1, films, panels, strips
+from ves.report.clips.plate import compose, plate_of
 
 GOLDEN = Path(__file__).parent / "golden"
 OBJECTIVES = {"dense": {"max_mean": 1.0}, "global": {"mean_mean": 1.0}}

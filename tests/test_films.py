@@ -8,9 +8,9 @@ import pytest
 from browsing import launched, needs_chromium, opened
 from viewed import GRID, TOKENS, viewed
 
-from ves import films
 from ves.media import encoding
 from ves.media.audio import RATE, FrameGrid
+from ves.report.clips import films
 
 HOP_S = 0.1
 

@@ -14,9 +14,9 @@ from PIL import Image
 from stored import embeddings
 
 from ves.base.files import write_json
-from ves.comparison import compare
 from ves.config.experiment import DataPaths
-from ves.heatmaps import draw
+from ves.report.clips.comparison import compare
+from ves.report.clips.gallery import draw
 from ves.store.audio import write_group
 from ves.store.embeddings import Embeddings, write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ves import html_page
+from ves.report import html as html_page
 
 
 def page(source: Path, text: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from ves import lettering
+from ves.report.drawing import lettering
 
 LEXICON = sorted(Path("ves/sources/scenes/lexicon").glob("*.yaml"))
 CONJUNCTS = {  # two letters that are written as one, and the mark between them that joins them

@@ -7,7 +7,7 @@ import pytest
 from test_tables import config
 
 from ves.base.files import write_json
-from ves.localisation_tables import PROTOCOLS, groups_csv, main_csv, protocols_csv
+from ves.report.tables.localisation import PROTOCOLS, groups_csv, main_csv, protocols_csv
 
 
 def row(protocol: str, metric: str, value: float | None, heat: str = "model", **more) -> dict:

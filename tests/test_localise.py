@@ -18,10 +18,10 @@ from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
 from ves.evaluation.embed import embed, load
-from ves.gallery import located, picture
 from ves.media.audio import RATE, window
 from ves.models import localise
 from ves.models.towers import VeS
+from ves.report.clips.clips import located, picture
 from ves.store.audio import AudioStore
 from ves.training.dataset import PairReader, clips
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from ves.overlay import COLOURS, MARK, OBJECT, Scale, colour_bar, mark, outline, scale_of, tint
+from ves.report.drawing.overlay import COLOURS, MARK, OBJECT, Scale, colour_bar, mark, outline, scale_of, tint
 
 BLIND = {
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],

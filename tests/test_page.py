@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ves.page import coloured, paragraph, save, size_within, stacked
+from ves.report.drawing.page import coloured, paragraph, save, size_within, stacked
 
 
 @pytest.mark.parametrize(

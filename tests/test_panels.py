@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 from viewed import BALL, box, viewed
 
-from ves import panels
-from ves.page import GAP, MARGIN, size_within
-from ves.plate import plate_of
+from ves.report.clips import panels
+from ves.report.clips.plate import plate_of
+from ves.report.drawing.page import GAP, MARGIN, size_within
 
 
 def flooded(heat: np.ndarray) -> np.ndarray:

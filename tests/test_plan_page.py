@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ves.plan_page import text
+from ves.report.tables.plan import text
 from ves.sources.vaani.disk_space import Room
 
 ROOM = Room(

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
 
-from ves import rank_tables
 from ves.base.files import read_json
+from ves.report.tables import ranks as rank_tables
 
 
 @pytest.fixture(scope="module")

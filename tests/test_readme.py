@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 README = Path("README.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "data/README.md", "results/README.md", "ves/standins/README.md", "ves/fonts/README.md"]
+PAGES = [
+    "README.md",
+    "data/README.md",
+    "results/README.md",
+    "ves/standins/README.md",
+    "ves/report/drawing/fonts/README.md",
+]
 
 
 def tree() -> list[str]:

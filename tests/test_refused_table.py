@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import refused_table
+from ves.report.tables import refused as refused_table
 
 
 def rows(item: str, reason: str, names: list[str | None], detail: str | None = "so it is") -> list[dict]:

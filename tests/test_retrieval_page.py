@@ -4,12 +4,12 @@ import polars as pl
 import pytest
 from evaluated import corpus, evaluate, run, table
 
-from ves import retrieval_page
 from ves.base.files import read_json
-from ves.differences import number
 from ves.evaluation.retrieval.intervals import METRICS
 from ves.evaluation.truth import OBJECTS, WORDS
-from ves.published import PAPER_ON_VAANI
+from ves.report.tables import table1_page
+from ves.report.tables.comparisons import number
+from ves.report.tables.published import PAPER_ON_VAANI
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def results(tmp_path_factory):
 
 
 def sections(config, results, out) -> dict[str, str]:
-    retrieval_page.write(config, results, "made", out.parent / "truth", out)
+    table1_page.write(config, results, "made", out.parent / "truth", out)
     head, *rest = out.read_text(encoding="utf-8").split("\n## ")
     return {"": head} | {part.partition("\n")[0]: part for part in rest}
 
@@ -55,7 +55,7 @@ def test_every_number_is_that_of_the_reports(results, tmp_path):
         own = report[row[0]]["others"][row[1]][row[2]]
         assert row[3 : 3 + len(METRICS)] == [shown(own, metric) for metric in METRICS]
     multi = {name: read_json(results / f"{name}-s0" / "multi_positive.json") for name in ("dense", "global")}
-    groups = {label: group for group, label in retrieval_page.SPEAKERS.items()}
+    groups = {label: group for group, label in table1_page.SPEAKERS.items()}
     for row in cells(found["All clips of an image"])[1:]:
         own = multi[row[0] if row[0] != "chance" else "dense"][row[2]][groups[row[1]]]
         expected = [number(m, own["chance"][m]) if row[0] == "chance" else shown(own, m) for m in METRICS]
@@ -93,7 +93,7 @@ def test_the_papers_numbers_stand_in_a_table_of_their_own(results, tmp_path):
 
 def test_the_same_bytes_each_time(results, tmp_path):
     for name in ("a.md", "b.md"):
-        retrieval_page.write(table("dense"), results, "made", tmp_path / "truth", tmp_path / name)
+        table1_page.write(table("dense"), results, "made", tmp_path / "truth", tmp_path / name)
     assert (tmp_path / "a.md").read_bytes() == (tmp_path / "b.md").read_bytes()
 
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from ves.config.experiment import SplitConfig
-from ves.split_page import by_language, compose
+from ves.report.tables.splits import by_language, compose
 
 SPLIT = SplitConfig(seed=7, val=1, tune=1, held_out_speakers=0.25, near_duplicate_bits=3, high=0.5, mid=0.85)
 CLIPS = pl.DataFrame(

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ves import split_plot
-from ves.split_page import NAMES
+from ves.report.tables import split_plot
+from ves.report.tables.splits import NAMES
 
 
 def languages(n: int) -> pl.DataFrame:
-    """Counts as ves.split_page.by_language gives them."""
+    """Counts as ves.report.tables.splits.by_language gives them."""
     rng = np.random.default_rng(0)
     every = (2_000_000 / np.arange(1, n + 1)).astype(int)
     rows = []

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ves.spoken import COLUMNS, MOMENT_S, Spoken, choose, moments, phrases, shown_words
+from ves.report.clips.spoken import COLUMNS, MOMENT_S, Spoken, choose, moments, phrases, shown_words
 
 
 def row(text: str, english: str, role: str, thing: int, start: float) -> dict:

@@ -3,9 +3,10 @@ import pytest
 from PIL import Image
 from viewed import BALL, GRID, SHIRT, TOKENS, untimed, viewed
 
-from ves import lettering, strips
 from ves.media.audio import RATE
-from ves.page import MARGIN, row_height
+from ves.report.clips import strips
+from ves.report.drawing import lettering
+from ves.report.drawing.page import MARGIN, row_height
 
 
 def cells(page: Image.Image, viewing, run: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 
 from ves.base.files import write_json
 from ves.config.check import read_yaml, validate
-from ves.tables import table1
+from ves.report.tables.table1 import table1
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,7 +4,7 @@ from PIL import Image
 from viewed import WORDS
 
 from ves.media.audio import RATE
-from ves.timeline import WAVE, Axis, draw_seconds, draw_wave, draw_words
+from ves.report.clips.timeline import WAVE, Axis, draw_seconds, draw_wave, draw_words
 
 
 def test_seconds_on_an_axis() -> None:

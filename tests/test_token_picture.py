@@ -11,9 +11,9 @@ from little_stores import PATCHES, ROWS, WIDTH, small_shards, some_tokens, write
 from PIL import Image
 
 from ves.media.geometry import Geometry
+from ves.report.clips.tokens import GAP, SIDE, components, find, laid_out, show
 from ves.store.features_writer import shard_path
 from ves.store.shard_format import BadStore
-from ves.token_picture import GAP, SIDE, components, find, laid_out, show
 
 ALL = np.ones(100, bool)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ves import lettering
-from ves.transliteration import transliterate
+from ves.report.drawing import lettering
+from ves.report.drawing.transliteration import transliterate
 
 LEXICON = sorted(Path("ves/sources/scenes/lexicon").glob("*.yaml"))
 

@@ -13,12 +13,12 @@ from PIL import Image
 from ves.base.files import write_json
 from ves.config.experiment import RunConfig
 from ves.models.towers import VeS
-from ves.spoken import spaced
+from ves.report.clips.spoken import spaced
+from ves.report.monitoring.heatmaps import Samples, embeddings, stacked
+from ves.report.monitoring.watch import watching
 from ves.training.dataset import PairReader, clips
 from ves.training.hooks import Bar, bar
 from ves.training.train import train
-from ves.watch import watching
-from ves.watched import Samples, embeddings, stacked
 
 QUIET = {"tensorboard": False, "wandb": None}
 

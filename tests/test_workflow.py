@@ -189,8 +189,10 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     ranked = {job for job in measured if "localisation" not in job}
     assert planned_after_editing("evaluation.retrieval.ranks") == ranked | tables - {"localisation_table"}
     assert planned_after_editing("similarity.pairwise") == measured | tables | DRAWN  # imported by all three
-    assert planned_after_editing("recall_plots") == {"retrieval_figures"} | LAST
-    assert planned_after_editing("differences") == OF_RANKS | LAST, "breakdown and page write numbers as it does"
+    assert planned_after_editing("report.tables.recall_plots") == {"retrieval_figures"} | LAST
+    assert planned_after_editing("report.tables.comparisons") == OF_RANKS | LAST, (
+        "breakdown and page write numbers as it does"
+    )
     for costly in ("train", "ingest", "features"):
         assert planned_after_editing(costly) == set()
 

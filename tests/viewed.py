@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from ves.media.audio import RATE, FrameGrid
-from ves.spoken import Spoken
-from ves.viewing import Viewing
+from ves.report.clips.spoken import Spoken
+from ves.report.clips.viewing import Viewing
 
 GRID = 4  # patches a side
 TOKENS = 20

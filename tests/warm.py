@@ -38,7 +38,7 @@ STACK = (  # what stages import when they are called; torchaudio resamples
     *(
         "ves.sources.vaani.choice",
         "ves.sources.vaani.survey",
-        "ves.plan_page",
+        "ves.report.tables.plan",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
     ),

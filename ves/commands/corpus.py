@@ -40,7 +40,7 @@ def plan(*, settings: Path, survey: Path, listing: Path, data: Path, page: Path,
 
     DATA is the folder of the corpus: what was surveyed and chosen is read there, and what is there already counts.
     """
-    from ves.plan_page import write
+    from ves.report.tables.plan import write
 
     write(given.read(experiment.PlanSettings, settings), survey, listing, data, page, out)
 

@@ -33,15 +33,15 @@ def train(run: Path, *, fresh: Annotated[bool, "put an unfinished training aside
     checkpoints-archive-<n>, and starts anew. SIGTERM or SIGINT (Ctrl-C) write a checkpoint and end with exit code 75;
     the same command goes on.
     """
+    from ves.report.monitoring.watch import watching
     from ves.training.train import train
-    from ves.watch import watching
 
     train(run, watching, fresh=fresh)
 
 
 def curves(run: Path, *, out: Path) -> None:
     """A figure of a training: loss, temperature, learning rate, gradient norm and recall on tune against steps."""
-    from ves.curves import draw
+    from ves.report.monitoring.curves import draw
 
     draw(run, out)
 
@@ -97,7 +97,7 @@ def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None
 
 def table1(*, table: Path, results: Path, out: Path) -> None:
     """The table of retrieval results, with the chance rows."""
-    from ves.tables import table1
+    from ves.report.tables.table1 import table1
 
     table1(given.read(experiment.TableConfig, table), results, out)
 
@@ -105,7 +105,7 @@ def table1(*, table: Path, results: Path, out: Path) -> None:
 def comparisons(*, table: Path, results: Path, out: Path) -> None:
     """How much better the first objective of the table is than each other one, with intervals."""
     given.one_core()
-    from ves.differences import comparisons
+    from ves.report.tables.comparisons import comparisons
 
     comparisons(given.read(experiment.TableConfig, table), results, out)
 
@@ -113,7 +113,7 @@ def comparisons(*, table: Path, results: Path, out: Path) -> None:
 def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth: Path, out: Path) -> None:
     """Retrieval by language, stratum, speaker, length and noise of the clip, with intervals."""
     given.one_core()
-    from ves.breakdown import breakdown
+    from ves.report.tables.breakdown import breakdown
 
     breakdown(given.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
 
@@ -121,7 +121,7 @@ def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth
 def retrieval_page(*, table: Path, results: Path, corpus: str, truth: Path, out: Path) -> None:
     """The tables of retrieval for reading: with intervals, under other similarities, of all clips of a picture."""
     given.one_core()
-    from ves.retrieval_page import write
+    from ves.report.tables.table1_page import write
 
     write(given.read(experiment.TableConfig, table), results, corpus, truth, out)
 
@@ -129,14 +129,14 @@ def retrieval_page(*, table: Path, results: Path, corpus: str, truth: Path, out:
 def retrieval_figures(*, table: Path, results: Path, groups: Path, out: list[Path]) -> None:
     """Recall by language, recall over K, and how ranks are distributed, as PNG files at these three places."""
     given.one_core()
-    from ves.recall_plots import draw
+    from ves.report.tables.recall_plots import draw
 
     draw(given.read(experiment.TableConfig, table), results, groups, *out)
 
 
 def localisation_table(*, table: Path, results: Path, out: Path, protocols: Path, by: Path) -> None:
     """The tables of localisation: the main numbers, every protocol, and by language and kind."""
-    from ves import localisation_tables
+    from ves.report.tables import localisation as localisation_tables
 
     settings = given.read(experiment.TableConfig, table)
     localisation_tables.main_csv(settings, results, out)
@@ -147,7 +147,7 @@ def localisation_table(*, table: Path, results: Path, out: Path, protocols: Path
 def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """Heatmaps of some validation clips, the runs side by side."""
     given.one_core()
-    from ves.heatmaps import draw
+    from ves.report.clips.gallery import draw
 
     draw(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
@@ -155,7 +155,7 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """A page that plays some validation clips and shows what each run finds in their pictures, and when."""
     given.one_core()
-    from ves.explorer.build import write
+    from ves.report.explorer.build import write
 
     write(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
@@ -163,28 +163,28 @@ def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """Figure 1: words of some validation clips by the runs side by side; OUT is a PNG, with a PDF beside it."""
     given.one_core()
-    from ves.figure1 import draw
+    from ves.report.clips.figure1 import draw
 
     draw(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
 
 
 def refused_table(*, refused: Path, manifest: Path, images: Path, out: Path) -> None:
     """What was refused, and why, counted by reason, with examples."""
-    from ves.refused_table import write
+    from ves.report.tables.refused import write
 
     write(refused, manifest, images, out)
 
 
 def stage_times(logs: Path, *, out: Path) -> None:
     """What each stage cost, from the measurements beside the logs of a corpus, the folder LOGS."""
-    from ves.stage_times import write
+    from ves.report.tables.times import write
 
     write(logs, out)
 
 
 def html(files: list[Path], *, out: Path) -> None:
     """Tables (CSV) and pages (Markdown) as HTML pages of the same names, in the folder OUT."""
-    from ves.html_page import write
+    from ves.report.html import write
 
     for file in files:
         write(file, out / f"{file.stem}.html")

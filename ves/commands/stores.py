@@ -35,7 +35,7 @@ def store_show(
     The beginning of an IMAGE_ID is enough. IMAGES and PICTURES are by default images.parquet and images/ of the corpus
     that the store lies in; the PNG goes to OUT, by default to <first 16 digits>.png in this folder.
     """
-    from ves.token_picture import show
+    from ves.report.clips.tokens import show
 
     show(path, image_id, out, images, pictures)
 

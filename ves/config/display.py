@@ -8,25 +8,25 @@ from ves.config.fields import Positive, Section
 
 
 class FigureConfig(Section):
-    """Words of validation clips, the runs side by side (ves.figure1)."""
+    """Words of validation clips, the runs side by side (ves.report.clips.figure1)."""
 
     clips: Positive
 
 
 class HeatmapConfig(Section):
-    """The gallery of validation clips that people look at (ves.heatmaps)."""
+    """The gallery of validation clips that people look at (ves.report.clips.gallery)."""
 
     clips: Positive
 
 
 class ExplorerConfig(Section):
-    """The page that plays validation clips (ves.explorer)."""
+    """The page that plays validation clips (ves.report.explorer)."""
 
     clips: Positive
 
 
 class WandbConfig(Section):
-    """A run of Weights & Biases (ves.boards); `name: null` is the name of the run."""
+    """A run of Weights & Biases (ves.report.monitoring.boards); `name: null` is the name of the run."""
 
     project: Annotated[str, Field(min_length=1)]
     name: str | None
@@ -36,21 +36,22 @@ class WandbConfig(Section):
 
 
 class LogConfig(Section):
-    """Where a training is shown besides log.jsonl (ves.boards)."""
+    """Where a training is shown besides log.jsonl (ves.report.monitoring.boards)."""
 
     tensorboard: bool
     wandb: WandbConfig | None
 
 
 class VisualiseConfig(Section):
-    """Heatmaps while a model trains (ves.watched)."""
+    """Heatmaps while a model trains (ves.report.monitoring.heatmaps)."""
 
     every: Positive | None
     samples: Positive
 
 
 class WatchConfig(Section):
-    """<run>/watch.json: what is shown of a training, and where figures find what training must not open (ves.watch)."""
+    """<run>/watch.json: what is shown of a training, and where figures find what training must not open
+    (ves.report.monitoring.watch)."""
 
     log: LogConfig
     visualise: VisualiseConfig

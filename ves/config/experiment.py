@@ -159,7 +159,7 @@ class PlanConfig(Section):
 
 
 class TableConfig(Section):
-    """Rows of the tables: which runs, as means over which seeds (ves.tables)."""
+    """Rows of the tables: which runs, as means over which seeds (ves.report.tables.table1)."""
 
     seeds: Annotated[list[Seed], Field(min_length=1)]
     table: Annotated[list[str], Field(min_length=1)]

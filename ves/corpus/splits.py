@@ -11,13 +11,13 @@ from pathlib import Path
 
 import polars as pl
 
-from ves import split_page
 from ves.base import ids, parquet
 from ves.base.files import atomic
 from ves.config.experiment import SplitConfig
 from ves.corpus import given_splits
 from ves.corpus.held_out_pairs import chance_of_names, draw
 from ves.corpus.near_duplicates import groups
+from ves.report.tables import splits as split_page
 from ves.sources import labels
 
 log = logging.getLogger(__name__)

@@ -25,19 +25,19 @@ from ves.base.files import read_json
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
 from ves.evaluation.embed import VISION
-from ves.explorer.folder import write_one
-from ves.films import film
 from ves.media.audio import RATE, BadAudio, window
 from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
 from ves.models import towers
 from ves.models.vision import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
-from ves.page import save, stacked
-from ves.plate import compose, plate_of
+from ves.report.clips.films import film
+from ves.report.clips.plate import compose, plate_of
+from ves.report.clips.strips import compose as strip
+from ves.report.clips.viewing import Viewing, with_moments
+from ves.report.drawing.page import save, stacked
+from ves.report.explorer.folder import write_one
 from ves.similarity.pairwise import token_similarity
-from ves.strips import compose as strip
-from ves.viewing import Viewing, with_moments
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ rule table1:
     log:
         "logs/{corpus}/table1.log",
     params:
-        code=digest("tables"),
+        code=digest("report.tables.table1"),
         results=subpath(output.table, parent=True),
     shell:
         "python -m ves table1 --table {input.table} --results {params.results} --out {output.table} --log {log}"
@@ -62,7 +62,7 @@ rule comparisons:
     log:
         "logs/{corpus}/comparisons.log",
     params:
-        code=digest("differences"),
+        code=digest("report.tables.comparisons"),
         results=subpath(output.table, parent=True),
     shell:
         "python -m ves comparisons --table {input.table} --results {params.results} --out {output.table} --log {log}"
@@ -82,7 +82,7 @@ rule breakdown:
     benchmark:
         "logs/{corpus}/breakdown.tsv"
     params:
-        code=digest("breakdown"),
+        code=digest("report.tables.breakdown"),
         results=subpath(output.table, parent=True),
         truth="data/{corpus}/truth",
     shell:
@@ -100,7 +100,7 @@ rule retrieval_page:
     log:
         "logs/{corpus}/retrieval_page.log",
     params:
-        code=digest("retrieval_page"),
+        code=digest("report.tables.table1_page"),
         results=subpath(output.page, parent=True),
         truth="data/{corpus}/truth",
     shell:
@@ -118,7 +118,7 @@ rule retrieval_figures:
     log:
         "logs/{corpus}/retrieval_figures.log",
     params:
-        code=digest("recall_plots"),
+        code=digest("report.tables.recall_plots"),
         results=subpath(input.table, parent=True),
     shell:
         "python -m ves retrieval-figures --table {input.table} --results {params.results} --groups {input.groups} "
@@ -136,7 +136,7 @@ rule localisation_table:
     log:
         "logs/{corpus}/localisation_table.log",
     params:
-        code=digest("localisation_tables"),
+        code=digest("report.tables.localisation"),
         results=subpath(output.table, parent=True),
     shell:
         "python -m ves localisation-table --table {input.table} --results {params.results} --out {output.table} "
@@ -158,7 +158,7 @@ rule curves:
     log:
         "logs/{corpus}/curves/{run}.log",
     params:
-        code=digest("curves"),
+        code=digest("report.monitoring.curves"),
         run=subpath(input.config, parent=True),
     shell:
         "python -m ves curves {params.run} --out {output.curves} --log {log}"
@@ -179,7 +179,7 @@ rule draw_figure1:
     benchmark:
         "logs/{corpus}/figure1.tsv"
     params:
-        code=digest("figure1"),
+        code=digest("report.clips.figure1"),
         clips=CONFIG.figure1.clips,
         runs=table_runs("results/{corpus}/{run}", CONFIG.seeds[:1]),
         pictures="data/{corpus}/images/",
@@ -210,7 +210,7 @@ rule draw_heatmaps:
         "logs/{corpus}/heatmaps.tsv"
     priority: 1  # as localisation: it takes as long
     params:
-        code=digest("heatmaps"),
+        code=digest("report.clips.gallery"),
         clips=CONFIG.heatmaps.clips,
         runs=table_runs("results/{corpus}/{run}", CONFIG.seeds[:1]),
         pictures="data/{corpus}/images/",
@@ -241,7 +241,7 @@ rule explorer:
     benchmark:
         "logs/{corpus}/explorer.tsv"
     params:
-        code=digest("explorer.build", "explorer/page/*"),
+        code=digest("report.explorer.build", "report/explorer/page/*"),
         clips=CONFIG.explorer.clips,
         runs=table_runs("results/{corpus}/{run}"),
         pictures="data/{corpus}/images/",
@@ -261,7 +261,7 @@ rule refused_table:
     log:
         "logs/{corpus}/refused_table.log",
     params:
-        code=digest("refused_table"),
+        code=digest("report.tables.refused"),
     shell:
         "python -m ves refused-table --refused {input.refused} --manifest {input.manifest} --images {input.images} "
         "--out {output.table} --log {log}"
@@ -276,7 +276,7 @@ rule stage_times:
     log:
         "logs/{corpus}/stage_times.log",
     params:
-        code=digest("stage_times"),
+        code=digest("report.tables.times"),
         logs="logs/{corpus}",
     shell:
         "python -m ves stage-times {params.logs} --out {output.table} --log {log}"
@@ -290,7 +290,7 @@ rule pages:
     log:
         "logs/{corpus}/pages.log",
     params:
-        code=digest("html_page"),
+        code=digest("report.html"),
         out=subpath(output[0], parent=True),
     shell:
         "python -m ves html {input} --out {params.out} --log {log}"

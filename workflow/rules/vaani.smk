@@ -80,7 +80,7 @@ rule write_plan:
     log:
         "logs/{corpus}/write_plan.log",
     params:
-        code=digest("plan_page"),
+        code=digest("report.tables.plan"),
         data=subpath(output.plan, parent=True),
     shell:
         "python -m ves plan --settings {input.settings} --survey {input.survey} --listing {input.choice} "

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from ves import lettering
 from ves.base.files import atomic
-from ves.comparison import compare
 from ves.config.experiment import DataPaths
-from ves.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
-from ves.plate import Plate, meaning_of, panel, plate_of
-from ves.transliteration import transliterate
-from ves.viewing import Viewing, views
+from ves.report.clips.comparison import compare
+from ves.report.clips.plate import Plate, meaning_of, panel, plate_of
+from ves.report.clips.viewing import Viewing, views
+from ves.report.drawing import lettering
+from ves.report.drawing.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
+from ves.report.drawing.transliteration import transliterate
 
 ZOOM = 4  # 288 pixels to an inch
 WIDTH = 504  # 7 inches, both columns of a page
@@ -110,7 +110,7 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     """Write the figure of `clips` validation clips by these runs (run directories, embedded) to `out`, a PNG, and
     beside it as PDF, 7 inches wide.
 
-    Same input, same bytes. `truth` may be absent. Raises ValueError as ves.viewing.views does.
+    Same input, same bytes. `truth` may be absent. Raises ValueError as ves.report.clips.viewing.views does.
     """
     comparison = compare(runs).by_locality()
     page = compose(

@@ -15,14 +15,14 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from ves import lettering
 from ves.evaluation.localisation.report import hottest
 from ves.media import encoding
-from ves.overlay import mark, outline, tint
-from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
-from ves.plate import meaning_of
-from ves.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
-from ves.viewing import Viewing
+from ves.report.clips.plate import meaning_of
+from ves.report.clips.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
+from ves.report.clips.viewing import Viewing
+from ves.report.drawing import lettering
+from ves.report.drawing.overlay import mark, outline, tint
+from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
 
 FPS = 25  # of DistilHuBERT's tokens there are as many a second
 PANEL = (340, 260)  # a panel fits in

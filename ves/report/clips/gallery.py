@@ -5,8 +5,8 @@ measured by (ves.evaluation.localisation.report), so the marked patch is the one
 scale serves all panels of a plate, from the least to the greatest similarity in any of them; strips and films show
 single moments, and have one for all moments and runs of the clip (Viewing.scale). It hides nothing by stretching a flat
 map, and it flatters no model by a scale of its own; where that leaves a model pale, the marked patch still shows where
-it points. Clips are chosen by a hash, spread over the languages (ves.spoken.choose). A corpus that knows no word
-timings gets the moments of sharpest similarity, marked as such.
+it points. Clips are chosen by a hash, spread over the languages (ves.report.clips.spoken.choose). A corpus that knows
+no word timings gets the moments of sharpest similarity, marked as such.
 """
 
 import logging
@@ -14,17 +14,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ves import panels, strips
 from ves.base.files import atomic, remove, write_json
 from ves.base.progress import track
-from ves.comparison import Comparison, compare
 from ves.config.experiment import DataPaths
-from ves.films import film
-from ves.gallery_page import compose as gallery_page
-from ves.overlay import Box
-from ves.page import save
-from ves.plate import Plate, compose, plate_of
-from ves.viewing import Viewing, views
+from ves.report.clips import panels, strips
+from ves.report.clips.comparison import Comparison, compare
+from ves.report.clips.films import film
+from ves.report.clips.gallery_page import compose as gallery_page
+from ves.report.clips.plate import Plate, compose, plate_of
+from ves.report.clips.viewing import Viewing, views
+from ves.report.drawing.overlay import Box
+from ves.report.drawing.page import save
 
 log = logging.getLogger(__name__)
 

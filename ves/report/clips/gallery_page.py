@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ves.html_page import whole
+from ves.report.html import whole
 
 STYLE = """
 section { margin: 2.5rem 0; border-top: 1px solid #d9d9df; }

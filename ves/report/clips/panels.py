@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image, ImageDraw
 
-from ves import lettering
-from ves.overlay import outline
-from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
-from ves.plate import Plate, meaning_of, panel
+from ves.report.clips.plate import Plate, meaning_of, panel
+from ves.report.drawing import lettering
+from ves.report.drawing.overlay import outline
+from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
 
 BOX = (230, 172)  # a panel fits in
 LEFT = 190  # width of the words

@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ves import lettering
 from ves.evaluation.localisation.report import hottest
 from ves.media.geometry import Geometry
-from ves.overlay import MARK, OBJECT, Box, Scale, mark, outline, scale_of, tint
-from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright
-from ves.spoken import Spoken
-from ves.transliteration import transliterate
-from ves.viewing import Viewing
+from ves.report.clips.spoken import Spoken
+from ves.report.clips.viewing import Viewing
+from ves.report.drawing import lettering
+from ves.report.drawing.overlay import MARK, OBJECT, Box, Scale, mark, outline, scale_of, tint
+from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright
+from ves.report.drawing.transliteration import transliterate
 
 PLATE_BOX = (250, 200)  # a panel fits in
 WIDEST_CAPTION = 190  # column of a narrow picture: its words need room

@@ -9,11 +9,11 @@ from math import ceil
 
 from PIL import Image
 
-from ves.overlay import tint
-from ves.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright
-from ves.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
-from ves.transliteration import transliterate
-from ves.viewing import Viewing
+from ves.report.clips.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
+from ves.report.clips.viewing import Viewing
+from ves.report.drawing.overlay import tint
+from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright
+from ves.report.drawing.transliteration import transliterate
 
 STEP_S = 0.2
 STEPS, FEWEST = 25, 12  # in a line; a short clip's is shorter

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Int16
 from PIL import Image, ImageDraw
 
-from ves import lettering
 from ves.media.audio import RATE
-from ves.page import INK, QUIET, centred
-from ves.spoken import Spoken
+from ves.report.clips.spoken import Spoken
+from ves.report.drawing import lettering
+from ves.report.drawing.page import INK, QUIET, centred
 
 SOUND, BAND, LINE = "#8a7aa8", "#f1ecf7", "#d6d6dc"
 WAVE = 56  # height of a waveform

@@ -20,15 +20,16 @@ import polars as pl
 from jaxtyping import Bool, Float, Float32, Int16
 from PIL import Image
 
-from ves import gallery, lettering
-from ves.comparison import Comparison
 from ves.config.experiment import DataPaths
 from ves.evaluation.truth import NoTruth, decode_mask, objects, transcripts
-from ves.gallery import Row
 from ves.media.audio import RATE, FrameGrid
 from ves.media.geometry import Geometry
-from ves.overlay import Scale, scale_of
-from ves.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
+from ves.report.clips import clips as gallery
+from ves.report.clips.clips import Row
+from ves.report.clips.comparison import Comparison
+from ves.report.clips.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
+from ves.report.drawing import lettering
+from ves.report.drawing.overlay import Scale, scale_of
 from ves.store.audio import AudioStore
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class Viewing:
         return self.frames.span(0)[0] + self.frames.hop_s * (np.arange(len(self.valid)) + 0.5)
 
     def sharpest(self, count: int) -> list[Spoken]:
-        """The moments of sharpest similarity, all runs having a say: see ves.spoken.moments."""
+        """The moments of sharpest similarity, all runs having a say: see ves.report.clips.spoken.moments."""
         sharpness = np.stack([heat[:, self.seen].max(1) for heat in self.similarity.values()])
         return moments(sharpness, self.valid, self.centres_s, count)
 

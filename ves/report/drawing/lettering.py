@@ -3,7 +3,8 @@
 HarfBuzz shapes it (conjuncts, reordered vowel signs, Nastaliq), through matplotlib: its wheel carries libraqm whole,
 while Pillow's takes FriBidi from the system and, where there is none, sets every letter side by side.
 
-Sizes and positions are pixels, y down; a line stands on its baseline. The fonts and their licence: ves/fonts/README.md.
+Sizes and positions are pixels, y down; a line stands on its baseline. The fonts and their licence:
+ves/report/drawing/fonts/README.md.
 """
 
 import unicodedata
@@ -65,7 +66,7 @@ def font_for(character: str, before: str | None = None) -> str:
             return family
     name = unicodedata.name(character, "no name")
     raise ValueError(
-        f"no font for {character!r} (U+{ord(character):04X}, {name}); ves/fonts/README.md says how to add one"
+        f"no font for {character!r} (U+{ord(character):04X}, {name}); ves/report/drawing/fonts/README.md says how to add one"
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from ves import lettering
 from ves.base.files import atomic
-from ves.overlay import Scale, colour_bar
+from ves.report.drawing import lettering
+from ves.report.drawing.overlay import Scale, colour_bar
 
 INK, QUIET, PAPER = "#1b1b1f", "#6a6a73", "#ffffff"
 MARGIN, GAP = 28, 14

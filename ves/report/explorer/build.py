@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ves import gallery, lettering
 from ves.base.files import atomic
 from ves.base.progress import track
-from ves.comparison import Comparison, compare
 from ves.config.experiment import DataPaths
-from ves.explorer.folder import Page, finish, show
-from ves.explorer.neighbours import Retrieved, clips_of, pictures_of
 from ves.media.audio import RATE
 from ves.media.browser import THUMBNAIL_SIDE, aac, jpeg
-from ves.spoken import phrases
+from ves.report.clips import clips as gallery
+from ves.report.clips.comparison import Comparison, compare
+from ves.report.clips.spoken import phrases
+from ves.report.clips.viewing import views
+from ves.report.drawing import lettering
+from ves.report.explorer.folder import Page, finish, show
+from ves.report.explorer.neighbours import Retrieved, clips_of, pictures_of
 from ves.store.audio import AudioStore
-from ves.viewing import views
 
 log = logging.getLogger(__name__)
 

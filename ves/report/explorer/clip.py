@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ves.lettering import FORMS
 from ves.media.audio import RATE
 from ves.media.browser import peaks
 from ves.media.geometry import Geometry
-from ves.spoken import Spoken
-from ves.viewing import Viewing
+from ves.report.clips.spoken import Spoken
+from ves.report.clips.viewing import Viewing
+from ves.report.drawing.lettering import FORMS
 
 BARS = 250  # of the waveform: two to an audio token of 40 ms
 LEVELS = 255  # a similarity is told as one of 256 values between the least and the greatest of its clip and run

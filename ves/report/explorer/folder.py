@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ves import lettering
 from ves.base.files import atomic
-from ves.explorer.clip import told
 from ves.media.browser import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
-from ves.overlay import COLOURS
-from ves.viewing import Viewing
+from ves.report.clips.viewing import Viewing
+from ves.report.drawing import lettering
+from ves.report.drawing.overlay import COLOURS
+from ves.report.explorer.clip import told
 
 LATIN = 0x2FF  # up to here a browser has letters of its own
 PAGE = Path(__file__).parent / "page"

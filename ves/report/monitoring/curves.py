@@ -21,7 +21,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from ves.base.files import atomic
 from ves.config import fields
 from ves.config.experiment import RunConfig
-from ves.lettering import FONTS
+from ves.report.drawing.lettering import FONTS
 from ves.training.divergence import chance_loss
 
 LATIN = FONTS / "NotoSans-Regular.ttf"

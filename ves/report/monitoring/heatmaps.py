@@ -1,9 +1,9 @@
 """Heatmaps while a model trains: the same few clips of `tune` again and again, so that one sees what it has learnt.
 
-Clips are chosen by a hash, spread over the languages (ves.spoken.choose), among those that name two objects of their
-picture where the corpus knows words and objects. Where it does not, three moments that part the speech evenly are
-shown: moments of sharpest similarity would be others at every look. Nothing that trains can open the truth: the trainer
-does not import this, it is told of a `Watching` (ves.training.hooks).
+Clips are chosen by a hash, spread over the languages (ves.report.clips.spoken.choose), among those that name two
+objects of their picture where the corpus knows words and objects. Where it does not, three moments that part the speech
+evenly are shown: moments of sharpest similarity would be others at every look. Nothing that trains can open the truth:
+the trainer does not import this, it is told of a `Watching` (ves.training.hooks).
 
 Tokens are those of the step, in fp32 and without dropout; no random number is drawn, and the model trains on as it was.
 """
@@ -18,14 +18,14 @@ import polars as pl
 import torch
 from PIL import Image
 
-from ves import gallery
-from ves.comparison import Comparison
 from ves.config.experiment import RunConfig
 from ves.evaluation import truth
-from ves.gallery import Row, Told
 from ves.models.towers import VeS
-from ves.plate import Plate, compose
-from ves.spoken import Spoken, choose, phrases, shown_words, spaced
+from ves.report.clips import clips as gallery
+from ves.report.clips.clips import Row, Told
+from ves.report.clips.comparison import Comparison
+from ves.report.clips.plate import Plate, compose
+from ves.report.clips.spoken import Spoken, choose, phrases, shown_words, spaced
 from ves.store.embeddings import Embeddings
 from ves.training.dataset import PairReader, clips
 

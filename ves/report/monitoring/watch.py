@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ves.base.files import atomic, remove
-from ves.boards import Board, boards
 from ves.config.display import WatchConfig
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
 from ves.models.towers import VeS
+from ves.report.monitoring.boards import Board, boards
+from ves.report.monitoring.heatmaps import Samples, stacked
 from ves.training.dataset import PairReader
 from ves.training.hooks import Watcher, bar
-from ves.watched import Samples, stacked
 
 log = logging.getLogger(__name__)
 

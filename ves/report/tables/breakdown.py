@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ves import rank_tables
 from ves.base import parquet
 from ves.config.experiment import TableConfig
-from ves.differences import number
 from ves.evaluation import truth
 from ves.evaluation.retrieval.chance import chance
 from ves.evaluation.retrieval.intervals import estimates, places
-from ves.rank_tables import Ranks
-from ves.tables import write_csv
+from ves.report.tables import ranks as rank_tables
+from ves.report.tables.comparisons import number
+from ves.report.tables.ranks import Ranks
+from ves.report.tables.table1 import write_csv
 
 COLUMNS = [
     "loss", "protocol", "direction", "by", "group", "train_clips", "n", "images", "metric", "value", "low", "high",

@@ -8,11 +8,11 @@ below 0.05 by chance.
 
 from pathlib import Path
 
-from ves import rank_tables
 from ves.config.experiment import TableConfig
 from ves.evaluation.retrieval.chance import DIRECTIONS
 from ves.evaluation.retrieval.intervals import FEWEST_SEEDS, Difference, differences, places
-from ves.tables import write_csv
+from ves.report.tables import ranks as rank_tables
+from ves.report.tables.table1 import write_csv
 
 COLUMNS = [
     "first", "second", "about", "protocol", "direction", "metric", "difference", "low", "high", "p", "seeds", "n",
@@ -40,7 +40,8 @@ def compared(config: TableConfig, results: Path, protocol: str, direction: str) 
 
 
 def comparisons(config: TableConfig, results: Path, out: Path) -> None:
-    """Write comparisons.csv from the ranks of every run in config.table. Raises as `ves.rank_tables.read` does."""
+    """Write comparisons.csv from the ranks of every run in config.table. Raises as `ves.report.tables.ranks.read`
+    does."""
     rows = []
     for protocol, labels in GROUPS.items():
         for direction in DIRECTIONS:

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from ves.config.experiment import TableConfig
-from ves.tables import results_of, same, write_csv
+from ves.report.tables.table1 import results_of, same, write_csv
 
 # column of localisation.csv: key of localisation.json
 POINTING = {"pointing": "pointing", "centre": "centre", "random_patch": "random", "wrong_clip": "wrong_clip"}

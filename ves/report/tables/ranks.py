@@ -14,7 +14,7 @@ from jaxtyping import Bool, Int
 
 from ves.base import parquet
 from ves.config.experiment import TableConfig
-from ves.tables import run_name
+from ves.report.tables.table1 import run_name
 
 FILES = {"paper": "ranks.parquet", "multi_positive": "multi_positive.parquet"}
 KEY = ["query", "image_id", "right", "gallery"]  # the same in every run

@@ -18,14 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
-from ves import rank_tables
 from ves.base import parquet
 from ves.base.files import atomic
 from ves.config.experiment import TableConfig
 from ves.evaluation.retrieval.chance import CUTOFFS
 from ves.evaluation.retrieval.intervals import draws, ends, places
-from ves.rank_tables import Ranks
-from ves.split_plot import families
+from ves.report.tables import ranks as rank_tables
+from ves.report.tables.ranks import Ranks
+from ves.report.tables.split_plot import families
 
 STYLES = (  # colour (from dark to light in grey), line, mark, hatch
     ("#1f2a44", "-", "o", ""),
@@ -45,7 +45,7 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:,g}")
 def draw(config: TableConfig, results: Path, groups: Path, by_language: Path, over_k: Path, histogram: Path) -> None:
     """Write the three PNG files from retrieval_by.csv (`groups`) and the ranks of every run in config.table.
 
-    The same numbers give the same bytes. Raises as `ves.rank_tables.read` does.
+    The same numbers give the same bytes. Raises as `ves.report.tables.ranks.read` does.
     """
     found = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
     with rc_context({"font.family": families(), "axes.spines.top": False, "axes.spines.right": False}):

@@ -20,7 +20,7 @@ DPI, WIDTH, HEIGHT_EACH, MARGIN = 110, 8.0, 0.2, 1.3  # inches but for DPI
 
 
 def draw(languages: pl.DataFrame, path: Path) -> None:
-    """A PNG of `ves.split_page.by_language`; the same counts give the same bytes."""
+    """A PNG of `ves.report.tables.splits.by_language`; the same counts give the same bytes."""
     with rc_context({"font.family": families()}):
         _figure(languages).savefig(path, format="png", metadata={"Software": None})
 

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ves import rank_tables
 from ves.base.files import atomic
 from ves.config.experiment import TableConfig
-from ves.differences import about, compared, number
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.evaluation.retrieval.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
 from ves.evaluation.truth import why_not_located
-from ves.published import PAPER_ON_VAANI
-from ves.rank_tables import Ranks
-from ves.tables import RANKS, RECALLS
+from ves.report.tables import ranks as rank_tables
+from ves.report.tables.comparisons import about, compared, number
+from ves.report.tables.published import PAPER_ON_VAANI
+from ves.report.tables.ranks import Ranks
+from ves.report.tables.table1 import RANKS, RECALLS
 
 SPEAKERS = {"all": "all", "unseen": "not heard in training", "seen": "heard in training"}
 
@@ -144,7 +144,7 @@ def _localisation(truth: Path) -> list[str]:
 def write(config: TableConfig, results: Path, corpus: str, truth: Path, out: Path) -> None:
     """Write table1.md from the ranks of every run in config.table; the folder `truth` may be absent.
 
-    Raises as `ves.rank_tables.read` does.
+    Raises as `ves.report.tables.ranks.read` does.
     """
     seeds = len(config.seeds)
     over = f"means over {seeds} seeds ± their standard deviation" if seeds > 1 else "one training each"

@@ -1,7 +1,7 @@
 """What a corpus that is to be downloaded will hold and weigh, computed from its survey and the settings alone.
 
 So the same input gives the same plan.json. What is on the disk is looked up by ves.sources.vaani.disk_space, and
-ves.plan_page shows both.
+ves.report.tables.plan shows both.
 """
 
 import math

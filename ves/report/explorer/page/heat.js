@@ -4,7 +4,7 @@
 const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 
 class Heat {
-  // told: what Python says of a clip (ves/explorer/clip.py)
+  // told: what Python says of a clip (ves/report/explorer/clip.py)
   constructor(told) {
     [this.rows, this.columns] = told.grid;
     [this.low, this.high] = told.scale;

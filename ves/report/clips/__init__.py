@@ -1,0 +1,1 @@
+"""What people look at of single clips: plates, strips, panels, films, Figure 1 and the gallery."""

@@ -1,0 +1,1 @@
+"""What all figures and pages are drawn with: heat over pictures, letters of many scripts, colours."""
