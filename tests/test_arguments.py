@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from ves.arguments import parser
+from ves.commands.arguments import parser
 
 
 def store_info(folder: Path, *, out: Path | None = None, runs: list[Path] | None = None) -> None:

@@ -133,7 +133,7 @@ def test_losses_and_similarity_and_towers_do_not_know_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "stage",
+    "commands.process",
     [
         "corpus.ingest",
         "corpus.manifest",

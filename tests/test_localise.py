@@ -266,7 +266,7 @@ def _png() -> bytes:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_input_ends_in_one_line(name: str, localiser, voice, tmp_path: Path) -> None:
-    """Which ves.stage prints: an error of these kinds is one."""
+    """Which ves.commands.process prints: an error of these kinds is one."""
     write, message = BROKEN[name]
     write(tmp_path / name)
     given = (tmp_path / name, voice) if name.endswith(("jpg", "png")) else (scene(90, 60), tmp_path / name)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ves import __main__ as command_line
-from ves import stage
+from ves.commands import process as stage
 from ves.config.check import read_yaml, validate
 from ves.store.shard_format import BadStore
 

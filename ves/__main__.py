@@ -6,10 +6,9 @@ The stages are the functions of ves.commands. One whose name begins with one of 
 
 import sys
 
-from ves import arguments, stage
-from ves.commands import corpus, models, stores
+from ves.commands import arguments, corpus, features, process, stores
 
-STAGES = (*corpus.STAGES, *models.STAGES, *stores.STAGES)
+STAGES = (*corpus.STAGES, *features.STAGES, *stores.STAGES)
 GROUPS = ("vaani", "store")  # first words of stages of two words
 
 
@@ -17,7 +16,7 @@ def main(given_arguments: list[str] | None = None) -> int:
     """Run one stage; 0 when it is done, 1 after an error."""
     given = vars(arguments.parser(STAGES, GROUPS).parse_args(given_arguments))
     name, second, function, log_file = (given.pop(key, "") for key in ("stage", "second", "function", "log"))
-    return stage.run(f"{name} {second}".rstrip(), function, given, log_file)
+    return process.run(f"{name} {second}".rstrip(), function, given, log_file)
 
 
 if __name__ == "__main__":

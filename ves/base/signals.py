@@ -1,8 +1,8 @@
 """How a long stage is asked to stop: SIGTERM or SIGINT, once, and it ends where it can go on later.
 
 Schedulers send SIGTERM before they kill, a terminal sends SIGINT; after the end of a workflow the kernel sends SIGTERM
-to its stages (ves.stage.die_with). The stage looks at `asked` where it may stop. The same signal once more ends the
-process at once, as it does without us; but not the one that the death of the parent sends after it.
+to its stages (ves.commands.process.die_with). The stage looks at `asked` where it may stop. The same signal once more
+ends the process at once, as it does without us; but not the one that the death of the parent sends after it.
 """
 
 import os

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 
-FONTS = Path(__file__).parent / "fonts"  # languages of own pairs may be named in their scripts
+FONTS = Path(__file__).parents[1] / "drawing/fonts"  # languages of own pairs may be named in their scripts
 LATIN = FONTS / "NotoSans-Regular.ttf"
 
 COLOURS = {"train": "#3b5b7a", "dropped": "#b9b2a3", "val_more": "#e8a33d", "val": "#b3402a", "tune": "#6a9a5b"}
