@@ -63,9 +63,7 @@ def remedy(error: Exception) -> str | None:
 
     None for any other: that is a fault of VeS.
     """
-    from ves.store.shard_format import (
-        BadStore,  # imported only now, when something went wrong: most stages start without
-    )
+    from ves.store.shard_format import BadStore  # only now, when something went wrong: most stages start without
 
     torch = sys.modules.get("torch")  # no error of it without it, and it takes seconds
     if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):

@@ -245,7 +245,7 @@ def validate_batches(config: Config, data: Path) -> None:
     corpus, split = (kind.model_validate(read_json(file)) for file, kind in settings.items())
     if (corpus, split) != (config.corpus_slice(), config.split) or _changed_since(data / "splits.parquet", config):
         return
-    from ves import parquet  # polars: this module is read at the start of every command, and mostly has returned by now
+    from ves.base import parquet  # polars: only now, as this module is read at the start of every command
 
     splits = data / "splits.parquet"
     clips = parquet.read(splits, columns=["split"])["split"].eq("train").sum()

@@ -142,7 +142,7 @@ def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: 
     Where splits.parquet is there already, page and log tell what has changed. It is written last: whoever is
     interrupted before that compares with the same one again. Raises ValueError as `compact` and `assign` do.
     """
-    from ves import split_plot  # matplotlib: others only want the strata
+    from ves.report.tables import split_plot  # matplotlib: others only want the strata
 
     with parquet.naming(manifest):
         spellings = labels.changes(pl.scan_parquet(manifest))

@@ -29,16 +29,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ves.similarity import tiles as maxsim_tiles
+from ves.similarity import tiles
 
 
 def implementation(device: torch.device, dtype: torch.dtype) -> ModuleType:
     """The module whose `forward` and `backward` serve tokens of this device and type."""
     if device.type == "cuda" and dtype != torch.float64 and find_spec("triton") is not None:
-        from ves import maxsim_triton  # not before: it needs Triton, which torch brings on Linux alone
+        from ves.similarity import triton  # not before: it needs Triton, which torch brings on Linux alone
 
-        return maxsim_triton
-    return maxsim_tiles
+        return triton
+    return tiles
 
 
 def product_type(query: Tensor, key: Tensor) -> torch.dtype:

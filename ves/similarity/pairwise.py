@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ves.similarity import tiles as maxsim_tiles
+from ves.similarity import tiles
 from ves.similarity.maxsim import implementation, maxsim
 
 EPSILON = 1e-6  # Eq. 3
@@ -154,7 +154,7 @@ def score(
     """
     scores = torch.zeros(len(audio), len(image), device=audio.device)
     heard, seen = ([slice(start, start + chunk) for start in range(0, len(all), chunk)] for all in (audio, image))
-    wide = torch.float32 if implementation(audio.device, audio.dtype) is maxsim_tiles else audio.dtype
+    wide = torch.float32 if implementation(audio.device, audio.dtype) is tiles else audio.dtype
     for name, weight in objective.items():
         if name in POOLS:
             spoken = torch.cat([POOLS[name](audio[a], mask[a]) for a in heard])

@@ -66,8 +66,8 @@ def font_for(character: str, before: str | None = None) -> str:
             return family
     name = unicodedata.name(character, "no name")
     raise ValueError(
-        f"no font for {character!r} (U+{ord(character):04X}, {name}); ves/report/drawing/fonts/README.md says how to add "
-        "one"
+        f"no font for {character!r} (U+{ord(character):04X}, {name}); "
+        "ves/report/drawing/fonts/README.md says how to add one"
     )
 
 
