@@ -32,11 +32,12 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ves.base.allocation import keep_freed_memory
+from ves.base.cpu import use_cores
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.models import towers as model
 from ves.models.towers import VeS
-from ves.similarity import pairwise
+from ves.similarity.pairwise import pairwise
 from ves.training import checkpoint, gradient_cache
 from ves.training.dataset import Batch, PairReader, batches, to_read
 from ves.training.optimiser import make_optimizer
@@ -134,6 +135,7 @@ class Training:
 
     def step(self) -> None:
         """One step, timed."""
+        use_cores(self.settings.threads, whole=self.way == "ours" and not self.model.draws)
         with WAYS[self.way]():
             started, cpu = time.perf_counter(), time.process_time()
             batch = next(self.stream)
@@ -157,7 +159,7 @@ class Training:
 
     def bare(self, repeats: int) -> tuple[float, float]:
         """Milliseconds of half a batch on one core: its gradient, and the products and convolutions of that alone."""
-        torch.set_num_threads(1)
+        use_cores(1, whole=True)
         settings = self.settings.model_copy(update={"threads": 1})
         batch = next(self.stream)
         half = batch[: len(batch) // 2]
@@ -168,14 +170,12 @@ class Training:
             whole.append(seconds(lambda: gradient_cache.gradient(self.model, half, settings)))
             with torch.no_grad():
                 bare.append(seconds(recorder.again))
-        torch.set_num_threads(self.settings.threads)
         return statistics.median(whole) * 1e3, statistics.median(bare) * 1e3
 
 
 def start(config: Config, data: DataPaths, run: str, way: str, steps: int) -> Training:
     """A training at its first step."""
     settings = config.train_of(run)
-    torch.set_num_threads(settings.threads)
     checkpoint.seed_all(0)
     reader, device = PairReader(data, config.audio.seconds), torch.device("cpu")
     with patch.object(model, "quicken") if way == "plain" else nullcontext():
@@ -216,6 +216,14 @@ def timed(config: Config, data: DataPaths, repeats: int, steps: int) -> list[Tra
     return everything
 
 
+def configured(corpus: Path) -> tuple[Config, DataPaths]:
+    """The default configuration, and where the files of its corpus are."""
+    config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
+    names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
+    names |= {"audio": "audio.zarr", "features": f"features/{features_name(config.vision)}.zarr"}
+    return config, DataPaths(corpus=corpus.name, **{key: str(corpus / name) for key, name in names.items()})
+
+
 def main() -> None:
     """Print all tables as Markdown."""
     parser = argparse.ArgumentParser()
@@ -223,10 +231,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--corpus", type=Path, default=Path("data/scenes"))
     given = parser.parse_args()
-    config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
-    names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
-    names |= {"audio": "audio.zarr", "features": f"features/{features_name(config.vision)}.zarr"}
-    data = DataPaths(corpus=given.corpus.name, **{key: str(given.corpus / name) for key, name in names.items()})
+    config, data = configured(given.corpus)
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end=""
     )

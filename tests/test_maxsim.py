@@ -11,11 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves.similarity import tiles as maxsim_tiles
+from ves.base.cpu import use_cores
 from ves.similarity.maxsim import check_shapes, implementation, maxsim
 from ves.similarity.pairwise import max_mean, mean_max
+from ves.similarity.pairwise import tiles as maxsim_tiles
 
 EPSILON = 1e-6
+
+
+@pytest.fixture(autouse=True)
+def cores():
+    """As many for torch as before, and none of our own, after each test."""
+    threads = torch.get_num_threads()
+    yield
+    use_cores(threads, whole=False)
 
 
 def volume(query: Tensor, weight: Tensor, key: Tensor, key_mask: Tensor | None) -> Tensor:
@@ -89,6 +98,18 @@ def test_any_tile_gives_the_same(monkeypatch, tile, masked):
     monkeypatch.setattr(maxsim_tiles, "PAIRS", tile)
     for found, reference in zip(gradients(maxsim, *given), expected, strict=True):
         assert relative(found, reference) < 1e-6
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_any_number_of_cores_gives_the_same_bits(masked, dtype):
+    given, outer = drawn(9, 40, 11, 30, 16, masked=masked), torch.randn(9, 11)
+    results = []
+    for count in (1, 2, 3):
+        use_cores(count, whole=True)
+        results.append(gradients(maxsim, *given, outer, dtype))
+    for found in results[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found, results[0], strict=True))
 
 
 def test_the_lowest_of_equals_wins():

@@ -1,30 +1,63 @@
 """Work for threads that have one core each: on a CPU, where two threads that share every operation wait for each other.
 
-A step of the default run takes 160 ms on one core and 137 ms when two cores share each operation of it, since most are
-small (2 cores of an AMD EPYC, 20 November 2026). Halves of a batch that each go through the towers on a core of their
-own do not wait. Results come in the order of the work, whoever was first.
+A step of the default run is some thousand operations, most of them small. Shared by OpenMP, each ends with all threads
+waiting for the last. A quiet machine loses a little by that. On a busy one, a thread that has stopped waiting must get
+its core back from somebody else's process first, which takes the kernel up to 3 ms, a thousand times a step. So work is
+shared in few large pieces, each from its beginning to its end on one core: threads meet a few times a step, and torch
+itself uses one core. Results come in the order of the work, whoever was first.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from threading import Barrier
+from threading import Barrier, local
 
 import torch
+
+
+class _Here(local):
+    """How many cores the work of a thread is shared by."""
+
+    cores = 1
+
+
+_here = _Here()
 
 
 @lru_cache(1)
 def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
     """Threads of this process (those of another do not live on in its fork), all of them started."""
-    pool = ThreadPoolExecutor(threads, "ves-tower", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(threads, "ves-core", initializer=torch.set_num_threads, initargs=(1,))
     together = Barrier(threads)
     list(pool.map(lambda _: together.wait(), range(threads)))  # the setting reaches MKL everywhere: not in mid-work
     return pool
 
 
+def use_cores(count: int, *, whole: bool) -> None:
+    """From now on, work of this thread has that many cores: each a whole piece of it, or all every operation."""
+    torch.set_num_threads(1 if whole else count)
+    _here.cores = count if whole else 1
+    if not whole:
+        _pool.cache_clear()  # MKL's number is of the whole process: threads that are started anew set it to 1 again
+
+
+def cores() -> int:
+    """How many pieces of this thread's work `use_cores` lets run at once; 1 before it, and within such a piece."""
+    return _here.cores
+
+
 def side_by_side[T, R](function: Callable[[T], R], items: Sequence[T], threads: int) -> list[R]:
-    """function(item) of each, in order. With one thread, or one item, nothing is handed on."""
+    """function(item) of each, in order. With one thread, or one item, nothing is handed on.
+
+    Gradients are recorded where the caller records them; autocast is for the function to turn on.
+    """
     if threads == 1 or len(items) == 1:
         return [function(item) for item in items]
-    return list(_pool(threads, os.getpid()).map(function, items))
+    gradient, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+
+    def as_here(item: T) -> R:
+        with torch.inference_mode(inference), torch.set_grad_enabled(gradient):  # modes of a thread, not of the process
+            return function(item)
+
+    return list(_pool(threads, os.getpid()).map(as_here, items))

@@ -22,6 +22,16 @@ log = logging.getLogger("ves")
 GARBAGE = 10_000
 
 
+def wait_asleep() -> None:
+    """Let threads that share an operation sleep while they wait for each other; to be called before torch is loaded.
+
+    By itself OpenMP lets them spin, on cores that others could use, and each meeting takes a turn of the scheduler: one
+    busy process beside two threads makes a training in which something is drawn at random (see ves.contrast) several
+    times slower. Whoever has set OMP_WAIT_POLICY keeps it.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 class _LogFile(logging.StreamHandler):
     """The log file. Where a line cannot be written (a full disk), that is said and the screen alone has the rest."""
 

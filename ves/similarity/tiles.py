@@ -9,16 +9,20 @@ lengths up to 5 s that is a third of the arithmetic.
 Backward is twice the same operation, a weighted sum of rows of a table (`embedding_bag`, which the libraries for
 recommendation made fast): of the keys' tokens for a query token, and for a key token, once the winners are sorted, of
 the query tokens that chose it. Every sum has one owner and one order.
+
+Tiles are shared by the cores that ves.base.cpu has; the result does not depend on how many these are.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
+
+from ves.base.cpu import cores, side_by_side
 
 TILE = 2**21  # bytes of similarities at once: less costs calls, more leaves the cache (benchmarks/similarity.py)
 THIN = 16  # a product with fewer rows or columns takes another path in the library, and gives other last bits
@@ -67,9 +71,9 @@ def _at_least(rows: Float[Tensor, "n *rest"], count: int) -> Float[Tensor, "m *r
     return rows if len(rows) >= count else rows[torch.arange(count, device=rows.device).clamp(max=len(rows) - 1)]
 
 
-def _slices(length: int, step: int) -> Iterator[slice]:
-    """0 to length in equal parts of at most `step`."""
-    parts = math.ceil(length / max(1, step))
+def _slices(length: int, step: int, parts: int = 1) -> Iterator[slice]:
+    """0 to length in equal parts of at most `step`, and at least so many parts if there is something for each."""
+    parts = max(math.ceil(length / max(1, step)), min(parts, length))
     for part in range(parts):
         yield slice(length * part // parts, length * (part + 1) // parts)
 
@@ -88,17 +92,30 @@ def forward(
     scores = torch.zeros(len(key), len(query), dtype=wide(query), device=query.device)
     winners = torch.zeros(len(key), len(tokens), dtype=winner_type(key.shape[1]), device=key.device) if keep else None
     most = (math.isqrt(max(key.shape[1], THIN)) + 1) ** 2  # rows of a key whose blocks are full
-    buffer = torch.empty(max(THIN * most, TILE // key.element_size()), dtype=key.dtype, device=key.device)
-    together = len(buffer) // (most * max(THIN, len(tokens))) if key_mask is None else 1  # small keys share a tile
-    for part in _slices(len(key) if len(tokens) else 0, together):
-        keys = key[part] if key_mask is None else key[part][key_mask[part]][None]
-        if keys.shape[1]:
-            found, winner = best(keys, tokens, buffer, keep=keep)
-            if winners is not None and winner is not None:
-                winners[part] = winner
-            share = found.double().mul_(shares)
-            scores[part] = torch.segment_reduce(share, "sum", lengths=lengths.expand(len(keys), -1), axis=1)
+    size = max(THIN * most, TILE // key.element_size())
+    together = size // (most * max(THIN, len(tokens))) if key_mask is None else 1  # small keys share a tile
+
+    def compare(parts: list[slice]) -> None:
+        """Fill in what some keys score; no other part of the results is touched."""
+        buffer = torch.empty(size, dtype=key.dtype, device=key.device)
+        for part in parts:
+            keys = key[part] if key_mask is None else key[part][key_mask[part]][None]
+            if keys.shape[1]:
+                found, winner = best(keys, tokens, buffer, keep=keep)
+                if winners is not None and winner is not None:
+                    winners[part] = winner
+                share = found.double().mul_(shares)
+                scores[part] = torch.segment_reduce(share, "sum", lengths=lengths.expand(len(keys), -1), axis=1)
+
+    _shared(compare, list(_slices(len(key) if len(tokens) else 0, together)))
     return scores.T.contiguous(), winners
+
+
+def _shared(function: Callable[[list[slice]], None], parts: list[slice]) -> None:
+    """Let each core do some of the parts, one after another."""
+    count = min(cores(), max(1, len(parts)))
+    own = [parts[len(parts) * core // count : len(parts) * (core + 1) // count] for core in range(count)]
+    side_by_side(function, own, count)
 
 
 def backward(
@@ -147,10 +164,14 @@ def _gathered(
 ) -> Float[Tensor, "n D"]:
     """For every query token the sum over keys of weight times the winner; `table` holds the keys, from row `first`."""
     rows = torch.empty(len(owner), table.shape[1], dtype=table.dtype, device=table.device)
-    for part in _slices(len(owner), PAIRS // len(winners)):
-        index = (winners[:, part].long() + first[:, None]).T.contiguous()
-        weights = gradient[owner[part]] * share[part, None]
-        rows[part] = F.embedding_bag(index, table, mode="sum", per_sample_weights=weights)
+
+    def gather(parts: list[slice]) -> None:
+        for part in parts:
+            index = (winners[:, part].long() + first[:, None]).T.contiguous()
+            weights = gradient[owner[part]] * share[part, None]
+            rows[part] = F.embedding_bag(index, table, mode="sum", per_sample_weights=weights)
+
+    _shared(gather, list(_slices(len(owner), PAIRS // len(winners), cores())))
     return rows
 
 
@@ -164,19 +185,24 @@ def _scattered(
 ) -> Float[Tensor, "m D"]:
     """For every key token the weighted sum of the query tokens, the rows of `table`, that chose it."""
     rows = torch.empty(int(lengths.sum()), table.shape[1], dtype=table.dtype, device=table.device)
-    end = 0
-    for part in _slices(len(winners), PAIRS // len(owner)):
-        keys = torch.arange(part.start, part.stop, device=owner.device)
-        keys = keys[lengths[keys] > 0]
-        first = lengths[keys].cumsum(0) - lengths[keys]
-        start, end = end, end + int(lengths[keys].sum())
-        if start == end:
-            continue
-        chosen = torch.bincount((winners[keys] + first[:, None]).flatten(), minlength=end - start)
-        order = _order(winners[keys])
-        weights = (gradient.T[keys[:, None], owner[order]] * share[order]).flatten()
-        offsets, index = chosen.cumsum(0) - chosen, order.flatten()
-        rows[start:end] = F.embedding_bag(index, table, offsets, mode="sum", per_sample_weights=weights)
+    ends = lengths.cumsum(0)
+
+    def scatter(parts: list[slice]) -> None:
+        for part in parts:
+            keys = torch.arange(part.start, part.stop, device=owner.device)
+            keys = keys[lengths[keys] > 0]
+            first = lengths[keys].cumsum(0) - lengths[keys]
+            end = int(ends[part.stop - 1])
+            start = end - int(lengths[keys].sum())
+            if start == end:
+                continue
+            chosen = torch.bincount((winners[keys] + first[:, None]).flatten(), minlength=end - start)
+            order = _order(winners[keys])
+            weights = (gradient.T[keys[:, None], owner[order]] * share[order]).flatten()
+            offsets, index = chosen.cumsum(0) - chosen, order.flatten()
+            rows[start:end] = F.embedding_bag(index, table, offsets, mode="sum", per_sample_weights=weights)
+
+    _shared(scatter, list(_slices(len(winners), PAIRS // len(owner), cores())))
     return rows
 
 

@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ves.base.cpu import side_by_side
+from ves.base.cpu import side_by_side, use_cores
 from ves.config.experiment import TrainConfig
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
@@ -136,15 +136,22 @@ def _join(parts: list[Pairs], ranks: Ranks) -> Pairs:
     return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, ranks.rank * len(audio))
 
 
-class _Towers:
-    """The towers over the parts of some pairs, several at once where each core of a CPU can have one.
+def _whole_on_a_core(model: VeS, device: torch.device) -> bool:
+    """Whether each core of a CPU can have clips of its own: where nothing is drawn at random, from one generator."""
+    return device.type == "cpu" and not model.draws
 
-    That is where nothing is drawn at random: dropout and its like draw from one generator.
-    """
+
+def share_cores(model: VeS, train: TrainConfig) -> None:
+    """Give the steps of a training in this thread `train.threads` cores."""
+    use_cores(train.threads, whole=_whole_on_a_core(model, model.log_scale.device))
+
+
+class _Towers:
+    """The towers over the parts of some pairs, several at once where each core of a CPU can have one."""
 
     def __init__(self, model: VeS, batch: Batch, train: TrainConfig, key: tuple[int, int]) -> None:
         self.model, self.train, self.key, self.device = model, train, key, model.log_scale.device
-        self.threads = 1 if self.device.type != "cpu" or model.draws else train.threads
+        self.threads = train.threads if _whole_on_a_core(model, self.device) else 1
         at_once = min(train.micro_batch, len(batch))
         self.parts = list(_parts(batch, -(-at_once // self.threads)))
         self.once = at_once == len(batch)  # nothing to cache: graphs are kept

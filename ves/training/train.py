@@ -16,19 +16,21 @@ from typing import TextIO
 import polars as pl
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ves.base.allocation import keep_freed_memory
+from ves.base.cpu import cores, side_by_side
 from ves.base.files import atomic, lock, remove
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
 from ves.evaluation.retrieval.ranks import ranks, summary
-from ves.models.towers import VeS
+from ves.models.towers import VeS, plain_attention
 from ves.similarity.pairwise import score
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
 from ves.training.distributed import ALONE, Ranks, joined
 from ves.training.divergence import Divergence
-from ves.training.gradient_cache import autocast, gradient, rows
+from ves.training.gradient_cache import autocast, gradient, rows, share_cores
 from ves.training.hooks import Watching, bar
 from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.training.recipe import recipe
@@ -45,24 +47,26 @@ def recall(
     Scores are fp32, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of a run).
     """
     model.eval()
-    sound, masks, images = [], [], []
     rows = frame["image_row"].to_numpy(writable=True)
-    for start in range(0, len(frame), train.batch_size):
+
+    def tokens(start: int) -> tuple[Tensor, Tensor, Tensor]:
         part = slice(start, start + train.batch_size)
         waveform, valid = reader.waveforms(frame[part])
         patches, mask = reader.patches(rows[part])
         with autocast(train, device):
-            tokens, audible = model.audio_tokens(waveform.to(device), valid.to(device))
+            audio, audible = model.audio_tokens(waveform.to(device), valid.to(device))
             image = model.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        sound.append(tokens)
-        masks.append(audible)
-        images.append(image)
+        return audio, audible, image
+
+    with plain_attention(device):  # a switch of the whole process: not one for each thread to turn
+        found = side_by_side(tokens, range(0, len(frame), train.batch_size), cores())
+    audio, audible, images = (torch.cat(parts) for parts in zip(*found, strict=True))
     image_mask = None if reader.masks is None else reader.masks[rows].to(device)
-    scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
+    scores = score(train.objective, audio, audible, images, image_mask)
     image_of = torch.from_numpy(rows)
-    found = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
+    measured = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
     model.train()
-    return {"tune/R@10": found["R@10"], "tune/median_rank": found["median_rank"]}
+    return {"tune/R@10": measured["R@10"], "tune/median_rank": measured["median_rank"]}
 
 
 def open_log(run: Path, folder: Path, step: int) -> TextIO:
@@ -186,7 +190,6 @@ def _told(
 
 def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: Stop, ranks: Ranks) -> None:
     settings, device = config.train, ranks.device
-    torch.set_num_threads(settings.threads)
     keep_freed_memory()
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
@@ -195,6 +198,7 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
     model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     if settings.gradient_checkpointing:
         model.recompute_layers()
+    share_cores(model, settings)
     optimizer = make_optimizer(model, settings)
     found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
     ranks.wait()  # what is put aside is put aside
