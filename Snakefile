@@ -9,6 +9,7 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/shards.smk"
 
 
 rule all:
@@ -30,7 +31,8 @@ for name in CONFIG.runs:
             models(name),
 
 
-include: f"workflow/rules/{CONFIG.corpus.kind}.smk"
+include: "workflow/rules/settings.smk"
+include: f"workflow/rules/{KIND}.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/train.smk"

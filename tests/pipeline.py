@@ -19,8 +19,9 @@ from snakemake.utils import update_config
 from warm import Order, Warm
 
 from ves.base.files import read_json
+from ves.config import slices
 from ves.config.check import read_yaml, validate
-from ves.config.experiment import PlanSettings
+from ves.config.experiment import features_name
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "hf_not_a_real_token"
@@ -85,12 +86,9 @@ def settings(**changes: Mapping[str, Any]) -> dict[str, str]:
     update_config(content, own | {"vision": STAND_IN})
     update_config(content, changes)
     config = validate(content, files)
-    plan = {"corpus": config.corpus, "split": config.split, "vision": config.vision, "plan": config.plan}
-    return {
-        "corpus": config.corpus_slice().model_dump_json(),
-        "split": config.split.model_dump_json(),
-        "plan_settings": PlanSettings(**plan, downloads=1).model_dump_json(),
-    }
+    found = slices.files(config, features_name(config.vision), downloads=1)
+    names = ("corpus", "split", "survey_config", "plan_settings")
+    return {name: found[f"data/v/{name}.json"].model_dump_json() for name in names}
 
 
 class Pipeline:
@@ -115,9 +113,9 @@ class Pipeline:
     def steps(self) -> Iterator[Step]:
         """The steps that are to be done, in order; those of the shards are known once these are listed."""
         data, corpus, listing = self.data, self.data / "corpus.json", self.data / "shards.json"
-        survey, plan = data / "survey.json", data / "plan.json"
+        survey, plan, chosen = data / "survey.json", data / "plan.json", data / "survey_config.json"
         yield Step(
-            "survey", ["survey", *_options(corpus=corpus, folder=data / "survey", out=survey)], [survey], [corpus]
+            "survey", ["survey", *_options(settings=chosen, folder=data / "survey", out=survey)], [survey], [chosen]
         )
         options = _options(corpus=corpus, survey=survey, folder=data / "survey", chosen=data / "chosen", out=listing)
         yield Step("choose", ["choose", *options], [listing], [corpus, survey])

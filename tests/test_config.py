@@ -5,7 +5,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
+from ves.config import slices
 from ves.config.check import (
     laid_over,
     load,
@@ -24,10 +25,11 @@ from ves.config.check import (
     validate_batches,
     validate_source,
 )
-from ves.config.experiment import features_name
-from ves.config.fields import registered
+from ves.config.experiment import Compression, Loss, Regulariser, Similarity, features_name
 from ves.losses.contrastive import LOSSES
+from ves.losses.regularisers import REGULARISERS
 from ves.similarity.pairwise import SIMILARITIES
+from ves.store.compression import CODECS
 
 DEFAULT = Path("config.yaml")
 VAANI = read_yaml(Path("config/vaani.yaml"))["corpus"]["vaani"]
@@ -110,8 +112,12 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ("corpus.scenes.objects", ["2", 6], "FILE: corpus.scenes.objects.0: Input should be a valid integer"),
         ("corpus.scenes.objects", [2, 6, 8], "FILE: corpus.scenes.objects: Tuple should have at most 2 items"),
         # a name that is not registered: the message lists those that are
-        ("train.loss", "infonce", "FILE: train.loss: 'infonce' is not one of info_nce"),
-        ("train.objective", {"max_men": 1.0}, "FILE: train.objective.max_men: 'max_men' is not one of max_mean, "),
+        ("train.loss", "infonce", "FILE: train.loss: Input should be 'info_nce' (given: 'infonce')"),
+        (
+            "train.objective",
+            {"max_men": 1.0},
+            "FILE: train.objective.max_men: Input should be 'max_mean', 'mean_max', ",
+        ),
         ("train.optimizer", "sgd", "FILE: train.optimizer: Input should be 'adam8bit' or 'adamw' (given: 'sgd')"),
         ("vision.fit", "squash", "FILE: vision.fit: Input should be 'stretch', 'pad' or 'crop' (given: 'squash')"),
         ("corpus.kind", "video", "FILE: corpus.kind: Input should be 'scenes', 'pairs' or 'vaani' (given: 'video')"),
@@ -176,6 +182,9 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
             {"learning_rte": 1},
             "FILE: runs.dense.learning_rte is not a known key; known here: objective, ",
         ),
+        ("runs.dense", {"augment": {"window": "start"}}, "FILE: runs.dense.augment.speed is missing"),
+        ("runs.dense", {"loss": "nce"}, "FILE: runs.dense.loss: Input should be 'info_nce' (given: 'nce')"),
+        ("runs.dense", {"objective": {"max": 1.0}}, "FILE: runs.dense.objective.max: Input should be 'max_mean', "),
         ("runs.dense", {"epochs": -1}, "FILE: runs.dense.epochs: Input should be greater than 0 (given: -1)"),
         ("runs.dense", {"batch_size": 99_999}, "FILE: runs.dense.batch_size: 99999 is more than the clips to train on"),
         ("runs.dense", {"temperature": 0.001}, "FILE: runs.dense.temperature: 0.001 is below 1/max_scale, 0.01"),
@@ -200,6 +209,8 @@ def test_a_fault_names_file_key_and_what_is_allowed(
         ("corpus", "name, kind"),
         ("corpus.scenes", "seed, images"),
         ("train", "objective, "),
+        ("train.augment", "window, speed"),
+        ("runs.dense", "objective, "),
     ],
 )
 def test_an_unknown_key_is_named_beside_the_known_ones(
@@ -305,11 +316,12 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
         validate(content, [file])
 
 
-def test_registries_are_read_without_importing_them() -> None:
-    assert registered("similarity.pairwise", "SIMILARITIES") == tuple(SIMILARITIES)
-    assert registered("losses.contrastive", "LOSSES") == tuple(LOSSES)
-    with pytest.raises(LookupError, match="similarity.py: no dict literal named LOSSES"):
-        registered("similarity.pairwise", "LOSSES")
+@pytest.mark.parametrize(
+    ("names", "registry"),
+    [(Similarity, SIMILARITIES), (Loss, LOSSES), (Regulariser, REGULARISERS), (Compression, CODECS)],
+)
+def test_the_names_that_are_allowed_are_those_that_are_registered(names: Any, registry: dict[str, Any]) -> None:
+    assert get_args(names) == tuple(registry)
 
 
 def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -> None:
@@ -323,7 +335,7 @@ def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -
 def test_settings_files_come_back_as_they_were(content: dict[str, Any]) -> None:
     config = validate(content, [DEFAULT])
     for section in (
-        config.corpus_slice(),
+        slices.corpus(config),
         config.split,
         config.vision,
         config.audio,
@@ -331,15 +343,6 @@ def test_settings_files_come_back_as_they_were(content: dict[str, Any]) -> None:
         config,
     ):
         assert type(section).model_validate(json.loads(section.model_dump_json())) == section
-
-
-def test_the_slice_of_the_corpus_leaves_out_what_changes_nothing(content: dict[str, Any]) -> None:
-    before = validate(content, [DEFAULT]).corpus_slice()
-    put(content, "corpus.keep_source", True)
-    put(content, "corpus.vaani", VAANI | {"repository": "a/b"})
-    assert validate(content, [DEFAULT]).corpus_slice() == before
-    put(content, "corpus.scenes.seed", 7)
-    assert validate(content, [DEFAULT]).corpus_slice() != before
 
 
 def test_two_choices_of_features_never_share_a_name(content: dict[str, Any], tmp_path: Path) -> None:
@@ -352,7 +355,7 @@ def test_two_choices_of_features_never_share_a_name(content: dict[str, Any], tmp
         vision.model_copy(update={"image_size": 224}),
         vision.model_copy(update={"backbone": "facebook/dinov2-large", "revision": "4" * 40}),
         vision.model_copy(update={"backbone": "facebook/dinov2-large", "revision": "5" * 40}),
-        *(vision.model_copy(update={"compression": name}) for name in registered("store.compression", "CODECS")),
+        *(vision.model_copy(update={"compression": name}) for name in CODECS),
     ]
     assert features_name(vision).endswith(f"-{vision.image_size}-stretch")  # without a compression, as it ever was
     names = [features_name(choice) for choice in choices]
@@ -395,7 +398,7 @@ def test_sizes_must_fit_a_backbone_that_is_here(
 def split_corpus(content: dict[str, Any], tmp_path: Path) -> Path:
     """What the workflow leaves of a corpus with 100 training clips."""
     config = validate(content, [DEFAULT])
-    (tmp_path / "corpus.json").write_text(config.corpus_slice().model_dump_json())
+    (tmp_path / "corpus.json").write_text(slices.corpus(config).model_dump_json())
     (tmp_path / "split.json").write_text(config.split.model_dump_json())
     pl.DataFrame({"split": ["train"] * 100 + ["val"] * 500}).write_parquet(tmp_path / "splits.parquet")
     return tmp_path

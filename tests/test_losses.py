@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from ves.config.fields import registered
-from ves.losses.contrastive import LOSSES, info_nce
+from ves.losses.contrastive import info_nce
 
 
 def slow(logits, not_negative):
@@ -68,7 +67,3 @@ def test_masked_pairs_get_no_gradient():
 def test_all_of_one_image_costs_nothing():
     """A batch with no negatives at all: the loss is 0, not NaN."""
     assert info_nce(torch.randn(3, 3), torch.ones(3, 3, dtype=torch.bool)).item() == 0
-
-
-def test_the_configuration_knows_these_names():
-    assert registered("losses.contrastive", "LOSSES") == tuple(LOSSES)

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from ves.config import slices
 from ves.config.check import read_yaml, validate, validate_batches, validate_source
 from ves.config.corpus import CorpusConfig, PairsConfig
 from ves.config.experiment import SplitConfig
@@ -343,7 +344,7 @@ def test_fewer_pictures_than_pairs_to_draw_are_said_before_any_job(tmp_path: Pat
 def test_a_table_that_grew_says_nothing_about_batches_of_the_old_split(tmp_path: Path):
     block = table(tmp_path, [{"audio": f"{i}.wav", "image": f"{i}.png"} for i in range(20)])
     config = own_config(block, val=6, tune=4)
-    for name, section in (("corpus", config.corpus_slice()), ("split", config.split)):
+    for name, section in (("corpus", slices.corpus(config)), ("split", config.split)):
         (tmp_path / f"{name}.json").write_text(section.model_dump_json())
     pl.DataFrame({"split": ["train"]}).write_parquet(tmp_path / "splits.parquet")
     os.utime(tmp_path / "pairs.csv", (1, 1))
@@ -366,7 +367,7 @@ def test_the_example_configuration_is_valid_and_misses_only_its_folder(tmp_path:
     content = read_yaml(files[0])
     update_config(content, read_yaml(files[1]))
     config = validate(content, files)
-    assert config.corpus_slice().scenes is None
+    assert slices.corpus(config).scenes is None
     with pytest.raises(ValueError, match=r"^corpus\.pairs\.folder: there is no folder 'my-pairs' .*name yours"):
         validate_source(config)
 

@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 from surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 
+from ves.config import slices
 from ves.config.check import load
-from ves.config.experiment import PlanSettings
+from ves.config.experiment import PlanSettings, features_name
 from ves.corpus.splits import strata
 from ves.media.audio import RATE
 from ves.sources.vaani.choice import choose
@@ -25,8 +26,8 @@ CONFIG = load(ROOT / "config.yaml", [ROOT / "config/vaani.yaml"])
 
 def plan_settings(**corpus: Any) -> PlanSettings:
     """Those of config/vaani.yaml, without a table of spellings, and with changes to its block `corpus`."""
-    block = CONFIG.corpus.model_copy(update={"labels": None, "vaani": settings()} | corpus)
-    return PlanSettings(corpus=block, split=CONFIG.split, vision=CONFIG.vision, plan=CONFIG.plan, downloads=4)
+    block = CONFIG.corpus.model_copy(update={"labels": None} | corpus)
+    return slices.plan(CONFIG.model_copy(update={"corpus": block}), features_name(CONFIG.vision), downloads=4)
 
 
 def planned(folder: Path, survey: Path, choice: dict[str, Any], **corpus: Any) -> dict[str, Any]:
@@ -133,13 +134,16 @@ def test_the_size_of_the_features_is_that_of_the_store_that_holds_them(tmp_path:
     from ves.store.features_writer import create_features, write_shard
 
     vision = CONFIG.vision.model_copy(update={"backbone": str(ROOT / "ves/standins/dinov2-scenes"), "image_size": 28})
-    width, _ = backbone_sizes(vision) or (0, 0)
+    width, _ = backbone_sizes(vision.backbone) or (0, 0)
     create_features(tmp_path / "f.zarr", SHARD_ROWS, 4, width, {})
     tokens = torch.zeros(SHARD_ROWS, 4, width, dtype=torch.bfloat16)
     write_shard(tmp_path / "f.zarr", 0, tokens, [f"{n:064x}" for n in range(SHARD_ROWS)])
     files = [file for file in (tmp_path / "f.zarr").rglob("*") if file.is_file() and file.name != "zarr.json"]
     beside = 64 + 2 * 4  # the header; checksums of the index and the ids
-    assert feature_bytes(vision, SHARD_ROWS) == sum(file.stat().st_size for file in files) - beside
+    assert (
+        feature_bytes(vision.backbone, vision.image_size, SHARD_ROWS)
+        == sum(file.stat().st_size for file in files) - beside
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,15 +157,14 @@ def test_the_size_of_the_features_is_that_of_the_store_that_holds_them(tmp_path:
     ],
 )
 def test_the_width_of_a_backbone_is_known_or_said_to_be_unknown(backbone: str, sizes: tuple[int, int] | None) -> None:
-    vision = CONFIG.vision.model_copy(update={"backbone": backbone})
-    assert backbone_sizes(vision) == sizes
+    assert backbone_sizes(backbone) == sizes
     if sizes is None:
-        assert feature_bytes(vision, 10) is None
+        assert feature_bytes(backbone, 224, 10) is None
 
 
 def test_the_design_s_figure_for_all_photographs(tmp_path: Path) -> None:
     """design.md: 290,000 rows of 512 KiB are 152 GB."""
-    assert feature_bytes(CONFIG.vision, 290_000) == pytest.approx(152e9, rel=0.001)
+    assert feature_bytes(CONFIG.vision.backbone, CONFIG.vision.image_size, 290_000) == pytest.approx(152e9, rel=0.001)
 
 
 def test_durations_that_are_none_are_estimated(tmp_path: Path) -> None:

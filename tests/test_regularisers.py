@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from tiny_corpus import tiny_config
 from torch import Tensor
 
-from ves.config.fields import registered
 from ves.losses import regularisers
 from ves.losses.regularisers import REGULARISERS
 
@@ -104,7 +103,3 @@ def test_the_reference_run_is_the_combination_of_the_reference_code():
     assert reference.regularisers == {"non_negativity": 1.0, "temporal_variation": 0.1}
     assert "reference" not in config.table
     assert all(not config.train_of(name).regularisers for name in config.table)
-
-
-def test_the_configuration_knows_these_names():
-    assert registered("losses.regularisers", "REGULARISERS") == tuple(REGULARISERS)

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ves.config.fields import registered
 from ves.similarity.pairwise import SIMILARITIES, bidirectional, max_mean, mean_max, mean_mean, mean_mean_cosine, score
 
 A, T, V, P, D = 3, 5, 4, 6, 7
@@ -164,7 +163,3 @@ def test_autocast_leaves_the_global_similarities_in_float32(name, tokens):
         found = SIMILARITIES[name](audio, mask, image, image_mask)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
-
-
-def test_the_configuration_knows_these_names():
-    assert registered("similarity.pairwise", "SIMILARITIES") == tuple(SIMILARITIES)

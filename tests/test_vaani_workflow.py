@@ -21,7 +21,10 @@ import pytest
 import soundfile
 from loopback import COMMIT, REPOSITORY, Hub, serve
 from PIL import Image
+from recorded import COMMAND_LINE, environment, recorded
 from test_workflow import copy_to
+
+from ves.commands.digest import sources
 
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 DISTRICT = "audio/Goa/Nor' th$(touch pwned)"  # names in a repository are a stranger's, and commands are made of them
@@ -90,9 +93,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(copy: Path, hub: Hub, *arguments: str, changes: str = "", fails: bool = False) -> tuple[Counter[str], str]:
     """How many jobs of each rule one Snakemake ran to their end, and its output."""
     (copy / "config/changes.yaml").write_text(changes or "corpus: {name: t}")
-    environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1"}
+    there = os.environ | environment(copy) | {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1"}
     command = [SNAKEMAKE, "--cores", "2", *arguments, "--configfile", "config/t.yaml", "config/changes.yaml"]
-    ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    ended = subprocess.run(command, cwd=copy, env=there, capture_output=True, text=True)
     output = ended.stdout + ended.stderr
     assert (ended.returncode != 0) == fails, output[-5000:]
     return Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output)), output
@@ -141,6 +144,11 @@ def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
 
     hub.requests.clear()
     jobs, _ = run(copy, hub, TARGET, changes=f"{capped}\nsplit: {{seed: 7}}")  # and what has nothing to do with it
-    assert jobs == Counter(write_split_config=1, split=1)
+    assert jobs == Counter(write_settings=1, split=1)
     run(copy, hub, TARGET, changes="corpus: {max_refused: 0.5, vaani: {clips_per_language: 12}}")
     assert not hub.requests, "a setting that lists and chooses nothing else asks the hub nothing"
+
+    found = recorded(copy)
+    for stage in ("choose", "plan"):
+        assert found[stage]
+        assert not found[stage] - found[COMMAND_LINE] - sources(stage).keys()

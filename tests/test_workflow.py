@@ -18,6 +18,9 @@ from zipfile import ZipFile
 import pytest
 from browsing import launched, needs_chromium, opened
 from playwright.sync_api import Page
+from recorded import COMMAND_LINE, cheap_stages, environment, recorded
+
+from ves.commands.digest import sources
 
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
@@ -26,6 +29,7 @@ RUNS = ("dense-s0", "hybrid-s0")
 OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
 FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 DRAWN = {"draw_figure1", "draw_heatmaps", "explorer"}
+NOT_ALWAYS = {"similarity/triton.py"}  # imported by cheap steps only where there is a GPU
 LAST = {"stage_times", "pages", "all"}  # what any change of a result remakes
 
 
@@ -42,12 +46,12 @@ def copy_to(folder: Path) -> Path:
 
 def start(copy: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Snakemake in a copy; its output goes to `output`. The environment is not activated: PATH is as bare as can be."""
-    environment = os.environ | {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+    bare = os.environ | {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"} | environment(copy)
     with open(copy / "output", "wb") as output:
         return subprocess.Popen(
             [SNAKEMAKE, *arguments],
             cwd=copy,
-            env=environment,
+            env=bare,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -63,11 +67,11 @@ def run(copy: Path, *arguments: str, fails: bool = False) -> str:
 
 
 def planned(copy: Path, *arguments: str) -> set[str]:
-    """The jobs that a dry run shows, as "rule" or "rule run"."""
+    """The jobs that a dry run shows, as "rule", "rule run" or "write_settings file"."""
     output = run(copy, "--dry-run", *arguments)
     jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE)
     assert jobs or "Nothing to be done" in output, output
-    runs = [re.search(r"wildcards:.*\brun=([\w-]+)", body) for _, body in jobs]
+    runs = [re.search(r"wildcards:.*\b(?:run|file)=([\w./-]+)", body) for _, body in jobs]
     return {f"{rule} {found[1]}" if found else rule for (rule, _), found in zip(jobs, runs, strict=True)}
 
 
@@ -155,8 +159,12 @@ def overlay(copy: Path, text: str) -> tuple[str, ...]:
 
 def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
     edited = overlay(reference, "runs: {hybrid: {learning_rate: 2.0e-3}}")
-    of_the_run = {"write_run_config", "train", "curves", "embed", "retrieval", "multi_positive", "localisation"}
-    after = {"table1", "publish", "localisation_table", *DRAWN} | LAST | OF_RANKS
+    of_the_run = {"train", "curves", "embed", "retrieval", "multi_positive", "localisation"}
+    after = (
+        {"write_settings results/toy/hybrid-s0/config.json", "table1", "publish", "localisation_table", *DRAWN}
+        | LAST
+        | OF_RANKS
+    )
     assert planned(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
     unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
     assert planned(reference, *unused) == set()
@@ -169,13 +177,16 @@ def test_settings_reach_only_what_they_decide(reference: Path) -> None:
     split = planned(reference, *overlay(reference, "split: {seed: 1}"))
     assert {"split", "train dense-s0", "train hybrid-s0"} <= split
     assert not split & {"generate", "ingest_audio", "ingest_images", "merge", "features"}
+    refused = planned(reference, *overlay(reference, "corpus: {max_refused: 0.3}"))
+    assert {"write_settings data/toy/corpus.json", "list_shards"} <= refused
+    assert not refused & {"generate", "ingest_audio", "ingest_images"}
 
 
 def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(reference: Path) -> None:
     """The costly rules have a version that is raised by hand."""
 
     def planned_after_editing(module: str) -> set[str]:
-        file = reference / f"ves/{module}.py"
+        file = reference / f"ves/{module.replace('.', '/')}.py"
         before = file.read_text()
         file.write_text(before + "# edited\n")
         try:
@@ -193,8 +204,21 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     assert planned_after_editing("report.tables.comparisons") == OF_RANKS | LAST, (
         "breakdown and page write numbers as it does"
     )
-    for costly in ("train", "ingest", "features"):
+    for costly in ("training.train", "corpus.ingest", "models.extraction"):
         assert planned_after_editing(costly) == set()
+
+
+def test_the_digest_of_a_cheap_step_has_every_file_that_it_runs_and_few_others(reference: Path) -> None:
+    """What the step imported and opened in the finished workflow, but for what reads any command line."""
+    found = recorded(reference)
+    stages = cheap_stages() - {"choose", "plan"}  # these are Vaani's
+    assert len(stages) > 15
+    for stage in sorted(stages):
+        digested = sources(stage).keys()
+        assert found[stage], stage
+        assert not found[stage] - found[COMMAND_LINE] - digested, stage
+        spared = {path for path in digested - found[stage] if path.endswith(".py")}
+        assert spared <= NOT_ALWAYS, stage
 
 
 def test_correcting_a_word_remakes_what_is_spoken_and_no_picture(reference: Path) -> None:
@@ -209,7 +233,7 @@ def test_correcting_a_word_remakes_what_is_spoken_and_no_picture(reference: Path
 
     remade = planned_after_correcting("bn")
     assert {"generate", "ingest_audio", "merge", "seal_audio", "train dense-s0"} <= remade
-    assert not remade & {"ingest_images", "write_corpus_config", "list_shards"}
+    assert not remade & {"ingest_images", "write_settings data/toy/corpus.json", "list_shards"}
     assert planned_after_correcting("ml") == set(), "nobody speaks it here"
 
 
@@ -322,8 +346,8 @@ def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Pat
         "There is nothing to plan: a plan is of what is downloaded (corpus.kind: vaani), and the corpus toy" in output
     )
     jobs = planned(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
-    assert jobs >= {"write_survey_config", "survey", "choose", "write_plan_settings", "write_plan", "plan"}
-    assert not jobs & {"check_room", "list_shards", "fetch"}
+    settings = {f"write_settings data/vaani_mini/{name}.json" for name in ("corpus", "survey_config", "plan_settings")}
+    assert jobs == settings | {"survey", "choose", "write_plan", "plan"}
     assert not (fresh / "data").exists()
 
 

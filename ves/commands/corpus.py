@@ -5,6 +5,7 @@ from pathlib import Path
 from ves.base.files import write_json
 from ves.commands import given
 from ves.config import experiment
+from ves.config.corpus import SurveyConfig
 
 PARTS = ("audio", "images")  # of a corpus
 
@@ -20,11 +21,11 @@ def list_shards(*, corpus: Path, out: Path) -> None:
     write_json(out, {"revision": getattr(block, "revision", None), "shards": shards})
 
 
-def survey(*, corpus: Path, folder: Path, out: Path) -> None:
+def survey(*, settings: Path, folder: Path, out: Path) -> None:
     """Read the listing of Vaani, and of each file the footer and the texts; nothing of the sound or the pictures."""
     from ves.sources.vaani.survey import survey
 
-    survey(given.block(given.corpus(corpus).vaani), folder, out)
+    survey(given.read(SurveyConfig, settings), folder, out)
 
 
 def choose(*, corpus: Path, survey: Path, folder: Path, chosen: Path, out: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ves.base.files import read_json
-from ves.config.corpus import CorpusConfig
+from ves.config.corpus import CorpusSettings
 from ves.config.fields import Section
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ def read[T: Section](kind: type[T], path: Path) -> T:
         raise ValueError(f"{path}: {error}") from error
 
 
-def corpus(path: Path) -> CorpusConfig:
-    return read(CorpusConfig, path)
+def corpus(path: Path) -> CorpusSettings:
+    return read(CorpusSettings, path)
 
 
-def spellings(corpus: CorpusConfig) -> "pl.DataFrame":
+def spellings(corpus: CorpusSettings) -> "pl.DataFrame":
     """The table of spellings that the corpus names, or an empty one."""
     from ves.sources import labels
 
@@ -47,7 +47,7 @@ def listed(listing: Path, shard: str) -> dict[str, Any]:
 
 
 def block[T](block: T | None) -> T:
-    """The block of a corpus that is named after its kind; CorpusConfig has checked that it is there."""
+    """The block of a corpus that is named after its kind; CorpusSettings has checked that it is there."""
     assert block is not None
     return block
 

@@ -11,8 +11,9 @@ import yaml
 from pydantic import ValidationError
 
 from ves.base.files import read_json
-from ves.config.corpus import CorpusConfig, PairsConfig
-from ves.config.experiment import Config, SplitConfig, TrainConfig
+from ves.config import slices
+from ves.config.corpus import PairsConfig
+from ves.config.experiment import Config, SplitConfig
 
 COMMAND_LINE = "command line (--config)"
 KEY = re.compile(r"^([a-z0-9_]+(?:\.[a-z0-9_]+)*): ")  # our own validators begin with the key, if it is below theirs
@@ -70,9 +71,7 @@ def _origin(path: tuple[Any, ...], merged: Any, files: dict[Path, Any]) -> str:
 def _known_keys(path: tuple[Any, ...]) -> str:
     """What may stand in the block at `path`, for the message about a key that may not."""
     block: Any = Config
-    for part in path:
-        if block is Config and part == "runs":
-            return ", ".join(TrainConfig.model_fields)
+    for part in ("train", *path[2:]) if path[:1] == ("runs",) else path:
         annotation = block.model_fields[part].annotation
         block = next((kind for kind in getattr(annotation, "__args__", ()) if isinstance(kind, type)), annotation)
     return ", ".join(block.model_fields)
@@ -239,11 +238,11 @@ def validate_batches(config: Config, data: Path) -> None:
 
     Raises ValueError that names the key. Says nothing of a corpus whose settings have changed since: it is made anew.
     """
-    settings = {data / "corpus.json": CorpusConfig, data / "split.json": SplitConfig}
+    settings = {data / "corpus.json": slices.corpus(config), data / "split.json": config.split}
     if not all(file.is_file() for file in [*settings, data / "splits.parquet"]):
         return
-    corpus, split = (kind.model_validate(read_json(file)) for file, kind in settings.items())
-    if (corpus, split) != (config.corpus_slice(), config.split) or _changed_since(data / "splits.parquet", config):
+    changed = any(read_json(file) != section.model_dump(mode="json") for file, section in settings.items())
+    if changed or _changed_since(data / "splits.parquet", config):
         return
     from ves.base import parquet  # polars: only now, as this module is read at the start of every command
 

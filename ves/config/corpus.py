@@ -69,24 +69,20 @@ class ScenesConfig(Section):
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
-class VaaniConfig(Section):
-    """Project Vaani on the hub (ves.sources.vaani.listing), and which of its clips are taken
-    (ves.sources.vaani.choice)."""
+class SurveyConfig(Section):
+    """Which files of Project Vaani on the hub are surveyed (ves.sources.vaani.listing).
+
+    Alone it is data/<corpus>/survey_config.json: which of their clips are taken changes nothing in the survey.
+    """
 
     repository: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
     revision: str | None  # a full commit; null: not chosen yet
     audio: Names  # patterns of paths
     images: Names
     shards_per_district: Positive | None
-    languages: Names | None  # labels as the table of spellings leaves them; null: all
-    districts: Names | None
-    clips: Positive | None  # in total, in proportion over the languages
-    clips_per_language: Positive | None
-    clips_per_image: Positive | None
-    seed: Seed  # of the chances by which clips fall to a cap
 
     @model_validator(mode="after")
-    def _pinned(self) -> "VaaniConfig":
+    def _pinned(self) -> "SurveyConfig":
         if self.revision is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
             command = f"hf datasets info {self.repository} --revision {shlex.quote(self.revision)} --expand sha"
             raise ValueError(
@@ -105,6 +101,17 @@ class VaaniConfig(Section):
             )
         return self.revision
 
+
+class VaaniConfig(SurveyConfig):
+    """Project Vaani: the files that are surveyed, and which of their clips are taken (ves.sources.vaani.choice)."""
+
+    languages: Names | None  # labels as the table of spellings leaves them; null: all
+    districts: Names | None
+    clips: Positive | None  # in total, in proportion over the languages
+    clips_per_language: Positive | None
+    clips_per_image: Positive | None
+    seed: Seed  # of the chances by which clips fall to a cap
+
     def capped(self) -> bool:
         """Whether some clips may be left out for their number alone."""
         return (self.clips, self.clips_per_language, self.clips_per_image) != (None, None, None)
@@ -119,12 +126,11 @@ class PairsConfig(Section):
     rows_per_shard: Positive
 
 
-class CorpusConfig(Section):
-    """Where pairs come from; everything of a corpus lies under data/<name>/ and results/<name>/."""
+class CorpusSettings(Section):
+    """data/<corpus>/corpus.json: where pairs come from, and how they are ingested."""
 
     name: Name
     kind: Literal["scenes", "pairs", "vaani"]
-    keep_source: bool
     keep_seconds: PositiveFloat | None
     labels: str | None  # a YAML table of spellings (ves.sources.labels)
     max_refused: Fraction  # of the rows of a shard; if more are refused, its ingest fails
@@ -133,7 +139,13 @@ class CorpusConfig(Section):
     vaani: VaaniConfig | None = None
 
     @model_validator(mode="after")
-    def _has_its_block(self) -> "CorpusConfig":
+    def _has_its_block(self) -> "CorpusSettings":
         if getattr(self, self.kind) is None:
             raise ValueError(f"{self.kind}: kind is {self.kind!r}, so this block is needed")
         return self
+
+
+class CorpusConfig(CorpusSettings):
+    """The block itself; everything of a corpus lies under data/<name>/ and results/<name>/."""
+
+    keep_source: bool  # a raw shard that is kept after its ingest changes nothing else

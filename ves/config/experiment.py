@@ -6,32 +6,23 @@ impossible is an error that names the file, the key and what is allowed, before 
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ves.config.corpus import CorpusConfig, ScenesConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
-from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, registered
+from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, overrides
 
 TRAINING = 4  # raise it when a change of code gives a training another result: runs are then trained anew
 
 
-def _one_of(module: str, registry: str) -> AfterValidator:
-    """Validator: the value is a key of the registry."""
-
-    def check(name: str) -> str:
-        if name not in (allowed := registered(module, registry)):
-            raise ValueError(f"{name!r} is not one of {', '.join(allowed)}")
-        return name
-
-    return AfterValidator(check)
-
-
-Similarity = Annotated[str, _one_of("similarity.pairwise", "SIMILARITIES")]
-Loss = Annotated[str, _one_of("losses.contrastive", "LOSSES")]
-Regulariser = Annotated[str, _one_of("losses.regularisers", "REGULARISERS")]
-Compression = Annotated[str, _one_of("store.compression", "CODECS")]
+# The names in the registries of ves.similarity.pairwise, ves.losses and ves.store.compression, once more: to import a
+# registry takes seconds, since torch comes with it. A test holds them equal.
+Similarity = Literal["max_mean", "mean_max", "bidirectional", "mean_mean", "mean_mean_cosine"]
+Loss = Literal["info_nce"]
+Regulariser = Literal["non_negativity", "temporal_variation"]
+Compression = Literal["zstd", "blosc-lz4", "blosc-zstd"]
 
 
 def _ascends(bounds: list[float]) -> list[float]:
@@ -45,7 +36,20 @@ Bounds = Annotated[list[float], *Pair]
 Speeds = Annotated[list[Annotated[float, Field(ge=0.5, le=2)]], *Pair]  # beyond, it is nobody's speech
 
 
-class SplitConfig(Section):
+class StrataConfig(Section):
+    """Which languages are frequent, by their shares of all clips (ves.corpus.splits.strata)."""
+
+    high: Fraction
+    mid: Fraction
+
+    @model_validator(mode="after")
+    def _ascend(self) -> "StrataConfig":
+        if not self.high < self.mid:
+            raise ValueError(f"high: {self.high} is not below mid: {self.mid}")
+        return self
+
+
+class SplitConfig(StrataConfig):
     """Who is held out (ves.corpus.splits)."""
 
     seed: Seed
@@ -53,14 +57,6 @@ class SplitConfig(Section):
     tune: Positive
     held_out_speakers: Annotated[float, Field(gt=0, lt=1)]
     near_duplicate_bits: Annotated[int, Field(ge=0, le=16)]
-    high: Fraction
-    mid: Fraction
-
-    @model_validator(mode="after")
-    def _strata_ascend(self) -> "SplitConfig":
-        if not self.high < self.mid:
-            raise ValueError(f"high: {self.high} is not below mid: {self.mid}")
-        return self
 
 
 class VisionConfig(Section):
@@ -151,6 +147,10 @@ class TrainConfig(Section):
         return self
 
 
+class TrainOverrides(overrides(TrainConfig)):
+    """The keys of `train` that one of the runs sets for itself."""
+
+
 class PlanConfig(Section):
     """Rates that the plan of a download assumes (ves.sources.vaani.plan)."""
 
@@ -174,7 +174,7 @@ class Config(TableConfig):
     audio: AudioConfig
     model: ModelConfig
     train: TrainConfig
-    runs: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    runs: Annotated[dict[Name, TrainOverrides], Field(min_length=1)]
     log: LogConfig
     visualise: VisualiseConfig
     figure1: FigureConfig
@@ -204,34 +204,34 @@ class Config(TableConfig):
         if self.split.val + self.split.tune >= scenes.images:
             raise ValueError(f"split.val: with split.tune it must be below corpus.scenes.images ({scenes.images})")
         left = scenes.clips - self.split.val - self.split.tune  # and what else the held-out speakers say is not known
-        for name, overrides in self.runs.items():
-            batch = overrides.get("batch_size", self.train.batch_size)
-            if isinstance(batch, int) and batch > left:
+        for name, own in self.runs.items():
+            if (batch := own.model_dump().get("batch_size", self.train.batch_size)) > left:
                 raise ValueError(
                     f"{self.key_of('batch_size', name)}: {batch} is more than the clips to train on (at most {left})"
                 )
 
     def key_of(self, key: str, run: str) -> str:
         """Where a training setting of a run is set, dotted: in its own block or in the shared one."""
-        return f"runs.{run}.{key}" if key in self.runs[run] else f"train.{key}"
+        return f"runs.{run}.{key}" if key in self.runs[run].model_fields_set else f"train.{key}"
 
     def train_of(self, run: str) -> TrainConfig:
         """The shared training block with that run's overrides."""
-        return TrainConfig.model_validate(self.train.model_dump() | self.runs[run])
-
-    def corpus_slice(self) -> CorpusConfig:
-        """Settings of the corpus alone: other kinds' blocks change nothing in it, nor does keeping its raw shards."""
-        other = {kind: None for kind in ("scenes", "pairs", "vaani") if kind != self.corpus.kind}
-        return self.corpus.model_copy(update={"keep_source": False, **other})
+        return TrainConfig.model_validate(self.train.model_dump() | self.runs[run].model_dump())
 
 
 class PlanSettings(Section):
     """data/<corpus>/plan_settings.json: what decides the sizes and times of a corpus that is to be downloaded."""
 
-    corpus: CorpusConfig
-    split: SplitConfig
-    vision: VisionConfig
-    plan: PlanConfig
+    corpus: Name
+    labels: str | None
+    keep_seconds: PositiveFloat | None
+    keep_source: bool
+    strata: StrataConfig
+    pairs: Positive  # to report on and to choose by, so at least as many pictures are needed
+    backbone: str
+    image_size: Positive
+    feature_store: str  # its file name
+    rates: PlanConfig
     downloads: Positive  # at once
 
 

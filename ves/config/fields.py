@@ -1,10 +1,10 @@
 """What the blocks of the configuration share: how strict they are, and the types and bounds of their values."""
 
-import ast
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_serializer
 
 from ves.base.files import read_json
 
@@ -21,6 +21,21 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class Overrides(Section):
+    """Some keys of a block, to be laid over it; `model_fields_set` has those that are given."""
+
+    @model_serializer(mode="wrap")
+    def _given(self, whole: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if key in self.model_fields_set}
+
+
+def overrides(block: type[Section]) -> type[Overrides]:
+    """A model of the keys and types of a block, where any may be absent. What spans keys is checked of the whole."""
+    hints = get_type_hints(block, include_extras=True)
+    fields: dict[str, Any] = {key: (hints[key], None) for key in block.model_fields}
+    return create_model(f"{block.__name__}Overrides", __base__=Overrides, **fields)
+
+
 def read[T: Section](kind: type[T], path: Path) -> T:
     """A JSON file as a section. Raises ValueError, one line that names the file and every key which is wrong."""
     try:
@@ -28,17 +43,3 @@ def read[T: Section](kind: type[T], path: Path) -> T:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}" for fault in error.errors()]
         raise ValueError(f"{path}: not a {kind.__name__}: {'; '.join(faults)}") from None
-
-
-def registered(module: str, registry: str) -> tuple[str, ...]:
-    """Keys of the dict literal `registry` in ves.<module>, read from its source: importing torch takes seconds."""
-    file = Path(__file__).parents[1] / f"{module.replace('.', '/')}.py"
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if (
-            isinstance(node, ast.Assign)
-            and ast.unparse(node.targets[0]) == registry
-            and isinstance(node.value, ast.Dict)
-        ):
-            return tuple(ast.literal_eval(key) for key in node.value.keys if key is not None)
-    raise LookupError(f"{file}: no dict literal named {registry}")

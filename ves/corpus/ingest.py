@@ -19,7 +19,7 @@ from jaxtyping import Int16
 
 from ves.base.files import atomic
 from ves.base.progress import track
-from ves.config.corpus import CorpusConfig
+from ves.config.corpus import CorpusSettings
 from ves.corpus import refusals, shard_reader
 from ves.corpus.shard_reader import Chosen
 from ves.media import audio, decoding, images
@@ -41,7 +41,7 @@ STORED = pa.schema({"image_id": pa.string(), "bytes": pa.binary()})  # the file 
 
 
 def ingest_audio(
-    corpus: CorpusConfig,
+    corpus: CorpusSettings,
     shard: str,
     source: Path,
     store: Path,
@@ -83,7 +83,7 @@ def ingest_audio(
 
 
 def ingest_images(
-    corpus: CorpusConfig, shard: str, source: Path, pictures: Path, part: Path, chosen: Chosen = None
+    corpus: CorpusSettings, shard: str, source: Path, pictures: Path, part: Path, chosen: Chosen = None
 ) -> None:
     """Write the bytes of a shard's pictures (each content once) to `pictures` and one row per source row to `part`.
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from ves.base import ids, parquet
 from ves.base.files import atomic
-from ves.config.experiment import SplitConfig
+from ves.config.experiment import SplitConfig, StrataConfig
 from ves.corpus import given_splits
 from ves.corpus.held_out_pairs import chance_of_names, draw
 from ves.corpus.near_duplicates import groups
@@ -99,7 +99,7 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     ).drop("pair", "image_of", "held_out", "reportable")
 
 
-def strata(clips_of_language: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
+def strata(clips_of_language: pl.DataFrame, split: StrataConfig) -> pl.DataFrame:
     """Columns language, clips -> language, stratum. From the most clips down, languages are `high` until these hold the
     share `high` of all clips, `mid` until they hold `mid`, then `low`."""
     ordered = clips_of_language.sort(["clips", "language"], descending=[True, False])

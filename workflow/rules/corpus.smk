@@ -1,39 +1,19 @@
 """From the list of shards to who is in which split."""
 
 
-localrules:
-    write_corpus_config,
-    write_split_config,
-
-
 onsuccess:
     delete_ingested_sources()
 
 
-rule write_corpus_config:
-    output:
-        "data/{corpus}/corpus.json",
-    log:
-        "logs/{corpus}/write_corpus_config.log",
-    params:
-        content=corpus_config,
-    shell:
-        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
-
-
 rule ingest_audio:
     input:
-        corpus=ancient("data/{corpus}/corpus.json"),
-        listing=ancient("data/{corpus}/shards.json"),
-        source="data/{corpus}/source/{shard}.parquet",
+        unpack(raw_shard),
     output:
-        part="data/{corpus}/parts/{shard}.parquet",
+        part="data/{corpus}/parts/{shard,audio/.+}.parquet",
     log:
         "logs/{corpus}/ingest/{shard}.log",
     benchmark:
         "logs/{corpus}/ingest/{shard}.tsv"
-    wildcard_constraints:
-        shard="audio/.+",
     priority: 1  # before another download or recording: what is ingested makes room
     params:
         version=3,
@@ -41,7 +21,7 @@ rule ingest_audio:
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,
         store="data/{corpus}/audio.zarr",
-        truth=transcripts_option,
+        truth=["--truth", "data/{corpus}/truth/{shard}.parquet"] if KIND == "vaani" else [],  # transcripts
     shell:
         "python -m ves ingest-audio --corpus {input.corpus:q} --listing {input.listing:q} --shard {wildcards.shard:q} "
         "--source {input.source:q} --store {params.store:q} --part {output.part:q} {params.truth:q} --log {log:q}"
@@ -49,18 +29,14 @@ rule ingest_audio:
 
 rule ingest_images:
     input:
-        corpus=ancient("data/{corpus}/corpus.json"),
-        listing=ancient("data/{corpus}/shards.json"),
-        source="data/{corpus}/source/{shard}.parquet",
+        unpack(raw_shard),
     output:
-        part="data/{corpus}/parts/{shard}.parquet",
+        part="data/{corpus}/parts/{shard,images/.+}.parquet",
         pictures="data/{corpus}/images/{shard}.parquet",
     log:
         "logs/{corpus}/ingest/{shard}.log",
     benchmark:
         "logs/{corpus}/ingest/{shard}.tsv"
-    wildcard_constraints:
-        shard="images/.+",
     priority: 1  # before another download or recording: what is ingested makes room
     params:
         version=2,
@@ -76,7 +52,7 @@ rule merge:
         clip_parts,
         image_parts,
         listing="data/{corpus}/shards.json",
-        labels=labels_table,
+        labels=LABELS,
     output:
         manifest="data/{corpus}/manifest.parquet",
         refused="data/{corpus}/refused.parquet",
@@ -85,9 +61,9 @@ rule merge:
     log:
         "logs/{corpus}/merge.log",
     params:
-        code=digest("corpus.manifest"),
+        code=digest("merge"),
         parts="data/{corpus}/parts",
-        labels=labels_option,
+        labels=["--labels", *LABELS] if LABELS else [],
     shell:
         "python -m ves merge --listing {input.listing} --parts {params.parts} --manifest {output.manifest} "
         "--refused {output.refused} --images {output.images} {params.labels:q} --log {log}"
@@ -107,17 +83,6 @@ rule seal_audio:
         "python -m ves seal-audio --listing {input.listing} --store {params.store} --log {log}"
 
 
-rule write_split_config:
-    output:
-        "data/{corpus}/split.json",
-    log:
-        "logs/{corpus}/write_split_config.log",
-    params:
-        content=as_json(CONFIG.split),
-    shell:
-        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
-
-
 rule split:
     input:
         manifest="data/{corpus}/manifest.parquet",
@@ -131,7 +96,7 @@ rule split:
     log:
         "logs/{corpus}/split.log",
     params:
-        code=digest("corpus.splits"),
+        code=digest("split"),
     shell:
         "python -m ves split --manifest {input.manifest} --images {input.images} --split {input.split} "
         "--out {output.splits} --summary {output.summary} --plot {output.plot} --log {log}"

@@ -6,11 +6,9 @@ Each job has one core. Those that others wait for come first, then the long ones
 
 rule embed:
     input:
-        patch_source,
+        run_data,
         config="results/{corpus}/{run}/config.json",
         model="results/{corpus}/{run}/model.safetensors",
-        splits="data/{corpus}/splits.parquet",
-        audio="data/{corpus}/audio.zarr.manifest.json",
     output:
         manifest="results/{corpus}/{run}/embeddings/{split}.zarr.manifest.json",
     log:
@@ -31,8 +29,7 @@ rule embed:
 # Scores lie in blocks, undeclared: a killed job goes on. Those of val stay until multi_positive has read them.
 rule retrieval:
     input:
-        config="results/{corpus}/{run}/config.json",
-        model="results/{corpus}/{run}/model.safetensors",
+        multiext("results/{corpus}/{run}/", "config.json", "model.safetensors"),
         splits="data/{corpus}/splits.parquet",
         embeddings="results/{corpus}/{run}/embeddings/val.zarr.manifest.json",
     output:
@@ -44,21 +41,20 @@ rule retrieval:
         "logs/{corpus}/retrieval/{run}.tsv"
     priority: 2
     params:
-        code=digest("evaluation.retrieval.protocols"),
-        run=subpath(input.config, parent=True),
+        code=digest("retrieval"),
+        run=subpath(input[0], parent=True),
         blocks="results/{corpus}/{run}/scores",
     shell:
         "python -m ves retrieval {params.run} --blocks {params.blocks} --ranks {output.ranks} --out {output.metrics} "
         "--log {log}"
 
 
+# retrieval.json is not read: it says that the scores of val are there.
 rule multi_positive:
     input:
-        "results/{corpus}/{run}/retrieval.json",  # not read: it says that the scores of val are there
-        config="results/{corpus}/{run}/config.json",
-        model="results/{corpus}/{run}/model.safetensors",
+        multiext("results/{corpus}/{run}/", "config.json", "model.safetensors", "retrieval.json"),
         splits="data/{corpus}/splits.parquet",
-        embeddings=expand("results/{{corpus}}/{{run}}/embeddings/{split}.zarr.manifest.json", split=["val", "val_more"]),
+        embeddings=multiext("results/{corpus}/{run}/embeddings/val", ".zarr.manifest.json", "_more.zarr.manifest.json"),
     output:
         metrics="results/{corpus}/{run}/multi_positive.json",
         ranks="results/{corpus}/{run}/multi_positive.parquet",
@@ -68,8 +64,8 @@ rule multi_positive:
         "logs/{corpus}/multi_positive/{run}.tsv"
     priority: 2
     params:
-        code=digest("evaluation.retrieval.protocols"),
-        run=subpath(input.config, parent=True),
+        code=digest("multi-positive"),
+        run=subpath(input[0], parent=True),
         blocks="results/{corpus}/{run}/scores",
     shell:
         "python -m ves multi-positive {params.run} --blocks {params.blocks} --ranks {output.ranks} "
@@ -79,8 +75,8 @@ rule multi_positive:
 rule localisation:
     input:
         truth,
+        "data/{corpus}/splits.parquet",
         config="results/{corpus}/{run}/config.json",
-        splits="data/{corpus}/splits.parquet",
         embeddings="results/{corpus}/{run}/embeddings/val.zarr.manifest.json",
     output:
         metrics="results/{corpus}/{run}/localisation.json",
@@ -90,10 +86,9 @@ rule localisation:
         "logs/{corpus}/localisation/{run}.tsv"
     priority: 1
     params:
-        code=digest("evaluation.localisation.report"),
+        code=digest("localisation"),
         run=subpath(input.config, parent=True),
-        embeddings=embeddings_store,
-        truth="data/{corpus}/truth",
+        embeddings=subpath(input.embeddings, strip_suffix=".manifest.json"),
     shell:
         "python -m ves localisation --run {params.run} --embeddings {params.embeddings} "
-        "--truth {params.truth} --out {output.metrics} --log {log}"
+        "--truth data/{wildcards.corpus}/truth --out {output.metrics} --log {log}"

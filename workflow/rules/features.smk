@@ -5,21 +5,6 @@ scattergather:
     features=1,  # jobs; `--set-scatter features=8` makes it eight, which changes no byte of the store
 
 
-localrules:
-    write_vision_config,
-
-
-rule write_vision_config:
-    output:
-        "data/{corpus}/features/{features}.json",
-    log:
-        "logs/{corpus}/write_vision_config/{features}.log",
-    params:
-        content=as_json(CONFIG.vision),
-    shell:
-        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
-
-
 rule features:
     input:
         pictures,
@@ -36,11 +21,10 @@ rule features:
         gpu=1,
     params:
         version=2,
-        pictures="data/{corpus}/images/",
         store="data/{corpus}/features/{features}.zarr",
     shell:
-        "python -m ves features --vision {input.vision} --images {input.images} --pictures {params.pictures} "
-        "--store {params.store} --part {wildcards.scatteritem} --out {output.part} --log {log}"
+        "python -m ves features --vision {input.vision} --images {input.images} --part {wildcards.scatteritem} "
+        "--pictures data/{wildcards.corpus}/images/ --store {params.store} --out {output.part} --log {log}"
 
 
 rule seal_features:

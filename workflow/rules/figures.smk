@@ -6,19 +6,7 @@ report: "../report/workflow.rst"
 
 
 localrules:
-    write_table_config,
     publish,
-
-
-rule write_table_config:
-    output:
-        "results/{corpus}/table.json",
-    log:
-        "logs/{corpus}/write_table_config.log",
-    params:
-        content=table_config,
-    shell:
-        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
 
 
 rule table1:
@@ -35,7 +23,7 @@ rule table1:
     log:
         "logs/{corpus}/table1.log",
     params:
-        code=digest("report.tables.table1"),
+        code=digest("table1"),
         results=subpath(output.table, parent=True),
     shell:
         "python -m ves table1 --table {input.table} --results {params.results} --out {output.table} --log {log}"
@@ -62,7 +50,7 @@ rule comparisons:
     log:
         "logs/{corpus}/comparisons.log",
     params:
-        code=digest("report.tables.comparisons"),
+        code=digest("comparisons"),
         results=subpath(output.table, parent=True),
     shell:
         "python -m ves comparisons --table {input.table} --results {params.results} --out {output.table} --log {log}"
@@ -82,7 +70,7 @@ rule breakdown:
     benchmark:
         "logs/{corpus}/breakdown.tsv"
     params:
-        code=digest("report.tables.breakdown"),
+        code=digest("breakdown"),
         results=subpath(output.table, parent=True),
         truth="data/{corpus}/truth",
     shell:
@@ -100,7 +88,7 @@ rule retrieval_page:
     log:
         "logs/{corpus}/retrieval_page.log",
     params:
-        code=digest("report.tables.table1_page"),
+        code=digest("retrieval-page"),
         results=subpath(output.page, parent=True),
         truth="data/{corpus}/truth",
     shell:
@@ -118,7 +106,7 @@ rule retrieval_figures:
     log:
         "logs/{corpus}/retrieval_figures.log",
     params:
-        code=digest("report.tables.recall_plots"),
+        code=digest("retrieval-figures"),
         results=subpath(input.table, parent=True),
     shell:
         "python -m ves retrieval-figures --table {input.table} --results {params.results} --groups {input.groups} "
@@ -136,7 +124,7 @@ rule localisation_table:
     log:
         "logs/{corpus}/localisation_table.log",
     params:
-        code=digest("report.tables.localisation"),
+        code=digest("localisation-table"),
         results=subpath(output.table, parent=True),
     shell:
         "python -m ves localisation-table --table {input.table} --results {params.results} --out {output.table} "
@@ -158,7 +146,7 @@ rule curves:
     log:
         "logs/{corpus}/curves/{run}.log",
     params:
-        code=digest("report.monitoring.curves"),
+        code=digest("curves"),
         run=subpath(input.config, parent=True),
     shell:
         "python -m ves curves {params.run} --out {output.curves} --log {log}"
@@ -168,9 +156,7 @@ rule draw_figure1:
     input:
         truth,
         pictures,
-        table_runs("results/{corpus}/{run}/embeddings/val.zarr.manifest.json", CONFIG.seeds[:1]),
-        audio="data/{corpus}/audio.zarr.manifest.json",
-        configs=table_runs("results/{corpus}/{run}/config.json", CONFIG.seeds[:1]),
+        embedded_clips(CONFIG.seeds[:1]),
     output:
         png=in_report("figure1.png", "3 Seeing it"),
         pdf="results/{corpus}/figure1.pdf",
@@ -179,13 +165,12 @@ rule draw_figure1:
     benchmark:
         "logs/{corpus}/figure1.tsv"
     params:
-        code=digest("report.clips.figure1"),
+        code=digest("figure1"),
         clips=CONFIG.figure1.clips,
         runs=table_runs("results/{corpus}/{run}", CONFIG.seeds[:1]),
-        pictures="data/{corpus}/images/",
         truth="data/{corpus}/truth",
     shell:
-        "python -m ves figure1 --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
+        "python -m ves figure1 --runs {params.runs} --pictures data/{wildcards.corpus}/images/ --truth {params.truth} "
         "--clips {params.clips} --out {output.png} --log {log}"
 
 
@@ -193,30 +178,21 @@ rule draw_heatmaps:
     input:
         truth,
         pictures,
-        table_runs("results/{corpus}/{run}/embeddings/val.zarr.manifest.json", CONFIG.seeds[:1]),
-        audio="data/{corpus}/audio.zarr.manifest.json",
-        configs=table_runs("results/{corpus}/{run}/config.json", CONFIG.seeds[:1]),
+        embedded_clips(CONFIG.seeds[:1]),
     output:
-        folder=report(
-            directory("results/{corpus}/heatmaps"),
-            caption="../report/heatmaps.rst",
-            htmlindex="index.html",
-            category="3 Seeing it",
-            labels={"what": "gallery: films, words, strips"},
-        ),
+        folder=in_report("heatmaps", "3 Seeing it", "gallery: films, words, strips"),
     log:
         "logs/{corpus}/heatmaps.log",
     benchmark:
         "logs/{corpus}/heatmaps.tsv"
     priority: 1  # as localisation: it takes as long
     params:
-        code=digest("report.clips.gallery"),
+        code=digest("heatmaps"),
         clips=CONFIG.heatmaps.clips,
         runs=table_runs("results/{corpus}/{run}", CONFIG.seeds[:1]),
-        pictures="data/{corpus}/images/",
         truth="data/{corpus}/truth",
     shell:
-        "python -m ves heatmaps --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
+        "python -m ves heatmaps --runs {params.runs} --pictures data/{wildcards.corpus}/images/ --truth {params.truth} "
         "--clips {params.clips} --out {output.folder} --log {log}"
 
 
@@ -224,30 +200,21 @@ rule explorer:
     input:
         truth,
         pictures,
-        table_runs("results/{corpus}/{run}/embeddings/val.zarr.manifest.json"),
+        embedded_clips(),
         manifest="data/{corpus}/manifest.parquet",
-        audio="data/{corpus}/audio.zarr.manifest.json",
-        configs=table_runs("results/{corpus}/{run}/config.json"),
     output:
-        folder=report(
-            directory("results/{corpus}/explorer"),
-            caption="../report/explorer.rst",
-            htmlindex="index.html",
-            category="3 Seeing it",
-            labels={"what": "explorer: play, point, search"},
-        ),
+        folder=in_report("explorer", "3 Seeing it", "explorer: play, point, search"),
     log:
         "logs/{corpus}/explorer.log",
     benchmark:
         "logs/{corpus}/explorer.tsv"
     params:
-        code=digest("report.explorer.build", "report/explorer/page/*"),
+        code=digest("explorer"),
         clips=CONFIG.explorer.clips,
         runs=table_runs("results/{corpus}/{run}"),
-        pictures="data/{corpus}/images/",
         truth="data/{corpus}/truth",
     shell:
-        "python -m ves explorer --runs {params.runs} --pictures {params.pictures} --truth {params.truth} "
+        "python -m ves explorer --runs {params.runs} --pictures data/{wildcards.corpus}/images/ --truth {params.truth} "
         "--clips {params.clips} --out {output.folder} --log {log}"
 
 
@@ -261,7 +228,7 @@ rule refused_table:
     log:
         "logs/{corpus}/refused_table.log",
     params:
-        code=digest("report.tables.refused"),
+        code=digest("refused-table"),
     shell:
         "python -m ves refused-table --refused {input.refused} --manifest {input.manifest} --images {input.images} "
         "--out {output.table} --log {log}"
@@ -276,7 +243,7 @@ rule stage_times:
     log:
         "logs/{corpus}/stage_times.log",
     params:
-        code=digest("report.tables.times"),
+        code=digest("stage-times"),
         logs="logs/{corpus}",
     shell:
         "python -m ves stage-times {params.logs} --out {output.table} --log {log}"
@@ -290,7 +257,7 @@ rule pages:
     log:
         "logs/{corpus}/pages.log",
     params:
-        code=digest("report.html"),
+        code=digest("html"),
         out=subpath(output[0], parent=True),
     shell:
         "python -m ves html {input} --out {params.out} --log {log}"

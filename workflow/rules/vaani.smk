@@ -2,8 +2,6 @@
 
 
 localrules:
-    write_survey_config,
-    write_plan_settings,
     list_shards,
 
 
@@ -12,21 +10,10 @@ onstart:
     require_revision()
 
 
-rule write_survey_config:
-    output:
-        "data/{corpus}/survey_config.json",
-    log:
-        "logs/{corpus}/write_survey_config.log",
-    params:
-        content=survey_config,
-    shell:
-        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
-
-
 # What it has read of each file stays in its folder, undeclared: a wider choice asks the hub for what is new.
 rule survey:
     input:
-        corpus="data/{corpus}/survey_config.json",
+        settings="data/{corpus}/survey_config.json",
     output:
         survey="data/{corpus}/survey.json",
     log:
@@ -35,7 +22,7 @@ rule survey:
         version=1,
         folder=subpath(output.survey, strip_suffix=".json"),
     shell:
-        "python -m ves survey --corpus {input.corpus} --folder {params.folder} --out {output.survey} --log {log}"
+        "python -m ves survey --settings {input.settings} --folder {params.folder} --out {output.survey} --log {log}"
 
 
 # The rows chosen of a shard stay in their folder, undeclared; the entry of the shard has their hash.
@@ -43,13 +30,13 @@ rule choose:
     input:
         corpus="data/{corpus}/corpus.json",
         survey="data/{corpus}/survey.json",
-        labels=labels_table,
+        labels=LABELS,
     output:
         choice="data/{corpus}/choice.json",
     log:
         "logs/{corpus}/choose.log",
     params:
-        code=digest("sources.vaani.choice"),
+        code=digest("choose"),
         folder=subpath(input.survey, strip_suffix=".json"),
         chosen="data/{corpus}/chosen",
     shell:
@@ -57,30 +44,19 @@ rule choose:
         "--chosen {params.chosen} --out {output.choice} --log {log}"
 
 
-rule write_plan_settings:
-    output:
-        "data/{corpus}/plan_settings.json",
-    log:
-        "logs/{corpus}/write_plan_settings.log",
-    params:
-        content=plan_settings,
-    shell:
-        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
-
-
 rule write_plan:
     input:
         settings="data/{corpus}/plan_settings.json",
         survey="data/{corpus}/survey.json",
         choice="data/{corpus}/choice.json",
-        labels=labels_table,
+        labels=LABELS,
     output:
         plan="data/{corpus}/plan.json",
         page="results/{corpus}/plan.md",
     log:
         "logs/{corpus}/write_plan.log",
     params:
-        code=digest("report.tables.plan"),
+        code=digest("plan"),
         data=subpath(output.plan, parent=True),
     shell:
         "python -m ves plan --settings {input.settings} --survey {input.survey} --listing {input.choice} "

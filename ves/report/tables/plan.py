@@ -28,7 +28,7 @@ def write(settings: PlanSettings, survey: Path, listing: Path, data: Path, page:
     write_json(out, plan)
     with atomic(page) as temporary:
         now = f"Written {datetime.now():%Y-%m-%d %H:%M}; what is there and what is free was so then.\n"
-        temporary.write_text(f"{text(settings.corpus.name, plan, room(plan, data))}\n{now}", encoding="utf-8")
+        temporary.write_text(f"{text(settings.corpus, plan, room(plan, data))}\n{now}", encoding="utf-8")
 
 
 def text(name: str, plan: dict[str, Any], disk: Room) -> str:

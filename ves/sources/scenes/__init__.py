@@ -9,8 +9,7 @@ from typing import Any
 
 from ves.config.corpus import ScenesConfig
 from ves.sources.scenes.assignment import DISTRICTS
-from ves.sources.scenes.pictures import image_shard, write
-from ves.sources.scenes.utterances import audio_shard
+from ves.sources.scenes.lexicon import digest
 
 
 def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:
@@ -28,11 +27,21 @@ def list_shards(settings: ScenesConfig) -> list[dict[str, Any]]:
     return [{"name": name, "part": part, "bytes": None, "sha256": None} for name, (part, _) in _names(settings).items()]
 
 
+def origins(settings: ScenesConfig) -> dict[str, str]:
+    """What decides the content of every shard: the settings and, of recordings, the word tables of their languages."""
+    said = settings.model_dump_json()
+    spoken = said + digest(settings.languages)
+    return {name: spoken if part == "audio" else said for name, (part, _) in _names(settings).items()}
+
+
 def fetch(settings: ScenesConfig, shard: str, destination: Path, truth: Path) -> None:
     """Make one shard at `destination` and its truth at `truth`, both parquet, whole or not at all.
 
     The truth comes first, so a shard that exists has its truth. Raises ValueError for a shard that is not listed.
     """
+    from ves.sources.scenes.pictures import image_shard, write  # only now: the workflow lists shards at every start
+    from ves.sources.scenes.utterances import audio_shard
+
     names = _names(settings)
     if shard not in names:
         raise ValueError(f"no shard {shard!r} in Spoken Scenes; there are {', '.join(names)}")

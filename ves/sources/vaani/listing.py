@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub.hf_api import RepoFile
 
-from ves.config.corpus import VaaniConfig
+from ves.config.corpus import SurveyConfig
 from ves.sources.hub import download
 
 SUFFIX = ".parquet"
@@ -64,7 +64,7 @@ def _shard(file: RepoFile, part: str) -> dict[str, Any]:
     }
 
 
-def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
+def list_shards(settings: SurveyConfig) -> list[dict[str, Any]]:
     """The parquet files that `audio` and `images` choose at the pinned commit, audio first, each part sorted by name.
 
     Of the audio, `shards_per_district` of each folder; of the images all, since any clip may be about any of them.
@@ -85,7 +85,7 @@ def list_shards(settings: VaaniConfig) -> list[dict[str, Any]]:
     return sorted(shards, key=lambda shard: (shard["part"], shard["name"]))
 
 
-def fetch(settings: VaaniConfig, shard: dict[str, Any], destination: Path) -> None:
+def fetch(settings: SurveyConfig, shard: dict[str, Any], destination: Path) -> None:
     """Download one shard of the listing to `destination`, resumed and verified (ves.sources.hub.download.download)."""
     where = (settings.repository, settings.commit(), shard["path"], destination)
     download.download(*where, size=shard["bytes"], sha256=shard["sha256"])

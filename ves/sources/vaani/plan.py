@@ -12,7 +12,7 @@ import polars as pl
 
 from ves.base import parquet
 from ves.base.files import read_json
-from ves.config.experiment import PlanSettings, VisionConfig, features_name
+from ves.config.experiment import PlanSettings
 from ves.corpus.splits import strata
 from ves.media.audio import RATE
 from ves.sources import labels
@@ -40,12 +40,12 @@ def expected(settings: PlanSettings, survey: Path, listing: Path, folder: Path, 
     files = {file["name"]: file for file in read["files"]}
     audio, images = ([files[s["name"]] for s in shards if s["part"] == part] for part in PARTS)
     rows = {s["name"]: parquet.read(chosen / f"{s['name']}.parquet")["source_row"] for s in shards if s["chosen"]}
-    table = labels.read(None if settings.corpus.labels is None else Path(settings.corpus.labels))
+    table = labels.read(None if settings.labels is None else Path(settings.labels))
     every = clips(audio, folder, table, rows)
     references = _references(every, pictures(images, folder))
     stores = {
-        "audio.zarr": audio_bytes(every, settings.corpus.keep_seconds),
-        "features": feature_bytes(settings.vision, references["images"]),
+        "audio.zarr": audio_bytes(every, settings.keep_seconds),
+        "features": feature_bytes(settings.backbone, settings.image_size, references["images"]),
         "images": sum(file["media_bytes"] for file in images),
         "tables": TABLES * len(every),
     }
@@ -61,12 +61,12 @@ def expected(settings: PlanSettings, survey: Path, listing: Path, folder: Path, 
         "languages": _languages(every, settings).to_dicts(),
         "districts": _by(every, "district").to_dicts(),
         "references": references,
-        "pairs": settings.split.val + settings.split.tune,
+        "pairs": settings.pairs,
         "stores": stores,
-        "feature_store": f"{features_name(settings.vision)}.zarr",
+        "feature_store": settings.feature_store,
         "downloads": settings.downloads,
-        "keep_source": settings.corpus.keep_source,
-        "rates": settings.plan.model_dump(),
+        "keep_source": settings.keep_source,
+        "rates": settings.rates.model_dump(),
     }
 
 
@@ -91,7 +91,7 @@ def _by(every: pl.DataFrame, column: str) -> pl.DataFrame:
 def _languages(every: pl.DataFrame, settings: PlanSettings) -> pl.DataFrame:
     """The languages with their stratum; clips without a language, which ingest refuses, have none."""
     found = _by(every, "language")
-    stratum = strata(found.drop_nulls("language").select("language", "clips"), settings.split)
+    stratum = strata(found.drop_nulls("language").select("language", "clips"), settings.strata)
     return found.join(stratum, on="language", how="left", maintain_order="left")
 
 
@@ -134,23 +134,23 @@ def audio_bytes(every: pl.DataFrame, keep_seconds: float | None) -> int:
     return total
 
 
-def backbone_sizes(vision: VisionConfig) -> tuple[int, int] | None:
+def backbone_sizes(backbone: str) -> tuple[int, int] | None:
     """Width and patch side of the backbone: of a local one as it says, of a DINOv2 by its name, else None."""
-    local = Path(vision.backbone) / "config.json"
+    local = Path(backbone) / "config.json"
     if local.is_file():
         config = read_json(local)
         return config["hidden_size"], config["patch_size"]
-    name = vision.backbone.rsplit("/", 1)[-1].lower()
+    name = backbone.rsplit("/", 1)[-1].lower()
     widths = [width for size, width in WIDTHS.items() if size in name]
     return (widths[0], PATCH) if "dinov2" in name and len(widths) == 1 else None
 
 
-def feature_bytes(vision: VisionConfig, images: int) -> int | None:
+def feature_bytes(backbone: str, image_size: int, images: int) -> int | None:
     """Size of the feature store: bfloat16 [images, patches, width] with checksums; None for an unknown backbone.
 
     One that is compressed takes less; by how much, only its tokens tell.
     """
-    if (sizes := backbone_sizes(vision)) is None:
+    if (sizes := backbone_sizes(backbone)) is None:
         return None
     width, patch = sizes
-    return images * ((vision.image_size // patch) ** 2 * width * 2 + PER_IMAGE)
+    return images * ((image_size // patch) ** 2 * width * 2 + PER_IMAGE)

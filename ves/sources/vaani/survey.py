@@ -17,7 +17,7 @@ from pyarrow.parquet import ParquetFile
 
 from ves.base.files import atomic, write_json
 from ves.base.progress import track
-from ves.config.corpus import VaaniConfig
+from ves.config.corpus import SurveyConfig
 from ves.sources import columns
 from ves.sources.hub import footers
 from ves.sources.hub.remote import RemoteFile
@@ -32,7 +32,7 @@ NEEDED = ("language", "image_reference")
 WAV_HEADER, BYTES_PER_S = 44, 32_000  # of 16 kHz 16-bit mono
 
 
-def survey(settings: VaaniConfig, folder: Path, out: Path) -> None:
+def survey(settings: SurveyConfig, folder: Path, out: Path) -> None:
     """Write a table <folder>/<name>.parquet of every file that `settings` chooses, then the summary `out`.
 
     A table that is there for a file of the same sha256 is kept, and the file not asked for. Raises ValueError that
@@ -61,7 +61,7 @@ def survey(settings: VaaniConfig, folder: Path, out: Path) -> None:
     )  # fmt: skip
 
 
-def _file(settings: VaaniConfig, shard: dict[str, Any], table: Path) -> tuple[dict[str, Any], int, int]:
+def _file(settings: SurveyConfig, shard: dict[str, Any], table: Path) -> tuple[dict[str, Any], int, int]:
     """The summary's entry of one file, requests and bytes that it took; both are 0 when its table was there."""
     if (entry := _known(table, shard)) is not None:
         return entry, 0, 0

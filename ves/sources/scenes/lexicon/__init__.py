@@ -3,6 +3,8 @@
 `hi.yaml` explains every key. Nothing here knows how a description is put together (ves.sources.scenes.description).
 """
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -47,6 +49,11 @@ class Lexicon:
 def codes() -> list[str]:
     """Every language there is a table for, as espeak voice codes."""
     return sorted(path.stem for path in HERE.glob("*.yaml"))
+
+
+def digest(codes: Iterable[str]) -> str:
+    """Hash of the tables of some languages, in this order: twelve hexadecimal digits."""
+    return hashlib.sha256(b"".join((HERE / f"{code}.yaml").read_bytes() for code in codes)).hexdigest()[:12]
 
 
 @cache
