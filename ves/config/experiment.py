@@ -19,10 +19,27 @@ TRAINING = 4  # raise it when a change of code gives a training another result: 
 
 # The names in the registries of ves.similarity.pairwise, ves.losses and ves.store.compression, once more: to import a
 # registry takes seconds, since torch comes with it. A test holds them equal.
-Similarity = Literal["max_mean", "mean_max", "bidirectional", "mean_mean", "mean_mean_cosine"]
-Loss = Literal["info_nce"]
-Regulariser = Literal["non_negativity", "temporal_variation"]
-Compression = Literal["zstd", "blosc-lz4", "blosc-zstd"]
+SIMILARITIES = ("max_mean", "mean_max", "bidirectional", "mean_mean", "mean_mean_cosine")
+LOSSES = ("info_nce",)
+REGULARISERS = ("non_negativity", "temporal_variation")
+CODECS = ("zstd", "blosc-lz4", "blosc-zstd")
+
+
+def _one_of(names: tuple[str, ...]) -> AfterValidator:
+    """Validator: the value is one of the names."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{name!r} is not one of {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+Similarity = Annotated[str, _one_of(SIMILARITIES)]
+Loss = Annotated[str, _one_of(LOSSES)]
+Regulariser = Annotated[str, _one_of(REGULARISERS)]
+Compression = Annotated[str, _one_of(CODECS)]
 
 
 def _ascends(bounds: list[float]) -> list[float]:
