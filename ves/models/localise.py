@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ves.base.files import read_json
+from ves.base.hashing import weight_hash
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
 from ves.evaluation.embed import VISION
@@ -30,7 +31,7 @@ from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
 from ves.models import towers
-from ves.models.vision import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
+from ves.models.vision import backbone_folder, load_backbone, patch_grid, patch_tokens
 from ves.report.clips.films import film
 from ves.report.clips.plate import compose, plate_of
 from ves.report.clips.strips import compose as strip

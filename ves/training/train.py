@@ -17,7 +17,7 @@ import polars as pl
 import torch
 from safetensors.torch import save_file
 
-from ves.base.allocation import keep_freed_memory
+from ves.base.cpu import keep_freed_memory
 from ves.base.files import atomic, lock, remove
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
