@@ -19,6 +19,7 @@ import ves.training.train as train_module
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
 from ves.config.experiment import RunConfig
+from ves.evaluation.retrieval.tune import recall
 from ves.losses.contrastive import LOSSES
 from ves.models.towers import VeS, load
 from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of
@@ -74,7 +75,7 @@ def test_groups_cover_each_trained_parameter_once(tiny):
 )
 def test_a_run_learns_and_is_a_complete_model(tiny_run, changes):
     run = tiny_run(**changes, epochs=3)
-    train(run)
+    train(run, recall=recall)
     log = log_of(run)
     assert log[-1]["step"] == len(log)
     assert sum(line["loss"] for line in log[-3:]) < 0.97 * sum(line["loss"] for line in log[:3])

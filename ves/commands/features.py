@@ -34,10 +34,11 @@ def train(run: Path, *, fresh: Annotated[bool, "put an unfinished training aside
     checkpoints-archive-<n>, and starts anew. SIGTERM or SIGINT (Ctrl-C) write a checkpoint and end with exit code 75;
     the same command goes on.
     """
+    from ves.evaluation.retrieval.tune import recall
     from ves.report.monitoring.watch import watching
     from ves.training.train import train
 
-    train(run, watching, fresh=fresh)
+    train(run, watching, recall=recall, fresh=fresh)
 
 
 def curves(run: Path, *, out: Path) -> None:

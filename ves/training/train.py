@@ -13,7 +13,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
-import polars as pl
 import torch
 from safetensors.torch import save_file
 
@@ -21,48 +20,17 @@ from ves.base.cpu import keep_freed_memory
 from ves.base.files import atomic, lock, remove
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
-from ves.evaluation.retrieval.ranks import ranks, summary
 from ves.models.towers import VeS
-from ves.similarity.pairwise import score
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
 from ves.training.distributed import ALONE, Ranks, joined
 from ves.training.divergence import Divergence
-from ves.training.gradient_cache import autocast, gradient, rows
-from ves.training.hooks import Watching, bar
+from ves.training.gradient_cache import gradient, rows
+from ves.training.hooks import Recall, Watching, bar
 from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.training.recipe import recipe
 
 log = logging.getLogger(__name__)
-
-
-@torch.no_grad()
-def recall(
-    model: VeS, reader: PairReader, frame: pl.DataFrame, train: TrainConfig, device: torch.device
-) -> dict[str, float]:
-    """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank.
-
-    Scores are fp32, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of a run).
-    """
-    model.eval()
-    sound, masks, images = [], [], []
-    rows = frame["image_row"].to_numpy(writable=True)
-    for start in range(0, len(frame), train.batch_size):
-        part = slice(start, start + train.batch_size)
-        waveform, valid = reader.waveforms(frame[part])
-        patches, mask = reader.patches(rows[part])
-        with autocast(train, device):
-            tokens, audible = model.audio_tokens(waveform.to(device), valid.to(device))
-            image = model.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        sound.append(tokens)
-        masks.append(audible)
-        images.append(image)
-    image_mask = None if reader.masks is None else reader.masks[rows].to(device)
-    scores = score(train.objective, torch.cat(sound), torch.cat(masks), torch.cat(images), image_mask)
-    image_of = torch.from_numpy(rows)
-    found = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
-    model.train()
-    return {"tune/R@10": found["R@10"], "tune/median_rank": found["median_rank"]}
 
 
 def open_log(run: Path, folder: Path, step: int) -> TextIO:
@@ -152,18 +120,18 @@ def optimise(
     return entry | {"temperature": model.log_scale.detach().neg().exp().item()}
 
 
-def train(run: Path, watching: Watching = bar, *, fresh: bool = False) -> None:
+def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, fresh: bool = False) -> None:
     """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
 
     Writes checkpoints/ (ves.training.checkpoint), log.jsonl (while it trains, a link to the log there) and, last,
     model.safetensors. Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when an unfinished
     training with other settings is there (`fresh` puts it aside first); FloatingPointError when it has diverged.
-    `watching` is told of every step (ves.training.hooks).
+    `watching` is told of every step (ves.training.hooks), and `recall` asked for what to log of the model on tune.
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     with joined() as ranks, lock(run / "train") if ranks.first else nullcontext(), on_signals() as stop:
         ranks.wait()  # for the lock
-        _train(run, config, watching, fresh, stop, ranks)
+        _train(run, config, watching, recall, fresh, stop, ranks)
 
 
 @contextmanager
@@ -184,7 +152,9 @@ def _told(
         yield tell
 
 
-def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: Stop, ranks: Ranks) -> None:
+def _train(
+    run: Path, config: RunConfig, watching: Watching, recall: Recall | None, fresh: bool, stop: Stop, ranks: Ranks
+) -> None:
     settings, device = config.train, ranks.device
     torch.set_num_threads(settings.threads)
     keep_freed_memory()
@@ -218,7 +188,7 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
             entry |= optimise(model, optimizer, batch, settings, ranks)
             times.stepped()
             entry["skipped"] = divergence.see(step, entry)
-            if ranks.first and (step % settings.evaluate_every == 0 or step == steps):
+            if recall is not None and ranks.first and (step % settings.evaluate_every == 0 or step == steps):
                 entry |= recall(model, reader, tune, settings, device)
             entry["seconds"] = times.since_start()
             tell(entry, model, reader)
