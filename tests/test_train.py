@@ -22,8 +22,9 @@ from ves.config.experiment import RunConfig
 from ves.evaluation.retrieval.tune import recall
 from ves.losses.contrastive import LOSSES
 from ves.models.towers import VeS, load
+from ves.training.log import cut_log
 from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of
-from ves.training.train import cut_log, train
+from ves.training.train import train
 
 GOLDEN = Path(__file__).parent / "golden" / "dense-10-steps.txt"
 TIMES = {"seconds", "data_wait"}
