@@ -17,7 +17,7 @@ from ves.media.images import decode, pixels
 from ves.models import features
 from ves.models.vision import load_backbone, patch_grid, patch_tokens
 from ves.store.features_writer import open_features, shard_path
-from ves.store.verify.features import verify
+from ves.store.verify import verify
 
 
 @pytest.fixture(scope="module")
