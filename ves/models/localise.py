@@ -25,13 +25,12 @@ from ves.base.files import read_json
 from ves.base.hashing import weight_hash
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
-from ves.evaluation.embed import VISION
 from ves.media.audio import RATE, BadAudio, window
 from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
 from ves.models import towers
-from ves.models.vision import backbone_folder, load_backbone, patch_grid, patch_tokens
+from ves.models.vision import VISION, backbone_folder, load_backbone, patch_grid, patch_tokens
 from ves.report.clips.films import film
 from ves.report.clips.plate import compose, plate_of
 from ves.report.clips.strips import compose as strip
@@ -90,7 +89,7 @@ def stitched(windows: list[Float32[Tensor, "N D"]], first: list[int]) -> Float32
 
 
 def _vision(run: Path, config: RunConfig) -> dict[str, Any]:
-    """Which vision backbone a run looks through: VISION of ves.evaluation.embed. Raises FileNotFoundError that says
+    """Which vision backbone a run looks through: VISION of ves.models.vision. Raises FileNotFoundError that says
     what to do."""
     for file in sorted((run / "embeddings").glob("*.manifest.json")):
         if "vision" in (attrs := read_json(file)):

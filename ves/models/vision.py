@@ -18,6 +18,8 @@ from transformers import AutoModel
 
 from ves.config.experiment import VisionConfig
 
+VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what a picture must go through to be compared
+
 
 def backbone_folder(vision: VisionConfig) -> Path:
     """The folder of the backbone: a local one, or that of the hub's cache (downloaded if need be).
