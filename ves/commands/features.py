@@ -197,7 +197,8 @@ def localise(picture: Path, audio: Path, *, run: Path, out: Path) -> None:
 
     Any picture that Pillow reads, any recording or film that libsndfile or FFmpeg reads, of any length.
     """
-    from ves.models.localise import load, write
+    from ves.models.localise import load
+    from ves.report.own import write
 
     write(load(run).localise(picture, audio), out)
 
