@@ -31,8 +31,7 @@ from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ves.base.allocation import keep_freed_memory
-from ves.base.cpu import use_cores
+from ves.base.cpu import keep_freed_memory, use_cores
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.models import towers as model
