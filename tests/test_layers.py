@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import of_project
 
 LAYERS = (  # from the top; a module may use its own layer and those above
     {
@@ -80,7 +81,7 @@ LAYERS = (  # from the top; a module may use its own layer and those above
     {"curves", "boards", "watched", "watch"},  # of a training
     {"validate", "stage", "arguments", "commands", "__main__"},
 )
-MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}
+MODULES = {file.relative_to("ves"): file for file in of_project("ves", "*.py")}
 
 
 def layer(name: str) -> int:

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkout import of_project
 
 from ves import lettering
 from ves.transliteration import transliterate
 
-LEXICON = sorted(Path("ves/corpora/scenes/lexicon").glob("*.yaml"))
+LEXICON = of_project("ves/corpora/scenes/lexicon", "*.yaml")
 
 
 @pytest.mark.parametrize(

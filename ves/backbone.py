@@ -31,14 +31,14 @@ def backbone_folder(vision: VisionConfig) -> Path:
             raise ValueError(f"vision.backbone: {vision.backbone!r} is no folder and no owner/name of the hub")
         wanted = ["config.json", "*.safetensors", "*.safetensors.index.json"]
         folder = Path(snapshot_download(vision.backbone, revision=vision.revision, allow_patterns=wanted))
-    if not any(folder.glob("*.safetensors")):
+    if not any(folder.glob("[!.]*.safetensors")):
         raise ValueError(f"vision.backbone: no *.safetensors in {folder}; other formats of weights are not loaded")
     return folder
 
 
 def weight_hash(folder: Path) -> str:
     """sha256 of the safetensors file; of several, the sha256 of their names and hashes."""
-    hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("[!.]*.safetensors"))}
     if len(hashes) == 1:
         return next(iter(hashes.values()))
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in hashes.items()).encode()).hexdigest()
