@@ -7,6 +7,8 @@ from, and settings of the shell that are meant for other work (which hub and thr
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: the machines that test this have 2 cores
+
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
@@ -16,7 +18,6 @@ RANK = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "
 for name in list(os.environ):
     if name.startswith(OF_THE_USER) or name in RANK or name.lower().endswith("_proxy"):
         del os.environ[name]
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported: the machines that test this have 2 cores
 
 install_import_hook("ves", "beartype.beartype")
 
