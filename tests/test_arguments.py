@@ -22,6 +22,12 @@ def storey() -> None:
     """Of no group, whatever its name begins with."""
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that has room for a line of help."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 PARSER = parser((store_info, store_copy, storey), ("store",))
 
 

@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from checkout import of_project
 
-MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}
+MODULES = {file.relative_to("ves"): file for file in of_project("ves", "*.py")}
 TRUTH = Path("ves/evaluation/truth.py")
 
 

@@ -1,13 +1,13 @@
 """Threads with a core each: the order of results, errors, and a gradient that is the same to the bit every time."""
 
 import threading
-import time
 
 import pytest
 import torch
 from test_contrast import assert_equal, gradients, pairs, settings
 from tiny_corpus import tiny_config
 from torch import Tensor
+from waiting import PATIENCE
 
 from ves.base.cpu import cores, side_by_side, use_cores
 from ves.config.experiment import ModelConfig
@@ -16,8 +16,12 @@ from ves.training.gradient_cache import gradient
 
 
 def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():
+    ended = [threading.Event() for _ in range(4)]
+    ended[3].set()
+
     def work(number: int) -> tuple[int, int, int]:
-        time.sleep(0.02 * (3 - number))  # the first ends last
+        assert ended[number + 1].wait(PATIENCE)  # the first ends last
+        ended[number].set()
         return number, torch.get_num_threads(), threading.get_ident()
 
     found = side_by_side(work, [0, 1, 2], 3)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from forked import WARM
 from safetensors.torch import load_file
+from waiting import PATIENCE
 
 import ves.training.train as train_module
 from ves.__main__ import main
@@ -118,18 +119,24 @@ def stage(run: Path) -> None:
     sys.exit(main(["train", str(run)]))
 
 
+def signalled_stage(run: Path, step: int, number: int) -> None:
+    """The same; when the log shows the step and the next has begun, the signal comes."""
+    real, left = train_module.optimise, [number]
+
+    def optimise(*given):
+        if left and (run / "log.jsonl").read_text().count("\n") >= step:
+            os.kill(os.getpid(), left.pop())
+        return real(*given)
+
+    train_module.optimise = optimise
+    stage(run)
+
+
 def signalled(run: Path, step: int, number: int) -> int | None:
-    """Train in a child and send it a signal once the log shows the step; how it ended."""
-    child = WARM.Process(target=stage, args=(run,))
+    """Train in a child that gets a signal in the step after this one; how it ended."""
+    child = WARM.Process(target=signalled_stage, args=(run, step, number))
     child.start()
-    log = run / "log.jsonl"
-    deadline = time.monotonic() + 120
-    while not (log.exists() and log.read_text().count("\n") >= step):
-        assert child.is_alive() and time.monotonic() < deadline
-        time.sleep(0.005)
-    assert child.pid is not None
-    os.kill(child.pid, number)
-    child.join(120)
+    child.join(PATIENCE)
     return child.exitcode
 
 

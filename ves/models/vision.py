@@ -32,7 +32,7 @@ def backbone_folder(vision: VisionConfig) -> Path:
             raise ValueError(f"vision.backbone: {vision.backbone!r} is no folder and no owner/name of the hub")
         wanted = ["config.json", "*.safetensors", "*.safetensors.index.json"]
         folder = Path(snapshot_download(vision.backbone, revision=vision.revision, allow_patterns=wanted))
-    if not any(folder.glob("*.safetensors")):
+    if not any(folder.glob("[!.]*.safetensors")):
         raise ValueError(f"vision.backbone: no *.safetensors in {folder}; other formats of weights are not loaded")
     return folder
 
