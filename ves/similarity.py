@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ves import maxsim_tiles
 from ves.maxsim import implementation, maxsim
+from ves.precision import wide, widened
 
 EPSILON = 1e-6  # Eq. 3
 
@@ -29,9 +30,9 @@ def token_similarity(audio: Float[Tensor, "A T D"], image: Float[Tensor, "V P D"
 
 
 def _inner(audio: Float[Tensor, "A D"], image: Float[Tensor, "V D"]) -> Float[Tensor, "A V"]:
-    """audio . image in fp32, under autocast too: these are the logits, whose last bits decide ranks."""
+    """audio . image in fp32 at least, under autocast too: these are the logits, whose last bits decide ranks."""
     with torch.autocast(audio.device.type, enabled=False):
-        return audio.float() @ image.float().T
+        return widened(audio) @ widened(image).T
 
 
 def masked_mean(values: Float[Tensor, "*b N D"], mask: Bool[Tensor, "*b N"] | None) -> Float[Tensor, "*b D"]:
@@ -96,8 +97,8 @@ def bidirectional(
 
 
 def _pooled(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
-    """The mean token that counts, in fp32."""
-    return masked_mean(tokens.float(), mask)
+    """The mean token that counts, in fp32 at least."""
+    return masked_mean(widened(tokens), mask)
 
 
 def _direction(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
@@ -152,9 +153,9 @@ def score(
     scores. Used for what is read, not trained: no gradient, no winners. Tokens stored in bfloat16 are compared as fp32
     wherever a product of bfloat16 would be rounded to it, and make ties. Raises ValueError as the similarities do.
     """
-    scores = torch.zeros(len(audio), len(image), device=audio.device)
+    scores = torch.zeros(len(audio), len(image), dtype=wide(audio), device=audio.device)
     heard, seen = ([slice(start, start + chunk) for start in range(0, len(all), chunk)] for all in (audio, image))
-    wide = torch.float32 if implementation(audio.device, audio.dtype) is maxsim_tiles else audio.dtype
+    compared = wide(audio) if implementation(audio.device, audio.dtype) is maxsim_tiles else audio.dtype
     for name, weight in objective.items():
         if name in POOLS:
             spoken = torch.cat([POOLS[name](audio[a], mask[a]) for a in heard])
@@ -162,7 +163,7 @@ def score(
             scores += weight * _inner(spoken, pictured)
             continue
         for v in seen:
-            patches, patch_mask = image[v].to(wide), None if image_mask is None else image_mask[v]
+            patches, patch_mask = image[v].to(compared), None if image_mask is None else image_mask[v]
             for a in heard:
-                scores[a, v] += weight * SIMILARITIES[name](audio[a].to(wide), mask[a], patches, patch_mask)
+                scores[a, v] += weight * SIMILARITIES[name](audio[a].to(compared), mask[a], patches, patch_mask)
     return scores

@@ -26,6 +26,7 @@ from ves.divergence import Divergence
 from ves.files import atomic, lock, remove
 from ves.model import VeS
 from ves.optimiser import make_optimizer, set_learning_rate, steps_of
+from ves.precision import weights_of
 from ves.ranks import ALONE, Ranks, joined
 from ves.recipe import recipe
 from ves.retrieval import ranks, summary
@@ -42,7 +43,8 @@ def recall(
 ) -> dict[str, float]:
     """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank.
 
-    Scores are fp32, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of a run).
+    Scores are fp32 at least, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time,
+    3 s of a run).
     """
     model.eval()
     sound, masks, images = [], [], []
@@ -192,7 +194,8 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
     attempt = checkpoint.Attempt(run, config, steps := steps_of(settings, len(frame)), recipe(config))
-    model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
+    with weights_of(settings):
+        model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     if settings.gradient_checkpointing:
         model.recompute_layers()
     optimizer = make_optimizer(model, settings)
