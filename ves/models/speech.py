@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, HubertModel
 from transformers.masking_utils import eager_mask
 
+from ves.base.precision import wide
 from ves.media.audio import FrameGrid
 
 GROUPS = 2  # of clips of like length: 4 were not faster
@@ -37,11 +38,11 @@ def attention(
     dropout: float = 0.0,
     **_others: Any,
 ) -> tuple[Float[Tensor, "A F N K"], None]:
-    """transformers' plain attention, but for a softmax in fp32: of bfloat16 it takes more than twice as long here."""
+    """transformers' plain attention, but for a softmax in fp32 at least: in bfloat16 it takes twice as long."""
     scores = (query * scaling) @ key.transpose(2, 3)
     if attention_mask is not None:
         scores = scores + attention_mask
-    weights = F.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+    weights = F.softmax(scores, dim=-1, dtype=wide(scores)).to(value.dtype)
     weights = F.dropout(weights, dropout, module.training)
     return (weights @ value).transpose(1, 2).contiguous(), None
 

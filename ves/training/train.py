@@ -14,6 +14,7 @@ import torch
 
 from ves.base.cpu import keep_freed_memory
 from ves.base.files import lock
+from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
 from ves.models.towers import VeS
@@ -89,7 +90,8 @@ def _train(
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
     attempt = checkpoint.Attempt(run, config, steps := steps_of(settings, len(frame)), recipe(config))
-    model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
+    with weights_of(settings.precision):
+        model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     if settings.gradient_checkpointing:
         model.recompute_layers()
     share_cores(model, settings)
