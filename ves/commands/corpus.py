@@ -142,8 +142,10 @@ def seal_audio(*, listing: Path, store: Path) -> None:
 def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path, plot: Path) -> None:
     """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
     from ves.corpus.splits import write
+    from ves.report.tables.splits import page_of
 
-    write(manifest, images, given.read(experiment.SplitConfig, split), out, summary, plot)
+    settings = given.read(experiment.SplitConfig, split)
+    write(manifest, images, settings, out, page_of(settings, summary, plot))
 
 
 STAGES = (
