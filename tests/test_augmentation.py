@@ -7,6 +7,8 @@ from ves.audio import RATE, window
 from ves.augmentation import active, at_speed, augmented, draws
 from ves.config import AugmentConfig
 
+pytestmark = pytest.mark.numbers
+
 OFF = AugmentConfig(window="start", speed=None, noise_snr_db=None, gain_db=None)
 
 

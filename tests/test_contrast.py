@@ -23,6 +23,8 @@ from ves.randomness import drawn_from
 from ves.ranks import Ranks
 from ves.similarity import SIMILARITIES
 
+pytestmark = pytest.mark.numbers
+
 WIDTH, KEY = 24, 11
 FIELDS = ("audio", "mask", "image", "image_mask")
 REGULARISED = {"non_negativity": 1.0, "temporal_variation": 0.1}

@@ -20,6 +20,8 @@ from ves.files import write_json
 from ves.model import VeS
 from ves.model import load as load_model
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def run(tiny, tmp_path_factory):

@@ -15,6 +15,8 @@ from ves.files import read_json, write_json
 from ves.model import VeS
 from ves.retrieval_protocols import paper
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture
 def run(tiny, tiny_run) -> Path:

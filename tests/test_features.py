@@ -18,6 +18,8 @@ from ves.images import decode, pixels
 from ves.store import open_features, shard_path
 from ves.verification import verify
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory) -> Path:

@@ -11,6 +11,8 @@ from scipy import stats
 from ves import intervals
 from ves.intervals import METRICS, differences, draws, ends, estimates, metrics, places
 
+pytestmark = pytest.mark.numbers
+
 CUTOFFS = (1, 5, 10, 50)
 
 

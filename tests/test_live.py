@@ -13,6 +13,8 @@ from ves.recipe import differences, recipe
 from ves.store import FeatureStore
 from ves.train import train
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def live_data(tiny, tmp_path_factory) -> DataPaths:

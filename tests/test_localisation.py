@@ -16,6 +16,8 @@ from ves.embeddings import write
 from ves.localisation import rates
 from ves.truth import NoTruth
 
+pytestmark = pytest.mark.numbers
+
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = torch.eye(4)[:3]  # tokens that are hot in one patch of `corners`
 
 

@@ -25,6 +25,8 @@ from ves.files import read_json, write_json
 from ves.gallery import located, picture
 from ves.model import VeS
 
+pytestmark = pytest.mark.numbers
+
 SECONDS = 3.0  # of the tiny corpus' windows
 
 

@@ -8,6 +8,8 @@ import torch
 from ves.losses import LOSSES, info_nce
 from ves.section import registered
 
+pytestmark = pytest.mark.numbers
+
 
 def slow(logits, not_negative):
     """-log p(true pair) of every row and column, over the true pair and its real negatives only."""

@@ -15,6 +15,8 @@ from ves import maxsim_tiles
 from ves.maxsim import check_shapes, implementation, maxsim
 from ves.similarity import max_mean, mean_max
 
+pytestmark = pytest.mark.numbers
+
 EPSILON = 1e-6
 
 

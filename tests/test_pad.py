@@ -31,6 +31,8 @@ from ves.similarity import SIMILARITIES, token_similarity
 from ves.store import FeatureStore
 from ves.train import recall, train
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TIMES = {"seconds", "data_wait"}
 

@@ -7,6 +7,8 @@ from spoken_corpus import rectangle
 from ves.geometry import Geometry
 from ves.pointing import central, centres_inside, hottest, overlaps
 
+pytestmark = pytest.mark.numbers
+
 
 def test_ties_go_to_the_lowest_index():
     assert hottest(np.array([1.0, 3.0, 3.0, 2.0]), np.ones(4, bool)) == 1

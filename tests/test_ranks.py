@@ -21,6 +21,8 @@ from ves.contrast import gradient, rows
 from ves.ranks import ALONE, Ranks, joined
 from ves.train import train
 
+pytestmark = pytest.mark.numbers
+
 PATIENCE = 240.0  # seconds
 
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}

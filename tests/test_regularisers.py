@@ -12,6 +12,8 @@ from ves import regularisers
 from ves.regularisers import REGULARISERS
 from ves.section import registered
 
+pytestmark = pytest.mark.numbers
+
 AUDIBLE = torch.tensor([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
 SHOWN = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=torch.bool)
 

@@ -16,6 +16,8 @@ from ves.retrieval import both_directions
 from ves.retrieval_protocols import multi_positive, one_to_one, pairs_digest, paper
 from ves.similarity import score
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture
 def made(tmp_path):

@@ -15,6 +15,8 @@ from ves.model import VeS
 from ves.precision import weights_of
 from ves.side_by_side import side_by_side
 
+pytestmark = pytest.mark.numbers
+
 
 def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():
     def work(number: int) -> tuple[int, int, int]:

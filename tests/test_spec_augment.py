@@ -7,6 +7,8 @@ import torch
 from ves.randomness import drawn_from
 from ves.spec_augment import time_mask
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 
 

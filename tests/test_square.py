@@ -11,6 +11,8 @@ from spoken_corpus import rectangle
 from ves.geometry import Geometry
 from ves.square import SIDE, Square
 
+pytestmark = pytest.mark.numbers
+
 FITS = ("stretch", "crop", "pad")
 
 

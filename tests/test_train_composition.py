@@ -24,6 +24,8 @@ from ves.retrieval_protocols import one_to_one
 from ves.similarity import SIMILARITIES
 from ves.train import optimise, recall
 
+pytestmark = pytest.mark.numbers
+
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
 CLIPS, IMAGES, TOKENS, PATCHES, DIM = 8, 6, 5, 4, 16
 
