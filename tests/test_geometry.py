@@ -6,6 +6,8 @@ from PIL import Image
 
 from ves.media.geometry import FITS, Geometry
 
+pytestmark = pytest.mark.numbers
+
 fits = st.sampled_from(FITS)
 sides = st.integers(16, 700)  # tiny, wide and tall pictures
 counts = st.integers(1, 16)

@@ -25,6 +25,8 @@ from ves.report.clips.clips import located, picture
 from ves.store.audio import AudioStore
 from ves.training.dataset import PairReader, clips
 
+pytestmark = pytest.mark.numbers
+
 SECONDS = 3.0  # of the tiny corpus' windows
 
 

@@ -21,6 +21,8 @@ from ves.training.distributed import ALONE, Ranks, joined
 from ves.training.gradient_cache import gradient, rows
 from ves.training.train import train
 
+pytestmark = pytest.mark.numbers
+
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
 CASES: dict[str, dict[str, Any]] = {  # of eight pairs
     "cached": {"micro_batch": 1, "negatives": "batch", "objective": HYBRID, "regularisers": REGULARISED},

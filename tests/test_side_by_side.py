@@ -15,6 +15,8 @@ from ves.config.experiment import ModelConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.training.gradient_cache import gradient
 
+pytestmark = pytest.mark.numbers
+
 
 def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():
     ended = [threading.Event() for _ in range(4)]

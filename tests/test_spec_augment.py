@@ -7,6 +7,8 @@ import torch
 from ves.models.spec_augment import time_mask
 from ves.training.randomness import drawn_from
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 
 

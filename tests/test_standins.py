@@ -18,6 +18,8 @@ sys.path.append(str(ROOT / "scripts"))  # the scripts are no package of the proj
 from standins import exemplars, pictures, pseudowords  # noqa: E402  # pyright: ignore[reportMissingImports]
 from standins.probe import ridge_accuracy  # noqa: E402  # pyright: ignore[reportMissingImports]
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def hubert():

@@ -89,6 +89,7 @@ def test_a_run_learns_and_is_a_complete_model(tiny_run, changes):
     assert all(torch.equal(stored[name], tensor) for name, tensor in model.trainable().items())
 
 
+@pytest.mark.numbers
 def test_two_runs_are_equal_and_another_seed_is_not(tiny_run):
     weights = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):

@@ -25,6 +25,8 @@ from ves.training.dataset import Batch, PairReader, clips
 from ves.training.gradient_cache import objective, represent
 from ves.training.train import optimise
 
+pytestmark = pytest.mark.numbers
+
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
 CLIPS, IMAGES, TOKENS, PATCHES, DIM = 8, 6, 5, 4, 16
 

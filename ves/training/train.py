@@ -99,6 +99,8 @@ def _train(
     found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
     ranks.wait()  # what is put aside is put aside
     found = found if ranks.first else checkpoint.settle(attempt, fresh=False)
+    if ranks.first:
+        checkpoint.tell_other_processor(found, device)
     first, counts = checkpoint.resume(found, model, optimizer)
     if first != ranks.of_first(first):
         raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
