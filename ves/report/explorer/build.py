@@ -10,7 +10,7 @@ from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.experiment import DataPaths
 from ves.media.audio import RATE
-from ves.media.browser import THUMBNAIL_SIDE, aac, jpeg
+from ves.media.encoding import THUMBNAIL_SIDE, aac, jpeg
 from ves.report.clips import lookup
 from ves.report.clips.comparison import Comparison, compare
 from ves.report.clips.spoken import phrases
