@@ -20,7 +20,7 @@ from ves.base.apportion import proportional
 from ves.base.files import write_json
 from ves.base.hashing import chance_of_rows
 from ves.sources.vaani.choice import choose
-from ves.sources.vaani.surveyed import image_of, pictures
+from ves.sources.vaani.survey_tables import image_of, pictures
 
 Place = tuple[str, int]
 

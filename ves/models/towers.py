@@ -27,8 +27,7 @@ from transformers import AutoModel
 from ves.base.precision import widened
 from ves.config.experiment import AudioConfig, ModelConfig, RunConfig
 from ves.media.audio import POOL, FrameGrid
-from ves.models.spec_augment import time_mask
-from ves.models.speech import hidden_states, quicken
+from ves.models.speech import hidden_states, quicken, time_mask
 
 
 def projection(width: int, dim: int) -> nn.Sequential:
@@ -41,7 +40,7 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
 
     Random masking and layer drop are set, not inherited (transformers: 0.05, 0.1).
 
-    The tower draws the masks over time itself (ves.models.spec_augment); channels are not masked. Layer drop is
+    The tower draws the masks over time itself (ves.models.speech); channels are not masked. Layer drop is
     transformers' own, drawn from torch's default CPU generator.
 
     On a CPU the plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
