@@ -15,7 +15,7 @@ from ves.base.files import write_json
 from ves.base.hashing import file_sha256
 from ves.config.experiment import DataPaths
 from ves.media.audio import RATE
-from ves.store.features_writer import audio as audio_store
+from ves.store import audio as audio_store
 from ves.store.features_writer import create_features, set_complete, shard_path, write_shard
 
 PICTURES, CLIPS, TUNE = 24, 48, 6  # the last pictures, with their clips, are those of tune

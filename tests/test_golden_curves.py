@@ -20,7 +20,7 @@ from ves.base.files import write_json
 from ves.config.experiment import DataPaths, RunConfig
 from ves.losses.contrastive import LOSSES
 from ves.media.audio import FrameGrid
-from ves.similarity.pairwise import pairwise as similarity
+from ves.similarity import pairwise as similarity
 from ves.training.dataset import PairReader
 from ves.training.gradient_cache import Pairs
 from ves.training.train import train

@@ -9,7 +9,7 @@ from tiny_corpus import tiny_config
 from torch import Tensor
 
 from ves.config.fields import registered
-from ves.losses.contrastive import regularisers
+from ves.losses import regularisers
 from ves.losses.regularisers import REGULARISERS
 
 pytestmark = pytest.mark.numbers

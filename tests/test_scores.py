@@ -9,7 +9,8 @@ from stored import random_embeddings
 
 from ves.evaluation.retrieval import scores
 from ves.evaluation.retrieval.scores import all_pairs, forget
-from ves.similarity.pairwise import pairwise, score
+from ves.similarity import pairwise
+from ves.similarity.pairwise import score
 
 pytestmark = pytest.mark.numbers
 
