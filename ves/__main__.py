@@ -6,9 +6,10 @@ The stages are the functions of ves.commands. One whose name begins with one of 
 
 import sys
 
-from ves.commands import arguments, corpus, features, process, stores
+from ves.commands import arguments, corpus, evaluation, features, process, report, sources, stores, training
 
-STAGES = (*corpus.STAGES, *features.STAGES, *stores.STAGES)
+FILES = (sources, corpus, features, training, evaluation, report, stores)
+STAGES = tuple(stage for file in FILES for stage in file.STAGES)
 GROUPS = ("vaani", "store")  # first words of stages of two words
 
 
