@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from ves.base.allocation import keep_freed_memory
+from ves.base.cpu import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

@@ -16,9 +16,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from surveys import LANGUAGES, NO_TABLE, clip_rows, entry, random_corpus, settings, write
 
+from ves.base.apportion import proportional
 from ves.base.files import write_json
-from ves.corpus.held_out_pairs import chance_of_rows
-from ves.sources.vaani.choice import choose, proportional
+from ves.base.hashing import chance_of_rows
+from ves.sources.vaani.choice import choose
 from ves.sources.vaani.surveyed import image_of, pictures
 
 Place = tuple[str, int]

@@ -14,16 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from ves.config.check import (
-    laid_over,
-    load,
-    naming_files,
-    read_yaml,
-    validate,
-    validate_backbones,
-    validate_batches,
-    validate_source,
-)
+from ves.commands.preflight import validate_backbones, validate_batches, validate_source
+from ves.config.check import laid_over, load, naming_files, read_yaml, validate
 from ves.config.experiment import features_name
 from ves.config.fields import registered
 from ves.losses.contrastive import LOSSES

@@ -12,7 +12,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ves.config.check import read_yaml, validate, validate_batches, validate_source
+from ves.commands.preflight import validate_batches, validate_source
+from ves.config.check import read_yaml, validate
 from ves.config.corpus import CorpusConfig, PairsConfig
 from ves.config.experiment import SplitConfig
 from ves.corpus.ingest import ingest_audio, ingest_images

@@ -19,10 +19,12 @@ import ves.training.train as train_module
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
 from ves.config.experiment import RunConfig
+from ves.evaluation.retrieval.tune import recall
 from ves.losses.contrastive import LOSSES
 from ves.models.towers import VeS, load
+from ves.training.log import cut_log
 from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of
-from ves.training.train import cut_log, train
+from ves.training.train import train
 
 GOLDEN = Path(__file__).parent / "golden" / "dense-10-steps.txt"
 TIMES = {"seconds", "data_wait"}
@@ -74,7 +76,7 @@ def test_groups_cover_each_trained_parameter_once(tiny):
 )
 def test_a_run_learns_and_is_a_complete_model(tiny_run, changes):
     run = tiny_run(**changes, epochs=3)
-    train(run)
+    train(run, recall=recall)
     log = log_of(run)
     assert log[-1]["step"] == len(log)
     assert sum(line["loss"] for line in log[-3:]) < 0.97 * sum(line["loss"] for line in log[:3])

@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from ves.config.experiment import RunConfig, TrainConfig
 from ves.evaluation.embed import embed
 from ves.evaluation.retrieval.protocols import one_to_one
+from ves.evaluation.retrieval.tune import recall
 from ves.models.towers import VeS
 from ves.similarity.pairwise import SIMILARITIES
 from ves.store.embeddings import load
 from ves.training.checkpoint import contiguous
 from ves.training.dataset import Batch, PairReader, clips
 from ves.training.gradient_cache import objective, represent
-from ves.training.train import optimise, recall, train
+from ves.training.train import optimise, train
 
 GOLDEN = Path(__file__).parent / "golden" / "hybrid-5-steps.txt"
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}

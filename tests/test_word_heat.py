@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ves.similarity.word_heat import word_heat
+from ves.similarity.pairwise import word_heat
 
 
 def test_heat_is_the_mean_over_tokens():

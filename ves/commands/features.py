@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from ves.base.cpu import one_core
 from ves.commands import given
 from ves.config import experiment
 
@@ -33,10 +34,11 @@ def train(run: Path, *, fresh: Annotated[bool, "put an unfinished training aside
     checkpoints-archive-<n>, and starts anew. SIGTERM or SIGINT (Ctrl-C) write a checkpoint and end with exit code 75;
     the same command goes on.
     """
+    from ves.evaluation.retrieval.tune import recall
     from ves.report.monitoring.watch import watching
     from ves.training.train import train
 
-    train(run, watching, fresh=fresh)
+    train(run, watching, recall=recall, fresh=fresh)
 
 
 def curves(run: Path, *, out: Path) -> None:
@@ -69,7 +71,7 @@ def embed(run: Path, *, split: str, out: Path) -> None:
 
 def retrieval(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
     """Recall and ranks, both directions, by the paper's protocol: one clip to an image."""
-    given.one_core()
+    one_core()
     from ves.evaluation.retrieval.protocols import paper
 
     paper(run, blocks, ranks, out)
@@ -77,7 +79,7 @@ def retrieval(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 
 def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
     """The same of all clips of the images of val, where any clip that shows the image is right."""
-    given.one_core()
+    one_core()
     from ves.evaluation.retrieval.protocols import multi_positive
 
     multi_positive(run, blocks, ranks, out)
@@ -85,7 +87,7 @@ def multi_positive(run: Path, *, blocks: Path, ranks: Path, out: Path) -> None:
 
 def localisation(*, run: Path, embeddings: Path, truth: Path, out: Path) -> None:
     """Where spoken nouns point, by every protocol, beside what the numbers mean."""
-    given.one_core()
+    one_core()
     from ves.evaluation.localisation.report import evaluate
     from ves.evaluation.provenance import refuse_other_model
     from ves.store.embeddings import load
@@ -104,7 +106,7 @@ def table1(*, table: Path, results: Path, out: Path) -> None:
 
 def comparisons(*, table: Path, results: Path, out: Path) -> None:
     """How much better the first objective of the table is than each other one, with intervals."""
-    given.one_core()
+    one_core()
     from ves.report.tables.comparisons import comparisons
 
     comparisons(given.read(experiment.TableConfig, table), results, out)
@@ -112,7 +114,7 @@ def comparisons(*, table: Path, results: Path, out: Path) -> None:
 
 def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth: Path, out: Path) -> None:
     """Retrieval by language, stratum, speaker, length and noise of the clip, with intervals."""
-    given.one_core()
+    one_core()
     from ves.report.tables.breakdown import breakdown
 
     breakdown(given.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
@@ -120,7 +122,7 @@ def breakdown(*, table: Path, results: Path, manifest: Path, splits: Path, truth
 
 def retrieval_page(*, table: Path, results: Path, corpus: str, truth: Path, out: Path) -> None:
     """The tables of retrieval for reading: with intervals, under other similarities, of all clips of a picture."""
-    given.one_core()
+    one_core()
     from ves.report.tables.table1_page import write
 
     write(given.read(experiment.TableConfig, table), results, corpus, truth, out)
@@ -128,7 +130,7 @@ def retrieval_page(*, table: Path, results: Path, corpus: str, truth: Path, out:
 
 def retrieval_figures(*, table: Path, results: Path, groups: Path, out: list[Path]) -> None:
     """Recall by language, recall over K, and how ranks are distributed, as PNG files at these three places."""
-    given.one_core()
+    one_core()
     from ves.report.tables.recall_plots import draw
 
     draw(given.read(experiment.TableConfig, table), results, groups, *out)
@@ -146,7 +148,7 @@ def localisation_table(*, table: Path, results: Path, out: Path, protocols: Path
 
 def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """Heatmaps of some validation clips, the runs side by side."""
-    given.one_core()
+    one_core()
     from ves.report.clips.gallery import draw
 
     draw(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
@@ -154,7 +156,7 @@ def heatmaps(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 
 def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """A page that plays some validation clips and shows what each run finds in their pictures, and when."""
-    given.one_core()
+    one_core()
     from ves.report.explorer.build import write
 
     write(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
@@ -162,7 +164,7 @@ def explorer(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: 
 
 def figure1(*, runs: list[Path], pictures: Path, truth: Path, clips: int, out: Path) -> None:
     """Figure 1: words of some validation clips by the runs side by side; OUT is a PNG, with a PDF beside it."""
-    given.one_core()
+    one_core()
     from ves.report.clips.figure1 import draw
 
     draw(runs, given.read(experiment.RunConfig, runs[0] / "config.json").data, pictures, truth, clips, out)
@@ -195,7 +197,8 @@ def localise(picture: Path, audio: Path, *, run: Path, out: Path) -> None:
 
     Any picture that Pillow reads, any recording or film that libsndfile or FFmpeg reads, of any length.
     """
-    from ves.models.localise import load, write
+    from ves.models.localise import load
+    from ves.report.own import write
 
     write(load(run).localise(picture, audio), out)
 

@@ -16,8 +16,8 @@ def store_verify(path: Path, *, images: Path | None = None) -> None:
     IMAGES is the images.parquet that the features are of, by default that of the corpus that the store lies in.
     """
     from ves.store.shard_format import BadStore
+    from ves.store.verify import repair, verify
     from ves.store.verify.arrays import STRAY
-    from ves.store.verify.features import repair, verify
 
     for fault in (faults := verify(path, images)):
         print(fault)

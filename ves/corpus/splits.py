@@ -13,9 +13,9 @@ import polars as pl
 
 from ves.base import ids, parquet
 from ves.base.files import atomic
+from ves.base.hashing import chance_of_names
 from ves.config.experiment import SplitConfig
-from ves.corpus import given_splits
-from ves.corpus.held_out_pairs import chance_of_names, draw
+from ves.corpus.held_out_pairs import draw, given_pairs, left_to_draw, speakers_to_hold_out
 from ves.corpus.near_duplicates import groups
 from ves.report.tables import splits as split_page
 from ves.sources import labels
@@ -70,14 +70,14 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     3. The other clips of val images are `val_more`, those of tune images `dropped` (tune_image); what held-out speakers
        say of other images is `dropped` (speaker_held_out); the rest is `train`.
 
-    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.given_splits says
+    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.held_out_pairs says
     what that changes of all this.
 
     Raises ValueError that says how many pairs there could be if they are too few, or if nothing is left to train on.
     """
     clips = _with_held_out(clips, split)
-    given = given_splits.pairs(clips, split.seed)
-    chosen = pl.concat([given, draw(*given_splits.left_to_draw(clips, given, split))])
+    given = given_pairs(clips, split.seed)
+    chosen = pl.concat([given, draw(*left_to_draw(clips, given, split))])
     chosen = chosen.with_columns(pl.col("pair").cast(SPLITS))
     clips = _look_up(clips, "clip_id", chosen.select("clip_id", "pair"))
     clips = _look_up(clips, "group", chosen.select("group", image_of="pair"))
@@ -117,7 +117,7 @@ def _look_up(clips: pl.DataFrame, key: str, table: pl.DataFrame) -> pl.DataFrame
 def _with_held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     """The clips with stratum, held_out (is their speaker?) and reportable (may they be in val or tune?)."""
     clips = _look_up(clips, "language", strata(clips.group_by("language").len("clips"), split))
-    pool = given_splits.speakers_to_hold_out(clips)
+    pool = speakers_to_hold_out(clips)
     held = _held_out(pool, split)
     known = pool["speaker"].null_count() < len(pool)
     clips = clips.with_columns(pl.col("speaker").is_in(held.implode()).fill_null(False).alias("held_out"))

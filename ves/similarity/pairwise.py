@@ -12,6 +12,7 @@ number of valid entries, plus 1e-6 as in Eq. 3: an utterance with no valid token
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -166,3 +167,18 @@ def score(
             for a in heard:
                 scores[a, v] += weight * SIMILARITIES[name](audio[a].to(wide), mask[a], patches, patch_mask)
     return scores
+
+
+def word_heat(
+    tokens: Float[Tensor, "T D"], chosen: Bool[np.ndarray, "T"], patches: Float[Tensor, "P D"]
+) -> Float[np.ndarray, "P"]:
+    """Similarity of each patch to a word: the mean over its tokens."""
+    return token_similarity(tokens[chosen][None], patches[None])[0, 0].mean(0).numpy()
+
+
+def mean_heat(
+    similarity: Float[np.ndarray, "T rows columns"], chosen: Bool[np.ndarray, "T"]
+) -> Float[np.ndarray, "rows columns"]:
+    """The mean over the chosen tokens of what each is like, the rule that localisation is measured by; NaN where none
+    is chosen."""
+    return similarity[chosen].mean(0) if chosen.any() else np.full(similarity.shape[1:], np.nan, np.float32)

@@ -21,7 +21,7 @@ from ves.evaluation.localisation.square import Square
 from ves.evaluation.truth import decode_mask
 from ves.media.audio import FrameGrid
 from ves.media.geometry import Geometry
-from ves.similarity.word_heat import word_heat
+from ves.similarity.pairwise import word_heat
 from ves.store.embeddings import Embeddings
 
 Noun = dict[str, Any]  # a row of ves.evaluation.localisation.nouns.nouns

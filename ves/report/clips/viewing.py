@@ -30,6 +30,7 @@ from ves.report.clips.comparison import Comparison
 from ves.report.clips.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
 from ves.report.drawing import lettering
 from ves.report.drawing.overlay import Scale, scale_of
+from ves.similarity.pairwise import mean_heat
 from ves.store.audio import AudioStore
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class Viewing:
         NaN where none counts.
         """
         chosen = self.frames.within(start_s, end_s, len(self.valid)) & self.valid
-        return self.similarity[run][chosen].mean(0) if chosen.any() else np.full(self.grid, np.nan, np.float32)
+        return mean_heat(self.similarity[run], chosen)
 
 
 def _transcripts(truth: Path, clips: pl.DataFrame) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 import polars as pl
 
 from ves.config.experiment import SplitConfig
-from ves.corpus import given_splits
+from ves.corpus.held_out_pairs import summary_of_given
 
 NAMES = ("train", "tune", "val", "val_more", "dropped")
 
@@ -30,7 +30,7 @@ def compose(
     return "\n".join(
         [
             "# Splits\n",
-            f"Seed {split.seed}. {_speakers(clips, split)} {given_splits.summary(clips)}".rstrip() + "\n",
+            f"Seed {split.seed}. {_speakers(clips, split)} {summary_of_given(clips)}".rstrip() + "\n",
             _table(by_split.rename({"image": "images", "speaker": "speakers"})),
             f"Of val_more, {val.sum()} clips are by speakers who also occur in train.\n",
             *_changed(changed),
