@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from pages import fenced
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -152,16 +153,20 @@ def test_the_hottest_pixel_lies_in_the_patch_of_the_numbers(kind: str, localiser
     np.testing.assert_array_equal(found.similarity, again.similarity)
 
 
+def _write_m4a(path: Path, voice: np.ndarray) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(voice[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE, 0
+        for given in (frame, None):
+            container.mux(stream.encode(given))
+
+
 @pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3", "m4a"])
 def test_recordings_of_any_format(form: str, localiser, voice, tmp_path: Path) -> None:
     path = tmp_path / f"voice.{form}"
     if form == "m4a":
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("aac", rate=RATE, layout="mono")
-            frame = av.AudioFrame.from_ndarray(voice[None], format="s16", layout="mono")
-            frame.sample_rate, frame.pts = RATE, 0
-            for given in (frame, None):
-                container.mux(stream.encode(given))
+        _write_m4a(path, voice)
     else:
         soundfile.write(path, voice, RATE)
     found = localiser.localise(scene(90, 60), path)
@@ -231,6 +236,22 @@ def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path) -> Non
     assert main([*order, str(tmp_path / "again")]) == 0
     for name in ("localised.png", "film.mp4"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def test_the_lines_of_the_page_work(run, voice, tmp_path: Path, monkeypatch, capsys) -> None:
+    """docs/figures.md, seen from the folder that its lines are typed in."""
+    (code,) = fenced("docs/figures.md", "python")
+    folder = tmp_path / "results" / "scenes"
+    folder.mkdir(parents=True)
+    (folder / "dense-s0").symlink_to(run)
+    scene(90, 60).save(tmp_path / "photo.jpg")
+    _write_m4a(tmp_path / "voice.m4a", voice)
+    monkeypatch.chdir(tmp_path)
+    found: dict = {}
+    exec(code, found)  # what a reader of the page would paste
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == str(found["found"].similarity.shape)
+    assert said[-1] == "(60, 90)"
 
 
 def _silent_film(path: Path) -> None:

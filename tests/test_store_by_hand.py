@@ -1,25 +1,25 @@
-"""What the README shows of a store works as it stands there, and the commands say what it says of them."""
+"""What docs/features.md shows of a store works as it stands there, and the commands say what it says of them."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 from little_stores import IDS, small_shards, some_tokens, write_images, write_store
+from pages import commands, fenced, text
 
 from ves.__main__ import main
 from ves.store.features_writer import shard_path
 from ves.store.shard_format import HEADER
 
-SECTION = Path("README.md").read_text(encoding="utf-8").split("## The features, by hand\n")[1].split("\n## ")[0]
-SNIPPETS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-COMMANDS = [line.partition("#")[0] for line in SECTION.splitlines() if line.startswith("ves store ")]
-(NAME,) = set(re.findall(r"data/scenes/features/[\w.-]+\.zarr", SECTION))
+PAGE = "docs/features.md"
+SNIPPETS = fenced(PAGE, "python")
+COMMANDS = [words[1:] for words in commands(PAGE) if words[:2] == ["ves", "store"]]
+(NAME,) = set(re.findall(r"data/scenes/features/[\w.-]+\.zarr", text(PAGE)))
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The store of the README, seen from the folder that its lines are typed in."""
+    """The store of the page, seen from the folder that its lines are typed in."""
     monkeypatch.chdir(tmp_path)
     with small_shards():
         yield write_store(Path(NAME), some_tokens())
@@ -27,9 +27,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("code", SNIPPETS, ids=["zarr", "tensorstore", "torch"])
-def test_the_lines_of_the_readme_work(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_lines_of_the_page_work(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     found: dict = {}
-    exec(code, found)  # what a reader of the README would paste
+    exec(code, found)  # what a reader of the page would paste
     said = capsys.readouterr().out
     assert len(code.strip().splitlines()) <= 7
     if "features" in found:
@@ -40,8 +40,8 @@ def test_the_lines_of_the_readme_work(code: str, capsys: pytest.CaptureFixture[s
         assert f"{float(some_tokens()[0, 0, 0]):.6g}"[:5] in said
 
 
-def test_the_commands_of_the_readme_work(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    info, verify, show = [shlex.split(command)[1:] for command in COMMANDS]
+def test_the_commands_of_the_page_work(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info, verify, show = COMMANDS
     assert main(info) == 0
     assert "patch_tokens  10 x 4 x 8" in capsys.readouterr().out
     assert main(verify) == 0
