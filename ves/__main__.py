@@ -14,7 +14,7 @@ GROUPS = ("vaani", "store")  # first words of stages of two words
 
 def main(given_arguments: list[str] | None = None) -> int:
     """Run one stage; 0 when it is done, 1 after an error."""
-    stage.wait_asleep()
+    process.wait_asleep()
     given = vars(arguments.parser(STAGES, GROUPS).parse_args(given_arguments))
     name, second, function, log_file = (given.pop(key, "") for key in ("stage", "second", "function", "log"))
     return process.run(f"{name} {second}".rstrip(), function, given, log_file)
