@@ -217,9 +217,14 @@ def _samples(path: Path) -> Int16[np.ndarray, " n"]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def write(found: Localisation, out: Path) -> None:
-    """Draw it into the folder `out`: localised.png (the sharpest moments, and the strip), film.mp4, page/index.html."""
+def write(found: Localisation, out: Path) -> list[Path]:
+    """Draw it into the folder `out`: localised.png (the sharpest moments, and the strip), film.mp4, page/index.html.
+
+    Returns these files.
+    """
+    files = [out / "localised.png", out / "film.mp4", out / "page" / "index.html"]
     page, _ = compose(plate_of(found.viewing))
-    save(stacked([page, strip(found.viewing)]), out / "localised.png")
-    film(found.viewing, [found.run], out / "film.mp4")
-    write_one(found.viewing, f"Your own picture and voice, by {found.run}.", out / "page")
+    save(stacked([page, strip(found.viewing)]), files[0])
+    film(found.viewing, [found.run], files[1])
+    write_one(found.viewing, f"Your own picture and voice, by {found.run}.", files[2].parent)
+    return files
