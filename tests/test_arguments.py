@@ -30,6 +30,12 @@ def localise() -> None:
     """Spelt in two ways."""
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that has room for a line of help."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 PARSER = parser((store_info, store_copy, storey, localise), ("store",), ("localise", "store-info"))
 
 

@@ -13,8 +13,8 @@ from ves.base.files import read_json, write_json
 from ves.store import audio as audio_store
 from ves.store.audio import AudioStore, seal, write_group
 from ves.store.shard_format import HEADER, BadStore
+from ves.store.verify import verify
 from ves.store.verify.arrays import FOREIGN
-from ves.store.verify.features import verify
 
 SHARDS = ("audio/A/x", "audio/B/y")
 

@@ -19,8 +19,8 @@ from ves.store.features_reader import FeatureStore
 from ves.store.features_writer import intact, open_features, shard_path
 from ves.store.rows import ShardRows
 from ves.store.shard_format import HEADER, BadStore
+from ves.store.verify import verify
 from ves.store.verify.arrays import FOREIGN
-from ves.store.verify.features import verify
 
 TOKENS = some_tokens()
 BIG = (torch.randn(6, 256, 384, generator=torch.Generator().manual_seed(0))).to(torch.bfloat16)

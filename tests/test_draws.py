@@ -7,8 +7,9 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ves.base.apportion import shares
+from ves.base.hashing import chance_of_hashes, chance_of_names, chance_of_rows
 from ves.base.ids import number
-from ves.corpus.held_out_pairs import chance_of_hashes, chance_of_names, chance_of_rows, shares
 
 TEXTS = pl.Series("id", [hashlib.sha256(str(i).encode()).hexdigest()[:32] for i in range(4_000)])
 IDS = TEXTS.to_frame().select(number("id")).to_series()

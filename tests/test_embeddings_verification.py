@@ -11,7 +11,7 @@ from stored import random_embeddings
 
 from ves.base.files import read_json, write_json
 from ves.store import embeddings
-from ves.store.verify.features import verify
+from ves.store.verify import verify
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from ves.evaluation.localisation import report as localisation
 from ves.evaluation.retrieval.protocols import paper
 from ves.models.towers import VeS
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture
 def run(tiny, tiny_run) -> Path:

@@ -18,7 +18,7 @@ from ves.store.compression import CODECS
 from ves.store.features_layout import ids_path
 from ves.store.features_writer import open_features, shard_path, write_shard
 from ves.store.shard_format import BadStore
-from ves.store.verify.features import verify
+from ves.store.verify import verify
 
 ROWS = 22  # of shards of four: the last holds two
 

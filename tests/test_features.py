@@ -10,13 +10,16 @@ from extracted import SMALL, Corpus, save_backbone
 from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from ves.base.files import read_json
+from ves.base.hashing import file_sha256, weight_hash
 from ves.config.experiment import VisionConfig, features_name
 from ves.media.geometry import Geometry
 from ves.media.images import decode, pixels
 from ves.models import features
-from ves.models.vision import file_sha256, load_backbone, patch_grid, patch_tokens, weight_hash
+from ves.models.vision import load_backbone, patch_grid, patch_tokens
 from ves.store.features_writer import open_features, shard_path
-from ves.store.verify.features import verify
+from ves.store.verify import verify
+
+pytestmark = pytest.mark.numbers
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from ves.store.audio import AudioStore, seal, write_group
 from ves.store.describe import describe
 from ves.store.features_writer import open_features
 from ves.store.shard_format import BadStore
-from ves.store.verify.features import verify
+from ves.store.verify import verify
 
 VALUES = [None, True, 0, -1, 1, 1.0, 2**40, 10**30, 1e999, float("nan"), "", "x", [], {}, [1], [None], {"a": 1}]
 NAMED = (ValueError, OSError, BadStore)  # one line on the screen, that names a file

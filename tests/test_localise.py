@@ -21,9 +21,11 @@ from ves.evaluation.embed import embed, load
 from ves.media.audio import RATE, window
 from ves.models import localise
 from ves.models.towers import VeS
-from ves.report.clips.clips import located, picture
+from ves.report.clips.lookup import located, picture
 from ves.store.audio import AudioStore
 from ves.training.dataset import PairReader, clips
+
+pytestmark = pytest.mark.numbers
 
 SECONDS = 3.0  # of the tiny corpus' windows
 

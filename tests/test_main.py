@@ -7,13 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from waiting import PATIENCE
 
 from ves import __main__ as command_line
 from ves.commands import process as stage
@@ -197,24 +196,6 @@ def test_a_shard_that_is_not_listed_is_named(tmp_path: Path) -> None:
     assert ended.stderr == f"fetch: {listing}: no shard 'audio/x' among its 1, such as audio/a/b\n"
 
 
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 # A parent that starts a stage which never ends by itself (its input is a pipe that nobody writes to).
 PARENT = """
 import os, subprocess, sys
@@ -231,18 +212,22 @@ def test_a_stage_ends_with_its_parent_only_in_the_workflow(in_workflow: bool, tm
     pipe = tmp_path / "corpus.json"
     os.mkfifo(pipe)
     command = [sys.executable, "-c", PARENT, str(pipe), str(tmp_path / "out"), str(in_workflow)]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    try:
-        with open(pipe, "w"):  # opens when the stage opens it to read: it runs by now, and has said whom it dies with
-            parent.kill()
-            parent.wait()
-            assert within(5, lambda: not alive(child)) == in_workflow
-    finally:
-        parent.stdout.close()
-        if alive(child):
+    # opens when the stage opens it to read: it runs by now, and has said whom it dies with
+    with open(pipe, "w", encoding="utf-8") as writer:
+        parent.kill()
+        parent.wait()
+        if not in_workflow:
+            writer.write("its input, and its end")
+            writer.close()
+        try:
+            said = parent.communicate(timeout=PATIENCE)[1]  # until the last of the two has ended
+        except subprocess.TimeoutExpired:
             os.kill(child, signal.SIGKILL)
+            raise
+    assert (f"{pipe}: not valid JSON" in said) != in_workflow
 
 
 def test_a_stage_whose_parent_has_ended_already_does_nothing(tmp_path: Path) -> None:

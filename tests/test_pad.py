@@ -22,6 +22,7 @@ from ves.evaluation.embed import embed
 from ves.evaluation.localisation import report as localisation
 from ves.evaluation.retrieval.protocols import one_to_one
 from ves.evaluation.retrieval.scores import all_pairs
+from ves.evaluation.retrieval.tune import recall
 from ves.models.towers import load as load_model
 from ves.similarity.pairwise import SIMILARITIES, token_similarity
 from ves.store.embeddings import Embeddings, load, write
@@ -29,7 +30,9 @@ from ves.store.features_writer import FeatureStore
 from ves.training.dataset import Batch, PairReader, batches, clips
 from ves.training.gradient_cache import objective, represent
 from ves.training.order import Order
-from ves.training.train import recall, train
+from ves.training.train import train
+
+pytestmark = pytest.mark.numbers
 
 CPU = torch.device("cpu")
 TIMES = {"seconds", "data_wait"}
@@ -171,7 +174,7 @@ def test_training_and_recall_do_not_hear_padding(padded, trained, tmp_path, loud
     """Two steps and the recall after them: log and weights are those of the same run with silent padding."""
     quiet = trained[0]
     noisy = run_folder(padded, tmp_path / "hybrid-s0")
-    train(noisy)
+    train(noisy, recall=recall)
     assert [line["step"] for line in log_of(noisy)] == [1, 2]
     for one, other in zip(log_of(noisy), log_of(quiet), strict=True):
         assert one == pytest.approx(other, rel=1e-4)

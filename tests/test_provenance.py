@@ -65,7 +65,7 @@ def test_another_split(embedded: Corpus):
 
 def test_a_stage_pasted_by_hand_has_one_core_as_in_the_workflow():
     """Whatever the machine's or the user's setting: bytes must not depend on who calls."""
-    code = "from ves.commands import given; given.one_core(); import torch; print(torch.get_num_threads())"
+    code = "from ves.base.cpu import one_core; one_core(); import torch; print(torch.get_num_threads())"
     process = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "2"}, capture_output=True, text=True
     )

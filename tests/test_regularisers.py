@@ -9,8 +9,10 @@ from tiny_corpus import tiny_config
 from torch import Tensor
 
 from ves.config.fields import registered
-from ves.losses import regularisers
+from ves.losses.contrastive import regularisers
 from ves.losses.regularisers import REGULARISERS
+
+pytestmark = pytest.mark.numbers
 
 AUDIBLE = torch.tensor([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
 SHOWN = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=torch.bool)

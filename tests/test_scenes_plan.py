@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from little_scenes import settings
 
+from ves.base.apportion import quotas
 from ves.config.corpus import MOST_DISTRICTS
-from ves.sources.scenes.assignment import DISTRICTS, MOST_CLIPS, Plan, _quotas
+from ves.sources.scenes.assignment import DISTRICTS, MOST_CLIPS, Plan
 from ves.sources.scenes.lexicon import codes
 
 LANGUAGES = codes()[:12]
@@ -14,9 +15,9 @@ PLAN = Plan(SETTINGS)
 
 
 def test_quotas_by_hand():
-    assert _quotas(10, np.array([3.0, 1.0, 1.0]), 0).tolist() == [6, 2, 2]
-    assert _quotas(10, np.array([3.0, 1.0, 0.0]), 1).tolist() == [6, 3, 1]
-    assert _quotas(4, np.array([1.0, 1.0, 1.0]), 1).sum() == 4
+    assert quotas(10, np.array([3.0, 1.0, 1.0]), 0).tolist() == [6, 2, 2]
+    assert quotas(10, np.array([3.0, 1.0, 0.0]), 1).tolist() == [6, 3, 1]
+    assert quotas(4, np.array([1.0, 1.0, 1.0]), 1).sum() == 4
 
 
 def test_languages_fall_off_like_one_over_rank():

@@ -9,8 +9,9 @@ from stored import random_embeddings
 
 from ves.evaluation.retrieval import scores
 from ves.evaluation.retrieval.scores import all_pairs, forget
-from ves.similarity import pairwise
-from ves.similarity.pairwise import score
+from ves.similarity.pairwise import pairwise, score
+
+pytestmark = pytest.mark.numbers
 
 
 @pytest.mark.parametrize("name", ["max_mean", "mean_mean", "mean_max"])

@@ -11,7 +11,7 @@ from ves.__main__ import main
 from ves.store.features_writer import shard_path
 from ves.store.shard_format import HEADER
 
-SECTION = Path("README.md").read_text().split("## The features, by hand\n")[1].split("\n## ")[0]
+SECTION = Path("README.md").read_text(encoding="utf-8").split("## The features, by hand\n")[1].split("\n## ")[0]
 SNIPPETS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 COMMANDS = [line.partition("#")[0] for line in SECTION.splitlines() if line.startswith("ves store ")]
 (NAME,) = set(re.findall(r"data/scenes/features/[\w.-]+\.zarr", SECTION))

@@ -30,8 +30,8 @@ from ves.__main__ import main
 from ves.base.files import read_json, remove, write_json
 from ves.store.features_writer import create_features, open_features, present, set_complete, shard_path, write_shard
 from ves.store.shard_format import HEADER, BadStore
+from ves.store.verify import verify
 from ves.store.verify.arrays import FOREIGN
-from ves.store.verify.features import verify
 
 TOKENS = some_tokens()
 MEMORY = Path("/dev/shm")  # where thousands of little writes cost nothing

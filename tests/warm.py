@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from waiting import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 STACK = (  # what stages import when they are called; torchaudio resamples
     *("zarr", "pyarrow.parquet", "soundfile", "torchaudio.functional", "huggingface_hub.hf_api"),
@@ -43,7 +45,6 @@ STACK = (  # what stages import when they are called; torchaudio resamples
         "matplotlib.backends.backend_agg",
     ),
 )
-PATIENCE = 300.0  # seconds that any stage at this size may take, on the slowest machine
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def warm(namespaces: Sequence[str] = (), imports: Sequence[str] = ()) -> Iterato
 
     `imports` are modules that it imports besides STACK.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
+    environment = os.environ | threads | {"COLUMNS": "200"}  # bars of progress are whole, wherever tests run
     command = [*namespaces, sys.executable, str(Path(__file__).resolve()), *imports]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0

@@ -24,7 +24,8 @@ sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another on
 
 from ves.config.experiment import TRAINING, DataPaths, PlanSettings, RunConfig, TableConfig, features_name
 from ves.config.display import WatchConfig
-from ves.config.check import naming_files, validate, validate_backbones, validate_batches, validate_source
+from ves.commands.preflight import validate_backbones, validate_batches, validate_source
+from ves.config.check import naming_files, validate
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that
 # a printed command can be pasted) leaves no shell between this process and a stage, which is told to end with it.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,8 +19,7 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ves.base.files import atomic
-from ves.config import fields
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, fields
 from ves.report.drawing.lettering import FONTS
 from ves.training.divergence import chance_loss
 
@@ -94,7 +93,8 @@ def draw(run: Path, out: Path) -> None:
     config = fields.read(RunConfig, run / "config.json")
     entries = read(run / "log.jsonl")
     fontManager.addfont(LATIN)
-    with rc_context({"font.family": FontProperties(fname=LATIN).get_name()}), atomic(out) as temporary:
+    own = {"font.family": FontProperties(fname=LATIN).get_name()}
+    with style.context(["default", own]), atomic(out) as temporary:  # whatever matplotlibrc this user has
         _figure(config, entries).savefig(temporary, format="png", metadata={"Software": None})
 
 
