@@ -7,7 +7,7 @@ The stages are the functions of ves.commands. One whose name begins with one of 
 import sys
 from typing import Annotated, Any, Literal
 
-from ves.commands import arguments, corpus, features, process, stores
+from ves.commands import arguments, corpus, evaluation, features, process, report, sources, stores, training
 from ves.commands.parser import parser
 
 
@@ -21,7 +21,8 @@ def completion(shell: Annotated[Literal["bash", "zsh"], "the shell to complete i
     print(script(shell, STAGES, GROUPS), end="")
 
 
-STAGES = (*corpus.STAGES, *features.STAGES, *stores.STAGES, completion)
+FILES = (sources, corpus, features, training, evaluation, report, stores)
+STAGES = (*(stage for file in FILES for stage in file.STAGES), completion)
 GROUPS = ("vaani", "store")  # first words of stages of two words
 TYPED = (  # what people type, as the overview shows it; all others are for the workflow
     *("train", "evaluate", "localise", "results", "curves", "heatmaps", "explorer"),
