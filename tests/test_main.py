@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from waiting import PATIENCE
 
 from ves import __main__ as command_line
 from ves.commands import process as stage
+from ves.commands.arguments import arguments, name_of, two_words
 from ves.config.check import read_yaml, validate
 from ves.store.shard_format import BadStore
 
@@ -27,9 +30,55 @@ def ves(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_stage_has_help_from_its_own_docstring() -> None:
     shown = ves("--help").stdout
+    typed, others = shown.split("What people type:")[1].split("What the workflow calls:")
+    assert len(command_line.STAGES) > 40
     for function in command_line.STAGES:
-        assert f"\n    {function.__name__.replace('_', '-')}" in shown
+        name = name_of(function)
+        part = typed if name in command_line.TYPED else others
+        assert f"\n  {two_words(function, command_line.GROUPS)} " in part
     assert "goes on from its newest checkpoint" in " ".join(ves("train", "--help").stdout.split())
+
+
+def test_what_people_type_is_there() -> None:
+    assert set(command_line.TYPED) <= {name_of(function) for function in command_line.STAGES}
+
+
+@pytest.mark.parametrize("function", command_line.STAGES, ids=name_of)
+def test_every_argument_has_one_line_of_help(function: Callable[..., None]) -> None:
+    for argument in arguments(function):
+        assert argument.help, f"{name_of(function)}: {argument.key} has no help; give it Annotated[..., 'help']"
+        assert len(argument.help) <= 100 and "\n" not in argument.help
+        assert not argument.help.endswith(".") and not argument.help[0].isspace()
+
+
+def test_versions_and_help_load_neither_torch_nor_numpy() -> None:
+    for option in ("--version", "--help"):
+        code = (
+            "import sys\nfrom ves.__main__ import main\n"
+            f"try: main(['{option}'])\n"
+            "except SystemExit: sys.exit(f'loaded: {loaded}' if (loaded := {'torch', 'numpy'} & {*sys.modules}) else 0)"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout
+
+
+def test_versions_are_those_that_are_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["--version"])
+    assert ended.value.code == 0
+    found = re.fullmatch(r"ves (\S+) \(torch (\S+), Python (\S+)\)\n", capsys.readouterr().out)
+    assert found is not None
+    ours = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
+    assert found.groups() == (ours, torch.__version__.partition("+")[0], platform.python_version())
+
+
+def test_a_misspelt_stage_is_proposed() -> None:
+    ended = ves("trian", "x")
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(
+        "ves: error: there is no stage 'trian', did you mean train?; `ves --help` lists them\n"
+    )
 
 
 def test_a_missing_option_is_named() -> None:

@@ -22,11 +22,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModel
 
 from ves.base.precision import widened
 from ves.config.experiment import AudioConfig, ModelConfig, RunConfig
 from ves.media.audio import POOL, FrameGrid
+from ves.models.pretrained import load_pretrained
 from ves.models.speech import hidden_states, quicken, time_mask
 
 
@@ -45,7 +45,7 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
 
     On a CPU the plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
     """
-    backbone = AutoModel.from_pretrained(
+    backbone = load_pretrained(
         audio.backbone,
         revision=audio.revision or "main",
         dtype=torch.get_default_dtype(),
