@@ -1,7 +1,10 @@
 """No damage to a store passes: what verify finds, and that nothing damaged is ever read as numbers."""
 
+import os
 import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,12 +52,10 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def in_memory(tmp_path_factory):
+def in_memory() -> Iterator[Path]:
     """The same store on a file system in memory, where there is one."""
-    folder = MEMORY if MEMORY.is_dir() else tmp_path_factory.getbasetemp()
-    folder = folder / f"ves-{tmp_path_factory.getbasetemp().name}-{tmp_path_factory.getbasetemp().parent.name}"
-    yield write_store(folder / "f.zarr", TOKENS)
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="ves-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        yield write_store(Path(folder) / "f.zarr", TOKENS)
 
 
 def texts(store: Path, images: Path | None = None) -> list[str]:
