@@ -1,6 +1,7 @@
 """No damage to a store passes: what verify finds, and that nothing damaged is ever read as numbers."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -67,7 +68,7 @@ def never_read_wrong(store: Path, damaged: Path) -> None:
     """Every row is refused by name, or is what was written."""
     if damaged.is_relative_to(store / "patch_tokens" / "c"):
         opened, first = open_features(store), 4 * int(damaged.parts[-3])
-        with pytest.raises(BadStore, match=f"{damaged}: "):
+        with pytest.raises(BadStore, match=re.escape(f"{damaged}: ")):
             opened.read(range(ROWS))
         others = [row for row in range(ROWS) if not first <= row < first + 4]
         assert torch.equal(opened.read(others), TOKENS[others])
@@ -192,7 +193,7 @@ def test_shards_that_changed_places_are_never_read(store: Path) -> None:
     two.write_bytes(first)
     assert [fault.split(": ", 2)[2] for fault in texts(store)[:2]] == [FOREIGN] * 2
     for row, shard in ((0, one), (7, two)):
-        with pytest.raises(BadStore, match=f"{shard}: row .: the shard is of another store or place"):
+        with pytest.raises(BadStore, match=rf"{re.escape(str(shard))}: row .: the shard is of another store or place"):
             open_features(store).read([9, row])
 
 
