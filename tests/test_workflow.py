@@ -43,6 +43,7 @@ def copy_to(folder: Path) -> Path:
 def start(copy: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Snakemake in a copy; its output goes to `output`. The environment is not activated: PATH is as bare as can be."""
     environment = os.environ | {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of its stages would compile ves anew
     with open(copy / "output", "wb") as output:
         return subprocess.Popen(
             [SNAKEMAKE, *arguments],

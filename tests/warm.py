@@ -18,7 +18,7 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,19 +65,30 @@ class Warm:
         self._process = process
         self.pid = process.pid
 
-    def run(self, order: Order, *, kill_after: float | None = None) -> int:
-        """Exit code of the stage; -9 if it ran for longer than `kill_after` seconds and was killed."""
+    def run(self, order: Order, *, kill_after: float | Callable[[], bool] | None = None) -> int:
+        """Exit code of the stage; -9 if it ran for longer than `kill_after` seconds, or when that had come true, and
+        was killed."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order.__dict__).encode() + b"\n")
         child = self._answer(PATIENCE)
         assert child is not None, "no stage was started"
-        code = self._answer(PATIENCE if kill_after is None else kill_after)
+        if callable(kill_after):
+            code = self._watch(kill_after)
+        else:
+            code = self._answer(PATIENCE if kill_after is None else kill_after)
         if code is None:
             with suppress(ProcessLookupError):  # it has ended just now
                 os.kill(child, signal.SIGKILL)
             code = self._answer(PATIENCE)
         assert code is not None, "the stage did not end"
         assert code != -signal.SIGKILL or kill_after is not None, "somebody else killed the stage"
+        return code
+
+    def _watch(self, condition: Callable[[], bool]) -> int | None:
+        """The exit code of the stage; None if the condition comes true while it runs."""
+        code = None
+        while code is None and not condition():
+            code = self._answer(0.002)
         return code
 
     def hears(self) -> int | None:
