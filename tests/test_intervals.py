@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ves.evaluation.bootstrap import draws, ends, places
 from ves.evaluation.retrieval import intervals
-from ves.evaluation.retrieval.intervals import METRICS, differences, draws, ends, estimates, metrics, places
+from ves.evaluation.retrieval.intervals import METRICS, differences, estimates, metrics
 
 CUTOFFS = (1, 5, 10, 50)
 
