@@ -5,10 +5,10 @@ import time
 
 import pytest
 import torch
-from test_contrast import assert_equal, gradients, pairs, settings
-from tiny_corpus import tiny_config
 from torch import Tensor
 
+from tests.support.tiny_corpus import tiny_config
+from tests.training.test_gradient_cache import assert_equal, gradients, pairs, settings
 from ves.base.cpu import side_by_side
 from ves.config.experiment import ModelConfig
 from ves.models.towers import VeS

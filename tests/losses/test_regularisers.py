@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_corpus import tiny_config
 from torch import Tensor
 
+from tests.support.tiny_corpus import tiny_config
 from ves.config.fields import registered
 from ves.losses import regularisers
 from ves.losses.regularisers import REGULARISERS

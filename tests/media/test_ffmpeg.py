@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import encoded
 
+from tests.support.recordings import encoded
 from ves.media import decoding
 from ves.media.audio import RATE, BadAudio
 from ves.media.decoding import decode

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from extracted import Corpus, save_backbone
-from warm import Order, Warm, warm
 
+from tests.support.extracted import Corpus, save_backbone
+from tests.support.warm import Order, Warm, warm
 from ves.base.files import write_json
 from ves.config.experiment import VisionConfig
 from ves.store.features_writer import FeatureStore, open_features, shard_path

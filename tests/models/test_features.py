@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from extracted import SMALL, Corpus, save_backbone
 from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
+from tests.support.extracted import SMALL, Corpus, save_backbone
 from ves.base.files import read_json
 from ves.base.hashing import file_sha256, weight_hash
 from ves.config.experiment import VisionConfig, features_name

@@ -6,10 +6,10 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from tiny_corpus import tiny_config
 from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 from transformers.models.hubert.modeling_hubert import eager_attention_forward
 
+from tests.support.tiny_corpus import tiny_config
 from ves.media.audio import POOL, FrameGrid
 from ves.models.speech import ATTENTION, attention, hidden_states, quicken
 from ves.models.towers import load_speech_backbone

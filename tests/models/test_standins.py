@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import Dinov2Model, HubertModel
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STANDINS = ROOT / "ves" / "standins"
 LEXICON = ROOT / "ves" / "corpora" / "scenes" / "lexicon"
 

@@ -169,7 +169,7 @@ def test_without_a_gradient_no_winner_is_looked_for(monkeypatch, switch):
 
 def test_compiled():
     """In a process of its own, since the compiler does not follow the checks of shapes that pytest adds."""
-    script = Path(__file__).parent / "compiled_maxsim.py"
+    script = Path(__file__).parents[1] / "support/compiled_maxsim.py"
     environment = os.environ | {"PYTHONPATH": str(script.parents[1])}
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -18,8 +18,8 @@ pytest.importorskip("triton", reason="torch brings Triton on Linux alone")
 
 
 def said(mode: str, **environment: str) -> Any:
-    """What tests/triton_kernels.py finds."""
-    script = Path(__file__).parent / "triton_kernels.py"
+    """What tests/support/triton_kernels.py finds."""
+    script = Path(__file__).parents[1] / "support/triton_kernels.py"
     given = os.environ | {"PYTHONPATH": str(script.parents[1])} | environment
     done = subprocess.run([sys.executable, script, mode], capture_output=True, text=True, env=given)
     assert done.returncode == 0, done.stderr

@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from little_stores import IDS, small_shards, some_tokens, write_images, write_store
 
+from tests.support.little_stores import IDS, small_shards, some_tokens, write_images, write_store
 from ves.__main__ import main
 from ves.store.features_writer import shard_path
 from ves.store.shard_format import HEADER

@@ -9,9 +9,9 @@ import pytest
 import tensorstore
 import torch
 import zarr
-from little_stores import IDS, ROWS, flip, small_shards, some_tokens, write_store
 from numcodecs.blosc import get_nthreads, set_nthreads
 
+from tests.support.little_stores import IDS, ROWS, flip, small_shards, some_tokens, write_store
 from ves.base.files import read_json, write_json
 from ves.store import features_layout, shard_format
 from ves.store.compression import CODECS, codec, packed, unpacker

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from little_stores import manifest_of, small_shards, some_tokens, write_store
-from stored import random_embeddings
-from test_audio_verification import write_audio
 
+from tests.store.verify.test_audio import write_audio
+from tests.support.little_stores import manifest_of, small_shards, some_tokens, write_store
+from tests.support.stored import random_embeddings
 from ves.store import embeddings
 from ves.store.describe import describe
 from ves.store.features_writer import set_complete, shard_path

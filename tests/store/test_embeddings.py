@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 import zarr
-from evaluated import CLIPS, IMAGES, split_in_two
-from stored import random_embeddings
 
+from tests.support.evaluated import CLIPS, IMAGES, split_in_two
+from tests.support.stored import random_embeddings
 from ves.store.embeddings import ARRAYS, Embeddings, joined, load, manifest_path, write
 
 

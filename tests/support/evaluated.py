@@ -4,20 +4,20 @@ import hashlib
 from pathlib import Path
 
 import polars as pl
-from stored import random_embeddings
 
+from tests.support.stored import random_embeddings
 from ves.base.files import write_json
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import DataPaths, RunConfig, TableConfig
 from ves.store.embeddings import Embeddings, write
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 IMAGES, CLIPS = 12, 30  # of val one clip for each image, of val_more the rest; the last of these is of an image unknown
 LANGUAGES = ("Hindi", "Tamil", "Odia")
 
 
 def clip_id(number: int) -> str:
-    """As tests/stored.py numbers them."""
+    """As tests/support/stored.py numbers them."""
     return f"{number + 1:032x}"
 
 

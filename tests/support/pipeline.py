@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopback import COMMIT, REPOSITORY
 from snakemake.utils import update_config
-from warm import Order, Warm
 
+from tests.support.loopback import COMMIT, REPOSITORY
+from tests.support.warm import Order, Warm
 from ves.base.files import read_json
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import PlanSettings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TOKEN = "hf_not_a_real_token"
 QUICK = {
     "ves.sources.hub.retry:FIRST_WAIT": 0.002,

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from extracted import extract_all
 
+from tests.support.extracted import extract_all
 from ves.base.files import write_json
 from ves.config.check import read_yaml, validate
 from ves.config.corpus import CorpusConfig
 from ves.config.experiment import DataPaths, RunConfig, features_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = {
     "seed": 5,
     "images": 60,

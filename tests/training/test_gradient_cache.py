@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_losses import slow as slow_info_nce
-from test_model import audio_config
-from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
+from tests.losses.test_contrastive import slow as slow_info_nce
+from tests.models.test_towers import audio_config
+from tests.support.tiny_corpus import tiny_config
 from ves.config.experiment import ModelConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.similarity.pairwise import SIMILARITIES

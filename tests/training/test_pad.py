@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from extracted import extract_all
 from safetensors.torch import load_file
-from tiny_corpus import tiny_config
 from torch import Tensor
 
+from tests.support.extracted import extract_all
+from tests.support.tiny_corpus import tiny_config
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig, features_name
 from ves.evaluation.embed import embed

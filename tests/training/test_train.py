@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from forked import WARM
 from safetensors.torch import load_file
 
 import ves.training.train as train_module
+from tests.support.forked import WARM
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
 from ves.config.experiment import RunConfig
@@ -26,7 +26,7 @@ from ves.training.log import cut_log
 from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of
 from ves.training.train import train
 
-GOLDEN = Path(__file__).parent / "golden" / "dense-10-steps.txt"
+GOLDEN = Path(__file__).parents[1] / "golden" / "dense-10-steps.txt"
 TIMES = {"seconds", "data_wait"}
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_corpus import tiny_config
 from torch import Tensor, nn
 
+from tests.support.tiny_corpus import tiny_config
 from ves.config.experiment import RunConfig, TrainConfig
 from ves.evaluation.embed import embed
 from ves.evaluation.retrieval.protocols import one_to_one
@@ -28,7 +28,7 @@ from ves.training.dataset import Batch, PairReader, clips
 from ves.training.gradient_cache import objective, represent
 from ves.training.train import optimise, train
 
-GOLDEN = Path(__file__).parent / "golden" / "hybrid-5-steps.txt"
+GOLDEN = Path(__file__).parents[1] / "golden" / "hybrid-5-steps.txt"
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
 CLIPS, IMAGES, TOKENS, PATCHES, DIM = 8, 6, 5, 4, 16
 

@@ -1,7 +1,7 @@
 """Vaani from the hub to the splits, with everything going wrong that can: the same bytes in the end, or a clear word.
 
-Each run has a folder and a loopback hub of its own and goes through all stages (tests/pipeline.py). `undisturbed` is
-the run that nothing happened to; all others must leave what it left, to the byte.
+Each run has a folder and a loopback hub of its own and goes through all stages (tests/support/pipeline.py).
+`undisturbed` is the run that nothing happened to; all others must leave what it left, to the byte.
 """
 
 import os
@@ -17,10 +17,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from loopback import PIECE, REPOSITORY, Hub, serve
-from pipeline import QUICK, TOKEN, Failed, Killed, Pipeline, Step, assert_nothing_half_written
-from vaani_repository import DISTRICTS, repository
-from warm import Warm, warm
+
+from tests.support.loopback import PIECE, REPOSITORY, Hub, serve
+from tests.support.pipeline import QUICK, TOKEN, Failed, Killed, Pipeline, Step, assert_nothing_half_written
+from tests.support.vaani_repository import DISTRICTS, repository
+from tests.support.warm import Warm, warm
 
 FILES = repository()
 SHARDS = {path: content for path, content in FILES.items() if path.endswith(".parquet")}

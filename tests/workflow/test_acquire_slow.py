@@ -1,7 +1,7 @@
 """Vaani from the hub to the splits by the real command, killed again and again: the same bytes in the end.
 
-tests/test_acquire.py does the same in seconds, stage by stage and with every fault; here are Snakemake, its rules, its
-retries and its deletions.
+tests/workflow/test_acquire.py does the same in seconds, stage by stage and with every fault; here are Snakemake, its
+rules, its retries and its deletions.
 """
 
 import os
@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback import COMMIT, Hub, serve
-from pipeline import TOKEN, contents
-from test_workflow import SNAKEMAKE, copy_to, within
-from vaani_repository import repository
+
+from tests.support.loopback import COMMIT, Hub, serve
+from tests.support.pipeline import TOKEN, contents
+from tests.support.vaani_repository import repository
+from tests.workflow.test_workflow import SNAKEMAKE, copy_to, within
 
 pytestmark = pytest.mark.slow
 

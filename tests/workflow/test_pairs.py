@@ -6,12 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from browsing import launched, needs_chromium, opened
-from little_scenes import settings
 from PIL import Image
-from recordings import encoded
-from test_workflow import copy_to, method, planned, report, run
 
+from tests.support.browsing import launched, needs_chromium, opened
+from tests.support.little_scenes import settings
+from tests.support.recordings import encoded
+from tests.workflow.test_workflow import copy_to, method, planned, report, run
 from ves.sources import scenes
 
 pytestmark = pytest.mark.slow  # two minutes

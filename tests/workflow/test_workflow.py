@@ -16,8 +16,9 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from browsing import launched, needs_chromium, opened
 from playwright.sync_api import Page
+
+from tests.support.browsing import launched, needs_chromium, opened
 
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")

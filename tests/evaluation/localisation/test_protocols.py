@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from spoken_corpus import Corpus, rectangle
-from stored import FRAMES, random_embeddings
-from test_segmentation import reference_window
 
+from tests.evaluation.localisation.test_denseav import reference_window
+from tests.support.spoken_corpus import Corpus, rectangle
+from tests.support.stored import FRAMES, random_embeddings
 from ves.evaluation.localisation.protocols import Key
 from ves.evaluation.localisation.rows import by_group, of_nouns, overall
 

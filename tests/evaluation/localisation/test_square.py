@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from spoken_corpus import rectangle
 
+from tests.support.spoken_corpus import rectangle
 from ves.evaluation.localisation.square import SIDE, Square
 from ves.media.geometry import Geometry
 

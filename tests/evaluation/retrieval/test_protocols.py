@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from evaluated import CLIPS, IMAGES, clip_id, corpus, evaluate, run
-from stored import embeddings, random_embeddings
 
+from tests.support.evaluated import CLIPS, IMAGES, clip_id, corpus, evaluate, run
+from tests.support.stored import embeddings, random_embeddings
 from ves.base.files import read_json
 from ves.evaluation.retrieval import scores
 from ves.evaluation.retrieval.protocols import multi_positive, one_to_one, pairs_digest, paper

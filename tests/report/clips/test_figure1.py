@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
-from test_heatmaps import GRID, PLANTED, RUNS, write_corpus, write_run
-from viewed import untimed, viewed
 
+from tests.report.clips.test_gallery import GRID, PLANTED, RUNS, write_corpus, write_run
+from tests.support.viewed import untimed, viewed
 from ves.config.experiment import DataPaths
 from ves.report.clips import figure1
 from ves.report.clips.comparison import compare

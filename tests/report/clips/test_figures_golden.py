@@ -1,6 +1,7 @@
 """What figures look like, against pictures that somebody has looked at: tests/golden/<figure>.png, at half the size.
 
-A change that is meant is looked at and kept: `VES_GOLDEN=write pytest tests/test_figures_golden.py` records them anew.
+A change that is meant is looked at and kept: `VES_GOLDEN=write pytest tests/report/clips/test_figures_golden.py`
+records them anew.
 """
 
 import os
@@ -9,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from viewed import untimed, viewed
 
+from tests.support.viewed import untimed, viewed
 from ves.report.clips import figure1, films, panels, strips
 from ves.report.clips.plate import compose, plate_of
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 OBJECTIVES = {"dense": {"max_mean": 1.0}, "global": {"mean_mean": 1.0}}
 FIGURES = {
     "plate": lambda: compose(plate_of(viewed()))[0],

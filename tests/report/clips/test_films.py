@@ -5,9 +5,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from browsing import launched, needs_chromium, opened
-from viewed import GRID, TOKENS, viewed
 
+from tests.support.browsing import launched, needs_chromium, opened
+from tests.support.viewed import GRID, TOKENS, viewed
 from ves.media import encoding
 from ves.media.audio import RATE, FrameGrid
 from ves.report.clips import films

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 import torch
 from PIL import Image
-from stored import embeddings
 
+from tests.support.stored import embeddings
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
 from ves.report.clips.comparison import compare

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-from viewed import BALL, box, viewed
 
+from tests.support.viewed import BALL, box, viewed
 from ves.report.clips import panels
 from ves.report.clips.plate import plate_of
 from ves.report.drawing.page import GAP, MARGIN, size_within

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-from viewed import BALL, GRID, SHIRT, TOKENS, untimed, viewed
 
+from tests.support.viewed import BALL, GRID, SHIRT, TOKENS, untimed, viewed
 from ves.media.audio import RATE
 from ves.report.clips import strips
 from ves.report.drawing import lettering

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-from viewed import WORDS
 
+from tests.support.viewed import WORDS
 from ves.media.audio import RATE
 from ves.report.clips.timeline import WAVE, Axis, draw_seconds, draw_wave, draw_words
 

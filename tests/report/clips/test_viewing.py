@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from viewed import BALL, GRID, TOKENS, untimed, viewed
+
+from tests.support.viewed import BALL, GRID, TOKENS, untimed, viewed
 
 
 def test_the_token_of_a_moment() -> None:

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 import torch
-from explored import CLIPS, SECONDS, page_of
 
+from tests.support.explored import CLIPS, SECONDS, page_of
 from ves.evaluation.localisation.pointing import hottest
 from ves.media.encoding import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry

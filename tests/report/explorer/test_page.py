@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import launched, needs_chromium, opened
-from explored import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
 
+from tests.support.browsing import launched, needs_chromium, opened
+from tests.support.explored import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
 from ves.report.clips.spoken import Spoken
 from ves.report.drawing.overlay import COLOURS
 

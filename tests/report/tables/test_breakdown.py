@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from evaluated import CLIPS, IMAGES, LANGUAGES, clip_id, corpus, evaluate, run, table
 
+from tests.support.evaluated import CLIPS, IMAGES, LANGUAGES, clip_id, corpus, evaluate, run, table
 from ves.report.tables.breakdown import COLUMNS, DECIBELS, attributes, bins, breakdown, trained_on
 
 

@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 
 import pytest
-from test_tables import config
 
+from tests.report.tables.test_table1 import config
 from ves.base.files import write_json
 from ves.report.tables.localisation import PROTOCOLS, groups_csv, main_csv, protocols_csv
 

@@ -8,7 +8,7 @@ from ves.base.files import write_json
 from ves.config.check import read_yaml, validate
 from ves.report.tables.table1 import table1
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 def config(table, seeds):

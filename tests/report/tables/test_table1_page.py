@@ -2,8 +2,8 @@
 
 import polars as pl
 import pytest
-from evaluated import corpus, evaluate, run, table
 
+from tests.support.evaluated import corpus, evaluate, run, table
 from ves.base.files import read_json
 from ves.evaluation.retrieval.intervals import METRICS
 from ves.evaluation.truth import OBJECTS, WORDS

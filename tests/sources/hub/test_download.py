@@ -13,8 +13,8 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from loopback import COMMIT, REPOSITORY, Hub, serve
 
+from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from ves.sources.hub import download as client
 from ves.sources.hub import errors as hub_errors
 from ves.sources.hub import retry

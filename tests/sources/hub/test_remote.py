@@ -12,8 +12,8 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback import COMMIT, REPOSITORY, Hub, serve
 
+from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from ves.sources.hub import remote, retry
 from ves.sources.hub.errors import HubError
 from ves.sources.hub.remote import HOLE, TAIL, RemoteFile

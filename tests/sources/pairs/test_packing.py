@@ -24,7 +24,7 @@ from ves.report.tables.splits import page_of
 from ves.sources.pairs import packing as pairs
 from ves.sources.pairs import tables as pair_tables
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SPLIT = {"seed": 0, "val": 3, "tune": 2, "held_out_speakers": 0.4, "near_duplicate_bits": 0, "high": 0.5, "mid": 0.85}
 
 

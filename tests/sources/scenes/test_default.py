@@ -19,7 +19,7 @@ from ves.corpus.splits import assign, compact
 from ves.sources.scenes.assignment import Plan
 from ves.sources.scenes.faults import CLIP_FAULTS, IMAGE_FAULTS, clip_defects, image_defects
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 def committed() -> tuple[Config, ScenesConfig]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from little_scenes import settings
 
+from tests.support.little_scenes import settings
 from ves.sources.scenes.drawing import NOTHING, backdrop, draw
 from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, Scene, Thing, scene
 from ves.sources.scenes.pen import PAINTS

@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from little_scenes import settings
-
+from tests.support.little_scenes import settings
 from ves.sources.scenes.assignment import Plan
 from ves.sources.scenes.faults import (
     CLIP_FAULTS,

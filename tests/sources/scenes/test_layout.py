@@ -3,8 +3,8 @@
 from collections import Counter
 
 import numpy as np
-from little_scenes import settings
 
+from tests.support.little_scenes import settings
 from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, scene
 from ves.sources.scenes.streams import generator
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from little_scenes import settings
 from PIL import Image, UnidentifiedImageError
 
+from tests.support.little_scenes import settings
 from ves.sources.scenes import fetch, list_shards
 from ves.sources.scenes.assignment import Plan
 from ves.sources.scenes.faults import CLIP_FAULTS, IMAGE_FAULTS, IMAGE_ODDITIES, clip_defects, image_defects

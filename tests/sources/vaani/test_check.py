@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-from loopback import COMMIT, REPOSITORY, Hub, serve
 from PIL import Image
 
+from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from ves.config.corpus import VaaniConfig
 from ves.sources.hub import retry
 from ves.sources.hub.errors import HubError

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from surveys import LANGUAGES, NO_TABLE, clip_rows, entry, random_corpus, settings, write
 
+from tests.support.surveys import LANGUAGES, NO_TABLE, clip_rows, entry, random_corpus, settings, write
 from ves.base.apportion import proportional
 from ves.base.files import write_json
 from ves.base.hashing import chance_of_rows

@@ -10,15 +10,15 @@ from typing import Any
 import huggingface_hub
 import polars as pl
 import pytest
-from loopback import COMMIT, REPOSITORY, Hub, serve
 from snakemake.utils import update_config
 
+from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from ves.config.check import read_yaml, validate
 from ves.config.corpus import VaaniConfig
 from ves.sources.kinds import SOURCES, source
 from ves.sources.vaani import listing
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def parquet(**columns: list[Any]) -> bytes:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 
+from tests.support.surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 from ves.config.check import load
 from ves.config.experiment import PlanSettings
 from ves.media.audio import RATE
@@ -19,7 +19,7 @@ from ves.sources.vaani.choice import choose
 from ves.sources.vaani.plan import audio_bytes, backbone_sizes, expected, feature_bytes
 from ves.store.audio import write_group
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 CONFIG = load(ROOT / "config.yaml", [ROOT / "config/vaani.yaml"])
 
 

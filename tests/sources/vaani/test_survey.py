@@ -13,8 +13,8 @@ import huggingface_hub
 import polars as pl
 import pyarrow.parquet
 import pytest
-from loopback import COMMIT, REPOSITORY, Hub, serve
 
+from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from ves.config.corpus import VaaniConfig
 from ves.sources.hub import footers, remote, retry
 from ves.sources.hub.errors import HubError

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import zarr
 from awscrt.checksums import crc32c
-from little_stores import flip
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
+from tests.support.little_stores import flip
 from ves.store.verify.arrays import Fault, StoredArray, joined, read_document, unlike
 
 NUMBERS = np.random.default_rng(0).integers(0, 7, (10, 4, 8)).astype(np.float32)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from little_stores import (
+
+from tests.support.little_stores import (
     ATTRS,
     IDS,
     PATCHES,
@@ -25,7 +26,6 @@ from little_stores import (
     write_manifest,
     write_store,
 )
-
 from ves.__main__ import main
 from ves.base.files import read_json, remove, write_json
 from ves.store.features_writer import create_features, open_features, present, set_complete, shard_path, write_shard

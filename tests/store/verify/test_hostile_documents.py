@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from little_stores import IDS, ROWS, manifest_of, small_shards, some_tokens, write_store
-from stored import random_embeddings
 
+from tests.support.little_stores import IDS, ROWS, manifest_of, small_shards, some_tokens, write_store
+from tests.support.stored import random_embeddings
 from ves.store import audio as audio_store
 from ves.store import embeddings
 from ves.store.audio import AudioStore, seal, write_group
