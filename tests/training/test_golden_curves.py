@@ -2,7 +2,7 @@
 
 So any x86-64 processor gives the recorded numbers (eight settings of torch's, oneDNN's and MKL's kernels: to 1e-15),
 and a change of one part in a million of what decides them is seen. A change that is meant is recorded anew:
-`VES_GOLDEN=write pytest tests/test_golden_curves.py`.
+`VES_GOLDEN=write pytest tests/training/test_golden_curves.py`.
 """
 
 import json
