@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (on Debian: apt install chromium)")
@@ -22,21 +23,22 @@ def launched() -> Iterator:
 
     arguments = ["--autoplay-policy=no-user-gesture-required", *["--no-sandbox"] * (os.geteuid() == 0)]
     with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=1000 * PATIENCE)
         yield chromium
         chromium.close()
 
 
 @contextmanager
-def opened(chromium, file: Path, *, warnings: bool = True, **options) -> Iterator:
+def opened(chromium, file: Path, *, fragment: str = "", warnings: bool = True, **options) -> Iterator:
     """A page from disk; whatever it complains of (warnings too, or not), or asks of another place, fails the test."""
     page, faults = chromium.new_page(**options), []
+    page.context.set_default_timeout(1000 * PATIENCE)  # of windows that it opens, too
     kinds = ("error", "warning") if warnings else ("error",)
     page.on("console", lambda said: faults.append(said.text) if said.type in kinds else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda sent: None if sent.url.startswith(LOCAL) else faults.append(sent.url))
     page.on("requestfailed", lambda sent: faults.append(f"{sent.url}: {sent.failure}"))
-    page.goto(f"file://{file}")
+    page.goto(f"{file.as_uri()}#{fragment}" if fragment else file.as_uri())
     yield page
     page.close()
     faults = [fault for fault in faults if READ_BACK not in fault and not fault.endswith(ABORTED)]

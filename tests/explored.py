@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ves.media.audio import FrameGrid
-from ves.media.browser import aac, jpeg
+from ves.media.encoding import aac, jpeg
 from ves.report.clips.spoken import Spoken
 from ves.report.clips.viewing import Viewing
 from ves.report.explorer.folder import Page, finish, show

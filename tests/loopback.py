@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         return self._answer(200, body[:9] if fault == "torn" else body, headers, fault)
 
     def _stall(self) -> None:
-        self.hub.released.wait(30)
+        self.hub.released.wait()
         self.hub.stalls += 1
 
     def _retry_after(self) -> dict[str, str]:

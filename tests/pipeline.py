@@ -177,14 +177,14 @@ class Pipeline:
         self,
         *,
         until: str | None = None,
-        kill_after: Callable[[Step], float | None] = lambda step: None,
+        kill_after: Callable[[Step], float | Callable[[], bool] | None] = lambda step: None,
         constants: Mapping[str, float] = QUICK,
         writes: Callable[[Step], int | None] = lambda step: None,
     ) -> list[str]:
         """Do what is not done, up to the step called `until`, and return the names of the steps that this took.
 
-        `kill_after` gives the seconds after which a step is killed; `writes` the number of writes after which the disk
-        is full for it. Raises Failed and Killed.
+        `kill_after` gives the seconds after which a step is killed, or what must have come true; `writes` the number of
+        writes after which the disk is full for it. Raises Failed and Killed.
         """
         took, last = [], None
         for step in self.steps():
@@ -196,7 +196,13 @@ class Pipeline:
             last = step.name
         return took
 
-    def _do(self, step: Step, kill_after: float | None, constants: Mapping[str, float], writes: int | None) -> None:
+    def _do(
+        self,
+        step: Step,
+        kill_after: float | Callable[[], bool] | None,
+        constants: Mapping[str, float],
+        writes: int | None,
+    ) -> None:
         mark, name = self._mark(step.name), step.name.replace("/", "-")
         for path in (mark, *(path for path in step.outputs if path not in step.kept)):
             path.unlink(missing_ok=True)

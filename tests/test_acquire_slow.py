@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from loopback import COMMIT, Hub, serve
 from pipeline import TOKEN, contents
-from test_workflow import SNAKEMAKE, copy_to, within
+from test_workflow import SNAKEMAKE, copy_to
 from vaani_repository import repository
+from waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +96,7 @@ def kill_one(copy: Path, process: subprocess.Popen[bytes], rng: random.Random) -
         return running[victim]
     process.kill()
     process.wait()
-    assert within(30, lambda: not stages(copy)), f"orphans: {stages(copy)}"
+    until(lambda: not stages(copy))  # none is an orphan
     return f"snakemake during {', '.join(sorted(running.values())) or 'nothing'}"
 
 
@@ -114,7 +115,7 @@ def test_kill_9_at_twenty_random_moments_of_the_workflow(
     while (number := kills.total()) < len(AIMS):
         assert started <= 3 * len(AIMS), (copies[-1] / "output").read_text()[-5000:]  # it fails whenever it starts
         aim, ended = AIMS[number], lambda: process.poll() is not None  # noqa: B023 - called within this round
-        within(120, lambda: ended() or any(aim in name for name in stages(copies[-1]).values()))  # noqa: B023
+        until(lambda: ended() or any(aim in name for name in stages(copies[-1]).values()))  # noqa: B023
         time.sleep(rng.uniform(0, 2 if aim else undisturbed / 6))
         if not ended() and (victim := kill_one(copies[-1], process, rng)):
             kills[victim] += 1

@@ -1,11 +1,12 @@
-"""The command line is what the signatures say."""
+"""The command line is what the signatures say, and says what is wrong with it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 
-from ves.commands.arguments import parser
+from ves.commands.arguments import check
+from ves.commands.parser import parser
 
 
 def store_info(folder: Path, *, out: Path | None = None, runs: list[Path] | None = None) -> None:
@@ -18,11 +19,24 @@ def store_copy(
     """A copy."""
 
 
-def storey() -> None:
-    """Of no group, whatever its name begins with."""
+def storey(kind: Annotated[Literal["low", "high"], "how high"]) -> None:
+    """Of no group, whatever its name begins with.
+
+    A second paragraph.
+    """
 
 
-PARSER = parser((store_info, store_copy, storey), ("store",))
+def localise() -> None:
+    """Spelt in two ways."""
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that has room for a line of help."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+PARSER = parser((store_info, store_copy, storey, localise), ("store",), ("localise", "store-info"))
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
@@ -47,7 +61,13 @@ def test_options_are_read_as_they_are_annotated() -> None:
     ("arguments", "words"),
     [
         (("store",), "ves store: error: the following arguments are required: STAGE"),
-        (("store", "y"), "invalid choice: 'y'"),
+        (("store", "y"), "there is no stage 'y'; `ves store --help` lists them"),
+        (("store", "inof"), "there is no stage 'inof', did you mean info?"),
+        (("stroe-info", "a"), "there is no stage 'stroe-info', did you mean store-info"),
+        (("--quick", "storey", "low"), "unrecognized arguments: --quick"),
+        (("store-copy", "--rusn", "c", "--clips", "3"), "required: --runs; --rusn, did you mean --runs?"),
+        (("store-copy", "--runs", "c", "--clips", "3", "--hrad=1"), "--hrad=1; --hrad, did you mean --hard?"),
+        (("storey", "middle"), "argument kind: invalid choice: 'middle' (choose from 'low', 'high')"),
         (("store", "copy", "--runs", "c"), "required: --clips"),
         (("store", "copy", "--runs", "c", "--clips", "many"), "argument --clips: invalid int value: 'many'"),
         (("store-info",), "required: FOLDER"),
@@ -57,6 +77,48 @@ def test_what_is_wrong_is_said(arguments: tuple[str, ...], words: str, capsys: p
     with pytest.raises(SystemExit):
         parsed(*arguments)
     assert words in capsys.readouterr().err
+
+
+def test_an_option_that_is_like_none_is_only_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("store-info", "a", "--xyz")
+    assert capsys.readouterr().err.endswith("ves store-info: error: unrecognized arguments: --xyz\n")
+
+
+def test_the_overview_has_two_groups_with_the_first_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--help")
+    _, typed, others = capsys.readouterr().out.split("\nWhat ")
+    assert typed.splitlines()[:3] == [
+        "people type:",
+        "  localise            Spelt in two ways.",
+        "  store info          What a store holds.",
+    ]
+    assert others.splitlines()[:3] == [
+        "the workflow calls:",
+        "  store copy          A copy.",
+        "  storey              Of no group, whatever its name begins with.",
+    ]
+    assert "second paragraph" not in others
+
+
+def test_a_stage_may_be_spelt_in_two_ways() -> None:
+    assert parsed("localize")["function"] is parsed("localise")["function"] is localise
+
+
+def test_an_argument_is_checked_when_it_is_given() -> None:
+    def refuse(number: int) -> None:
+        if number > 3:
+            raise ValueError(f"{number} is too many")
+
+    def stage(*, one: Annotated[int, "a number", refuse] | None, many: Annotated[list[int], "numbers", refuse]) -> None:
+        """A stage."""
+
+    check(stage, {"one": None, "many": [1, 2]})
+    with pytest.raises(ValueError, match="^4 is too many$"):
+        check(stage, {"one": 4, "many": [1, 2]})
+    with pytest.raises(ValueError, match="^5 is too many$"):
+        check(stage, {"one": 1, "many": [1, 5]})
 
 
 def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +136,7 @@ def test_an_option_may_have_a_help_of_its_own(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         parsed("store-copy", "--help")
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["--hard", "by", "links"] in shown and ["--by", "BY", "bytes"] in shown
+    assert ["--hard", "by", "links"] in shown and ["--by", "BY", "bytes", "(default:", "9)"] in shown
 
 
 def test_what_is_written_has_a_short_name() -> None:

@@ -11,6 +11,8 @@ from torch import nn
 
 from ves.media.audio import RATE, FrameGrid, window
 
+pytestmark = pytest.mark.numbers
+
 HUBERT = FrameGrid((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2), 2)
 
 

@@ -7,6 +7,8 @@ from ves.config.experiment import AugmentConfig
 from ves.media.audio import RATE, window
 from ves.training.augmentation import active, at_speed, augmented, draws
 
+pytestmark = pytest.mark.numbers
+
 OFF = AugmentConfig(window="start", speed=None, noise_snr_db=None, gain_db=None)
 
 

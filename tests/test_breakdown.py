@@ -9,6 +9,8 @@ from evaluated import CLIPS, IMAGES, LANGUAGES, clip_id, corpus, evaluate, run, 
 
 from ves.report.tables.breakdown import COLUMNS, DECIBELS, attributes, bins, breakdown, trained_on
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

@@ -1,23 +1,45 @@
 """Which checkpoint training goes on from: of the same recipe, whole, and never another's."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from ves.config.experiment import DataPaths, RunConfig
+from ves.base.files import write_json
+from ves.config.experiment import Config, DataPaths, RunConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.training import checkpoint, gradient_cache, train
 from ves.training.recipe import BOOKKEEPING, differences, recipe
 
 TIMES = {"seconds", "data_wait"}
+STRAIGHT = {"epochs": 1, "checkpoint_every": 2}
 FILES = ("manifest.parquet", "splits.parquet", "audio.zarr.manifest.json", "features.zarr.manifest.json")
 
 
 def log_of(run: Path) -> list[dict]:
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def write(run: Path, settings: TrainConfig, config: Config, data: DataPaths) -> None:
+    """The configuration of a run that hears one second of each clip: what is learnt does not matter here."""
+    audio = config.audio.model_copy(update={"seconds": 1.0})
+    made = RunConfig(run="dense", seed=0, data=data, audio=audio, model=config.model, train=settings)
+    write_json(run / "config.json", made.model_dump(mode="json"))
+
+
+@pytest.fixture
+def short_run(tiny, tmp_path):
+    """Makes run folders: short_run(name, **changes to train)."""
+    config, data = tiny
+
+    def make(name: str = "dense", **changes) -> Path:
+        write(tmp_path / name, config.train_of("dense").model_copy(update=changes), config, data)
+        return tmp_path / name
+
+    return make
 
 
 @pytest.fixture
@@ -82,12 +104,12 @@ def test_bookkeeping_and_places_are_the_same_recipe(experiment, tmp_path):
     assert recipe(experiment.model_copy(update=update)) == before
 
 
-def test_edited_bookkeeping_goes_on_and_finishes(tiny_run, monkeypatch):
-    run = tiny_run(epochs=1)
+def test_edited_bookkeeping_goes_on_and_finishes(short_run, monkeypatch):
+    run = short_run(epochs=1)
     train.train(run)
     model, log = (run / "model.safetensors").read_bytes(), log_of(run)
     monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("it was trained already"))
-    tiny_run(epochs=1, keep_checkpoints=3, checkpoint_every=2, evaluate_every=4, max_skipped=3)
+    short_run(epochs=1, keep_checkpoints=3, checkpoint_every=2, evaluate_every=4, max_skipped=3)
     train.train(run)
     assert (run / "model.safetensors").read_bytes() == model
     assert log_of(run) == log
@@ -106,17 +128,17 @@ def interrupt_at(monkeypatch, step: int) -> None:
     monkeypatch.setattr(train, "optimise", interrupted)
 
 
-def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_aside(tiny_run, tiny, monkeypatch):
-    straight = tiny_run("straight", epochs=1, learning_rate=5e-4)
+def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_aside(short_run, tiny, monkeypatch):
+    straight = short_run("straight", epochs=1, learning_rate=5e-4)
     train.train(straight)
-    run = tiny_run(epochs=1)
+    run = short_run(epochs=1)
     with monkeypatch.context() as patched:
         interrupt_at(patched, 5)
         with pytest.raises(KeyboardInterrupt):
             train.train(run)
     assert (run / "log.jsonl").is_symlink(), "while it trains, its log is read through a link"
     before = {path: path.read_bytes() for path in (run / "checkpoints").rglob("*") if path.is_file()}
-    tiny_run(epochs=1, learning_rate=5e-4)
+    short_run(epochs=1, learning_rate=5e-4)
     old = tiny[0].train.learning_rate
     with pytest.raises(ValueError, match="an unfinished training with other settings") as refused:
         train.train(run)
@@ -133,13 +155,13 @@ def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_a
     }
 
 
-def test_a_finished_training_with_other_settings_is_put_aside_and_done_anew(tiny_run, caplog):
+def test_a_finished_training_with_other_settings_is_put_aside_and_done_anew(short_run, caplog):
     """What the workflow does when a setting was edited: the model follows, and nothing is lost."""
-    run = tiny_run(epochs=0.5)
+    run = short_run(epochs=0.5)
     train.train(run)
     first = (run / "model.safetensors").read_bytes()
     for number, rate in enumerate((5e-4, 4e-4), 1):
-        tiny_run(epochs=0.5, learning_rate=rate)
+        short_run(epochs=0.5, learning_rate=rate)
         with caplog.at_level("WARNING"):
             train.train(run)
         assert f"train.learning_rate: {[7e-4, 5e-4][number - 1]} -> {rate}" in caplog.text
@@ -149,13 +171,23 @@ def test_a_finished_training_with_other_settings_is_put_aside_and_done_anew(tiny
     assert json.loads((newest / "config.json").read_text())["train"]["learning_rate"] == 7e-4
 
 
-def stopped_after(tiny_run, monkeypatch, step: int) -> Path:
-    run = tiny_run(epochs=1, checkpoint_every=2)
-    with monkeypatch.context() as patched:
-        interrupt_at(patched, step)
+@pytest.fixture(scope="module")
+def stopped_once(tiny, tmp_path_factory) -> Path:
+    """A run of `straight`'s settings that ended in its sixth step, with checkpoints of the second and fourth."""
+    config, data = tiny
+    run = tmp_path_factory.mktemp("stopped") / "dense"
+    write(run, config.train_of("dense").model_copy(update=STRAIGHT), config, data)
+    with pytest.MonkeyPatch.context() as patched:
+        interrupt_at(patched, 6)
         with pytest.raises(KeyboardInterrupt):
             train.train(run)
     return run
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(stopped_once, tmp_path / "stopped", symlinks=True)
 
 
 def cut(path: Path) -> None:
@@ -172,23 +204,22 @@ def flip(path: Path) -> None:
     ("model.safetensors", cut), ("state.pt", cut), ("model.safetensors", flip), ("state.pt", Path.unlink),
     ("checkpoint.json", cut), ("checkpoint.json", Path.unlink),
 ])  # fmt: skip
-def test_a_damaged_checkpoint_is_passed_over_and_said(tiny_run, monkeypatch, caplog, name, damage):
-    run = stopped_after(tiny_run, monkeypatch, 6)
-    found = checkpoint.newest(run)
+def test_a_damaged_checkpoint_is_passed_over_and_said(stopped, caplog, name, damage):
+    found = checkpoint.newest(stopped)
     assert found is not None and found[0].name == "step-00000004"
-    damage(run / "checkpoints" / "step-00000004" / name)
+    damage(stopped / "checkpoints" / "step-00000004" / name)
     with caplog.at_level("WARNING"):
-        found = checkpoint.newest(run)
+        found = checkpoint.newest(stopped)
     assert found is not None and found[0].name == "step-00000002"
     assert "step-00000004" in caplog.text and "damaged" in caplog.text
-    damage(run / "checkpoints" / "step-00000002" / name)
+    damage(stopped / "checkpoints" / "step-00000002" / name)
     with pytest.raises(ValueError, match="every checkpoint there is damaged; `ves train --fresh"):
-        train.train(run)
+        train.train(stopped)
 
 
-def test_a_damaged_checkpoint_is_not_counted_among_those_kept(tiny_run, monkeypatch, caplog):
+def test_a_damaged_checkpoint_is_not_counted_among_those_kept(stopped, caplog):
     """Steps 2 and 4 lie there, 4 is damaged and 5 is written: with two to keep, 2 is one of them."""
-    run = stopped_after(tiny_run, monkeypatch, 6)
+    run = stopped
     flip(run / "checkpoints" / "step-00000004" / "state.pt")
     config = RunConfig.model_validate_json((run / "config.json").read_text())
     model, attempt = VeS(config.audio, config.model, 24, 0.07), checkpoint.Attempt(run, config, 9, recipe(config))
@@ -200,24 +231,23 @@ def test_a_damaged_checkpoint_is_not_counted_among_those_kept(tiny_run, monkeypa
     assert caplog.text.count("step-00000004/state.pt: damaged") == 1
 
 
-def test_what_there_is_is_read_once_at_a_start(tiny_run, monkeypatch):
-    run, read = stopped_after(tiny_run, monkeypatch, 6), []
+def test_what_there_is_is_read_once_at_a_start(stopped, monkeypatch):
+    read: list[str] = []
     digest = checkpoint.digest
     monkeypatch.setattr(checkpoint, "digest", lambda path: read.append(path.parent.name) or digest(path))
     monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("the first step"))
     with pytest.raises(pytest.fail.Exception):
-        train.train(run)
+        train.train(stopped)
     assert read == ["step-00000004"] * 3
 
 
-def test_from_the_checkpoint_before_the_damaged_one_comes_the_same_model(tiny_run, monkeypatch):
-    straight = tiny_run("straight", epochs=1, checkpoint_every=2)
+def test_from_the_checkpoint_before_the_damaged_one_comes_the_same_model(short_run, stopped):
+    straight = short_run("straight", **STRAIGHT)
     train.train(straight)
-    run = stopped_after(tiny_run, monkeypatch, 6)
-    cut(run / "checkpoints" / "step-00000004" / "state.pt")
-    train.train(run)
-    assert (run / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
-    assert log_of(run) == log_of(straight)
+    cut(stopped / "checkpoints" / "step-00000004" / "state.pt")
+    train.train(stopped)
+    assert (stopped / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert log_of(stopped) == log_of(straight)
 
 
 @pytest.mark.parametrize(("images", "known"), [([0, 0], False), ([0, 1], True)])

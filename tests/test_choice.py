@@ -20,7 +20,7 @@ from ves.base.apportion import proportional
 from ves.base.files import write_json
 from ves.base.hashing import chance_of_rows
 from ves.sources.vaani.choice import choose
-from ves.sources.vaani.surveyed import image_of, pictures
+from ves.sources.vaani.survey_tables import image_of, pictures
 
 Place = tuple[str, int]
 
@@ -30,7 +30,7 @@ def chosen(folder: Path, survey: Path, table: pl.DataFrame = NO_TABLE, **changes
     out = folder / "shards.json"
     choose(settings(**changes), table, survey, folder / "survey", folder / "chosen", out)
     listing = json.loads(out.read_text())
-    surveyed = {file["name"]: file for file in json.loads(survey.read_text())["files"]}
+    surveyed = {file["name"]: file for file in json.loads(survey.read_text(encoding="utf-8"))["files"]}
     left = {path.relative_to(folder / "chosen").as_posix() for path in (folder / "chosen").rglob("*.parquet")}
     assert left == {f"{shard['name']}.parquet" for shard in listing["shards"] if shard["chosen"]}
     for shard in listing["shards"]:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from checkout import of_project
 from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
@@ -79,9 +80,7 @@ def put(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     return content
 
 
-SHIPPED = [
-    file for file in sorted(Path("config").glob("*.yaml")) if isinstance(read_yaml(file), dict)
-]  # not the labels
+SHIPPED = [file for file in of_project("config", "*.yaml") if isinstance(read_yaml(file), dict)]  # not the labels
 
 
 @pytest.mark.parametrize("file", ["config.yaml", *map(str, SHIPPED)])

@@ -23,6 +23,8 @@ from ves.training.distributed import Ranks
 from ves.training.gradient_cache import gradient, represent, rows
 from ves.training.randomness import drawn_from
 
+pytestmark = pytest.mark.numbers
+
 WIDTH, KEY = 24, 11
 FIELDS = ("audio", "mask", "image", "image_mask")
 REGULARISED = {"non_negativity": 1.0, "temporal_variation": 0.1}

@@ -1,13 +1,14 @@
 """What training reads: batches, and that every sample is the one it says it is."""
 
 import hashlib
-import time
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from waiting import PATIENCE
 
 from ves.store.features_writer import open_features
 from ves.store.shard_format import BadStore
@@ -83,12 +84,20 @@ def test_parts_of_a_batch_are_those_of_the_whole(stream, augment):
         assert torch.equal(torch.cat([one.image, other.image]), whole.image)
 
 
-def test_a_batch_in_use_is_not_overwritten(stream):
-    """The reader is given all the time it could use; buffers come round again after the batch is given back."""
+def test_a_batch_in_use_is_not_overwritten(stream, monkeypatch):
+    """All is read that can be meanwhile; buffers come round again after the batch is given back."""
     expected = [digest(batch) for batch in stream(0, 9)]
-    places = set()
+    real, read, places = PairReader.patches, threading.Semaphore(0), set()
+
+    def patches(self, rows, out=None):
+        found = real(self, rows, out=out)
+        read.release()  # it is the last that is read of a batch
+        return found
+
+    monkeypatch.setattr(PairReader, "patches", patches)
     for number, batch in enumerate(stream(0, 9)):
-        time.sleep(0.05)
+        ahead = 1 + AHEAD if number == 0 else int(number + AHEAD < 9)
+        assert all(read.acquire(timeout=PATIENCE) for _ in range(ahead))
         assert digest(batch) == expected[number]
         places.add(batch.waveform.data_ptr())
     assert len(places) == AHEAD + 1

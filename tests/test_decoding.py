@@ -13,6 +13,8 @@ from ves.media import decoding
 from ves.media.audio import RATE, BadAudio
 from ves.media.decoding import decode
 
+pytestmark = pytest.mark.numbers
+
 
 def tone(seconds: float = 0.5, rate: int = RATE, hertz: float = 440.0, peak: float = 0.5) -> np.ndarray:
     return (peak * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)

@@ -21,6 +21,8 @@ from ves.models.towers import load as load_model
 from ves.store.embeddings import joined, manifest_path
 from ves.training.dataset import PairReader, clips
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def run(tiny, tmp_path_factory):

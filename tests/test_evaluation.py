@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -9,11 +10,14 @@ from safetensors.torch import load_file, save_file
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
-from ves.evaluation.checkpoint import evaluate, find
+from ves.evaluation.checkpoint import evaluate
+from ves.evaluation.checkpoint_folder import find
 from ves.evaluation.embed import embed
 from ves.evaluation.localisation import report as localisation
 from ves.evaluation.retrieval.protocols import paper
 from ves.models.towers import VeS
+
+pytestmark = pytest.mark.numbers
 
 
 @pytest.fixture
@@ -66,14 +70,36 @@ def test_of_a_folder_of_checkpoints_it_is_the_newest_with_its_own_settings(run: 
     assert find(folder) == (newest, newest)
 
 
-def test_another_split_goes_where_it_is_asked_to(run: Path, tmp_path: Path, capsys) -> None:
+def test_another_split_goes_where_it_is_asked_to(tiny, run: Path, tmp_path: Path, capsys) -> None:
     step = run / "checkpoints" / "abc" / "step-00000003"
     write_json(step / "config.json", read_json(run / "config.json"))
     assert main(["evaluate", str(step), "--split", "tune", "--out", str(tmp_path / "out")]) == 0
     assert read_json(tmp_path / "out" / "retrieval.json")["split"] == "tune"
-    assert main(["evaluate", str(step), "--split", "tune", "--truth", str(tmp_path / "absent")]) == 0
+    own, other = Path(tiny[1].manifest).parent / "truth", tmp_path / "truth"
+    for file in (own / "audio").rglob("*.parquet"):
+        (copy := other / file.relative_to(own)).parent.mkdir(parents=True, exist_ok=True)
+        pl.read_parquet(file).drop("start_s").write_parquet(copy)
+    assert main(["evaluate", str(step), "--split", "tune", "--truth", str(other)]) == 0
     assert (run / "evaluated" / "step-00000003-tune" / "localisation.json").is_file()
-    assert "pointing: this corpus has no word timings" in capsys.readouterr().out
+    assert "pointing: this corpus has no word timings: its truth has no column start_s" in capsys.readouterr().out
+
+
+def test_a_truth_that_is_none_is_an_error_and_not_a_corpus_without(run: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, what in [("absent", "no such folder"), ("empty", "no truth of this corpus: it has no ")]:
+        assert main(["evaluate", str(run), "--truth", str(tmp_path / name)]) == 1
+        assert f"evaluate: {tmp_path / name}: {what}" in capsys.readouterr().err
+    assert not (run / "evaluated").exists()
+
+
+@pytest.mark.parametrize("stage", ["heatmaps", "explorer", "figure1"])
+def test_nor_do_figures_take_it_for_one(stage: str, run: Path, tmp_path: Path, capsys) -> None:
+    write_json(run / "embeddings" / "val.zarr.manifest.json", {})  # of which nothing is read yet
+    wrong, out = tmp_path / "truht", tmp_path / "out"
+    given = ["--runs", str(run), "--clips", "1", "--out", str(out), "--truth", str(wrong)]
+    assert main([stage, *given]) == 1
+    assert f"{stage}: {wrong}: no such folder; the truth of this corpus is " in capsys.readouterr().err
+    assert not out.exists()
 
 
 def refused(checkpoint: Path, capsys) -> str:
@@ -86,7 +112,7 @@ def refused(checkpoint: Path, capsys) -> str:
 
 def test_what_is_no_checkpoint_ends_in_one_line(run: Path, tmp_path: Path, capsys) -> None:
     assert "no checkpoint: neither it nor a folder above it has the config.json" in refused(tmp_path.parent, capsys)
-    assert "nowhere: no checkpoint: it has no model.safetensors" in refused(run / "nowhere", capsys)
+    assert "nowhere: no checkpoint: there is no such folder" in refused(run / "nowhere", capsys)
     (run / "checkpoints-2").mkdir()
     assert "checkpoints-2: no checkpoint: it has no model.safetensors" in refused(run / "checkpoints-2", capsys)
     weights = run / "checkpoints" / "abc" / "step-00000006" / "model.safetensors"

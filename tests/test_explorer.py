@@ -12,7 +12,7 @@ import torch
 from explored import CLIPS, SECONDS, page_of
 
 from ves.evaluation.localisation.pointing import hottest
-from ves.media.browser import aac, flac, jpeg, peaks
+from ves.media.encoding import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry
 from ves.report.explorer.clip import BARS, told
 from ves.report.explorer.neighbours import clips_of, pictures_of

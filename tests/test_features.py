@@ -19,6 +19,8 @@ from ves.models.vision import load_backbone, patch_grid, patch_tokens
 from ves.store.features_writer import open_features, shard_path
 from ves.store.verify import verify
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory) -> Path:

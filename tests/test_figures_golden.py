@@ -14,6 +14,8 @@ from viewed import untimed, viewed
 from ves.report.clips import figure1, films, panels, strips
 from ves.report.clips.plate import compose, plate_of
 
+pytestmark = pytest.mark.numbers
+
 GOLDEN = Path(__file__).parent / "golden"
 OBJECTIVES = {"dense": {"max_mean": 1.0}, "global": {"mean_mean": 1.0}}
 FIGURES = {

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -95,15 +95,16 @@ def test_two_writers_of_one_path_do_not_meet(tmp_path: Path):
     assert left(tmp_path) == ["file.json"]
 
 
-def write_often(path: Path, content: str, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+def write_often(path: Path, content: str, times: int, together: Barrier) -> None:
+    together.wait()  # to import takes longer than to write
+    for _ in range(times):
         put_directory(path / "directory", content * 10_000)
         put(path / "file", content * 10_000)
 
 
 def test_processes_that_write_one_path_leave_one_of_theirs(tmp_path: Path):
-    writers = [SPAWN.Process(target=write_often, args=(tmp_path, content, 1.5)) for content in "xyz"]
+    together = SPAWN.Barrier(3)
+    writers = [SPAWN.Process(target=write_often, args=(tmp_path, content, 40, together)) for content in "xyz"]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -137,7 +137,7 @@ def test_a_browser_plays_it(impulse, tmp_path) -> None:
         assert found == size and error is None
         assert duration == pytest.approx(viewing.seconds, abs=0.1)
         page.evaluate("document.querySelector('video').play()")
-        page.wait_for_function("document.querySelector('video').ended", timeout=20_000)
+        page.wait_for_function("document.querySelector('video').ended")
         counted = "(video) => [video.webkitAudioDecodedByteCount, video.webkitVideoDecodedByteCount]"
         sound, picture = page.locator("video").evaluate(counted)
         assert sound > 100 and picture > 1000  # bytes; the sound is one click

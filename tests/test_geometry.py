@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
 from ves.media.geometry import FITS, Geometry
 
+pytestmark = pytest.mark.numbers
+
 fits = st.sampled_from(FITS)
 sides = st.integers(16, 700)  # tiny, wide and tall pictures
 counts = st.integers(1, 16)
-settings.register_profile("any speed", deadline=None)  # a busy machine is no fault
-settings.load_profile("any speed")
 
 
 def geometry_of(width: int, height: int, fit: str, size: int = 140) -> Geometry:

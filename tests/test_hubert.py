@@ -14,6 +14,8 @@ from ves.media.audio import POOL, FrameGrid
 from ves.models.speech import ATTENTION, attention, hidden_states, quicken
 from ves.models.towers import load_speech_backbone
 
+pytestmark = pytest.mark.numbers
+
 LENGTHS = [48_000, 20_000, 48_000, 700, 33_000, 1_000, 47_999]  # in no order; 700 is hardly a frame
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from ves.evaluation.bootstrap import DRAWS, class_means, interval, means, weights
 
+pytestmark = pytest.mark.numbers
+
 
 def test_images_are_drawn_with_all_their_nouns():
     images = np.array([5, 5, 9, 2])

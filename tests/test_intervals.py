@@ -11,6 +11,8 @@ from scipy import stats
 from ves.evaluation.retrieval import intervals
 from ves.evaluation.retrieval.intervals import METRICS, differences, draws, ends, estimates, metrics, places
 
+pytestmark = pytest.mark.numbers
+
 CUTOFFS = (1, 5, 10, 50)
 
 

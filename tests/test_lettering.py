@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from checkout import of_project
 from PIL import Image
 
 from ves.report.drawing import lettering
 
-LEXICON = sorted(Path("ves/sources/scenes/lexicon").glob("*.yaml"))
+LEXICON = of_project("ves/sources/scenes/lexicon", "*.yaml")
 CONJUNCTS = {  # two letters that are written as one, and the mark between them that joins them
     "NotoSansDevanagari": "क्ष",
     "NotoSansBengali": "ক্ষ",
@@ -134,7 +135,7 @@ def test_a_long_word_is_set_smaller() -> None:
 
 
 def test_fonts_are_few_and_licensed() -> None:
-    files = {file.name: file.stat().st_size for file in lettering.FONTS.glob("*.ttf")}
+    files = {file.name: file.stat().st_size for file in of_project("ves/fonts", "*.ttf")}
     assert set(files) == {f"{family}-Regular.ttf" for family in lettering.FAMILIES}
     assert sum(files.values()) < 2_500_000
     licence = (lettering.FONTS / "OFL.txt").read_text(encoding="utf-8")

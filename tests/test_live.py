@@ -13,6 +13,8 @@ from ves.store.features_writer import FeatureStore
 from ves.training.recipe import differences, recipe
 from ves.training.train import train
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture(scope="module")
 def live_data(tiny, tmp_path_factory) -> DataPaths:

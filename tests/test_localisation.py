@@ -16,6 +16,8 @@ from ves.evaluation.localisation.report import rates
 from ves.evaluation.truth import NoTruth
 from ves.store.embeddings import write
 
+pytestmark = pytest.mark.numbers
+
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = torch.eye(4)[:3]  # tokens that are hot in one patch of `corners`
 
 

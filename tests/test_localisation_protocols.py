@@ -15,6 +15,8 @@ from test_segmentation import reference_window
 from ves.evaluation.localisation.protocols import Key
 from ves.evaluation.localisation.rows import by_group, of_nouns, overall
 
+pytestmark = pytest.mark.numbers
+
 SIZE = (40, 30)
 KINDS = ("cup", "ball", "hat")
 

@@ -22,9 +22,11 @@ from ves.evaluation.embed import embed, load
 from ves.media.audio import RATE, window
 from ves.models import localise
 from ves.models.towers import VeS
-from ves.report.clips.clips import located, picture
+from ves.report.clips.lookup import located, picture
 from ves.store.audio import AudioStore
 from ves.training.dataset import PairReader, clips
+
+pytestmark = pytest.mark.numbers
 
 SECONDS = 3.0  # of the tiny corpus' windows
 
@@ -221,12 +223,18 @@ def test_a_long_recording_is_heard_in_windows(localiser, voice) -> None:
             np.testing.assert_allclose(found.similarity[token].ravel(), expected, atol=1e-5)
 
 
-def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path) -> None:
+def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path, capfd) -> None:
     scene(90, 60).save(tmp_path / "p.jpg")
     soundfile.write(tmp_path / "a.wav", voice, RATE)
     order = ["localise", str(tmp_path / "p.jpg"), str(tmp_path / "a.wav"), "--run", str(run), "-o"]
     assert main([*order, str(tmp_path / "out")]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"localised.png", "film.mp4", "page"}
+    said = capfd.readouterr()
+    assert said.out.splitlines() == [
+        f"{tmp_path}/out/{name}" for name in ("localised.png", "film.mp4", "page/index.html")
+    ]
+    assert all(Path(line).is_file() for line in said.out.splitlines())
+    assert "Loading weights" not in said.err
     with av.open(str(tmp_path / "out" / "film.mp4")) as film:
         assert film.streams.video[0].frames == 50
     with Image.open(tmp_path / "out" / "localised.png") as page:

@@ -8,6 +8,8 @@ import torch
 from ves.config.fields import registered
 from ves.losses.contrastive import LOSSES, info_nce
 
+pytestmark = pytest.mark.numbers
+
 
 def slow(logits, not_negative):
     """-log p(true pair) of every row and column, over the true pair and its real negatives only."""

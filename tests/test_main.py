@@ -2,19 +2,22 @@
 
 import importlib
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from waiting import PATIENCE
 
 from ves import __main__ as command_line
 from ves.commands import process as stage
+from ves.commands.arguments import arguments, name_of, two_words
 from ves.config.check import read_yaml, validate
 from ves.store.shard_format import BadStore
 
@@ -28,9 +31,55 @@ def ves(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_stage_has_help_from_its_own_docstring() -> None:
     shown = ves("--help").stdout
+    typed, others = shown.split("What people type:")[1].split("What the workflow calls:")
+    assert len(command_line.STAGES) > 40
     for function in command_line.STAGES:
-        assert f"\n    {function.__name__.replace('_', '-')}" in shown
+        name = name_of(function)
+        part = typed if name in command_line.TYPED else others
+        assert f"\n  {two_words(function, command_line.GROUPS)} " in part
     assert "goes on from its newest checkpoint" in " ".join(ves("train", "--help").stdout.split())
+
+
+def test_what_people_type_is_there() -> None:
+    assert set(command_line.TYPED) <= {name_of(function) for function in command_line.STAGES}
+
+
+@pytest.mark.parametrize("function", command_line.STAGES, ids=name_of)
+def test_every_argument_has_one_line_of_help(function: Callable[..., None]) -> None:
+    for argument in arguments(function):
+        assert argument.help, f"{name_of(function)}: {argument.key} has no help; give it Annotated[..., 'help']"
+        assert len(argument.help) <= 100 and "\n" not in argument.help
+        assert not argument.help.endswith(".") and not argument.help[0].isspace()
+
+
+def test_versions_and_help_load_neither_torch_nor_numpy() -> None:
+    for option in ("--version", "--help"):
+        code = (
+            "import sys\nfrom ves.__main__ import main\n"
+            f"try: main(['{option}'])\n"
+            "except SystemExit: sys.exit(f'loaded: {loaded}' if (loaded := {'torch', 'numpy'} & {*sys.modules}) else 0)"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout
+
+
+def test_versions_are_those_that_are_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["--version"])
+    assert ended.value.code == 0
+    found = re.fullmatch(r"ves (\S+) \(torch (\S+), Python (\S+)\)\n", capsys.readouterr().out)
+    assert found is not None
+    ours = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
+    assert found.groups() == (ours, torch.__version__.partition("+")[0], platform.python_version())
+
+
+def test_a_misspelt_stage_is_proposed() -> None:
+    ended = ves("trian", "x")
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(
+        "ves: error: there is no stage 'trian', did you mean train?; `ves --help` lists them\n"
+    )
 
 
 def test_a_missing_option_is_named() -> None:
@@ -148,24 +197,6 @@ def test_a_shard_that_is_not_listed_is_named(tmp_path: Path) -> None:
     assert ended.stderr == f"fetch: {listing}: no shard 'audio/x' among its 1, such as audio/a/b\n"
 
 
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 # A parent that starts a stage which never ends by itself (its input is a pipe that nobody writes to).
 PARENT = """
 import os, subprocess, sys
@@ -182,18 +213,22 @@ def test_a_stage_ends_with_its_parent_only_in_the_workflow(in_workflow: bool, tm
     pipe = tmp_path / "corpus.json"
     os.mkfifo(pipe)
     command = [sys.executable, "-c", PARENT, str(pipe), str(tmp_path / "out"), str(in_workflow)]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    try:
-        with open(pipe, "w"):  # opens when the stage opens it to read: it runs by now, and has said whom it dies with
-            parent.kill()
-            parent.wait()
-            assert within(5, lambda: not alive(child)) == in_workflow
-    finally:
-        parent.stdout.close()
-        if alive(child):
+    # opens when the stage opens it to read: it runs by now, and has said whom it dies with
+    with open(pipe, "w", encoding="utf-8") as writer:
+        parent.kill()
+        parent.wait()
+        if not in_workflow:
+            writer.write("its input, and its end")
+            writer.close()
+        try:
+            said = parent.communicate(timeout=PATIENCE)[1]  # until the last of the two has ended
+        except subprocess.TimeoutExpired:
             os.kill(child, signal.SIGKILL)
+            raise
+    assert (f"{pipe}: not valid JSON" in said) != in_workflow
 
 
 def test_a_stage_whose_parent_has_ended_already_does_nothing(tmp_path: Path) -> None:

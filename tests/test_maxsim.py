@@ -16,6 +16,8 @@ from ves.similarity.maxsim import check_shapes, implementation, maxsim
 from ves.similarity.pairwise import max_mean, mean_max
 from ves.similarity.pairwise import tiles as maxsim_tiles
 
+pytestmark = pytest.mark.numbers
+
 EPSILON = 1e-6
 
 

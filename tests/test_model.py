@@ -10,6 +10,8 @@ from transformers import Dinov2Config, Dinov2Model, HubertConfig, HubertModel
 from ves.config.experiment import AudioConfig, ModelConfig, VisionConfig
 from ves.models.towers import VeS
 
+pytestmark = pytest.mark.numbers
+
 MODEL = ModelConfig(dim=16, visual_layers=1, visual_heads=2, dropout=0.0)
 
 

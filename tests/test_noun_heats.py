@@ -1,9 +1,12 @@
 """Which nouns stand against which, and what the heat of a word is."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ves.evaluation.localisation.noun_heats import partners
+
+pytestmark = pytest.mark.numbers
 
 
 @settings(max_examples=50, deadline=None)

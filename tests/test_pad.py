@@ -32,6 +32,8 @@ from ves.training.gradient_cache import objective, represent
 from ves.training.order import Order
 from ves.training.train import train
 
+pytestmark = pytest.mark.numbers
+
 CPU = torch.device("cpu")
 TIMES = {"seconds", "data_wait"}
 

@@ -20,6 +20,7 @@ from ves.corpus.ingest import ingest_audio, ingest_images
 from ves.corpus.manifest import merge
 from ves.corpus.splits import write as write_splits
 from ves.media import images
+from ves.report.tables.splits import page_of
 from ves.sources.pairs import packing as pairs
 from ves.sources.pairs import tables as pair_tables
 
@@ -389,7 +390,8 @@ def splits_of(block: PairsConfig, data: Path) -> tuple[pl.DataFrame, str]:
     assert refused.is_empty()
     paths = [data / f"{name}.parquet" for name in ("manifest", "images", "splits")]
     page, plot = data / "splits.md", data / "splits.png"
-    write_splits(paths[0], paths[1], SplitConfig.model_validate(SPLIT), paths[2], page, plot)
+    split = SplitConfig.model_validate(SPLIT)
+    write_splits(paths[0], paths[1], split, paths[2], page_of(split, page, plot))
     splits = (
         pl.read_parquet(paths[2])
         .join(manifest, on="clip_id")

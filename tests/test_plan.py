@@ -13,8 +13,8 @@ from surveys import NO_TABLE, clip_rows, random_corpus, settings, write
 
 from ves.config.check import load
 from ves.config.experiment import PlanSettings
-from ves.corpus.splits import strata
 from ves.media.audio import RATE
+from ves.sources.labels import strata
 from ves.sources.vaani.choice import choose
 from ves.sources.vaani.plan import audio_bytes, backbone_sizes, expected, feature_bytes
 from ves.store.audio import write_group

@@ -7,6 +7,8 @@ from spoken_corpus import rectangle
 from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
 from ves.media.geometry import Geometry
 
+pytestmark = pytest.mark.numbers
+
 
 def test_ties_go_to_the_lowest_index():
     assert hottest(np.array([1.0, 3.0, 3.0, 2.0]), np.ones(4, bool)) == 1

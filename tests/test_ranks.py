@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ import torch
 from forked import WARM
 from safetensors.torch import load_file
 from test_contrast import REGULARISED, assert_equal, gradients, pairs, settings, towers
+from waiting import PATIENCE, until
 
 from ves.base import gpus
 from ves.training.distributed import ALONE, Ranks, joined
 from ves.training.gradient_cache import gradient, rows
 from ves.training.train import train
 
-PATIENCE = 240.0  # seconds
+pytestmark = pytest.mark.numbers
 
 HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
 CASES: dict[str, dict[str, Any]] = {  # of eight pairs
@@ -124,9 +124,8 @@ def test_torchrun_starts_the_same_command(tiny_run):
         command += ["-m", "--", "ves", "train", str(run), "--log", str(run / "train.log")]
         if name == "stopped":
             with subprocess.Popen(command, env=os.environ | {"VES_DIE_WITH_PARENT": "1"}) as process:
-                while not list(run.glob("checkpoints/**/step-00000003")):
-                    assert process.poll() is None
-                    time.sleep(0.01)
+                until(lambda: process.poll() is not None or list(run.glob("checkpoints/**/step-00000003")))  # noqa: B023
+                assert process.poll() is None
                 process.kill()  # and with it the two
             assert len(log_of(run)) < steps
         subprocess.run(command, check=True, timeout=PATIENCE)

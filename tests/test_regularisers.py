@@ -12,6 +12,8 @@ from ves.config.fields import registered
 from ves.losses import regularisers
 from ves.losses.regularisers import REGULARISERS
 
+pytestmark = pytest.mark.numbers
+
 AUDIBLE = torch.tensor([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
 SHOWN = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=torch.bool)
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from ves.evaluation.retrieval.chance import chance
 from ves.evaluation.retrieval.ranks import ROWS, both_directions, rank_by_image, ranks, summary, ties
 
+pytestmark = pytest.mark.numbers
+
 BY_EYE = torch.tensor(
     [
         [0.9, 0.1, 0.2, 0.3],  # clip 0 -> image 0: first

@@ -9,7 +9,7 @@ from ves.evaluation.retrieval.intervals import METRICS
 from ves.evaluation.truth import OBJECTS, WORDS
 from ves.report.tables import table1_page
 from ves.report.tables.comparisons import number
-from ves.report.tables.published import PAPER_ON_VAANI
+from ves.report.tables.table1_page import PAPER_ON_VAANI
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from ves.evaluation.retrieval.ranks import both_directions
 from ves.similarity.pairwise import score
 from ves.store.embeddings import joined, load, manifest_path, write
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.fixture
 def made(tmp_path):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from little_scenes import settings
 
-from ves.sources.scenes.backdrop import backdrop
-from ves.sources.scenes.drawing import NOTHING, draw
+from ves.sources.scenes.drawing import NOTHING, backdrop, draw
 from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, Scene, Thing, scene
 from ves.sources.scenes.pen import PAINTS
 from ves.sources.scenes.shapes import SHAPES

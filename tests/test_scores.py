@@ -12,6 +12,8 @@ from ves.evaluation.retrieval.scores import all_pairs, forget
 from ves.similarity import pairwise
 from ves.similarity.pairwise import score
 
+pytestmark = pytest.mark.numbers
+
 
 @pytest.mark.parametrize("name", ["max_mean", "mean_mean", "mean_max"])
 def test_cutting_and_grouping_clips_changes_no_score(name, tmp_path, monkeypatch):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ves.evaluation.localisation.denseav import Ranked, average_precision, best_iou, pooled, ranked, window
 
+pytestmark = pytest.mark.numbers
+
 
 def of(heat, mask) -> Ranked:
     return ranked(np.array(heat, np.float32), np.array(mask, bool))

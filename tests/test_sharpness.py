@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ves.evaluation.localisation.sharpness import entropy, inside, mass
 
+pytestmark = pytest.mark.numbers
+
 ALL = np.ones(4, bool)
 
 

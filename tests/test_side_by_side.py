@@ -1,23 +1,30 @@
 """Threads with a core each: the order of results, errors, and a gradient that is the same to the bit every time."""
 
 import threading
-import time
 
 import pytest
 import torch
 from test_contrast import assert_equal, gradients, pairs, settings
 from tiny_corpus import tiny_config
 from torch import Tensor
+from waiting import PATIENCE
 
 from ves.base.cpu import cores, side_by_side, use_cores
-from ves.config.experiment import ModelConfig
+from ves.base.precision import weights_of
+from ves.config.experiment import ModelConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.training.gradient_cache import gradient
 
+pytestmark = pytest.mark.numbers
+
 
 def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():
+    ended = [threading.Event() for _ in range(4)]
+    ended[3].set()
+
     def work(number: int) -> tuple[int, int, int]:
-        time.sleep(0.02 * (3 - number))  # the first ends last
+        assert ended[number + 1].wait(PATIENCE)  # the first ends last
+        ended[number].set()
         return number, torch.get_num_threads(), threading.get_ident()
 
     found = side_by_side(work, [0, 1, 2], 3)
@@ -56,30 +63,30 @@ def test_an_error_in_a_thread_is_raised():
         side_by_side(lambda number: 1 // number, [1, 0], 2)
 
 
-def quiet() -> VeS:
+def quiet(train: TrainConfig) -> VeS:
     """A model in training in which nothing is drawn."""
     torch.manual_seed(0)
     audio = tiny_config().audio.model_copy(update={"seconds": 1.0, "freeze_conv": False})
-    model = VeS(
-        audio, ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.0), pairs().patches.shape[2], 0.07
-    )
+    adapter = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.0)
+    with weights_of(train.precision):
+        model = VeS(audio, adapter, pairs().patches.shape[2], 0.07)
     assert not model.draws
     return model.train()
 
 
 def measured(**changes) -> tuple[dict[str, Tensor], dict[str, float]]:
-    model = quiet()
-    logs = gradient(model, pairs(), settings(**({"batch_size": 8, "micro_batch": 8} | changes)))
+    train = settings(**({"batch_size": 8, "micro_batch": 8} | changes))
+    logs = gradient(model := quiet(train), pairs(), train)
     return gradients(model), logs
 
 
 @pytest.mark.parametrize("micro_batch", [8, 4, 3])
 def test_halves_side_by_side_give_the_gradient_of_the_whole(micro_batch):
-    """Kept graphs (8), and cached representations."""
-    expected, logs = measured(threads=1)
-    found, same = measured(threads=2, micro_batch=micro_batch)
-    assert_equal(found, expected, 1e-5)
-    assert same == pytest.approx(logs, rel=1e-5)
+    """Kept graphs (8), and cached representations; in fp64, where no part of it can hide behind rounding."""
+    expected, logs = measured(threads=1, precision="fp64")
+    found, same = measured(threads=2, micro_batch=micro_batch, precision="fp64")
+    assert_equal(found, expected, 1e-10)
+    assert same == pytest.approx(logs, rel=1e-10)
 
 
 def test_bfloat16_gives_the_same_bits_every_time():
@@ -92,6 +99,6 @@ def test_bfloat16_gives_the_same_bits_every_time():
 
 
 def test_what_draws_is_not_done_side_by_side():
-    model = quiet()
+    model = quiet(settings())
     model.audio.backbone.config.attention_dropout = 0.1
     assert model.draws

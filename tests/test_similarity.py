@@ -8,6 +8,8 @@ from torch import Tensor
 from ves.config.fields import registered
 from ves.similarity.pairwise import SIMILARITIES, bidirectional, max_mean, mean_max, mean_mean, mean_mean_cosine, score
 
+pytestmark = pytest.mark.numbers
+
 A, T, V, P, D = 3, 5, 4, 6, 7
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from ves.models.spec_augment import time_mask
+from ves.models.speech import time_mask
 from ves.training.randomness import drawn_from
+
+pytestmark = pytest.mark.numbers
 
 CPU = torch.device("cpu")
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from ves.base import ids
 from ves.config.experiment import SplitConfig
-from ves.corpus.splits import COLUMNS, compact, strata, write
+from ves.corpus.splits import COLUMNS, compact, write
 from ves.corpus.splits import assign as assign_compact
+from ves.report.tables.splits import page_of
+from ves.sources.labels import strata
 
 DEFAULT = {
     "seed": 0,
@@ -178,7 +180,7 @@ def written(folder: Path, manifest: pl.DataFrame, images: pl.DataFrame, split: S
     )
     images.write_parquet(folder / "images.parquet")
     files = [folder / name for name in ("manifest.parquet", "images.parquet", "s.parquet", "s.md", "s.png")]
-    write(files[0], files[1], split, *files[2:])
+    write(files[0], files[1], split, files[2], page_of(split, *files[3:]))
     return pl.read_parquet(files[2]), files[3].read_text("utf-8")
 
 

@@ -11,6 +11,8 @@ from spoken_corpus import rectangle
 from ves.evaluation.localisation.square import SIDE, Square
 from ves.media.geometry import Geometry
 
+pytestmark = pytest.mark.numbers
+
 FITS = ("stretch", "crop", "pad")
 
 

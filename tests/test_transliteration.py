@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkout import of_project
 
 from ves.report.drawing import lettering
 from ves.report.drawing.transliteration import transliterate
 
-LEXICON = sorted(Path("ves/sources/scenes/lexicon").glob("*.yaml"))
+LEXICON = of_project("ves/sources/scenes/lexicon", "*.yaml")
 
 
 @pytest.mark.parametrize(

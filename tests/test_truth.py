@@ -1,13 +1,15 @@
 """Truth files: absent is no fault, half absent is one, and everything is joined to what was embedded."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 
-from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, noise, objects, transcripts, words
+from ves.config.experiment import DataPaths
+from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, folder_of, noise, objects, transcripts, words
 
 CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
 IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
@@ -96,3 +98,34 @@ def test_transcripts_are_those_of_the_clips_asked_for(tmp_path):
     save(tmp_path / "audio/x.parquet", pl.DataFrame({"clip_id": ["b", "c"], "transcript": ["गेंद", "other"]}))
     save(tmp_path / "audio/y.parquet", pl.DataFrame({"clip_id": ["d"], "transcript": ["of another split"]}))
     assert transcripts(tmp_path, CLIPS) == {"b": "गेंद"}
+
+
+def paths(folder: Path) -> DataPaths:
+    """A corpus of one shard of clips and one of pictures."""
+    save(folder / "manifest.parquet", pl.DataFrame({"shard": pl.Series(["audio/x"] * 2, dtype=pl.Categorical)}))
+    save(folder / "images.parquet", pl.DataFrame({"shard": ["images/x"]}))
+    files = {name: str(folder / f"{name}.parquet") for name in ("manifest", "splits", "images")}
+    return DataPaths(corpus="toy", audio=str(folder / "audio.zarr"), features=str(folder / "f.zarr"), **files)
+
+
+def test_the_truth_of_the_corpus_need_not_be_there(tmp_path, monkeypatch):
+    data = paths(tmp_path / "toy")
+    own = tmp_path / "toy" / "truth"
+    assert folder_of(data, None) == folder_of(data, own) == own
+    monkeypatch.chdir(tmp_path)
+    assert folder_of(data, Path("toy/truth")) == own  # named in another way, it is the same folder
+
+
+def test_another_truth_must_be_there_and_of_the_corpus(tmp_path):
+    data = paths(tmp_path / "toy")
+    other, own = tmp_path / "other", tmp_path / "toy" / "truth"
+    with pytest.raises(ValueError, match=f"^{other}: no such folder; the truth of this corpus is {own}, unless"):
+        folder_of(data, other)
+    save(other / "audio" / "z.parquet", spoken("1.wav", "one"))
+    with pytest.raises(
+        ValueError, match=f"^{other}: no truth of this corpus: it has no audio/x.parquet, nor the file of"
+    ):
+        folder_of(data, other)
+    for shard in ("audio/x", "images/x"):
+        save(tmp_path / shard / "truth" / f"{shard}.parquet", spoken("1.wav", "one"))
+        assert folder_of(data, tmp_path / shard / "truth") == tmp_path / shard / "truth"

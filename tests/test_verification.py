@@ -1,7 +1,11 @@
 """No damage to a store passes: what verify finds, and that nothing damaged is ever read as numbers."""
 
+import os
+import re
 import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,12 +53,10 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def in_memory(tmp_path_factory):
+def in_memory() -> Iterator[Path]:
     """The same store on a file system in memory, where there is one."""
-    folder = MEMORY if MEMORY.is_dir() else tmp_path_factory.getbasetemp()
-    folder = folder / f"ves-{tmp_path_factory.getbasetemp().name}-{tmp_path_factory.getbasetemp().parent.name}"
-    yield write_store(folder / "f.zarr", TOKENS)
-    shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="ves-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        yield write_store(Path(folder) / "f.zarr", TOKENS)
 
 
 def texts(store: Path, images: Path | None = None) -> list[str]:
@@ -66,7 +68,7 @@ def never_read_wrong(store: Path, damaged: Path) -> None:
     """Every row is refused by name, or is what was written."""
     if damaged.is_relative_to(store / "patch_tokens" / "c"):
         opened, first = open_features(store), 4 * int(damaged.parts[-3])
-        with pytest.raises(BadStore, match=f"{damaged}: "):
+        with pytest.raises(BadStore, match=re.escape(f"{damaged}: ")):
             opened.read(range(ROWS))
         others = [row for row in range(ROWS) if not first <= row < first + 4]
         assert torch.equal(opened.read(others), TOKENS[others])
@@ -191,7 +193,7 @@ def test_shards_that_changed_places_are_never_read(store: Path) -> None:
     two.write_bytes(first)
     assert [fault.split(": ", 2)[2] for fault in texts(store)[:2]] == [FOREIGN] * 2
     for row, shard in ((0, one), (7, two)):
-        with pytest.raises(BadStore, match=f"{shard}: row .: the shard is of another store or place"):
+        with pytest.raises(BadStore, match=rf"{re.escape(str(shard))}: row .: the shard is of another store or place"):
             open_features(store).read([9, row])
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from ves.evaluation.localisation.vggss import area, ceiling, ciou, size_adaptive, success, top_half
 
+pytestmark = pytest.mark.numbers
+
 
 def slow_ciou(heats: list[float], truth: list[float]) -> float:
     """The steps of the reference code on a heat that is not constant: min-max, the median of a sorted list."""

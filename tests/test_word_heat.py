@@ -1,9 +1,12 @@
 """The heat of a word, read from its definition."""
 
 import numpy as np
+import pytest
 import torch
 
 from ves.similarity.pairwise import word_heat
+
+pytestmark = pytest.mark.numbers
 
 
 def test_heat_is_the_mean_over_tokens():

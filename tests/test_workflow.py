@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
@@ -18,6 +17,7 @@ from zipfile import ZipFile
 import pytest
 from browsing import launched, needs_chromium, opened
 from playwright.sync_api import Page
+from waiting import until
 
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
@@ -43,6 +43,7 @@ def copy_to(folder: Path) -> Path:
 def start(copy: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Snakemake in a copy; its output goes to `output`. The environment is not activated: PATH is as bare as can be."""
     environment = os.environ | {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of its stages would compile ves anew
     with open(copy / "output", "wb") as output:
         return subprocess.Popen(
             [SNAKEMAKE, *arguments],
@@ -83,23 +84,20 @@ def stage_of(copy: Path, stage: str) -> int | None:
     return None
 
 
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not (true := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return true
-
-
 def kill(copy: Path, stage: str, *, whom: str, when: Callable[[], bool]) -> None:
     """Start the workflow and kill -9 itself or the named stage while that runs; afterwards no stage runs on."""
     process = start(copy, *TOY)
-    assert within(600, lambda: process.poll() is not None or (stage_of(copy, stage) is not None and when()))
-    found = stage_of(copy, stage)
-    assert found is not None, f"{stage} was over before it could be killed"
+
+    def running() -> int | None:
+        assert process.poll() is None, f"{stage} was over before it could be killed"
+        found = stage_of(copy, stage)
+        return found if found is not None and when() else None
+
+    found = until(running)
+    assert found is not None
     os.kill(process.pid if whom == "workflow" else found, signal.SIGKILL)
     assert process.wait() != 0
-    assert within(30, lambda: stage_of(copy, stage) is None), f"{stage} is an orphan"
+    until(lambda: stage_of(copy, stage) is None)  # it is no orphan
 
 
 @pytest.fixture(scope="module")

@@ -59,9 +59,7 @@ def build(corpus: CorpusConfig, config, folder: Path) -> DataPaths:
         folder / "audio.zarr",
         [part.relative_to(folder / "parts").with_suffix("").as_posix() for part in parts["audio"]],
     )
-    splits.write(
-        files["manifest"], files["images"], config.split, files["splits"], folder / "splits.md", folder / "splits.png"
-    )
+    splits.write(files["manifest"], files["images"], config.split, files["splits"])
     store = folder / "features" / f"{features_name(config.vision)}.zarr"
     extract_all(config.vision, files["images"], folder / "images", store)
     return DataPaths(

@@ -18,11 +18,13 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 STACK = (  # what stages import when they are called; torchaudio resamples
@@ -43,7 +45,6 @@ STACK = (  # what stages import when they are called; torchaudio resamples
         "matplotlib.backends.backend_agg",
     ),
 )
-PATIENCE = 300.0  # seconds that any stage at this size may take, on the slowest machine
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,30 @@ class Warm:
         self._process = process
         self.pid = process.pid
 
-    def run(self, order: Order, *, kill_after: float | None = None) -> int:
-        """Exit code of the stage; -9 if it ran for longer than `kill_after` seconds and was killed."""
+    def run(self, order: Order, *, kill_after: float | Callable[[], bool] | None = None) -> int:
+        """Exit code of the stage; -9 if it ran for longer than `kill_after` seconds, or when that had come true, and
+        was killed."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order.__dict__).encode() + b"\n")
         child = self._answer(PATIENCE)
         assert child is not None, "no stage was started"
-        code = self._answer(PATIENCE if kill_after is None else kill_after)
+        if callable(kill_after):
+            code = self._watch(kill_after)
+        else:
+            code = self._answer(PATIENCE if kill_after is None else kill_after)
         if code is None:
             with suppress(ProcessLookupError):  # it has ended just now
                 os.kill(child, signal.SIGKILL)
             code = self._answer(PATIENCE)
         assert code is not None, "the stage did not end"
         assert code != -signal.SIGKILL or kill_after is not None, "somebody else killed the stage"
+        return code
+
+    def _watch(self, condition: Callable[[], bool]) -> int | None:
+        """The exit code of the stage; None if the condition comes true while it runs."""
+        code = None
+        while code is None and not condition():
+            code = self._answer(0.002)
         return code
 
     def hears(self) -> int | None:
@@ -97,7 +109,8 @@ def warm(namespaces: Sequence[str] = (), imports: Sequence[str] = ()) -> Iterato
 
     `imports` are modules that it imports besides STACK.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
+    environment = os.environ | threads | {"COLUMNS": "200"}  # bars of progress are whole, wherever tests run
     command = [*namespaces, sys.executable, str(Path(__file__).resolve()), *imports]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0

@@ -54,7 +54,7 @@ def chance_of_names(names: pl.Series, seed: int, purpose: str) -> Float64[np.nda
 
 def weight_hash(folder: Path) -> str:
     """sha256 of the safetensors file; of several, the sha256 of their names and hashes."""
-    hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("[!.]*.safetensors"))}
     if len(hashes) == 1:
         return next(iter(hashes.values()))
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in hashes.items()).encode()).hexdigest()

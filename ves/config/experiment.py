@@ -125,7 +125,7 @@ class TrainConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: PositiveFloat
     optimizer: Literal["adam8bit", "adamw"]
-    precision: Literal["bf16", "fp32"]
+    precision: Literal["bf16", "fp32", "fp64"]
     temperature: PositiveFloat
     max_scale: PositiveFloat
     augment: AugmentConfig

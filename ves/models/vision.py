@@ -14,9 +14,9 @@ import torch
 from huggingface_hub import snapshot_download
 from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from ves.config.experiment import VisionConfig
+from ves.models.pretrained import load_pretrained
 
 VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what a picture must go through to be compared
 
@@ -32,7 +32,7 @@ def backbone_folder(vision: VisionConfig) -> Path:
             raise ValueError(f"vision.backbone: {vision.backbone!r} is no folder and no owner/name of the hub")
         wanted = ["config.json", "*.safetensors", "*.safetensors.index.json"]
         folder = Path(snapshot_download(vision.backbone, revision=vision.revision, allow_patterns=wanted))
-    if not any(folder.glob("*.safetensors")):
+    if not any(folder.glob("[!.]*.safetensors")):
         raise ValueError(f"vision.backbone: no *.safetensors in {folder}; other formats of weights are not loaded")
     return folder
 
@@ -60,7 +60,7 @@ def device_name() -> str:
 
 def load_backbone(vision: VisionConfig) -> nn.Module:
     """The backbone in fp32, in eval mode, on the GPU if there is one; compiled at its first batch if so configured."""
-    model = AutoModel.from_pretrained(backbone_folder(vision), dtype=torch.float32).eval()
+    model = load_pretrained(backbone_folder(vision), dtype=torch.float32).eval()
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if vision.compile:
         model.compile(dynamic=False)  # in place: batches are all of one size

@@ -32,10 +32,15 @@ def viewing_of(found: Localisation) -> Viewing:
     return with_moments(viewing)
 
 
-def write(found: Localisation, out: Path) -> None:
-    """Draw it into the folder `out`: localised.png (the sharpest moments, and the strip), film.mp4, page/index.html."""
+def write(found: Localisation, out: Path) -> list[Path]:
+    """Draw it into the folder `out`: localised.png (the sharpest moments, and the strip), film.mp4, page/index.html.
+
+    Returns these files.
+    """
+    files = [out / "localised.png", out / "film.mp4", out / "page" / "index.html"]
     viewing = viewing_of(found)
     page, _ = compose(plate_of(viewing))
-    save(stacked([page, strip(viewing)]), out / "localised.png")
-    film(viewing, [found.run], out / "film.mp4")
-    write_one(viewing, f"Your own picture and voice, by {found.run}.", out / "page")
+    save(stacked([page, strip(viewing)]), files[0])
+    film(viewing, [found.run], files[1])
+    write_one(viewing, f"Your own picture and voice, by {found.run}.", files[2].parent)
+    return files

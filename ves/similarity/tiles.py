@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from ves.base.cpu import cores, side_by_side
+from ves.base.precision import wide
 
 TILE = 2**21  # bytes of similarities at once: less costs calls, more leaves the cache (benchmarks/similarity.py)
 THIN = 16  # a product with fewer rows or columns takes another path in the library, and gives other last bits
@@ -32,11 +33,6 @@ PAIRS = 2**18  # pairs of a query token and a key at once in backward: 8 MB of n
 def winner_type(tokens: int) -> torch.dtype:
     """The smallest integer type that numbers the tokens of a key."""
     return torch.uint8 if tokens <= 256 else torch.int16 if tokens <= 2**15 else torch.int32
-
-
-def wide(tokens: Tensor) -> torch.dtype:
-    """Type of sums over tokens: fp32, or fp64 where the tokens are."""
-    return torch.promote_types(tokens.dtype, torch.float32)
 
 
 def best(

@@ -14,6 +14,7 @@ import torch
 
 from ves.base.cpu import keep_freed_memory
 from ves.base.files import lock
+from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
 from ves.models.towers import VeS
@@ -89,7 +90,8 @@ def _train(
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
     attempt = checkpoint.Attempt(run, config, steps := steps_of(settings, len(frame)), recipe(config))
-    model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
+    with weights_of(settings.precision):
+        model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     if settings.gradient_checkpointing:
         model.recompute_layers()
     share_cores(model, settings)
@@ -97,6 +99,8 @@ def _train(
     found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
     ranks.wait()  # what is put aside is put aside
     found = found if ranks.first else checkpoint.settle(attempt, fresh=False)
+    if ranks.first:
+        checkpoint.tell_other_processor(found, device)
     first, counts = checkpoint.resume(found, model, optimizer)
     if first != ranks.of_first(first):
         raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")

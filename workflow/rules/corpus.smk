@@ -131,7 +131,7 @@ rule split:
     log:
         "logs/{corpus}/split.log",
     params:
-        code=digest("corpus.splits"),
+        code=digest("report.tables.splits"),
     shell:
         "python -m ves split --manifest {input.manifest} --images {input.images} --split {input.split} "
         "--out {output.splits} --summary {output.summary} --plot {output.plot} --log {log}"

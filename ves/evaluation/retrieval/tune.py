@@ -19,7 +19,8 @@ def recall(
 ) -> dict[str, float]:
     """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank.
 
-    Scores are fp32, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of a run).
+    Scores are fp32 at least, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of
+    a run).
     """
     model.eval()
     rows = frame["image_row"].to_numpy(writable=True)

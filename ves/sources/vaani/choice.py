@@ -18,7 +18,7 @@ from ves.base.apportion import proportional
 from ves.base.files import atomic, read_json, write_json
 from ves.base.hashing import chance_of_rows
 from ves.config.corpus import VaaniConfig
-from ves.sources.vaani.surveyed import ANY_LEVEL, clips, image_of, pictures
+from ves.sources.vaani.survey_tables import ANY_LEVEL, clips, image_of, pictures
 
 log = logging.getLogger(__name__)
 

@@ -189,7 +189,7 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
 def _weights_here(backbone: str, revision: Any) -> Path | None:
     """The folder of the backbone, if it is on this machine; nothing is downloaded."""
     if (folder := Path(backbone)).is_dir():
-        return folder if any(folder.glob("*.safetensors")) else None
+        return folder if any(folder.glob("[!.]*.safetensors")) else None
     if backbone.count("/") != 1 or not isinstance(revision, str):  # damaged, or none
         return None
     with suppress(ValueError):  # the name or revision is none; where that is damage, the manifest tells
