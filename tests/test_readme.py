@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
-from checkout import ROOT, of_project
-from pages import README, commands, fenced, headings, in_backquotes, pages, prose, text
 from snakemake.cli import parse_args
 from snakemake.utils import update_config
 
+from tests.support.checkout import ROOT, of_project
+from tests.support.pages import README, commands, fenced, headings, in_backquotes, pages, prose, text
 from ves.__main__ import main
 from ves.commands import process
 from ves.config.check import read_yaml, validate
