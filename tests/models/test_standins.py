@@ -13,7 +13,7 @@ from tests.support.checkout import of_project
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDINS = ROOT / "ves" / "standins"
-LEXICON = ROOT / "ves" / "corpora" / "scenes" / "lexicon"
+LEXICON = ROOT / "ves" / "sources" / "scenes" / "lexicon"
 
 sys.path.append(str(ROOT / "scripts"))  # the scripts are no package of the project
 from standins import exemplars, pictures, pseudowords  # noqa: E402  # pyright: ignore[reportMissingImports]

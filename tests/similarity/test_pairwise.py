@@ -1,5 +1,7 @@
 """Similarities against slow references: loops over every utterance, image, token and patch, forward and gradient."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -128,16 +130,16 @@ def test_score_is_the_weighted_sum_in_any_chunk(tokens):
 
 
 @pytest.mark.parametrize("name", ["max_mean", "mean_max", "bidirectional"])
-def test_score_keeps_its_bits_in_any_chunk_order_and_padding(name, tokens):
-    """A product of few rows takes another path in the library, and would give other last bits."""
+def test_score_is_the_same_in_any_chunk_order_and_padding(name, tokens):
+    """To fp32's last bits: with AVX2, MKL's products of one row depend on its place among the others."""
     audio, mask, image, image_mask = tokens
     expected = score({name: 1.0}, audio, mask, image, image_mask)
+    close = partial(torch.testing.assert_close, rtol=0, atol=1e-6)
     for chunk in (1, 2, 3):
-        assert torch.equal(score({name: 1.0}, audio, mask, image, image_mask, chunk=chunk), expected)
+        close(score({name: 1.0}, audio, mask, image, image_mask, chunk=chunk), expected)
     turned = score({name: 1.0}, audio.flip(0), mask.flip(0), image.flip(0), image_mask.flip(0))
-    assert torch.equal(turned.flip(0, 1), expected)
-    padded = score({name: 1.0}, F.pad(audio, (0, 0, 0, 20)), F.pad(mask, (0, 20)), image, image_mask)
-    assert torch.equal(padded, expected)
+    close(turned.flip(0, 1), expected)
+    close(score({name: 1.0}, F.pad(audio, (0, 0, 0, 20)), F.pad(mask, (0, 20)), image, image_mask), expected)
 
 
 def test_score_compares_bfloat16_as_float32(tokens):

@@ -42,10 +42,10 @@ def best(
 
     Rows are repeated where they are too few for the product or for full blocks. `buffer` holds a tile or a part of it.
     """
-    count, tokens = len(tokens), _at_least(tokens, THIN)
+    count, count_of_keys, tokens = len(tokens), keys.shape[1], _at_least(tokens, THIN)
     block = math.ceil(math.sqrt(max(keys.shape[1], THIN))) if keep else 1
     blocks = math.ceil(max(keys.shape[1], THIN) / block)
-    keys = _at_least(keys.transpose(0, 1), blocks * block).transpose(0, 1)  # of equals the lowest wins, so these do not
+    keys = _at_least(keys.transpose(0, 1), blocks * block).transpose(0, 1)
     rows = keys.flatten(0, 1)
     found = torch.empty(len(keys), len(tokens), dtype=tokens.dtype, device=tokens.device)
     winner = torch.empty_like(found, dtype=torch.int64) if keep else None
@@ -58,7 +58,8 @@ def best(
             continue
         found[:, part], number = tile.amax(2).max(1)
         chosen = tile.gather(1, number[:, None, None].expand(-1, 1, block, -1))[:, 0]
-        winner[:, part] = number.mul_(block).add_(chosen.max(1).indices)
+        # a copy of the last row may win over it: some processors' products differ in the last bits by place
+        winner[:, part] = number.mul_(block).add_(chosen.max(1).indices).clamp_(max=count_of_keys - 1)
     return found[:, :count], None if winner is None else winner[:, :count]
 
 
