@@ -114,7 +114,7 @@ def _width() -> int:
     return max(shutil.get_terminal_size().columns - 2, 40)
 
 
-def _add(commands: "argparse._SubParsersAction[Parser]", name: str, stage: Stage, **listed: str) -> None:
+def _add(commands: "argparse._SubParsersAction[Parser]", name: str, stage: Stage, **listed: Any) -> None:
     """One command, with its options; `help` only where argparse is to list it."""
     about = "\n\n".join(textwrap.fill(text, _width()) for text in paragraphs(stage))
     command = commands.add_parser(name, description=about, aliases=ALIASES.get(name, ()), **listed)
