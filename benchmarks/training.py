@@ -36,7 +36,7 @@ from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
 from ves.models import towers as model
 from ves.models.towers import VeS
-from ves.similarity.pairwise import pairwise
+from ves.similarity import pairwise
 from ves.training import checkpoint, gradient_cache
 from ves.training.dataset import Batch, PairReader, batches, to_read
 from ves.training.optimiser import make_optimizer

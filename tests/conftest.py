@@ -28,4 +28,4 @@ install_import_hook("ves", "beartype.beartype")
 settings.register_profile("ves", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ves")
 
-pytest_plugins = ["tiny_corpus"]
+pytest_plugins = ["tests.support.tiny_corpus"]

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from checkout import of_project
+
+from tests.support.checkout import of_project
 
 MODULES = {file.relative_to("ves"): file for file in of_project("ves", "*.py")}
 TRUTH = Path("ves/evaluation/truth.py")

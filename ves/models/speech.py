@@ -4,8 +4,8 @@ Three things make transformers' own pass dear there. A mask of samples is built 
 clips of 5 s) to learn how many frames are valid, which is a formula. A front end that normalises over channels turns
 its activations round twice a layer, unless they lie channels last. And every clip is computed at full length: no valid
 frame sees padding, so clips of like length go together, cut to the longest of them. Two smaller things are mended in
-the model itself (`quicken`). What differs is rounding only (tests/test_hubert.py); on a GPU, where small groups cost
-more than they save, nothing is cut.
+the model itself (`quicken`). What differs is rounding only (tests/models/test_speech.py); on a GPU, where small groups
+cost more than they save, nothing is cut.
 
 SpecAugment over time (`time_mask`): spans of encoder frames that the backbone does not see in a step of training. They
 are drawn as transformers' HuBERT draws them, but for three things: from torch's default CPU generator, not from

@@ -101,7 +101,7 @@ class AudioTower(nn.Module):
         HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.media.audio.window
         does).
         """
-        waveform = waveform.to(self.head[0].weight.dtype)
+        waveform = waveform.to(next(self.head.parameters()).dtype)
         masked = self._spec_augment(waveform, valid)
         hidden = hidden_states(self.backbone, waveform, valid, self.grid, mask_time_indices=masked)
         pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)

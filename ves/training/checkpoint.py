@@ -11,7 +11,8 @@
 
 A damaged checkpoint is never used: the one before it is, and that is said. Nothing here deletes an attempt: a changed
 recipe is refused while the old one is unfinished, and a finished or given up one is moved aside by one rename. Another
-processor (ves.training.processor) is no other recipe: the run goes on, and it is said that its weights are the same to rounding.
+processor (ves.training.processor) is no other recipe: the run goes on, and it is said that its weights are the same to
+rounding.
 """
 
 import logging

@@ -19,7 +19,8 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ves.base.files import atomic
-from ves.config.experiment import RunConfig, fields
+from ves.config import fields
+from ves.config.experiment import RunConfig
 from ves.report.drawing.lettering import FONTS
 from ves.training.divergence import chance_loss
 

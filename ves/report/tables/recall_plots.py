@@ -21,8 +21,8 @@ from matplotlib.ticker import FuncFormatter
 from ves.base import parquet
 from ves.base.files import atomic
 from ves.config.experiment import TableConfig
+from ves.evaluation.bootstrap import draws, ends, places
 from ves.evaluation.retrieval.chance import CUTOFFS
-from ves.evaluation.retrieval.intervals import draws, ends, places
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.ranks import Ranks
 from ves.report.tables.split_plot import families

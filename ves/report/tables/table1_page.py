@@ -7,8 +7,9 @@ import numpy as np
 
 from ves.base.files import atomic
 from ves.config.experiment import TableConfig
+from ves.evaluation.bootstrap import RESAMPLES, places
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
-from ves.evaluation.retrieval.intervals import METRICS, RESAMPLES, Difference, Estimate, estimates, places
+from ves.evaluation.retrieval.intervals import METRICS, Difference, Estimate, estimates
 from ves.evaluation.truth import why_not_located
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.comparisons import about, compared, number
