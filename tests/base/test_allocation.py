@@ -1,6 +1,7 @@
 """What is freed is kept: the same memory is not asked of the kernel again and again."""
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -33,13 +34,19 @@ for turn in range(12):
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_freed_memory_is_used_again_without_the_kernel():
-    """Bytes of address space in use and after they are freed, in each round: as many as before, or none."""
+    """Bytes of address space in use and after they are freed: soon as many in each round as before, or none."""
 
     def rounds(way: str) -> list[tuple[int, int]]:
-        done = subprocess.run([sys.executable, "-c", ROUNDS, way], check=True, capture_output=True, text=True)
+        # glibc moves its threshold by what was freed, and keeps more or less; a fixed one gives all of it back at once
+        fixed = os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"}
+        done = subprocess.run(
+            [sys.executable, "-c", ROUNDS, way], check=True, capture_output=True, text=True, env=fixed
+        )
         return [(int(used), int(left)) for used, left in map(str.split, done.stdout.splitlines())]
 
     kept, given_back = rounds("keep"), rounds("give back")
     assert min(used for used, _ in kept + given_back) > 119e6
-    assert {left for _, left in kept} == {used for used, _ in kept} == {kept[0][0]}
+    settled = kept[4:]  # in a first round or two the heap may grow by one piece more
+    assert {left for _, left in settled} == {used for used, _ in settled} == {settled[0][0]}
+    assert settled[0][0] > 119e6
     assert max(left for _, left in given_back) < 60e6

@@ -299,7 +299,7 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
 def test_registries_are_read_without_importing_them() -> None:
     assert registered("similarity.pairwise", "SIMILARITIES") == tuple(SIMILARITIES)
     assert registered("losses.contrastive", "LOSSES") == tuple(LOSSES)
-    with pytest.raises(LookupError, match="similarity.py: no dict literal named LOSSES"):
+    with pytest.raises(LookupError, match="pairwise.py: no dict literal named LOSSES"):
         registered("similarity.pairwise", "LOSSES")
 
 

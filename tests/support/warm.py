@@ -111,7 +111,7 @@ def warm(namespaces: Sequence[str] = (), imports: Sequence[str] = ()) -> Iterato
     """
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "2"}
     environment = os.environ | threads | {"COLUMNS": "200"}  # bars of progress are whole, wherever tests run
-    command = [*namespaces, sys.executable, str(Path(__file__).resolve()), *imports]
+    command = [*namespaces, sys.executable, "-m", "tests.support.warm", *imports]  # cwd is the root
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
