@@ -5,6 +5,8 @@ READY := .venv/.ready
 
 table1: $(READY)
 	.venv/bin/snakemake --cores all results/table1.csv
+	@.venv/bin/python -m ves results
+	@echo 'To make all of it: .venv/bin/snakemake --cores all'
 
 test: $(READY)
 	.venv/bin/python -m pytest

@@ -6,9 +6,10 @@ Needs the default corpus with its features (`snakemake train_dense` makes them).
 its own, since how threads wait is settled when a process starts; it stays warm. In each repeat it is timed alone and
 beside others, conditions in an order drawn anew, a few seconds each. What it runs beside is a loop of Python that never
 waits, with niceness 19 ("nice") or 0 ("equal"); "another" is the same work once more, as one who trains two models at
-once has it. "Plain" is what benchmarks/training.py calls so: two threads share every operation and wait as
-OpenMP has it by itself. Tables have the median over repeats of the rate, divided by that of the same process alone in
-the same repeat.
+once has it. "Plain" is what benchmarks/training.py calls so: two threads share every operation and wait as OpenMP has
+it by itself. "Halves" is what was done before: each core takes half a batch through the towers, and both share every
+other operation in that manner. "Ours" is what the stages do. Tables have the median over repeats of the rate, divided
+by that of the same process alone in the same repeat.
 
 Aimed at on two cores: 0.8 beside one nice process, 0.45 beside an equal one.
 """
@@ -40,8 +41,8 @@ CONDITIONS = {  # name: niceness of each process that is busy meanwhile
 }
 ROWS = (
     ("training", "dense", "plain"),
+    ("training", "dense", "halves"),
     ("training", "dense", "ours"),
-    ("training", "global", "plain"),
     ("training", "global", "ours"),
     ("training", "dropout", "plain"),
     ("training", "dropout", "ours"),

@@ -21,11 +21,12 @@ import torch
 
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
+from ves.evaluation.retrieval.tune import recall
 from ves.models.towers import VeS
 from ves.training.checkpoint import seed_all
 from ves.training.dataset import PairReader, batches, clips, to_read
 from ves.training.optimiser import make_optimizer, set_learning_rate
-from ves.training.train import optimise, recall
+from ves.training.train import optimise
 
 COLUMNS = (
     *("batch", "negatives", "steps", "clips seen", "learning rate", "masked pairs, %"),

@@ -1,4 +1,4 @@
-"""Make the pictures of the README from a run: `.venv/bin/python scripts/docs_pictures.py results/scenes`.
+"""Make the pictures of README.md and docs/ from a run: `.venv/bin/python scripts/docs_pictures.py results/scenes`.
 
 docs/overview.webp is Figure 1 for a screen, docs/film.webp the first film of the gallery without its sound: clips are
 those that the run shows first, by a hash.

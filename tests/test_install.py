@@ -54,7 +54,7 @@ class Machine:
 
     def install(self) -> tuple[int, str]:
         done = subprocess.run(
-            [self.root / "scripts/install"], env={"PATH": str(self.bin)}, capture_output=True, text=True, timeout=60
+            [self.root / "scripts/install"], env={"PATH": str(self.bin)}, capture_output=True, text=True, timeout=600
         )
         return done.returncode, done.stdout + done.stderr
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-MODULES = {file.relative_to("ves"): file for file in sorted(Path("ves").rglob("*.py"))}
+from tests.support.checkout import of_project
+
+MODULES = {file.relative_to("ves"): file for file in of_project("ves", "*.py")}
 TRUTH = Path("ves/evaluation/truth.py")
 
 
@@ -47,7 +49,7 @@ def file_of(dotted: str) -> Path | None:
 def imports(file: Path) -> tuple[tuple[str, str], ...]:
     """(module, name) of every import of a file: the full name of a module, and of what is taken from it ("" for all).
 
-    `from ves.store.features_writer import shard` is all of ves.store.features_writer.shard.
+    `from ves.store.features_writer import shard` is all of ves.store.shard.
     """
     found = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

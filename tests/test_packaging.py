@@ -12,9 +12,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-PROJECT = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+from tests.support.checkout import of_project
+
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIRED = [Requirement(text) for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]]
-LOCK = Path("requirements.lock").read_text()
+LOCK = Path("requirements.lock").read_text(encoding="utf-8")
 PINNED = {canonicalize_name(name): pin for name, pin in re.findall(r"^([\w.-]+)==(\S+)", LOCK, flags=re.MULTILINE)}
 
 
@@ -41,20 +43,20 @@ def test_what_is_installed_is_what_the_lock_says(requirement: Requirement) -> No
 
 
 def test_one_python_everywhere() -> None:
-    python = Path(".python-version").read_text().strip()
+    python = Path(".python-version").read_text(encoding="utf-8").strip()
     allowed = SpecifierSet(PROJECT["requires-python"])
     assert f"{python}.5" in allowed
     major, minor = map(int, python.split("."))
     assert f"{major}.{minor + 1}.0" not in allowed
     assert f"{major}.{minor - 1}.9" not in allowed
-    assert f"sys.version_info[:2] != ({major}, {minor})" in Path("scripts/install").read_text()
-    dependencies = yaml.safe_load(Path("environment.yml").read_text())["dependencies"]
+    assert f"sys.version_info[:2] != ({major}, {minor})" in Path("scripts/install").read_text(encoding="utf-8")
+    dependencies = yaml.safe_load(Path("environment.yml").read_text(encoding="utf-8"))["dependencies"]
     assert f"python={python}" in dependencies
 
 
 def test_conda_users_get_the_lock() -> None:
     """Whatever else stood in environment.yml would be a second opinion on versions."""
-    dependencies = yaml.safe_load(Path("environment.yml").read_text())["dependencies"]
+    dependencies = yaml.safe_load(Path("environment.yml").read_text(encoding="utf-8"))["dependencies"]
     assert dependencies[1:] == ["pip", {"pip": ["-r requirements.lock"]}]
 
 
@@ -62,7 +64,8 @@ def test_every_import_is_a_declared_dependency() -> None:
     names = {"yaml": "pyyaml", "PIL": "pillow", "espeakng_loader": "espeakng-loader", "httpx2": "huggingface-hub"}
     names |= {"markdown_it": "markdown-it-py"}
     declared = {canonicalize_name(requirement.name) for requirement in REQUIRED}
-    for file in Path("ves").rglob("*.py"):
-        for name in re.findall(r"^\s*(?:from|import) ([A-Za-z0-9_]+)", file.read_text(), flags=re.MULTILINE):
+    for file in of_project("ves", "*.py"):
+        text = file.read_text(encoding="utf-8")
+        for name in re.findall(r"^\s*(?:from|import) ([A-Za-z0-9_]+)", text, flags=re.MULTILINE):
             if name not in sys.stdlib_module_names and name != "ves":
                 assert canonicalize_name(names.get(name) or name) in declared, f"{file} imports {name}"

@@ -1,82 +1,171 @@
-"""The README: every file has its line in the tree, every line its file, and no link leads nowhere."""
+"""The README and the pages of docs/: short, linked, in step with the code, and what they tell people to type exists."""
 
-import fnmatch
+import ast
 import re
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from snakemake.cli import parse_args
+from snakemake.utils import update_config
 
-README = Path("README.md").read_text(encoding="utf-8")
-PAGES = [
-    "README.md",
-    "data/README.md",
-    "results/README.md",
-    "ves/standins/README.md",
-    "ves/report/drawing/fonts/README.md",
-]
+from tests.support.checkout import ROOT, of_project
+from tests.support.pages import README, commands, fenced, headings, in_backquotes, pages, prose, text
+from ves.__main__ import main
+from ves.commands import process
+from ves.config.check import read_yaml, validate
+from ves.config.corpus import PairsConfig
+from ves.sources.pairs import tables
 
-
-def tree() -> list[str]:
-    """Paths and patterns of the tree: two spaces for each folder that a line is in; one with no line in it ends in
-    /."""
-    block = README.split("## The tree\n\n```\n")[1].split("```")[0].splitlines()
-    depths = [(len(line) - len(line.lstrip())) // 2 for line in block]
-    folders: list[str] = []
-    found = []
-    for line, depth, following in zip(block, depths, [*depths[1:], 0], strict=True):
-        name, *_ = line.split()
-        folders = folders[:depth]
-        if not name.endswith("/") or following <= depth:
-            found.append("".join(folders) + name)
-        if name.endswith("/"):
-            folders.append(name)
-    return found
-
-
-def files() -> list[str]:
-    """Every file that git has or would take."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True
-    )
-    if listed.returncode:
-        pytest.skip("not a checkout: there is no git to say which files are of the project")
-    return [name for name in listed.stdout.splitlines() if Path(name).is_file()]
-
-
-def covered(name: str, lines: list[str]) -> bool:
-    """Whether a line names the file, a pattern of its own folder does, or a folder that it is somewhere in."""
-    return any(
-        name == line
-        or (line.endswith("/") and name.startswith(line))
-        or ("*" in line and fnmatch.fnmatchcase(name, line) and name.count("/") == line.count("/"))
-        for line in lines
-    )
-
-
-def test_every_file_has_its_line() -> None:
-    lines = tree()
-    assert not [name for name in files() if not covered(name, lines)]
-
-
-def test_every_line_has_its_file() -> None:
-    here = files()
-    assert not [line for line in tree() if not any(covered(name, [line]) for name in here)]
-    assert len(set(tree())) == len(tree())
+PAGES = pages()
+ALL = [*PAGES, "data/README.md", "results/README.md", "ves/standins/README.md", "ves/report/drawing/fonts/README.md"]
+LINES = {README: 200}  # at most
+OTHERS = 150
+OWN = "my.yaml"  # what pages call a reader's own file of settings
+ELSEWHERE = {"conda", "pip", "hf"}  # programs that are not the project's
+TRIED = {"docs/extending.md", "docs/features.md", "docs/figures.md"}  # pages whose Python a test runs
+CONFIG = read_yaml(ROOT / "config.yaml")
+RULES = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "Snakefile", *of_project("workflow", "*.smk")])
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_short(page: str) -> None:
+    assert len(text(page).splitlines()) <= LINES.get(page, OTHERS)
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#\s]+\.md)", text(README)))
+    assert linked == set(PAGES) - {README}
+
+
+@pytest.mark.parametrize("page", ALL)
 def test_links_and_pictures_are_there(page: str) -> None:
-    text = Path(page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
         if "://" not in target:
-            assert (Path(page).parent / target.split("#")[0]).exists(), target
+            name, _, anchor = target.partition("#")
+            file = (ROOT / page).parent / name if name else ROOT / page
+            assert file.exists(), target
+            assert not anchor or anchor in headings(file), target
 
 
 def test_paths_in_the_text_are_there() -> None:
     """What stands in backquotes and looks like a file of the repository is one."""
-    prose = README.split("## The tree")[0] + README.split("## The tree")[1].split("```", 2)[2]
-    roots = {name.split("/")[0] for name in files() if "/" in name} - {"data", "results"}
-    named = [name for name in re.findall(r"`([\w.-]+/[\w./-]*)`", prose) if name.split("/")[0] in roots]
-    assert len(named) > 5
-    assert not [name for name in named if not Path(name).exists()]
+    roots = {path.parts[0] for path in of_project(".", "*") if len(path.parts) > 1} - {"data", "results"}
+    named = [(page, name) for page in PAGES for name in re.findall(r"`([\w.-]+/[\w./-]*)`", prose(page))]
+    named = [(page, name) for page, name in named if name.split("/")[0] in roots]
+    assert len(named) > 20
+    assert not [(page, name) for page, name in named if not (ROOT / name).exists()]
+
+
+def test_the_map_of_packages_is_that_of_ves() -> None:
+    """The same packages in the same order, in the same words."""
+    said = ast.get_docstring(ast.parse((ROOT / "ves/__init__.py").read_text(encoding="utf-8"))) or ""
+    listed = re.findall(r"^ +(\w+) \([\w, ]+\): (.+)$", said, re.MULTILINE)
+    assert len(listed) > 10
+    (block,) = re.findall(r"^## The packages$.*?```\n(.*?)```", text(README), re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^(\w+) +(.+)$", block, re.MULTILINE) == listed
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_are_what_the_programs_take(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of a shell block is parsed by the program that it calls, and what it names is there."""
+    called: list[str] = []
+    monkeypatch.setattr(process, "run", lambda name, *_: called.append(name) or 0)
+    for words in commands(page):
+        named = [word for word in words if word.startswith(("config/", "scripts/", "tests/", "benchmarks/"))]
+        assert not [name for name in named if not (ROOT / name).exists()], words
+        if "ves" in words[:-1] and words[0] not in ("snakemake", "make"):  # also behind torchrun
+            before = len(called)
+            assert main(words[words.index("ves") + 1 :]) == 0
+            assert len(called) == before + 1
+        else:
+            _check(page, words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_in_the_text_are_there(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those in backquotes may leave out arguments: stages, options and targets are looked at."""
+    for words in map(str.split, in_backquotes(page)):
+        if words[0] == "ves" and words[1:]:
+            stage = words[1:3] if words[1] in ("store", "vaani") else words[1:2]
+            with pytest.raises(SystemExit) as ended:
+                main([*stage, "--help"])
+            assert ended.value.code == 0, words
+            told = capsys.readouterr().out
+            assert not [word for word in words if word.startswith("-") and word not in told], words
+        elif words[0] in ("snakemake", "make") and words[1:]:
+            _check(page, words)
+
+
+def _check(page: str, words: list[str]) -> None:
+    """That a command other than `ves` is one. What is no option is a target, a file or a script."""
+    program, *rest = words
+    if program == "snakemake":
+        _, given = parse_args(rest)
+        assert not [file for file in map(str, given.configfile) if file != OWN and not (ROOT / file).is_file()], words
+        for target in given.targets:
+            assert _makes(page, target), f"{target}: no rule makes it"
+    elif program == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(rest) <= set(targets), words
+    elif Path(program).name == "python":
+        assert [word for word in rest if (ROOT / word).exists()], words
+    else:
+        known = program in ELSEWHERE or (ROOT / program).is_file()
+        assert known, f"{page}: {program}: no test knows this program"
+
+
+def _makes(page: str, target: str) -> bool:
+    """Whether a rule is called so, or makes a file that is."""
+    runs = {*CONFIG["runs"], *(name for block in _settings(page) for name in block.get("runs", {}))}
+    rules = {*re.findall(r"^(?:rule|checkpoint) (\w+):", RULES, re.MULTILINE), *(f"train_{name}" for name in runs)}
+    return target in rules or f'"{target}"' in RULES
+
+
+def _settings(page: str) -> list[dict[str, Any]]:
+    """The blocks of settings on a page."""
+    return [yaml.safe_load(block) for block in fenced(page, "yaml")]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if fenced(page, "yaml")])
+def test_settings_are_valid(page: str, tmp_path: Path) -> None:
+    """Laid over config.yaml, as Snakemake does it."""
+    for block in fenced(page, "yaml"):
+        (tmp_path / OWN).write_text(block, encoding="utf-8")
+        content = read_yaml(ROOT / "config.yaml")
+        update_config(content, read_yaml(tmp_path / OWN))
+        validate(content, [ROOT / "config.yaml", tmp_path / OWN])
+
+
+def test_the_table_of_own_pairs_is_read(tmp_path: Path) -> None:
+    (table,) = fenced("docs/own-data.md", "csv")
+    (tmp_path / "pairs.csv").write_text(table, encoding="utf-8")
+    block = next(block["corpus"]["pairs"] for block in _settings("docs/own-data.md") if "pairs" in block["corpus"])
+    rows = tables.read(PairsConfig.model_validate(block | {"folder": str(tmp_path)}))
+    assert rows["language"].to_list() == ["Tulu", "Tulu"]
+    assert rows["speaker"].to_list() == ["anna", "bhima"]
+
+
+def test_python_is_tried_wherever_it_stands() -> None:
+    """A page with a new snippet needs a test that runs it: here, in test_store_by_hand.py or in test_localise.py."""
+    assert {page for page in PAGES if fenced(page, "python")} == TRIED
+
+
+def test_the_similarity_of_the_page_is_what_it_says() -> None:
+    (code,) = fenced("docs/extending.md", "python")
+    found: dict[str, Any] = {}
+    exec(code, found)  # what a reader of the page would paste
+    generator = torch.Generator().manual_seed(0)
+    audio, image = (F.normalize(torch.randn(size, generator=generator), dim=-1) for size in [(2, 3, 4), (2, 5, 4)])
+    mask, image_mask = torch.ones(2, 3, dtype=torch.bool), torch.ones(2, 5, dtype=torch.bool)
+    mask[1, 1:], image_mask[0, 2:] = False, False
+    for a in range(2):
+        for v in range(2):
+            tokens, patches = audio[a][mask[a]], image[v][image_mask[v]]
+            means = [(row * (row / 0.1).softmax(0)).sum() for row in (patches @ token for token in tokens)]
+            expected = torch.stack(means).mean()
+            torch.testing.assert_close(found["soft_mean"](audio, mask, image, image_mask)[a, v], expected)
+    assert torch.isfinite(found["soft_mean"](audio, mask, image)).all()

@@ -4,8 +4,8 @@ The packages, from the ground up. Each imports from itself and from those in bra
 
     base (nothing): what any project needs from its machine: files that appear whole, locks, cores, signals
     config (base): the settings as types, and the one place that reads them
-    similarity (nothing): how alike a clip and an image are
-    losses (nothing): what training minimises, from a matrix of similarities
+    similarity (base): how alike a clip and an image are
+    losses (base): what training minimises, from a matrix of similarities
     media (base): bytes to waveforms and pixels, and back; where a patch or a frame lies
     store (base, media): arrays on disk that are valid zarr, written by many and read by row
     sources (base, config, media, store): where pairs come from: what there is and how it is fetched, for each kind

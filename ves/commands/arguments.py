@@ -1,74 +1,94 @@
 """The arguments of a command line, read off the signatures of the functions that it calls.
 
 Positional parameters are positional arguments, keyword-only ones are options of that name, required unless they have a
-default, and the docstring is the help. A bool is a switch; `Annotated[kind, "text"]` is a kind with a help of its own.
+default. `Annotated[kind, "help"]` gives the line of help, `Annotated[kind, "help", check]` also a function that raises
+ValueError for a value that will not do. A bool is a switch, a Literal a choice, a list several values.
 """
 
-import argparse
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 Stage = Callable[..., None]
-SHORT = {"out": ("-o",)}  # options that have a short name too
+Check = Callable[[Any], object]
+ALIASES = {"localise": ("localize",)}  # stages that are spelt in two ways
 
 
-def parser(stages: Sequence[Stage], groups: Sequence[str]) -> argparse.ArgumentParser:
-    """A command for each stage; those whose names begin with a group's also as two words, `<group> <rest>`.
+@dataclass(frozen=True)
+class Argument:
+    """One parameter of a stage."""
 
-    Parsed arguments have `stage` (and `second`, its second word), `function`, `log`, and what the function is given.
-    """
-    top = argparse.ArgumentParser(prog="ves", description="The stages of VeS, in order.")
-    commands = top.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    for stage in stages:
-        _add(commands, _words(stage), stage)
-    for group in groups:
-        members = {_words(stage).removeprefix(f"{group}-"): stage for stage in stages if _in(group, stage)}
-        words = commands.add_parser(group, help=f"{group}-{{{','.join(members)}}} as two words")
-        below = words.add_subparsers(dest="second", required=True, metavar="STAGE")
-        for name, stage in members.items():
-            _add(below, name, stage)
-    return top
+    key: str
+    kind: Callable[[str], Any]  # of each value: reads it from text
+    help: str
+    check: Check | None
+    several: bool
+    choices: tuple[str, ...]
+    positional: bool
+    required: bool
+    default: Any
 
 
-def _words(stage: Stage) -> str:
+def arguments(stage: Stage) -> list[Argument]:
+    """The arguments of a stage, in order."""
+    return [_argument(parameter) for parameter in inspect.signature(stage).parameters.values()]
+
+
+def _argument(parameter: inspect.Parameter) -> Argument:
+    kind, metadata = _plain(parameter.annotation)
+    several = typing.get_origin(kind) is list
+    if several:
+        (kind,) = typing.get_args(kind)
+    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+    required = parameter.default is parameter.empty
+    return Argument(
+        key=parameter.name,
+        kind=str if choices else kind,
+        help=metadata[0] if metadata else "",
+        check=metadata[1] if len(metadata) > 1 else None,
+        several=several,
+        choices=choices,
+        positional=parameter.kind is not parameter.KEYWORD_ONLY,
+        required=required,
+        default=None if required else parameter.default,
+    )
+
+
+def _plain(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """(kind, metadata) of `kind`, `Annotated[kind, *metadata]` and either `| None` (the argument may be absent)."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        (annotation,) = (kind for kind in typing.get_args(annotation) if kind is not types.NoneType)
+    if typing.get_origin(annotation) is typing.Annotated:
+        kind, *metadata = typing.get_args(annotation)
+        return kind, tuple(metadata)
+    return annotation, ()
+
+
+def check(stage: Stage, given: Mapping[str, Any]) -> None:
+    """Check what a stage is about to be given. Raises ValueError as the checks of its arguments do, for the first."""
+    for argument in arguments(stage):
+        value = given[argument.key]
+        if argument.check is None or value is None:
+            continue
+        for one in value if argument.several else (value,):
+            argument.check(one)
+
+
+def name_of(stage: Stage) -> str:
+    """A stage's name on the command line."""
     return stage.__name__.replace("_", "-")
 
 
-def _in(group: str, stage: Stage) -> bool:
-    return _words(stage).startswith(f"{group}-")
+def two_words(stage: Stage, groups: Sequence[str]) -> str:
+    """The name as people type it: of a stage of a group, `<group> <rest>`."""
+    group, dash, rest = name_of(stage).partition("-")
+    return f"{group} {rest}" if dash and group in groups else name_of(stage)
 
 
-def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, stage: Stage) -> None:
-    """One command, with its options."""
-    help_text = inspect.getdoc(stage)
-    command = commands.add_parser(name, help=help_text, description=help_text)
-    command.add_argument("--log", type=Path, metavar="FILE", help="also write messages and tracebacks to this file")
-    command.set_defaults(function=stage)
-    for key, parameter in inspect.signature(stage).parameters.items():
-        annotation, told = parameter.annotation, None
-        if typing.get_origin(annotation) is typing.Annotated:
-            annotation, told = typing.get_args(annotation)
-        if annotation is bool:
-            command.add_argument(f"--{key}", action="store_true", help=told)
-            continue
-        options: dict[str, typing.Any] = {"metavar": key.upper(), "help": told} | _kind(annotation)
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            command.add_argument(key, **options)
-            continue
-        names = [f"--{key}", *SHORT.get(key, ())]
-        if parameter.default is parameter.empty:
-            command.add_argument(*names, required=True, **options)
-        else:
-            command.add_argument(*names, default=parameter.default, **options)
-
-
-def _kind(annotation: typing.Any) -> dict[str, typing.Any]:
-    """How an argument is read: `T`, `list[T]` (several), or either `| None` (it may be absent)."""
-    if isinstance(annotation, types.UnionType):
-        (annotation,) = (kind for kind in typing.get_args(annotation) if kind is not types.NoneType)
-    if typing.get_origin(annotation) is list:
-        return {"type": typing.get_args(annotation)[0], "nargs": "+"}
-    return {"type": annotation}
+def paragraphs(stage: Stage) -> list[str]:
+    """The docstring, each paragraph in one line."""
+    text = inspect.getdoc(stage) or ""
+    return [" ".join(part.split()) for part in text.split("\n\n")]

@@ -1,102 +1,23 @@
-"""From a source to who is in which split; `vaani_check` looks at Vaani before anything."""
+"""From shards to who is in which split."""
 
 from pathlib import Path
+from typing import Annotated
 
-from ves.base.files import write_json
-from ves.commands import given
+from ves.commands import given, parameters
 from ves.config import experiment
-from ves.config.corpus import SurveyConfig
 
 PARTS = ("audio", "images")  # of a corpus
 
 
-def list_shards(*, corpus: Path, out: Path) -> None:
-    """List the shards of a corpus: one small file, on which all that follows depends."""
-    from ves.sources.kinds import source
-
-    settings = given.corpus(corpus)
-    block = getattr(settings, settings.kind)
-    shards = source(settings.kind).list_shards(block)
-    shards = [shard | {"chosen": None} for shard in shards]  # all rows
-    write_json(out, {"revision": getattr(block, "revision", None), "shards": shards})
-
-
-def survey(*, settings: Path, folder: Path, out: Path) -> None:
-    """Read the listing of Vaani, and of each file the footer and the texts; nothing of the sound or the pictures."""
-    from ves.sources.vaani.survey import survey
-
-    survey(given.read(SurveyConfig, settings), folder, out)
-
-
-def choose(*, corpus: Path, survey: Path, folder: Path, chosen: Path, out: Path) -> None:
-    """Choose among the surveyed clips by label and caps; list the shards that are wanted."""
-    from ves.sources.vaani.choice import choose
-
-    settings = given.corpus(corpus)
-    choose(given.block(settings.vaani), given.spellings(settings), survey, folder, chosen, out)
-
-
-def plan(*, settings: Path, survey: Path, listing: Path, data: Path, page: Path, out: Path) -> None:
-    """What a download will bring, weigh and take: a page for people, and the numbers as JSON.
-
-    DATA is the folder of the corpus: what was surveyed and chosen is read there, and what is there already counts.
-    """
-    from ves.report.tables.plan import write
-
-    write(given.read(experiment.PlanSettings, settings), survey, listing, data, page, out)
-
-
-def check_room(*, plan: Path, data: Path) -> None:
-    """Fail, before anything is downloaded, when the disk cannot hold what the plan foresees."""
-    from ves.sources.vaani.disk_space import check_room
-
-    check_room(plan, data)
-
-
-def vaani_check(*, configfile: list[Path] | None = None, corpus: Path | None = None, out: Path | None = None) -> None:
-    """Compare what VeS assumes of Vaani with one row group of its smallest shards; a table of what differs.
-
-    The corpus is that of configuration files, laid over the config.yaml of this folder, or of a corpus.json. The table
-    goes to OUT, by default to results/<corpus>/vaani-check.md.
-    """
-    from ves.config.check import load
-
-    if (configfile is None) == (corpus is None):
-        raise ValueError("give --configfile, such as config/vaani-mini.yaml, or --corpus, a corpus.json; one of them")
-    settings = given.corpus(corpus) if corpus else load(Path("config.yaml"), configfile or []).corpus
-    if settings.kind != "vaani":
-        raise ValueError(f"corpus.kind: {settings.kind!r}; only of 'vaani' is anything assumed that could be checked")
-    from ves.sources.vaani.check import check
-
-    surveyed = Path("data") / settings.name / "survey"  # used where it is there
-    out = out or Path("results") / settings.name / "vaani-check.md"
-    check(given.block(settings.vaani), given.spellings(settings), surveyed, out)
-
-
-def fetch(*, corpus: Path, listing: Path, shard: str, out: Path) -> None:
-    """Download one shard of Vaani; resumes, and verifies what came."""
-    from ves.sources.vaani.listing import fetch
-
-    entry = given.listed(listing, shard)
-    fetch(given.block(given.corpus(corpus).vaani), entry, out)
-
-
-def pack(*, corpus: Path, shard: str, out: Path) -> None:
-    """Pack one shard of your own pairs from the files that the tables name."""
-    from ves.sources.pairs.packing import fetch
-
-    fetch(given.block(given.corpus(corpus).pairs), shard, out)
-
-
-def generate(*, corpus: Path, shard: str, out: Path, truth: Path) -> None:
-    """Synthesise one shard of Spoken Scenes, and what only evaluation may know of it."""
-    from ves.sources.scenes import fetch
-
-    fetch(given.block(given.corpus(corpus).scenes), shard, out, truth)
-
-
 def ingest_audio(
-    *, corpus: Path, listing: Path, shard: str, source: Path, store: Path, part: Path, truth: Path | None = None
+    *,
+    corpus: parameters.Corpus,
+    listing: parameters.Listing,
+    shard: parameters.Shard,
+    source: parameters.Source,
+    store: Annotated[Path, "the audio store, of which the shard becomes a group"],
+    part: Annotated[Path, "where to write one row for each clip (parquet)"],
+    truth: Annotated[Path, "where to write the transcripts (parquet); left out, none are written"] | None = None,
 ) -> None:
     """Decode and check one shard of clips: samples to the store, one row per clip to the part, words to the truth."""
     from ves.corpus.ingest import ingest_audio
@@ -113,7 +34,15 @@ def ingest_audio(
     )
 
 
-def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pictures: Path, part: Path) -> None:
+def ingest_images(
+    *,
+    corpus: parameters.Corpus,
+    listing: parameters.Listing,
+    shard: parameters.Shard,
+    source: parameters.Source,
+    pictures: Annotated[Path, "where to write the accepted pictures (parquet)"],
+    part: Annotated[Path, "where to write one row for each picture (parquet)"],
+) -> None:
     """Decode and check one shard of pictures: those accepted, and one row per picture to the part."""
     from ves.corpus.ingest import ingest_images
     from ves.corpus.shard_reader import chosen_rows
@@ -124,7 +53,13 @@ def ingest_images(*, corpus: Path, listing: Path, shard: str, source: Path, pict
 
 
 def merge(
-    *, listing: Path, parts: Path, manifest: Path, refused: Path, images: Path, labels: Path | None = None
+    *,
+    listing: parameters.Listing,
+    parts: Annotated[Path, "the folder of the parts, a file for each shard"],
+    manifest: Annotated[Path, "where to write the clips (parquet)"],
+    refused: Annotated[Path, "where to write what was refused, and why (parquet)"],
+    images: Annotated[Path, "where to write the distinct pictures (parquet)"],
+    labels: Annotated[Path, "a table of spellings of labels; left out, labels stay as they are"] | None = None,
 ) -> None:
     """Merge the parts: who is in, who is out, and one row per distinct picture."""
     from ves.corpus.manifest import merge
@@ -133,30 +68,31 @@ def merge(
     merge(clip_parts, image_parts, manifest, refused, images, labels)
 
 
-def seal_audio(*, listing: Path, store: Path) -> None:
+def seal_audio(*, listing: parameters.Listing, store: Annotated[Path, "the audio store: its folder"]) -> None:
     """Join the shards' groups of samples to one store, and write its manifest."""
     from ves.store.audio import seal
 
     seal(store, given.names(listing, "audio"))
 
 
-def split(*, manifest: Path, images: Path, split: Path, out: Path, summary: Path, plot: Path) -> None:
+def split(
+    *,
+    manifest: parameters.Manifest,
+    images: parameters.Images,
+    split: Annotated[Path, "split.json: the settings of the split"],
+    out: Annotated[Path, "where to write the split of each clip (parquet)"],
+    summary: Annotated[Path, "where to write a page about the splits (Markdown)"],
+    plot: Annotated[Path, "where to write a figure of the splits (PNG)"],
+) -> None:
     """Assign every clip to a split; no image, and in val no known speaker, is shared with train."""
     from ves.corpus.splits import write
+    from ves.report.tables.splits import page_of
 
-    write(manifest, images, given.read(experiment.SplitConfig, split), out, summary, plot)
+    settings = given.read(experiment.SplitConfig, split)
+    write(manifest, images, settings, out, page_of(settings, summary, plot))
 
 
 STAGES = (
-    list_shards,
-    survey,
-    choose,
-    plan,
-    check_room,
-    vaani_check,
-    fetch,
-    pack,
-    generate,
     ingest_audio,
     ingest_images,
     merge,

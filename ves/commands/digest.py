@@ -8,6 +8,7 @@ result.
 """
 
 import ast
+import copy
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -56,10 +57,21 @@ def definitions(stage: str) -> dict[str, str]:
         file, name = ahead.pop()
         place = f"commands/{file.name}:{name}"
         if place not in found:
-            node = _top(file)[name]
+            node = _without_help(_top(file)[name])
             found[place] = ast.unparse(node)
             ahead |= set(_names(file, node))
     return found
+
+
+def _without_help(node: ast.stmt) -> ast.stmt:
+    """A definition without what only the command line reads: its docstring and what annotates its parameters."""
+    if isinstance(node, ast.FunctionDef):
+        node = copy.deepcopy(node)
+        for parameter in ast.walk(node.args):
+            if isinstance(parameter, ast.arg):
+                parameter.annotation = None
+        node.body = node.body[ast.get_docstring(node) is not None :] or [ast.Pass()]
+    return node
 
 
 def _names(file: Path, node: ast.AST) -> Iterator[tuple[Path, str]]:

@@ -1,6 +1,5 @@
 """What stages are told by files: their settings, and the list of shards."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +49,3 @@ def block[T](block: T | None) -> T:
     """The block of a corpus that is named after its kind; CorpusSettings has checked that it is there."""
     assert block is not None
     return block
-
-
-def one_core() -> None:
-    """One thread for all arithmetic of this process; to be called before numpy and torch are loaded.
-
-    The last bits of a product depend on how many threads share it, so a stage pasted by hand would give other bytes
-    than the workflow, which runs these stages side by side on a core each.
-    """
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))

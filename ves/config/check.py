@@ -1,6 +1,5 @@
 """Checking a configuration before any job starts: every fault in one line that names file, key and what is allowed."""
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,10 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ves.base.files import read_json
-from ves.config import slices
-from ves.config.corpus import PairsConfig
-from ves.config.experiment import Config, SplitConfig
+from ves.config.experiment import Config
 
 COMMAND_LINE = "command line (--config)"
 KEY = re.compile(r"^([a-z0-9_]+(?:\.[a-z0-9_]+)*): ")  # our own validators begin with the key, if it is below theirs
@@ -157,98 +153,3 @@ def load(base: Path, files: list[Path]) -> Config:
             raise ValueError(f"{file}: not a configuration: a mapping of keys to values is wanted")
         content = laid_over(content, block)
     return validate(content, [base, *files])
-
-
-def validate_backbones(config: Config) -> None:
-    """Check that each backbone is a folder that is there or could be a name on the hub, and that of a folder the sizes
-    fit. Those of the hub are seen when it has been downloaded. Raises ValueError that begins with the key.
-    """
-    for key, backbone in (("vision", config.vision.backbone), ("audio", config.audio.backbone)):
-        if not (Path(backbone).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", backbone)):
-            raise ValueError(f"{key}.backbone: {backbone!r} is neither a folder here nor <owner>/<name> on the hub")
-        if Path(backbone).is_dir() and not (Path(backbone) / "config.json").is_file():
-            raise ValueError(f"{key}.backbone: the folder {backbone!r} has no config.json, so it is no backbone")
-    if Path(config.vision.backbone).is_dir():
-        _fits_vision(config, read_json(Path(config.vision.backbone) / "config.json"))
-    if Path(config.audio.backbone).is_dir():
-        _fits_speech(config, read_json(Path(config.audio.backbone) / "config.json"))
-
-
-def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
-    """Whole patches, and an equal share of the width for each head."""
-    size, patch, width = config.vision.image_size, backbone["patch_size"], backbone["hidden_size"]
-    step = patch if isinstance(patch, int) else math.lcm(*patch)
-    if size % step:
-        near = [str(n) for n in (size // step * step, (size // step + 1) * step) if n]
-        raise ValueError(
-            f"vision.image_size: {size} is not a multiple of the patches, {step}; take {' or '.join(near)}"
-        )
-    if width % (heads := config.model.visual_heads):
-        divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
-        raise ValueError(f"model.visual_heads: {heads} does not divide the backbone's width, {width}; take {divisors}")
-
-
-def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
-    """At least one token in a window."""
-    from ves.media.audio import POOL, RATE, FrameGrid  # numpy: this module is read at the start of every command
-
-    grid = FrameGrid(tuple(backbone["conv_kernel"]), tuple(backbone["conv_stride"]), POOL)
-    if not grid.tokens(round((seconds := config.audio.seconds) * RATE)):
-        raise ValueError(f"audio.seconds: {seconds} is less than one token takes, {grid.field / RATE:g}")
-
-
-def validate_source(config: Config) -> None:
-    """Check that the table of spellings is there, and that own pairs have their folder and readable tables.
-
-    Raises ValueError that begins with the key.
-    """
-    if (labels := config.corpus.labels) is not None and not Path(labels).is_file():
-        raise ValueError(f"corpus.labels: there is no file {labels!r} here; null is for no table")
-    if config.corpus.kind == "pairs" and (pairs := config.corpus.pairs):
-        from ves.sources.pairs.packing import list_shards  # polars: this module is read at the start of every command
-
-        list_shards(pairs)
-        _check_enough(pairs, config.split)
-
-
-def _check_enough(pairs: PairsConfig, split: SplitConfig) -> None:
-    """Raise ValueError, long before the split would, when there are fewer pictures than pairs to draw."""
-    from ves.sources.pairs.tables import read
-
-    rows = read(pairs)
-    least = sum(getattr(split, kind) for kind in ("val", "tune") if kind not in rows["split"])  # given: none is drawn
-    if (most := rows["image"].drop_nulls().n_unique()) < least:
-        raise ValueError(
-            f"split.val: {least} pairs are to be drawn for val and tune, each of another picture, but the tables name "
-            f"{most} pictures; lower split.val or split.tune (a fifth of the pictures for both is a good size)"
-        )
-
-
-def _changed_since(splits: Path, config: Config) -> bool:
-    """Whether a table of own pairs is newer than the split: pairs may have been added, and will be."""
-    if config.corpus.pairs is None or config.corpus.kind != "pairs":
-        return False
-    from ves.sources.pairs.tables import files  # polars: this module is read at the start of every command
-
-    return any(file.stat().st_mtime_ns > splits.stat().st_mtime_ns for file in files(config.corpus.pairs))
-
-
-def validate_batches(config: Config, data: Path) -> None:
-    """Check every run's batch size against the training clips, where this corpus is already split.
-
-    Raises ValueError that names the key. Says nothing of a corpus whose settings have changed since: it is made anew.
-    """
-    settings = {data / "corpus.json": slices.corpus(config), data / "split.json": config.split}
-    if not all(file.is_file() for file in [*settings, data / "splits.parquet"]):
-        return
-    changed = any(read_json(file) != section.model_dump(mode="json") for file, section in settings.items())
-    if changed or _changed_since(data / "splits.parquet", config):
-        return
-    from ves.base import parquet  # polars: only now, as this module is read at the start of every command
-
-    splits = data / "splits.parquet"
-    clips = parquet.read(splits, columns=["split"])["split"].eq("train").sum()
-    for run in config.runs:
-        if (batch := config.train_of(run).batch_size) > clips:
-            key = config.key_of("batch_size", run)
-            raise ValueError(f"{key}: {batch} is more than the {clips} training clips of {splits}")

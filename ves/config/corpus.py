@@ -16,7 +16,7 @@ LEAST_SIDE = 64  # pixels; on less, things are specks
 
 def _spoken(languages: list[str]) -> list[str]:
     """Validator: each language has a word table, and none is named twice."""
-    known = sorted(table.stem for table in (Path(__file__).parents[1] / "sources/scenes/lexicon").glob("*.yaml"))
+    known = sorted(table.stem for table in (Path(__file__).parents[1] / "sources/scenes/lexicon").glob("[!.]*.yaml"))
     for language in languages:
         if language not in known:
             raise ValueError(f"{language!r} is not one of {', '.join(known)}")

@@ -138,7 +138,7 @@ class TrainConfig(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: PositiveFloat
     optimizer: Literal["adam8bit", "adamw"]
-    precision: Literal["bf16", "fp32"]
+    precision: Literal["bf16", "fp32", "fp64"]
     temperature: PositiveFloat
     max_scale: PositiveFloat
     augment: AugmentConfig
@@ -217,7 +217,8 @@ class Config(TableConfig):
         return self
 
     def _fits_scenes(self, scenes: ScenesConfig) -> None:
-        """What can be said of sizes before the corpus is there (afterwards: ves.config.check.validate_batches)."""
+        """What can be said of sizes before the corpus is there (afterwards:
+        ves.commands.preflight.validate_batches)."""
         if self.split.val + self.split.tune >= scenes.images:
             raise ValueError(f"split.val: with split.tune it must be below corpus.scenes.images ({scenes.images})")
         left = scenes.clips - self.split.val - self.split.tune  # and what else the held-out speakers say is not known

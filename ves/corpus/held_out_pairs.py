@@ -1,77 +1,28 @@
-"""Random choices that depend on what is chosen among, not on its order: chances by hash, shares, held-out pairs."""
+"""Which pairs are held out: drawn by chances that depend on what is chosen among, not on its order, or given.
 
-import hashlib
+What a corpus itself states, clip by clip (`given_split`), fixes this, and leaves the rest to draw:
+
+* val, tune: the pairs are one clip for each picture given so, by chance; further clips of it follow their picture, as
+  for pairs that are drawn (ves.corpus.splits.assign), whatever is given for them.
+* train: never drawn for val. Nothing else is promised: what is about a picture of val or tune is not trained on.
+* Where val is given, none is drawn, and no speaker is held out: who speaks in val is the corpus' own affair. Where tune
+  is given, none is drawn. What is not given is drawn: val among clips without a given split, of speakers without one;
+  tune among these and, where val is given, among those given train.
+"""
+
+import logging
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float64, Int64, UInt32, UInt64
+from jaxtyping import Int64
 
-from ves.base import ids
+from ves.base.apportion import shares
+from ves.base.hashing import chance_of_hashes
 from ves.config.experiment import SplitConfig
 
+log = logging.getLogger(__name__)
 
-def _salt(seed: int, purpose: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed}:{purpose}".encode(), digest_size=8).digest(), "little")
-
-
-def _unit(bits: UInt64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """The upper 53 bits as a number in (0, 1)."""
-    return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def mixed(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
-    """The finaliser of SplitMix64 (Steele et al. 2014)."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
-
-
-def chance_of_hashes(hashes: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
-    """A number in (0, 1) for each id (a hash, as ves.base.ids has it), other for every seed and purpose.
-
-    The head of the hash, mixed: 24 M ids take about a second.
-    """
-    return _unit(mixed(ids.heads(hashes) ^ np.uint64(_salt(seed, purpose))))
-
-
-def chance_of_rows(
-    names: list[str], file: UInt32[np.ndarray, " n"], row: UInt32[np.ndarray, " n"], seed: int, purpose: str
-) -> Float64[np.ndarray, " n"]:
-    """The same for rows of files: `file` is the place in `names` of the file that each `row` is in.
-
-    Each file has a generator SplitMix64 of its own, begun by its name; a row's number is what that gives at that place.
-    """
-    begins = np.array([_salt(seed, f"{purpose}:{name}") for name in names], np.uint64)
-    return _unit(mixed(begins[file] + (row.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)))
-
-
-def chance_of_names(names: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
-    """The same for any texts; for few of them (a microsecond each)."""
-    salt = _salt(seed, purpose).to_bytes(8, "little")
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8, key=salt).digest() for name in names)
-    return _unit(np.frombuffer(digests, "<u8"))
-
-
-def shares(
-    total: int, weights: Float64[np.ndarray, " n"], available: Int64[np.ndarray, " n"]
-) -> Int64[np.ndarray, " n"]:
-    """Divide `total` in proportion to `weights`, by largest remainders, giving none more than is available.
-
-    Everyone who has any available gets at least one while `total` reaches round (the heaviest first where it does not);
-    what one cannot take goes to the others in proportion. The sum is `total`, or all there is if that is less.
-    """
-    target, least = min(total, int(available.sum())), np.zeros_like(available)
-    heaviest = np.argsort(-weights, kind="stable")
-    least[heaviest[available[heaviest] > 0][:target]] = 1
-    weights, low, high = np.maximum(weights, 1e-9), 0.0, 1e18
-    for _ in range(200):  # bisect for the scale at which the shares, held within their bounds, add up
-        scale = (low + high) / 2
-        low, high = (scale, high) if np.clip(scale * weights, least, available).sum() < target else (low, scale)
-    exact = np.clip(high * weights, least, available)
-    given = np.floor(exact + 1e-9).astype(np.int64)
-    first = np.argsort(-np.where(given < available, exact - given, -1.0), kind="stable")
-    given[first[: target - int(given.sum())]] += 1
-    return given
+PAIRS = ("val", "tune")
 
 
 def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
@@ -124,3 +75,69 @@ def _candidates(clips: pl.DataFrame, seed: int) -> pl.DataFrame:
 def _counts(languages: pl.DataFrame, clips: pl.DataFrame) -> Int64[np.ndarray, " languages"]:
     counts = languages.join(clips.group_by("language").len("n"), on="language", how="left", maintain_order="left")
     return counts["n"].fill_null(0).to_numpy().astype(np.int64)
+
+
+def speakers_to_hold_out(clips: pl.DataFrame) -> pl.DataFrame:
+    """The clips of speakers that may be held out: none of one who has a given split, none at all where val is given."""
+    stated = clips.drop_nulls("given_split")
+    if stated.is_empty():
+        return clips
+    if "val" in stated["given_split"]:
+        return clips.clear()
+    return clips.join(stated.drop_nulls("speaker").select("speaker").unique(), on="speaker", how="anti")
+
+
+def given_pairs(clips: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """The pairs that are given, from columns clip_id, group, language, given_split: clip_id, group, language, pair.
+
+    A picture (group) given both is in val.
+    """
+    given = clips.filter(pl.col("given_split").is_in(PAIRS))
+    chance = pl.Series("chance", chance_of_hashes(given["clip_id"], seed, "given"))
+    ordered = given.with_columns(chance).sort(pl.col("given_split") == "tune", "chance", "clip_id")
+    return ordered.unique("group", keep="first", maintain_order=True).select(
+        "clip_id", "group", "language", pair=pl.col("given_split").cast(pl.String)
+    )
+
+
+def left_to_draw(clips: pl.DataFrame, given: pl.DataFrame, split: SplitConfig) -> tuple[pl.DataFrame, SplitConfig]:
+    """The clips, no longer reportable where their given split or picture forbids it, and how many pairs are to draw."""
+    kinds = given["pair"].unique()
+    wanted = split.model_copy(update={kind: 0 for kind in PAIRS if kind in kinds})
+    allowed = pl.col("given_split").is_null()
+    if "val" in kinds:
+        allowed |= pl.col("given_split") == "train"
+    free = ~pl.col("group").is_in(given["group"].implode())
+    return clips.with_columns(pl.col("reportable") & allowed & free), wanted
+
+
+def summary_of_given(clips: pl.DataFrame) -> str:
+    """What was given and what became of it, a paragraph of splits.md; empty where nothing is given.
+
+    From columns split, speaker, given_split. What leaks between the given splits is also logged, as a warning.
+    """
+    given = clips.drop_nulls("given_split")
+    if given.is_empty():
+        return ""
+    counts = ", ".join(f"{n} {name}" for name, n in given["given_split"].value_counts().sort("given_split").iter_rows())
+    parts = [f"The corpus gives the split of {len(given)} of {len(clips)} clips: {counts}."]
+    known = {name: clips.filter(split=name)["speaker"].drop_nulls().unique() for name in ("train", "val")}
+    leaks = [
+        (
+            given.filter(pl.col("given_split") == "train", pl.col("split") != "train").height,
+            "clips given train are about pictures of val or tune (the same to the eye), so they are not trained on",
+        ),
+        (
+            given.filter(pl.col("given_split") == "tune", pl.col("split").is_in(["val", "val_more"])).height,
+            "clips given tune are about pictures of val, so they are not in tune",
+        ),
+        (
+            known["val"].is_in(known["train"].implode()).sum(),
+            f"of {len(known['val'])} known speakers of val also speak in train",
+        ),
+    ]
+    for count, text in leaks:
+        if count:
+            log.warning("the given splits overlap: %d %s", count, text)
+            parts.append(f"{count} {text}.")
+    return " ".join(parts)

@@ -7,25 +7,27 @@ Clips are handled as numbers (`compact`): as texts, 24 M of them fill a workstat
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
 from ves.base import ids, parquet
 from ves.base.files import atomic
-from ves.config.experiment import SplitConfig, StrataConfig
-from ves.corpus import given_splits
-from ves.corpus.held_out_pairs import chance_of_names, draw
+from ves.base.hashing import chance_of_names
+from ves.config.experiment import SplitConfig
+from ves.corpus.held_out_pairs import draw, given_pairs, left_to_draw, speakers_to_hold_out
 from ves.corpus.near_duplicates import groups
-from ves.report.tables import splits as split_page
 from ves.sources import labels
+from ves.sources.labels import strata
 
 log = logging.getLogger(__name__)
 
 GIVEN = ("train", "tune", "val")  # splits that a corpus may state
 SPLITS = pl.Enum(["train", "tune", "val", "val_more", "dropped"])
-STRATA = pl.Enum(["high", "mid", "low"])
 REASONS = pl.Enum(["tune_image", "speaker_held_out"])
+# of clips with their split (`assign`), ves.sources.labels.changes of the manifest, and `changes` since the split before
+Page = Callable[[pl.DataFrame, pl.DataFrame, pl.DataFrame | None], None]
 COLUMNS = ("clip_id", "split", "stratum", "reason", "speaker_seen")
 
 
@@ -70,14 +72,14 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     3. The other clips of val images are `val_more`, those of tune images `dropped` (tune_image); what held-out speakers
        say of other images is `dropped` (speaker_held_out); the rest is `train`.
 
-    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.given_splits says
+    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.held_out_pairs says
     what that changes of all this.
 
     Raises ValueError that says how many pairs there could be if they are too few, or if nothing is left to train on.
     """
     clips = _with_held_out(clips, split)
-    given = given_splits.pairs(clips, split.seed)
-    chosen = pl.concat([given, draw(*given_splits.left_to_draw(clips, given, split))])
+    given = given_pairs(clips, split.seed)
+    chosen = pl.concat([given, draw(*left_to_draw(clips, given, split))])
     chosen = chosen.with_columns(pl.col("pair").cast(SPLITS))
     clips = _look_up(clips, "clip_id", chosen.select("clip_id", "pair"))
     clips = _look_up(clips, "group", chosen.select("group", image_of="pair"))
@@ -99,15 +101,6 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     ).drop("pair", "image_of", "held_out", "reportable")
 
 
-def strata(clips_of_language: pl.DataFrame, split: StrataConfig) -> pl.DataFrame:
-    """Columns language, clips -> language, stratum. From the most clips down, languages are `high` until these hold the
-    share `high` of all clips, `mid` until they hold `mid`, then `low`."""
-    ordered = clips_of_language.sort(["clips", "language"], descending=[True, False])
-    before = (pl.col("clips").cum_sum() - pl.col("clips")) / pl.col("clips").sum()
-    stratum = pl.when(before < split.high).then(pl.lit("high")).when(before < split.mid).then(pl.lit("mid"))
-    return ordered.select("language", stratum.otherwise(pl.lit("low")).cast(STRATA).alias("stratum"))
-
-
 def _look_up(clips: pl.DataFrame, key: str, table: pl.DataFrame) -> pl.DataFrame:
     """The clips with the other columns of a table by its key; null where it has none. Copies nothing but the key."""
     found = clips.select(key).join(table, on=key, how="left", maintain_order="left")
@@ -117,7 +110,7 @@ def _look_up(clips: pl.DataFrame, key: str, table: pl.DataFrame) -> pl.DataFrame
 def _with_held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     """The clips with stratum, held_out (is their speaker?) and reportable (may they be in val or tune?)."""
     clips = _look_up(clips, "language", strata(clips.group_by("language").len("clips"), split))
-    pool = given_splits.speakers_to_hold_out(clips)
+    pool = speakers_to_hold_out(clips)
     held = _held_out(pool, split)
     known = pool["speaker"].null_count() < len(pool)
     clips = clips.with_columns(pl.col("speaker").is_in(held.implode()).fill_null(False).alias("held_out"))
@@ -136,14 +129,12 @@ def _held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.Series:
     return speakers.with_columns(chance).filter(rank <= pl.min_horizontal(wanted, all_but_one))["speaker"].sort()
 
 
-def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: Path, plot: Path) -> None:
-    """Assign, and write a plot (PNG), a page (Markdown) that shows it and counts every clip, and splits.parquet.
+def write(manifest: Path, images: Path, split: SplitConfig, out: Path, page: Page | None = None) -> None:
+    """Assign, and write splits.parquet; before that, `page` is handed what to show of it.
 
     Where splits.parquet is there already, page and log tell what has changed. It is written last: whoever is
     interrupted before that compares with the same one again. Raises ValueError as `compact` and `assign` do.
     """
-    from ves.report.tables import split_plot  # matplotlib: others only want the strata
-
     with parquet.naming(manifest):
         spellings = labels.changes(pl.scan_parquet(manifest))
     pictures = parquet.read(images, columns=["image_id", "phash"])
@@ -151,12 +142,8 @@ def write(manifest: Path, images: Path, split: SplitConfig, out: Path, summary: 
         clips = compact(pl.scan_parquet(manifest), pictures, split.near_duplicate_bits)
     clips = assign(clips, split)
     changed = changes(clips, out) if out.is_file() else None
-    counts = split_page.by_language(clips)
-    with atomic(plot) as temporary:
-        split_plot.draw(counts, temporary)
-    with atomic(summary) as temporary:
-        page = split_page.compose(clips, counts, spellings, changed, split, plot.name)
-        temporary.write_text(page, "utf-8")
+    if page is not None:
+        page(clips, spellings, changed)
     with atomic(out) as temporary:
         columns = clips.lazy().select(COLUMNS).with_columns(ids.text("clip_id"))
         columns.sink_parquet(temporary, compression_level=1)  # most of it is hashes

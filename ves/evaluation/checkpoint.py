@@ -1,7 +1,6 @@
 """Scores of any checkpoint, without the workflow: of a run that is not finished, or of weights that were set aside.
 
-A checkpoint is a folder with model.safetensors; its configuration is the nearest config.json upwards from there. What
-is measured is what the workflow measures, by the same functions; the embeddings go when the metrics are there.
+What is measured is what the workflow measures, by the same functions; the embeddings go when the metrics are there.
 """
 
 import logging
@@ -12,46 +11,30 @@ from typing import Any
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
+from ves.evaluation.checkpoint_folder import WEIGHTS, find
 from ves.evaluation.embed import embed_weights
 from ves.evaluation.localisation import report as localisation
 from ves.evaluation.retrieval.protocols import paper_report
+from ves.evaluation.truth import folder_of as truth_of
 from ves.store.embeddings import load, manifest_path
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = "model.safetensors"
 SHOWN = {"R@1": ".1f", "R@10": ".1f", "median_rank": "g", "n": "d"}  # of retrieval, as printed
-
-
-def find(checkpoint: Path) -> tuple[Path, Path]:
-    """(folder of config.json, folder of the weights) of a step-<n>/ folder, of a run, or of a folder of checkpoints.
-
-    Of a run these are of its model, or of its newest checkpoint, as of such a folder. Raises ValueError that says what
-    is lacking.
-    """
-    above = [checkpoint.absolute(), *checkpoint.absolute().parents]
-    if not (runs := [folder for folder in above if (folder / "config.json").is_file()]):
-        raise ValueError(f"{checkpoint}: no checkpoint: neither it nor a folder above it has the config.json of a run")
-    if (checkpoint / WEIGHTS).is_file():
-        return runs[0], checkpoint
-    folder = checkpoint / "checkpoints" if checkpoint.absolute() == runs[0] else checkpoint
-    steps = [path.parent for path in folder.glob(f"**/step-*/{WEIGHTS}")]
-    if not steps:
-        raise ValueError(f"{checkpoint}: no checkpoint: it has no {WEIGHTS}, and there is no {folder}/**/step-*/")
-    newest = max(steps, key=lambda path: (path.stat().st_mtime_ns, path.name))  # of all attempts, the last one
-    log.info("%s: the newest checkpoint there is %s", checkpoint, newest)
-    return find(newest)
 
 
 def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None) -> str:
     """Write retrieval.json and localisation.json of a checkpoint on a split to `out`; returns them as a short text.
 
-    Raises ValueError for what is no checkpoint, weights that are not of the configuration, or a split without clips.
+    Raises ValueError for what is no checkpoint, a truth of another corpus, weights that are not of the configuration,
+    or a split without clips.
     """
     run, folder = find(checkpoint)
+    if folder != checkpoint:
+        log.info("%s: the newest checkpoint there is %s", checkpoint, folder)
     config = read(RunConfig, run / "config.json")
     out = out or _run_of(run) / "evaluated" / f"{folder.absolute().name}-{split}"
-    truth = truth or Path(config.data.manifest).parent / "truth"
+    truth = truth_of(config.data, truth)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".embeddings.", dir=out) as temporary:
         store = Path(temporary) / f"{split}.zarr"

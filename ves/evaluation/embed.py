@@ -25,6 +25,7 @@ from ves.base.files import lock
 from ves.base.progress import track
 from ves.config.experiment import RunConfig
 from ves.models import towers
+from ves.models.vision import VISION
 from ves.store.embeddings import Embeddings, load, write
 from ves.training.dataset import PairReader, clips
 
@@ -33,7 +34,6 @@ __all__ = ["Embeddings", "embed", "load"]
 log = logging.getLogger(__name__)
 BATCH = 32  # rows in a forward pass
 MORE = "val_more"  # further clips of the images of val
-VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what a picture must go through to be compared
 
 
 def fixed_batches(rows: int) -> Iterator[tuple[int, np.ndarray]]:

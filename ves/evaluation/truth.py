@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from PIL import Image
 
 from ves.base import parquet
+from ves.config.experiment import DataPaths
 
 WORDS = ["source_path", "word", "text", "english", "role", "object", "start_s", "end_s"]
 TRANSCRIPTS = ["clip_id", "transcript"]
@@ -21,6 +22,27 @@ OBJECTS = ["image_id", "object", "kind", "colour", "visible_pixels", "mask"]
 
 class NoTruth(LookupError):
     """This corpus does not say it, which is no fault; the message tells what is not known."""
+
+
+def folder_of(data: DataPaths, given: Path | None) -> Path:
+    """The truth of the corpus of a run, a folder that need not be there; or the one that is given in its place.
+
+    Raises ValueError when that is not there, or has nothing of any shard of the corpus: a misspelt folder does not mean
+    that the corpus has no truth.
+    """
+    own = Path(data.manifest).parent / "truth"
+    if given is None or given.resolve() == own.resolve():
+        return own
+    if not given.is_dir():
+        raise ValueError(f"{given}: no such folder; the truth of this corpus is {own}, unless --truth names another")
+    tables = [parquet.read(table, columns=["shard"]) for table in (data.manifest, data.images)]
+    shards = {str(shard) for table in tables for shard in table["shard"].unique()}
+    if not any((given / f"{shard}.parquet").is_file() for shard in shards):
+        raise ValueError(
+            f"{given}: no truth of this corpus: it has no {min(shards)}.parquet, nor the file of another of its "
+            f"{len(shards)} shards; the truth of this corpus is {own}, unless --truth names another"
+        )
+    return given
 
 
 def _read(truth: Path, shards: list[str], columns: list[str], what: str) -> pl.DataFrame:

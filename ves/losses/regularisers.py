@@ -17,6 +17,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ves.base.precision import wide, widened
+
 EPSILON = 1e-6  # of the reference code
 TILE = 4096  # tokens, and patches, whose similarities are in memory at once
 
@@ -26,14 +28,14 @@ class _SquaredNegative(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, audio: Float[Tensor, "N D"], image: Float[Tensor, "M D"]) -> Float[Tensor, ""]:
-        total = torch.zeros((), device=audio.device)
+        total = torch.zeros((), dtype=wide(audio), device=audio.device)
         gradients = torch.zeros_like(audio), torch.zeros_like(image)
         for a in range(0, len(audio), TILE):
             rows = audio[a : a + TILE]
             for v in range(0, len(image), TILE):
                 columns = image[v : v + TILE]
                 negative = (rows @ columns.T).clamp(max=0)
-                total += negative.float().square().sum()
+                total += widened(negative).square().sum()
                 gradients[0][a : a + TILE] += 2 * (negative @ columns)
                 gradients[1][v : v + TILE] += 2 * (negative.T @ rows)
         ctx.save_for_backward(*gradients)
@@ -76,7 +78,7 @@ def temporal_variation(
     similarity = audio @ image[own].transpose(1, 2)  # A T P
     if image_mask is not None:
         similarity = similarity.masked_fill(~image_mask[own][:, None, :], -torch.inf)
-    best = similarity.max(-1).values.float()
+    best = widened(similarity.max(-1).values)
     now, then = best[:, 1:], best[:, :-1]
     relative = (now - then) / (torch.maximum(now.abs(), then.abs()) + EPSILON)
     neighbours = (mask[:, 1:] & mask[:, :-1]).float()

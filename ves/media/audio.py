@@ -129,7 +129,9 @@ class FrameGrid:
 
         With `mask`, only among its tokens. The loudest token always counts, so that none is left without any.
         """
-        fields = waveform.float().unfold(1, self.field, self.hop)  # A T field
+        from ves.base.precision import widened  # not before: it loads torch
+
+        fields = widened(waveform).unfold(1, self.field, self.hop)  # A T field
         rms = fields.square().mean(-1).sqrt()
         loud = (rms >= waveform.abs().amax(1, keepdim=True) * 10 ** (silence_db / 20)) & (rms > 0)
         if mask is not None:

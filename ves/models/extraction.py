@@ -27,10 +27,10 @@ from jaxtyping import BFloat16
 from torch import Tensor
 
 from ves.base import files, locks
+from ves.base.hashing import file_sha256
 from ves.base.progress import track
 from ves.config.experiment import VisionConfig
 from ves.models.features import attributes, listed, tokens
-from ves.models.vision import file_sha256
 from ves.store import features_layout
 from ves.store.features_writer import create_features, intact, present, set_complete, shard_path, write_shard
 from ves.store.shard_format import BadStore

@@ -22,10 +22,11 @@ from torch import Tensor
 from transformers import AutoConfig
 
 from ves.base import parquet
+from ves.base.hashing import weight_hash
 from ves.config.experiment import VisionConfig
 from ves.media.geometry import RESAMPLE, Geometry
 from ves.media.images import MEAN, STD, decode, pixels, read_encoded
-from ves.models.vision import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens, weight_hash
+from ves.models.vision import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens
 
 RECIPE = 1  # raised by a change of code that alters tokens: stores of another recipe are then refused, not mixed
 LIBRARIES = ("ves", "torch", "transformers", "pillow")

@@ -50,7 +50,7 @@ def records(data: DataPaths) -> list[Path]:
     """Files whose content says which features a run sees: a store's manifest; live, the settings and local weights."""
     if not is_live(data):
         return [Path(f"{data.features}.manifest.json")]
-    weights = sorted(Path(read(VisionConfig, Path(data.features)).backbone).glob("*.safetensors"))
+    weights = sorted(Path(read(VisionConfig, Path(data.features)).backbone).glob("[!.]*.safetensors"))
     return [Path(data.features), *weights]
 
 

@@ -22,22 +22,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ves.base.files import read_json
+from ves.base.hashing import weight_hash
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
-from ves.evaluation.embed import VISION
-from ves.media.audio import RATE, BadAudio, window
+from ves.media.audio import RATE, BadAudio, FrameGrid, window
 from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
 from ves.models import towers
-from ves.models.vision import backbone_folder, load_backbone, patch_grid, patch_tokens, weight_hash
-from ves.report.clips.films import film
-from ves.report.clips.plate import compose, plate_of
-from ves.report.clips.strips import compose as strip
-from ves.report.clips.viewing import Viewing, with_moments
-from ves.report.drawing.page import save, stacked
-from ves.report.explorer.folder import write_one
-from ves.similarity.pairwise import token_similarity
+from ves.models.vision import VISION, backbone_folder, load_backbone, patch_grid, patch_tokens
+from ves.similarity.pairwise import mean_heat, token_similarity
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,27 +39,24 @@ class Localisation:
     """What a run sees in a picture while it hears a recording."""
 
     run: str
-    viewing: Viewing  # what figures are drawn from
-
-    @property
-    def similarity(self) -> Float32[np.ndarray, "T rows columns"]:
-        """Cosine of each audio token to each patch."""
-        return self.viewing.similarity[self.run]
-
-    @property
-    def valid(self) -> Bool[np.ndarray, " T"]:
-        """Tokens that count: not padding, and for a model that leaves pauses out, none of these."""
-        return self.viewing.valid
+    picture: Image.Image  # upright
+    samples: Int16[np.ndarray, " n"]  # at 16 kHz
+    similarity: Float32[np.ndarray, "T rows columns"]  # cosine of each audio token to each patch
+    valid: Bool[np.ndarray, " T"]  # tokens that count: not padding, and where a model leaves pauses out, none of these
+    frames: FrameGrid
+    image_size: int
+    fit: str
 
     @property
     def spans_s(self) -> Float[np.ndarray, "T 2"]:
         """Seconds from which and to which each token stands for the recording."""
-        half = self.viewing.frames.hop_s / 2
-        return np.stack([self.viewing.centres_s - half, self.viewing.centres_s + half], axis=1)
+        return np.array([self.frames.span(token) for token in range(len(self.valid))])
 
     def heatmap(self, start_s: float, end_s: float) -> Float[np.ndarray, "H W"]:
         """The mean similarity over a stretch, laid over the picture at its own resolution; NaN where it is not seen."""
-        return self.viewing.geometry(self.viewing.picture.size).on_picture(self.viewing.over(self.run, start_s, end_s))
+        chosen = self.frames.within(start_s, end_s, len(self.valid)) & self.valid
+        geometry = Geometry(*self.picture.size, self.image_size, self.fit)
+        return geometry.on_picture(mean_heat(self.similarity, chosen))
 
 
 def starts(samples: int, length: int, hop: int) -> list[int]:
@@ -89,7 +80,7 @@ def stitched(windows: list[Float32[Tensor, "N D"]], first: list[int]) -> Float32
 
 
 def _vision(run: Path, config: RunConfig) -> dict[str, Any]:
-    """Which vision backbone a run looks through: VISION of ves.evaluation.embed. Raises FileNotFoundError that says
+    """Which vision backbone a run looks through: VISION of ves.models.vision. Raises FileNotFoundError that says
     what to do."""
     for file in sorted((run / "embeddings").glob("*.manifest.json")):
         if "vision" in (attrs := read_json(file)):
@@ -124,23 +115,16 @@ class Localiser:
         samples = _checked(audio) if isinstance(audio, np.ndarray) else _samples(Path(audio))
         tokens, valid = self._hear(samples)
         similarity = token_similarity(tokens[None], self._see(picture)[None])[0, 0]
-        viewing = Viewing(
-            name="own",
-            clip_id="own",
-            language="",
-            words=[],
-            transcript="",
+        return Localisation(
+            run=self.config.run,
             picture=picture,
             samples=samples,
-            shown=[],
-            masks=[],
-            similarity={self.config.run: similarity.numpy().reshape(-1, *self.grid)},
+            similarity=similarity.numpy().reshape(-1, *self.grid),
             valid=valid,
             frames=self.ves.grid,
             image_size=self.vision.image_size,
             fit=self.vision.fit,
         )
-        return Localisation(self.config.run, with_moments(viewing))
 
     def _hear(self, samples: Int16[np.ndarray, " n"]) -> tuple[Float32[Tensor, "T D"], Bool[np.ndarray, " T"]]:
         """Audio tokens of the whole recording, and which of them count."""
@@ -215,11 +199,3 @@ def _samples(path: Path) -> Int16[np.ndarray, " n"]:
         return decode(path.read_bytes())
     except BadAudio as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def write(found: Localisation, out: Path) -> None:
-    """Draw it into the folder `out`: localised.png (the sharpest moments, and the strip), film.mp4, page/index.html."""
-    page, _ = compose(plate_of(found.viewing))
-    save(stacked([page, strip(found.viewing)]), out / "localised.png")
-    film(found.viewing, [found.run], out / "film.mp4")
-    write_one(found.viewing, f"Your own picture and voice, by {found.run}.", out / "page")

@@ -4,8 +4,13 @@ Three things make transformers' own pass dear there. A mask of samples is built 
 clips of 5 s) to learn how many frames are valid, which is a formula. A front end that normalises over channels turns
 its activations round twice a layer, unless they lie channels last. And every clip is computed at full length: no valid
 frame sees padding, so clips of like length go together, cut to the longest of them. Two smaller things are mended in
-the model itself (`quicken`). What differs is rounding only (tests/test_hubert.py); on a GPU, where small groups cost
-more than they save, nothing is cut.
+the model itself (`quicken`). What differs is rounding only (tests/models/test_speech.py); on a GPU, where small groups
+cost more than they save, nothing is cut.
+
+SpecAugment over time (`time_mask`): spans of encoder frames that the backbone does not see in a step of training. They
+are drawn as transformers' HuBERT draws them, but for three things: from torch's default CPU generator, not from
+numpy's; within the speech of a clip, not in its padding; and the number of spans is rounded clip by clip, not with one
+draw for all. Source: Park et al. 2019 (SpecAugment), as used by wav2vec 2.0 and HuBERT.
 
 Dimension key
     A utterances    L samples    F frames    C channels    H hidden width    N heads    K width of a head
@@ -16,11 +21,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, HubertModel
 from transformers.masking_utils import eager_mask
 
+from ves.base.precision import wide
 from ves.media.audio import FrameGrid
 
 GROUPS = 2  # of clips of like length: 4 were not faster
@@ -37,11 +43,11 @@ def attention(
     dropout: float = 0.0,
     **_others: Any,
 ) -> tuple[Float[Tensor, "A F N K"], None]:
-    """transformers' plain attention, but for a softmax in fp32: of bfloat16 it takes more than twice as long here."""
+    """transformers' plain attention, but for a softmax in fp32 at least: in bfloat16 it takes twice as long."""
     scores = (query * scaling) @ key.transpose(2, 3)
     if attention_mask is not None:
         scores = scores + attention_mask
-    weights = F.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
+    weights = F.softmax(scores, dim=-1, dtype=wide(scores)).to(value.dtype)
     weights = F.dropout(weights, dropout, module.training)
     return (weights @ value).transpose(1, 2).contiguous(), None
 
@@ -129,3 +135,20 @@ def _front_end(
         signal = F.conv2d(signal, weight, convolution.bias, stride=(1, *convolution.stride))
         signal = layer.activation(layer.layer_norm(signal.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
     return signal[:, :, 0].transpose(1, 2)
+
+
+def time_mask(valid: Int[Tensor, "A"], frames: int, share: float, span: int, fewest: int) -> Bool[Tensor, "A F"]:
+    """Frames to be masked, of clips of which the first `valid` of `frames` are speech.
+
+    About share x valid / span spans of `span` frames each, rounded up or down by chance, at least `fewest` where they
+    have room; no two begin at one frame, but they may overlap, so that less than the share is masked. A clip that is
+    shorter than a span is left alone.
+    """
+    valid = valid.cpu()
+    wanted = (share * valid / span + torch.rand(len(valid))).long().clamp(min=fewest)
+    starts = (valid - span + 1).clamp(min=0)  # so many frames a span may begin at
+    wanted = wanted.minimum(valid // span).minimum(starts)
+    beyond = torch.arange(frames) >= starts[:, None]
+    order = torch.rand(len(valid), frames).masked_fill(beyond, torch.inf).argsort(1).argsort(1)
+    begins = (order < wanted[:, None]).float()
+    return F.max_pool1d(F.pad(begins, (span - 1, 0)), span, stride=1) > 0

@@ -22,12 +22,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModel
 
+from ves.base.precision import widened
 from ves.config.experiment import AudioConfig, ModelConfig, RunConfig
 from ves.media.audio import POOL, FrameGrid
-from ves.models.spec_augment import time_mask
-from ves.models.speech import hidden_states, quicken
+from ves.models.pretrained import load_pretrained
+from ves.models.speech import hidden_states, quicken, time_mask
 
 
 def projection(width: int, dim: int) -> nn.Sequential:
@@ -36,17 +36,19 @@ def projection(width: int, dim: int) -> nn.Sequential:
 
 
 def load_speech_backbone(audio: AudioConfig) -> nn.Module:
-    """HuBERT or a relative, in fp32. Random masking and layer drop are set, not inherited (transformers: 0.05, 0.1).
+    """HuBERT or a relative, its weights in torch's default type.
 
-    The tower draws the masks over time itself (ves.models.spec_augment); channels are not masked. Layer drop is
+    Random masking and layer drop are set, not inherited (transformers: 0.05, 0.1).
+
+    The tower draws the masks over time itself (ves.models.speech); channels are not masked. Layer drop is
     transformers' own, drawn from torch's default CPU generator.
 
     On a CPU the plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
     """
-    backbone = AutoModel.from_pretrained(
+    backbone = load_pretrained(
         audio.backbone,
         revision=audio.revision or "main",
-        dtype=torch.float32,
+        dtype=torch.get_default_dtype(),
         attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
         apply_spec_augment=audio.mask_time_prob > 0,
         mask_time_prob=audio.mask_time_prob,
@@ -99,10 +101,11 @@ class AudioTower(nn.Module):
         HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.media.audio.window
         does).
         """
+        waveform = waveform.to(next(self.head.parameters()).dtype)
         masked = self._spec_augment(waveform, valid)
         hidden = hidden_states(self.backbone, waveform, valid, self.grid, mask_time_indices=masked)
         pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)
-        tokens = F.normalize(self.head(pooled).float(), dim=-1)
+        tokens = F.normalize(widened(self.head(pooled)), dim=-1)
         mask = self.grid.mask(valid, tokens.shape[1])
         if self.settings.mask == "non_silent":
             mask = self.grid.non_silent(waveform, self.settings.silence_db, mask)
@@ -143,7 +146,7 @@ class VisualAdapter(nn.Module):
                     patches = kept
             elif self.layers is not None:
                 patches = self.layers(patches, src_key_padding_mask=hidden)
-        return F.normalize(self.head(patches).float(), dim=-1)
+        return F.normalize(widened(self.head(patches)), dim=-1)
 
 
 class VeS(nn.Module):
@@ -170,7 +173,7 @@ class VeS(nn.Module):
         self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
     ) -> Float[Tensor, "V P D"]:
         """See VisualAdapter.forward; any floating type of patches."""
-        return self.visual(patches.float(), image_mask)
+        return self.visual(patches.to(self.log_scale.dtype), image_mask)
 
     @property
     def draws(self) -> bool:

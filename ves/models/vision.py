@@ -6,7 +6,6 @@ Dimension key
     V images    P patches    W backbone width    S side of the square
 """
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +14,11 @@ import torch
 from huggingface_hub import snapshot_download
 from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from ves.config.experiment import VisionConfig
+from ves.models.pretrained import load_pretrained
+
+VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what a picture must go through to be compared
 
 
 def backbone_folder(vision: VisionConfig) -> Path:
@@ -31,22 +32,9 @@ def backbone_folder(vision: VisionConfig) -> Path:
             raise ValueError(f"vision.backbone: {vision.backbone!r} is no folder and no owner/name of the hub")
         wanted = ["config.json", "*.safetensors", "*.safetensors.index.json"]
         folder = Path(snapshot_download(vision.backbone, revision=vision.revision, allow_patterns=wanted))
-    if not any(folder.glob("*.safetensors")):
+    if not any(folder.glob("[!.]*.safetensors")):
         raise ValueError(f"vision.backbone: no *.safetensors in {folder}; other formats of weights are not loaded")
     return folder
-
-
-def weight_hash(folder: Path) -> str:
-    """sha256 of the safetensors file; of several, the sha256 of their names and hashes."""
-    hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
-    if len(hashes) == 1:
-        return next(iter(hashes.values()))
-    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in hashes.items()).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def patch_grid(config: Any, size: int) -> tuple[int, int]:
@@ -72,7 +60,7 @@ def device_name() -> str:
 
 def load_backbone(vision: VisionConfig) -> nn.Module:
     """The backbone in fp32, in eval mode, on the GPU if there is one; compiled at its first batch if so configured."""
-    model = AutoModel.from_pretrained(backbone_folder(vision), dtype=torch.float32).eval()
+    model = load_pretrained(backbone_folder(vision), dtype=torch.float32).eval()
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if vision.compile:
         model.compile(dynamic=False)  # in place: batches are all of one size

@@ -12,11 +12,13 @@ number of valid entries, plus 1e-6 as in Eq. 3: an utterance with no valid token
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ves.base.precision import wide, widened
 from ves.similarity import tiles
 from ves.similarity.maxsim import implementation, maxsim
 
@@ -29,9 +31,9 @@ def token_similarity(audio: Float[Tensor, "A T D"], image: Float[Tensor, "V P D"
 
 
 def _inner(audio: Float[Tensor, "A D"], image: Float[Tensor, "V D"]) -> Float[Tensor, "A V"]:
-    """audio . image in fp32, under autocast too: these are the logits, whose last bits decide ranks."""
+    """audio . image in fp32 at least, under autocast too: these are the logits, whose last bits decide ranks."""
     with torch.autocast(audio.device.type, enabled=False):
-        return audio.float() @ image.float().T
+        return widened(audio) @ widened(image).T
 
 
 def masked_mean(values: Float[Tensor, "*b N D"], mask: Bool[Tensor, "*b N"] | None) -> Float[Tensor, "*b D"]:
@@ -96,8 +98,8 @@ def bidirectional(
 
 
 def _pooled(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
-    """The mean token that counts, in fp32."""
-    return masked_mean(tokens.float(), mask)
+    """The mean token that counts, in fp32 at least."""
+    return masked_mean(widened(tokens), mask)
 
 
 def _direction(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
@@ -152,9 +154,9 @@ def score(
     scores. Used for what is read, not trained: no gradient, no winners. Tokens stored in bfloat16 are compared as fp32
     wherever a product of bfloat16 would be rounded to it, and make ties. Raises ValueError as the similarities do.
     """
-    scores = torch.zeros(len(audio), len(image), device=audio.device)
+    scores = torch.zeros(len(audio), len(image), dtype=wide(audio), device=audio.device)
     heard, seen = ([slice(start, start + chunk) for start in range(0, len(all), chunk)] for all in (audio, image))
-    wide = torch.float32 if implementation(audio.device, audio.dtype) is tiles else audio.dtype
+    compared = wide(audio) if implementation(audio.device, audio.dtype) is tiles else audio.dtype
     for name, weight in objective.items():
         if name in POOLS:
             spoken = torch.cat([POOLS[name](audio[a], mask[a]) for a in heard])
@@ -162,7 +164,22 @@ def score(
             scores += weight * _inner(spoken, pictured)
             continue
         for v in seen:
-            patches, patch_mask = image[v].to(wide), None if image_mask is None else image_mask[v]
+            patches, patch_mask = image[v].to(compared), None if image_mask is None else image_mask[v]
             for a in heard:
-                scores[a, v] += weight * SIMILARITIES[name](audio[a].to(wide), mask[a], patches, patch_mask)
+                scores[a, v] += weight * SIMILARITIES[name](audio[a].to(compared), mask[a], patches, patch_mask)
     return scores
+
+
+def word_heat(
+    tokens: Float[Tensor, "T D"], chosen: Bool[np.ndarray, "T"], patches: Float[Tensor, "P D"]
+) -> Float[np.ndarray, "P"]:
+    """Similarity of each patch to a word: the mean over its tokens."""
+    return token_similarity(tokens[chosen][None], patches[None])[0, 0].mean(0).numpy()
+
+
+def mean_heat(
+    similarity: Float[np.ndarray, "T rows columns"], chosen: Bool[np.ndarray, "T"]
+) -> Float[np.ndarray, "rows columns"]:
+    """The mean over the chosen tokens of what each is like, the rule that localisation is measured by; NaN where none
+    is chosen."""
+    return similarity[chosen].mean(0) if chosen.any() else np.full(similarity.shape[1:], np.nan, np.float32)

@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from ves.base.cpu import cores, side_by_side
+from ves.base.precision import wide
 
 TILE = 2**21  # bytes of similarities at once: less costs calls, more leaves the cache (benchmarks/similarity.py)
 THIN = 16  # a product with fewer rows or columns takes another path in the library, and gives other last bits
@@ -34,11 +35,6 @@ def winner_type(tokens: int) -> torch.dtype:
     return torch.uint8 if tokens <= 256 else torch.int16 if tokens <= 2**15 else torch.int32
 
 
-def wide(tokens: Tensor) -> torch.dtype:
-    """Type of sums over tokens: fp32, or fp64 where the tokens are."""
-    return torch.promote_types(tokens.dtype, torch.float32)
-
-
 def best(
     keys: Float[Tensor, "G M D"], tokens: Float[Tensor, "n D"], buffer: Float[Tensor, "b"], *, keep: bool
 ) -> tuple[Float[Tensor, "G n"], Integer[Tensor, "G n"] | None]:
@@ -46,10 +42,10 @@ def best(
 
     Rows are repeated where they are too few for the product or for full blocks. `buffer` holds a tile or a part of it.
     """
-    count, tokens = len(tokens), _at_least(tokens, THIN)
+    count, count_of_keys, tokens = len(tokens), keys.shape[1], _at_least(tokens, THIN)
     block = math.ceil(math.sqrt(max(keys.shape[1], THIN))) if keep else 1
     blocks = math.ceil(max(keys.shape[1], THIN) / block)
-    keys = _at_least(keys.transpose(0, 1), blocks * block).transpose(0, 1)  # of equals the lowest wins, so these do not
+    keys = _at_least(keys.transpose(0, 1), blocks * block).transpose(0, 1)
     rows = keys.flatten(0, 1)
     found = torch.empty(len(keys), len(tokens), dtype=tokens.dtype, device=tokens.device)
     winner = torch.empty_like(found, dtype=torch.int64) if keep else None
@@ -62,7 +58,8 @@ def best(
             continue
         found[:, part], number = tile.amax(2).max(1)
         chosen = tile.gather(1, number[:, None, None].expand(-1, 1, block, -1))[:, 0]
-        winner[:, part] = number.mul_(block).add_(chosen.max(1).indices)
+        # a copy of the last row may win over it: some processors' products differ in the last bits by place
+        winner[:, part] = number.mul_(block).add_(chosen.max(1).indices).clamp_(max=count_of_keys - 1)
     return found[:, :count], None if winner is None else winner[:, :count]
 
 

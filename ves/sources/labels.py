@@ -4,6 +4,8 @@ The table is a YAML file: a list of entries `column` (language, district or stat
 that both mean the same). A district's entry may have a `state`, as two states may each have a district of that name; it
 is compared with the state's new spelling. Labels are compared as they are written, case and spaces included. What
 the table does not name stays as it is, and the label as it was is kept beside (`<column>_raw`).
+
+`strata` says which languages have many clips and which few.
 """
 
 from collections.abc import Sequence
@@ -14,12 +16,15 @@ import polars as pl
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from ves.config.experiment import StrataConfig
 from ves.config.fields import Section
 
 COLUMNS = ("language", "district", "state")
 SCHEMA = {"column": pl.String, "old": pl.String, "new": pl.String, "state": pl.String}
 
 Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]  # not empty, and as ingest leaves it: stripped
+
+STRATA = pl.Enum(["high", "mid", "low"])
 
 
 class _Entry(Section):
@@ -111,3 +116,12 @@ def changes(clips: pl.LazyFrame) -> pl.DataFrame:
         for column in COLUMNS
     ]
     return pl.concat(pl.collect_all(found, engine="streaming")).sort("column", "old", "new")
+
+
+def strata(clips_of_language: pl.DataFrame, split: StrataConfig) -> pl.DataFrame:
+    """Columns language, clips -> language, stratum. From the most clips down, languages are `high` until these hold the
+    share `high` of all clips, `mid` until they hold `mid`, then `low`."""
+    ordered = clips_of_language.sort(["clips", "language"], descending=[True, False])
+    before = (pl.col("clips").cum_sum() - pl.col("clips")) / pl.col("clips").sum()
+    stratum = pl.when(before < split.high).then(pl.lit("high")).when(before < split.mid).then(pl.lit("mid"))
+    return ordered.select("language", stratum.otherwise(pl.lit("low")).cast(STRATA).alias("stratum"))

@@ -28,7 +28,7 @@ from zarr.codecs import Crc32cCodec
 
 from ves.base.files import atomic, write_json
 from ves.media.audio import RATE
-from ves.store.audio_file import AudioFile
+from ves.store.shard import AudioFile
 from ves.store.shard_format import HEADER, BadStore, header, write_shard
 
 CHUNK = RATE  # samples in a chunk

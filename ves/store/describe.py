@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ves.base import files
-from ves.base.forms import fits
+from ves.base.files import fits
 from ves.store.verify.arrays import ITEM_BYTES, StoredArray
 
 CODEC = {"name": str}

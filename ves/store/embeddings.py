@@ -20,8 +20,7 @@ from jaxtyping import Bool, Float16, Int32
 from torch import Tensor
 from zarr.codecs import Crc32cCodec
 
-from ves.base.files import atomic, read_json, remove, write_json
-from ves.base.forms import fits
+from ves.base.files import atomic, fits, read_json, remove, write_json
 
 ROWS = 64  # utterances or images in a chunk
 ARRAYS = ("audio_tokens", "audio_mask", "clip_image", "image_tokens", "image_mask")

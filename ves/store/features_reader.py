@@ -21,7 +21,7 @@ from jaxtyping import BFloat16, Int64, UInt8
 from torch import Tensor
 
 from ves.base import files
-from ves.base.forms import fits
+from ves.base.files import fits
 from ves.store import compression, features_layout
 from ves.store.features_layout import ID_BYTES, digests, header, identity, metadata, read_ids, shard_path
 from ves.store.rows import ShardRows

@@ -1,16 +1,18 @@
-"""Checkpoints: whole or absent, the last few kept, and everything that a bitwise resume needs.
+"""Checkpoints: whole or absent, the last few kept, and everything that a bitwise resume on the same machine needs.
 
     <run>/checkpoints/              one attempt: all of it is of one recipe (ves.training.recipe)
         step-<n>/                   written by ves.base.files.atomic
             model.safetensors       trainable weights
             state.pt                optimiser, random generators, count of skipped steps
             config.json             the configuration, so that any checkpoint can be scored
-            checkpoint.json         written last: step of how many, the recipe, sha256 of the files above
+            checkpoint.json         written last: step of how many, the recipe, what computed it, sha256 of the above
         log.jsonl                   what was logged up to now
     <run>/checkpoints-archive-<n>/  an attempt that was put aside, as it was
 
 A damaged checkpoint is never used: the one before it is, and that is said. Nothing here deletes an attempt: a changed
-recipe is refused while the old one is unfinished, and a finished or given up one is moved aside by one rename.
+recipe is refused while the old one is unfinished, and a finished or given up one is moved aside by one rename. Another
+processor (ves.training.processor) is no other recipe: the run goes on, and it is said that its weights are the same to
+rounding.
 """
 
 import logging
@@ -27,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from ves.base.files import atomic, read_json, remove, sync_tree, write_json
 from ves.config.experiment import RunConfig
 from ves.models.towers import VeS
+from ves.training.processor import processor
 from ves.training.recipe import Recipe, differences, digest
 
 log = logging.getLogger(__name__)
@@ -78,7 +81,8 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
         save_file(contiguous(model), temporary / "model.safetensors")
         torch.save(state, temporary / "state.pt")
         (temporary / "config.json").write_text(attempt.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        content = {"step": step, "steps": attempt.steps, "recipe": attempt.recipe}
+        content: dict[str, Any] = {"step": step, "steps": attempt.steps, "recipe": attempt.recipe}
+        content["processor"] = processor(model.log_scale.device)
         content["sha256"] = {name: digest(temporary / name) for name in FILES}
         write_json(temporary / "checkpoint.json", content)
     kept = 0
@@ -160,6 +164,19 @@ def settle(attempt: Attempt, *, fresh: bool) -> Found | None:
     lines += [f"  {line}" for line in changed]
     lines += [f"put these back to go on with it, or `ves train --fresh {run}` puts it aside and starts anew"]
     raise ValueError("\n".join(lines))
+
+
+def tell_other_processor(found: Found | None, device: torch.device) -> None:
+    """Say so where a checkpoint that keeps what it was computed on was written on something else."""
+    if found is None or (before := found[1].get("processor")) is None:
+        return
+    if changed := differences(before, processor(device)):
+        log.warning(
+            "%s: written on another processor (%s); the run goes on, and its weights will equal those of a run that "
+            "was never stopped to rounding only",
+            found[0],
+            "; ".join(changed),
+        )
 
 
 def resume(found: Found | None, model: VeS, optimizer: torch.optim.Optimizer) -> tuple[int, list[int]]:

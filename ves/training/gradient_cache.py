@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ves.base.cpu import side_by_side, use_cores
+from ves.base.precision import widened
 from ves.config.experiment import TrainConfig
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
@@ -35,7 +36,7 @@ from ves.training.randomness import drawn_from, new_key
 
 
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe, or nothing for fp32.
+    """bfloat16 where it is safe, or nothing for fp32 and fp64.
 
     On a CPU, weights are not kept in bfloat16 from one use to the next: that cache is the process's, emptied whenever
     any thread leaves autocast, and gradients of two uses of one copy are added in bfloat16, of two copies in fp32.
@@ -89,7 +90,7 @@ def objective(
     total = torch.zeros((), device=pairs.audio.device)
     with autocast(train, pairs.audio.device):
         for name, weight in train.objective.items():
-            logits = ranks.complete(log_scale.exp() * SIMILARITIES[name](*tokens).float())
+            logits = ranks.complete(log_scale.exp() * widened(SIMILARITIES[name](*tokens)))
             loss = LOSSES[train.loss](logits, same_image)
             total = total + weight * loss
             logged[f"{name}/loss"] = loss.detach()

@@ -1,6 +1,7 @@
 """Who looks on while a model trains: what the trainer tells them, and the bar that everybody sees.
 
-The trainer is given a `Watching` and knows no more of it, so that figures may open what training must not.
+The trainer is given a `Watching` and knows no more of it, so that figures may open what training must not. In the same
+way it is given a `Recall`, and knows nothing of retrieval.
 """
 
 import os
@@ -10,10 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import polars as pl
 import torch
 
 from ves.base.progress import steps
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.training.dataset import PairReader
 
@@ -31,6 +33,8 @@ class Watcher(Protocol):
 
 # of a run directory, its configuration, the folder of checkpoints and log, the steps done before, the last step
 Watching = Callable[[Path, RunConfig, Path, int, int], AbstractContextManager[Watcher]]
+# of a model, what it reads, clips, the settings and a device: what to log of the model on these clips
+Recall = Callable[[VeS, PairReader, pl.DataFrame, TrainConfig, torch.device], dict[str, float]]
 
 
 def resident() -> int:

@@ -9,7 +9,7 @@ over the smallest even number of bits that holds the clips (a bijection whatever
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from ves.corpus.held_out_pairs import mixed
+from ves.base.hashing import mixed
 
 ROUNDS = 6
 LEAST_BITS = 2  # in each half: a network of single bits knows few permutations

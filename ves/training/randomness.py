@@ -1,6 +1,6 @@
 """Randomness of training as a function of numbers, so that a forward pass can be done again with the same draws.
 
-Dropout and layer drop draw from torch's default generators, and so does SpecAugment (ves.models.spec_augment). Here
+Dropout and layer drop draw from torch's default generators, and so does SpecAugment (ves.models.speech). Here
 these are set from a key for as long as a forward pass lasts, and put back: what is drawn does not depend on what was
 drawn before, and nothing need be saved to draw it once more, but the key.
 """

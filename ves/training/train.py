@@ -6,136 +6,29 @@ The loop at the bottom fits on a screen; ves.training.gradient_cache has the gra
 import json
 import logging
 import math
-import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TextIO
 
-import polars as pl
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
-from ves.base.allocation import keep_freed_memory
-from ves.base.cpu import cores, side_by_side
-from ves.base.files import atomic, lock, remove
+from ves.base.cpu import keep_freed_memory
+from ves.base.files import lock
+from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig
-from ves.evaluation.retrieval.ranks import ranks, summary
-from ves.models.towers import VeS, plain_attention
-from ves.similarity.pairwise import score
+from ves.models.towers import VeS
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
 from ves.training.distributed import ALONE, Ranks, joined
 from ves.training.divergence import Divergence
-from ves.training.gradient_cache import autocast, gradient, rows, share_cores
-from ves.training.hooks import Watching, bar
+from ves.training.gradient_cache import gradient, rows, share_cores
+from ves.training.hooks import Recall, Watching, bar
+from ves.training.log import Times, open_log, publish
 from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.training.recipe import recipe
 
 log = logging.getLogger(__name__)
-
-
-@torch.no_grad()
-def recall(
-    model: VeS, reader: PairReader, frame: pl.DataFrame, train: TrainConfig, device: torch.device
-) -> dict[str, float]:
-    """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank.
-
-    Scores are fp32, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of a run).
-    """
-    model.eval()
-    rows = frame["image_row"].to_numpy(writable=True)
-
-    def tokens(start: int) -> tuple[Tensor, Tensor, Tensor]:
-        part = slice(start, start + train.batch_size)
-        waveform, valid = reader.waveforms(frame[part])
-        patches, mask = reader.patches(rows[part])
-        with autocast(train, device):
-            audio, audible = model.audio_tokens(waveform.to(device), valid.to(device))
-            image = model.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        return audio, audible, image
-
-    with plain_attention(device):  # a switch of the whole process: not one for each thread to turn
-        found = side_by_side(tokens, range(0, len(frame), train.batch_size), cores())
-    audio, audible, images = (torch.cat(parts) for parts in zip(*found, strict=True))
-    image_mask = None if reader.masks is None else reader.masks[rows].to(device)
-    scores = score(train.objective, audio, audible, images, image_mask)
-    image_of = torch.from_numpy(rows)
-    measured = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
-    model.train()
-    return {"tune/R@10": measured["R@10"], "tune/median_rank": measured["median_rank"]}
-
-
-def open_log(run: Path, folder: Path, step: int) -> TextIO:
-    """The log beside the checkpoints of an attempt, cut after `step`; a link shows it as <run>/log.jsonl."""
-    folder.mkdir(parents=True, exist_ok=True)
-    cut_log(folder / "log.jsonl", step)
-    link = run / "log.jsonl.link"
-    remove(link)
-    link.symlink_to((folder / "log.jsonl").relative_to(run))
-    link.replace(run / "log.jsonl")  # in one step: there always is a log to read
-    return open(folder / "log.jsonl", "a", buffering=1, encoding="utf-8")
-
-
-def publish(run: Path, folder: Path, model: VeS) -> None:
-    """Put the finished log, as a file that outlives the checkpoints, and last the model into the run's directory."""
-    with atomic(run / "log.jsonl") as temporary:
-        shutil.copyfile(folder / "log.jsonl", temporary)
-    with atomic(run / "model.safetensors") as temporary:
-        save_file(checkpoint.contiguous(model), temporary)
-
-
-def cut_log(path: Path, step: int) -> None:
-    """Drop the lines of steps after the checkpoint: they will be made again. Warns of steps that it should have.
-
-    Raises ValueError that names a line which is damaged; the last one may be cut off.
-    """
-    if not path.exists():
-        return
-    kept = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
-        if not line.endswith("\n"):
-            break
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, LookupError, TypeError) as error:
-            raise ValueError(f"{path}: line {number} is damaged ({error!r}); delete that line and go on") from error
-    if len(kept) != step:
-        log.warning("%s: it has %d of the %d steps up to the checkpoint; the others were lost", path, len(kept), step)
-    with atomic(path) as temporary:
-        temporary.write_text("".join(kept), encoding="utf-8")
-
-
-class Times:
-    """How long steps take, evaluation aside, and how much of that is waiting for data (seconds)."""
-
-    def __init__(self) -> None:
-        self._started = self._waiting = self._steps = 0.0
-
-    def start(self) -> None:
-        """A step begins."""
-        self._started = time.perf_counter()
-
-    def since_start(self) -> float:
-        """Since the step began."""
-        return time.perf_counter() - self._started
-
-    def waited(self) -> float:
-        """Its data are there; how long that took."""
-        self._waiting += (wait := self.since_start())
-        return wait
-
-    def stepped(self) -> None:
-        """The weights have moved."""
-        self._steps += self.since_start()
-
-    def share(self) -> float:
-        """Of the time of all steps, what was waiting."""
-        return self._waiting / self._steps if self._steps else 0.0
 
 
 def optimise(
@@ -156,18 +49,18 @@ def optimise(
     return entry | {"temperature": model.log_scale.detach().neg().exp().item()}
 
 
-def train(run: Path, watching: Watching = bar, *, fresh: bool = False) -> None:
+def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, fresh: bool = False) -> None:
     """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
 
     Writes checkpoints/ (ves.training.checkpoint), log.jsonl (while it trains, a link to the log there) and, last,
     model.safetensors. Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when an unfinished
     training with other settings is there (`fresh` puts it aside first); FloatingPointError when it has diverged.
-    `watching` is told of every step (ves.training.hooks).
+    `watching` is told of every step (ves.training.hooks), and `recall` asked for what to log of the model on tune.
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     with joined() as ranks, lock(run / "train") if ranks.first else nullcontext(), on_signals() as stop:
         ranks.wait()  # for the lock
-        _train(run, config, watching, fresh, stop, ranks)
+        _train(run, config, watching, recall, fresh, stop, ranks)
 
 
 @contextmanager
@@ -188,14 +81,17 @@ def _told(
         yield tell
 
 
-def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: Stop, ranks: Ranks) -> None:
+def _train(
+    run: Path, config: RunConfig, watching: Watching, recall: Recall | None, fresh: bool, stop: Stop, ranks: Ranks
+) -> None:
     settings, device = config.train, ranks.device
     keep_freed_memory()
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
     frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
     attempt = checkpoint.Attempt(run, config, steps := steps_of(settings, len(frame)), recipe(config))
-    model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
+    with weights_of(settings.precision):
+        model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
     if settings.gradient_checkpointing:
         model.recompute_layers()
     share_cores(model, settings)
@@ -203,6 +99,8 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
     found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
     ranks.wait()  # what is put aside is put aside
     found = found if ranks.first else checkpoint.settle(attempt, fresh=False)
+    if ranks.first:
+        checkpoint.tell_other_processor(found, device)
     first, counts = checkpoint.resume(found, model, optimizer)
     if first != ranks.of_first(first):
         raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
@@ -222,7 +120,7 @@ def _train(run: Path, config: RunConfig, watching: Watching, fresh: bool, stop: 
             entry |= optimise(model, optimizer, batch, settings, ranks)
             times.stepped()
             entry["skipped"] = divergence.see(step, entry)
-            if ranks.first and (step % settings.evaluate_every == 0 or step == steps):
+            if recall is not None and ranks.first and (step % settings.evaluate_every == 0 or step == steps):
                 entry |= recall(model, reader, tune, settings, device)
             entry["seconds"] = times.since_start()
             tell(entry, model, reader)

@@ -19,8 +19,9 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)  # this checkout's ves, wherever another one may be installed
 
 from ves.commands.digest import digest
+from ves.commands.preflight import validate_backbones, validate_batches, validate_source
 from ves.config import slices
-from ves.config.check import naming_files, validate, validate_backbones, validate_batches, validate_source
+from ves.config.check import naming_files, validate
 from ves.config.experiment import TRAINING, features_name
 
 # Commands run with the interpreter that runs Snakemake, so nothing needs to be activated. `exec` (not printed, so that

@@ -19,8 +19,7 @@ from ves.base.files import write_json
 from ves.config.experiment import DataPaths
 from ves.evaluation.localisation import protocols as localisation_protocols
 from ves.evaluation.localisation import rows as localisation_rows
-from ves.evaluation.localisation.noun_heats import NounHeats, audible
-from ves.evaluation.localisation.nouns import nouns
+from ves.evaluation.localisation.noun_heats import NounHeats, audible, nouns
 from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
 from ves.evaluation.localisation.rows import mean, percent
 from ves.evaluation.provenance import refuse_other_split

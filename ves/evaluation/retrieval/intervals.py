@@ -20,29 +20,19 @@ Dimension key
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import special  # scipy.stats takes seconds to load
 
+from ves.evaluation.bootstrap import TAIL, draws, ends
 from ves.evaluation.retrieval.chance import CUTOFFS
 
-RESAMPLES = 2000
 METRICS = (*(f"R@{k}" for k in CUTOFFS), "mean_rank", "median_rank", "MRR")
-TAIL = 0.025
 PIECE = 1 << 24  # numbers in memory at once for a median
 FEWEST_SEEDS = 3  # from which on there is a p-value
 
 Interval = tuple[float, float]
-
-
-@lru_cache(maxsize=2)
-def draws(images: int) -> Int[np.ndarray, "B I"]:
-    """How often each image is in each resample: rows of one multinomial, the same each time."""
-    found = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), RESAMPLES).astype(np.int32)
-    found.flags.writeable = False
-    return found
 
 
 def _linear(ranks: Int[np.ndarray, "S Q"]) -> Float[np.ndarray, "L S Q"]:
@@ -83,20 +73,6 @@ def metrics(
 def _once(image: Int[np.ndarray, "Q"]) -> Int[np.ndarray, "1 I"]:
     """Weights that count every image once: the sample itself."""
     return np.ones((1, image.max() + 1), dtype=np.int64)
-
-
-def ends(resampled: Float[np.ndarray, "B *m"], images: int) -> tuple[Float[np.ndarray, "*m"], Float[np.ndarray, "*m"]]:
-    """The 95 % interval of each column of resampled values."""
-    tail = 0.0
-    if images > 1:
-        tail = float(special.ndtr(np.sqrt(images / (images - 1)) * special.stdtrit(images - 1, TAIL)))
-    low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
-    return low, high
-
-
-def places(images: list[str]) -> Int[np.ndarray, "Q"]:
-    """The place of each query's image among all that occur, by id: no result depends on the order of the rows."""
-    return np.unique(np.array(images), return_inverse=True)[1]
 
 
 def _opened(low: float, high: float, images: int) -> Interval:

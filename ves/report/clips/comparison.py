@@ -12,8 +12,7 @@ from ves.base.files import read_json
 from ves.evaluation.provenance import load_of
 from ves.media.audio import FrameGrid
 from ves.report.clips.spoken import Spoken
-from ves.similarity.pairwise import token_similarity
-from ves.similarity.word_heat import word_heat
+from ves.similarity.pairwise import token_similarity, word_heat
 from ves.store.embeddings import Embeddings
 
 SAME = ("seconds", "frames", "grid", "image_size", "fit")  # of all runs, or a word and a patch would not be the same

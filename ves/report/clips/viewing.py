@@ -24,12 +24,13 @@ from ves.config.experiment import DataPaths
 from ves.evaluation.truth import NoTruth, decode_mask, objects, transcripts
 from ves.media.audio import RATE, FrameGrid
 from ves.media.geometry import Geometry
-from ves.report.clips import clips as gallery
-from ves.report.clips.clips import Row
+from ves.report.clips import lookup
 from ves.report.clips.comparison import Comparison
+from ves.report.clips.lookup import Row
 from ves.report.clips.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
 from ves.report.drawing import lettering
 from ves.report.drawing.overlay import Scale, scale_of
+from ves.similarity.pairwise import mean_heat
 from ves.store.audio import AudioStore
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class Viewing:
         NaN where none counts.
         """
         chosen = self.frames.within(start_s, end_s, len(self.valid)) & self.valid
-        return self.similarity[run][chosen].mean(0) if chosen.any() else np.full(self.grid, np.nan, np.float32)
+        return mean_heat(self.similarity[run], chosen)
 
 
 def _transcripts(truth: Path, clips: pl.DataFrame) -> Mapping[str, str]:
@@ -176,8 +177,8 @@ def views(comparison: Comparison, data: DataPaths, pictures: Path, truth: Path, 
     A clip with timed words must name two objects that its picture shows. `truth` may be absent. Raises ValueError when
     files are not of one making, or no clip can be shown.
     """
-    table = gallery.located(comparison.first, data)
-    told, masks = gallery.told(truth, table), _masks(truth, table)
+    table = lookup.located(comparison.first, data)
+    told, masks = lookup.told(truth, table), _masks(truth, table)
     clips = {row["clip_id"]: row for row in table.iter_rows(named=True)}
     spoken = {name: _to_show(comparison, clips[name], told[name], masks) for name in told}
     naming = [name for name, shown in spoken.items() if shown]
@@ -194,7 +195,7 @@ def views(comparison: Comparison, data: DataPaths, pictures: Path, truth: Path, 
             clip,
             words=phrases(told.get(name, [])),
             transcript=_caption(written.get(name, "")),
-            picture=gallery.picture(pictures, clip),
+            picture=lookup.picture(pictures, clip),
             samples=store.read(clip["shard"], clip["row"], heard),
             shown=shown,
             masks=[None if mask is None else decode_mask(mask) for mask in encoded],

@@ -10,8 +10,8 @@ from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.experiment import DataPaths
 from ves.media.audio import RATE
-from ves.media.browser import THUMBNAIL_SIDE, aac, jpeg
-from ves.report.clips import clips as gallery
+from ves.media.encoding import THUMBNAIL_SIDE, aac, jpeg
+from ves.report.clips import lookup
 from ves.report.clips.comparison import Comparison, compare
 from ves.report.clips.spoken import phrases
 from ves.report.clips.viewing import views
@@ -31,11 +31,11 @@ class _Corpus:
 
     def __init__(self, comparison: Comparison, data: DataPaths, pictures: Path, truth: Path) -> None:
         self.comparison, self.pictures = comparison, pictures
-        self.located = gallery.located(comparison.first, data)
+        self.located = lookup.located(comparison.first, data)
         self.clips = {row["clip_row"]: row for row in self.located.iter_rows(named=True)}
         self.of_image = {row["image_row"]: row for row in self.clips.values()}
         self.audio = AudioStore(Path(data.audio))
-        self.words = gallery.told(truth, self.located)
+        self.words = lookup.told(truth, self.located)
 
     def samples(self, clip_row: int) -> np.ndarray:
         """What the models hear of a clip, int16."""
@@ -60,7 +60,7 @@ class _Corpus:
             row = self.of_image[image]
             name = f"{row['image_id'][:32]}.jpg"
             if not (page.folder / "media" / name).exists():
-                page.media(name, jpeg(gallery.picture(self.pictures, row), THUMBNAIL_SIDE))
+                page.media(name, jpeg(lookup.picture(self.pictures, row), THUMBNAIL_SIDE))
             top.append({"picture": f"media/{name}", "right": right})
         return {"rank": found.rank, "of": found.of, "top": top}
 

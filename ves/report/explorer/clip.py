@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ves.media.audio import RATE
-from ves.media.browser import peaks
+from ves.media.encoding import peaks
 from ves.media.geometry import Geometry
 from ves.report.clips.spoken import Spoken
 from ves.report.clips.viewing import Viewing

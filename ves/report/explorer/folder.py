@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ves.base.files import atomic
-from ves.media.browser import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
+from ves.media.encoding import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing import lettering
 from ves.report.drawing.overlay import COLOURS

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -94,7 +94,8 @@ def draw(run: Path, out: Path) -> None:
     config = fields.read(RunConfig, run / "config.json")
     entries = read(run / "log.jsonl")
     fontManager.addfont(LATIN)
-    with rc_context({"font.family": FontProperties(fname=LATIN).get_name()}), atomic(out) as temporary:
+    own = {"font.family": FontProperties(fname=LATIN).get_name()}
+    with style.context(["default", own]), atomic(out) as temporary:  # whatever matplotlibrc this user has
         _figure(config, entries).savefig(temporary, format="png", metadata={"Software": None})
 
 

@@ -21,9 +21,9 @@ from PIL import Image
 from ves.config.experiment import RunConfig
 from ves.evaluation import truth
 from ves.models.towers import VeS
-from ves.report.clips import clips as gallery
-from ves.report.clips.clips import Row, Told
+from ves.report.clips import lookup
 from ves.report.clips.comparison import Comparison
+from ves.report.clips.lookup import Row, Told
 from ves.report.clips.plate import Plate, compose
 from ves.report.clips.spoken import Spoken, choose, phrases, shown_words, spaced
 from ves.store.embeddings import Embeddings
@@ -111,7 +111,7 @@ class Samples:
 
     def _choose(self, comparison: Comparison) -> list[Plate]:
         """The first of the candidates that have something to show; their heats are of this step, and to be replaced."""
-        table = gallery.located(comparison.first, self.config.data).sort("clip_row")
+        table = lookup.located(comparison.first, self.config.data).sort("clip_row")
         told, masks = _told(self.truth, table), _masks(self.truth, table)
         shown = {row["clip_id"]: self._shown(comparison, row, told, masks) for row in table.iter_rows(named=True)}
         rows = [row for row in table.iter_rows(named=True) if shown[row["clip_id"]]][: self.count]
@@ -145,7 +145,7 @@ class Samples:
             language=str(clip["language"]),
             description=" ".join(row["text"] for row in told),
             gloss=" · ".join(phrase.english for phrase in phrases(told)),
-            picture=gallery.picture(self.pictures, clip),
+            picture=lookup.picture(self.pictures, clip),
             image_size=comparison.attrs["image_size"],
             fit=comparison.attrs["fit"],
             spoken=shown,

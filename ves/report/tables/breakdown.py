@@ -14,8 +14,9 @@ import polars as pl
 from ves.base import parquet
 from ves.config.experiment import TableConfig
 from ves.evaluation import truth
+from ves.evaluation.bootstrap import places
 from ves.evaluation.retrieval.chance import chance
-from ves.evaluation.retrieval.intervals import estimates, places
+from ves.evaluation.retrieval.intervals import estimates
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.comparisons import number
 from ves.report.tables.ranks import Ranks

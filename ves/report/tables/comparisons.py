@@ -9,8 +9,9 @@ below 0.05 by chance.
 from pathlib import Path
 
 from ves.config.experiment import TableConfig
+from ves.evaluation.bootstrap import places
 from ves.evaluation.retrieval.chance import DIRECTIONS
-from ves.evaluation.retrieval.intervals import FEWEST_SEEDS, Difference, differences, places
+from ves.evaluation.retrieval.intervals import FEWEST_SEEDS, Difference, differences
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.table1 import write_csv
 

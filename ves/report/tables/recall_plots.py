@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,8 +21,8 @@ from matplotlib.ticker import FuncFormatter
 from ves.base import parquet
 from ves.base.files import atomic
 from ves.config.experiment import TableConfig
+from ves.evaluation.bootstrap import draws, ends, places
 from ves.evaluation.retrieval.chance import CUTOFFS
-from ves.evaluation.retrieval.intervals import draws, ends, places
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.ranks import Ranks
 from ves.report.tables.split_plot import families
@@ -48,7 +48,8 @@ def draw(config: TableConfig, results: Path, groups: Path, by_language: Path, ov
     The same numbers give the same bytes. Raises as `ves.report.tables.ranks.read` does.
     """
     found = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
-    with rc_context({"font.family": families(), "axes.spines.top": False, "axes.spines.right": False}):
+    own = {"font.family": families(), "axes.spines.top": False, "axes.spines.right": False}
+    with style.context(["default", own]):  # whatever matplotlibrc this user has
         _save(_by_language(config.table, _languages(groups), found["A2V"].gallery, len(config.seeds)), by_language)
         _save(_over_k(config.table, found, len(config.seeds)), over_k)
         _save(_histogram(config.table, found, len(config.seeds)), histogram)

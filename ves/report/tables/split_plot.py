@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import polars as pl
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,13 +21,13 @@ DPI, WIDTH, HEIGHT_EACH, MARGIN = 110, 8.0, 0.2, 1.3  # inches but for DPI
 
 def draw(languages: pl.DataFrame, path: Path) -> None:
     """A PNG of `ves.report.tables.splits.by_language`; the same counts give the same bytes."""
-    with rc_context({"font.family": families()}):
+    with style.context(["default", {"font.family": families()}]):  # whatever matplotlibrc this user has
         _figure(languages).savefig(path, format="png", metadata={"Software": None})
 
 
 def families() -> list[str]:
     """Our fonts, known to matplotlib by these names: the next has what one lacks."""
-    files = [LATIN, *sorted(set(FONTS.glob("*.ttf")) - {LATIN})]
+    files = [LATIN, *sorted(set(FONTS.glob("[!.]*.ttf")) - {LATIN})]
     for file in files:
         fontManager.addfont(file)
     return [FontProperties(fname=file).get_name() for file in files]

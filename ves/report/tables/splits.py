@@ -1,11 +1,30 @@
 """splits.md: clips, images and speakers of each split, in all and by label; what was dropped, and what has changed."""
 
+from pathlib import Path
+
 import polars as pl
 
+from ves.base.files import atomic
 from ves.config.experiment import SplitConfig
-from ves.corpus import given_splits
+from ves.corpus.held_out_pairs import summary_of_given
+from ves.corpus.splits import SPLITS, Page
+from ves.report.tables import split_plot
 
-NAMES = ("train", "tune", "val", "val_more", "dropped")
+NAMES = tuple(SPLITS.categories)
+
+
+def page_of(split: SplitConfig, summary: Path, plot: Path) -> Page:
+    """For ves.corpus.splits.write: what writes a plot (PNG) and the page (Markdown) that shows it and counts every
+    clip."""
+
+    def write(clips: pl.DataFrame, spellings: pl.DataFrame, changed: pl.DataFrame | None) -> None:
+        counts = by_language(clips)
+        with atomic(plot) as temporary:
+            split_plot.draw(counts, temporary)
+        with atomic(summary) as temporary:
+            temporary.write_text(compose(clips, counts, spellings, changed, split, plot.name), "utf-8")
+
+    return write
 
 
 def by_language(clips: pl.DataFrame) -> pl.DataFrame:
@@ -30,7 +49,7 @@ def compose(
     return "\n".join(
         [
             "# Splits\n",
-            f"Seed {split.seed}. {_speakers(clips, split)} {given_splits.summary(clips)}".rstrip() + "\n",
+            f"Seed {split.seed}. {_speakers(clips, split)} {summary_of_given(clips)}".rstrip() + "\n",
             _table(by_split.rename({"image": "images", "speaker": "speakers"})),
             f"Of val_more, {val.sum()} clips are by speakers who also occur in train.\n",
             *_changed(changed),

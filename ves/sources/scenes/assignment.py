@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ves.base.apportion import quotas
 from ves.config.corpus import ScenesConfig
 from ves.sources.scenes.streams import generator
 
@@ -33,17 +34,9 @@ SECOND_SHARE = 0.3  # of the clips of such a speaker
 MOST_CLIPS = 7  # of one picture, on average half as many
 
 
-def _quotas(total: int, weights: np.ndarray, least: int) -> np.ndarray:
-    """Whole numbers that sum to `total`, at least `least` each and the rest by weight (largest remainder)."""
-    exact = least + (total - least * len(weights)) * weights / weights.sum()
-    counts = np.floor(exact).astype(int)
-    counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
-    return counts
-
-
 def _share_out(rng: np.random.Generator, total: int, weights: np.ndarray) -> np.ndarray:
     """`total` indices in random order, each as often as its weight asks."""
-    return rng.permutation(np.repeat(np.arange(len(weights)), _quotas(total, weights, 0)))
+    return rng.permutation(np.repeat(np.arange(len(weights)), quotas(total, weights, 0)))
 
 
 def _slots(rng: np.random.Generator, images: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -70,7 +63,7 @@ class Plan:
     @cached_property
     def district_of_speaker(self) -> np.ndarray:
         s = self.settings
-        counts = _quotas(s.speakers, self._weights(), 1)
+        counts = quotas(s.speakers, self._weights(), 1)
         return generator(s.seed, "speaker district").permutation(np.repeat(np.arange(s.audio_shards), counts))
 
     @cached_property
@@ -78,7 +71,7 @@ class Plan:
         """Indices into settings.languages, Zipf: the language of rank r has a share of 1/r."""
         s = self.settings
         zipf = 1 / np.arange(1, len(s.languages) + 1)
-        return np.repeat(np.arange(len(zipf)), _quotas(s.speakers, zipf, 1))
+        return np.repeat(np.arange(len(zipf)), quotas(s.speakers, zipf, 1))
 
     @cached_property
     def second_language(self) -> np.ndarray:
@@ -117,7 +110,7 @@ class Plan:
         """The district a SPECIFIC picture belongs to, -1 for a GENERIC one. SPECIFIC pictures come last."""
         s = self.settings
         specific = int(SPECIFIC * s.images) if s.audio_shards > 1 else 0
-        owners = np.sort(np.repeat(np.arange(s.audio_shards), _quotas(specific, self._weights(), 0)))
+        owners = np.sort(np.repeat(np.arange(s.audio_shards), quotas(specific, self._weights(), 0)))
         return np.concatenate([np.full(s.images - specific, -1), owners])
 
     @cached_property

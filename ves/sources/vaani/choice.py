@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int64
 
 from ves.base import parquet
+from ves.base.apportion import proportional
 from ves.base.files import atomic, read_json, write_json
+from ves.base.hashing import chance_of_rows
 from ves.config.corpus import VaaniConfig
-from ves.corpus.held_out_pairs import chance_of_rows
-from ves.sources.vaani.surveyed import ANY_LEVEL, clips, image_of, pictures
+from ves.sources.vaani.survey_tables import ANY_LEVEL, clips, image_of, pictures
 
 log = logging.getLogger(__name__)
 
@@ -114,32 +114,6 @@ def _in_proportion(languages: pl.Series, total: int) -> pl.Expr:
     given = proportional(total, counts["clips"].to_numpy().astype(np.int64))
     share = pl.col("language").cast(pl.String).replace_strict(counts["language"], given, return_dtype=pl.Int64)
     return pl.int_range(pl.len(), dtype=pl.Int64).over("language") < share
-
-
-def proportional(total: int, available: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
-    """Divide `total` in proportion to what each has available, by the divisor method of Webster (Sainte-Lague).
-
-    Everyone with any gets at least one while `total` reaches round, those with the most first. Unlike with largest
-    remainders (ves.corpus.held_out_pairs.shares), a larger total takes from none: what a lower cap chooses is a part of
-    what a higher one does.
-    """
-    given = np.zeros_like(available)
-    most = np.argsort(-available, kind="stable")
-    given[most[available[most] > 0][:total]] = 1
-    if (left := min(total, int(available.sum())) - int(given.sum())) == 0:
-        return given
-
-    def seats(divisor: float) -> Int64[np.ndarray, " n"]:
-        return np.clip(np.floor(divisor * available + 0.5).astype(np.int64), given, available)
-
-    low, high = 0.0, 1.0
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if (seats(middle) - given).sum() <= left else (low, middle)
-    given = seats(low * (1 - 1e-12)) if left < (available - given).sum() else available.copy()
-    price = np.where(given < available, (given + 0.5) / np.maximum(available, 1), np.inf)  # ties, in their order
-    given[np.argsort(price, kind="stable")[: min(total, int(available.sum())) - int(given.sum())]] += 1
-    return given
 
 
 def _rows(kept: pl.DataFrame, audio: list[dict[str, Any]]) -> list[tuple[dict[str, Any], pl.Series]]:

@@ -13,11 +13,11 @@ import polars as pl
 from ves.base import parquet
 from ves.base.files import read_json
 from ves.config.experiment import PlanSettings
-from ves.corpus.splits import strata
 from ves.media.audio import RATE
 from ves.sources import labels
+from ves.sources.labels import strata
 from ves.sources.references import LEVELS
-from ves.sources.vaani.surveyed import clips, image_of, pictures
+from ves.sources.vaani.survey_tables import clips, image_of, pictures
 from ves.store.audio import CHUNK, SHARD
 from ves.store.shard_format import CRC, HEADER
 

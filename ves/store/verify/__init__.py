@@ -1,1 +1,49 @@
-"""Whether what is on disk is what it says: every file, every checksum, every content."""
+"""Whether a store is what it says: every file, every checksum, every number, every id, against what lies beside it.
+
+All faults are found, not the first: the list says what will be made anew, and why. `verify` asks the file of the kind
+of store, imported only then: who reads a store, or describes one, needs none of them.
+"""
+
+import logging
+from pathlib import Path
+
+from ves.store.verify.arrays import Fault, joined
+
+log = logging.getLogger(__name__)
+
+THREADS = 2
+
+
+def verify(store: Path, images: Path | None = None) -> list[Fault]:
+    """All that is wrong with a feature store, an audio store or embeddings.
+
+    `images` is the images.parquet that the features are of; None takes the one of the corpus that the store lies in, if
+    there is one. Raises ValueError when there is no store of these kinds.
+    """
+    if (store / "audio_tokens").is_dir():
+        from ves.store.verify.embeddings import verify_embeddings
+
+        return joined(verify_embeddings(store))
+    if (store / "patch_tokens").exists() or (store / "image_id").exists():
+        from ves.store.verify.features import verify_features
+
+        beside = store.absolute().parents[1] / "images.parquet"
+        images = images or (beside if beside.is_file() else None)
+        log.info("%s", f"ids are compared with {images}" if images else f"ids are not compared: there is no {beside}")
+        return joined(verify_features(store, images, THREADS))
+    if (store / "audio").is_dir():
+        from ves.store.verify.audio import verify_audio
+
+        return joined(verify_audio(store, THREADS))
+    kinds = "a feature store (patch_tokens, image_id), an audio store (audio/) or embeddings (audio_tokens)"
+    raise ValueError(f"{store}: none of the stores that VeS makes: {kinds}")
+
+
+def repair(store: Path) -> str:
+    """What to do about faults of a store of that kind."""
+    manifest = f"{store}.manifest.json"
+    if (store / "audio").is_dir():
+        return "ingest again: delete, in parts/ beside it, the files of the groups named, and run the workflow"
+    if (store / "audio_tokens").is_dir():
+        return f"embed again: delete {store} and {manifest}, and run the workflow"
+    return f"extract again: delete {manifest} and run the workflow; what is sound stays as it is"

@@ -18,7 +18,7 @@ import numpy as np
 import zarr
 
 from ves.base import files
-from ves.base.forms import same
+from ves.base.files import same
 from ves.store.shard_format import CRC, HEADER, MAGIC, MISSING, crc32c
 
 ITEM_BYTES = {"bool": 1, "uint8": 1, "bfloat16": 2, "float16": 2, "int16": 2, "int32": 4, "float32": 4, "int64": 8}

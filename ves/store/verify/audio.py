@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ves.base.forms import fits, same
+from ves.base.files import fits, same
 from ves.media.audio import RATE
 from ves.store import audio as audio_store
 from ves.store import shard_format

@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ves.base.forms import fits, same
+from ves.base.files import fits, same
 from ves.store import embeddings, shard_format
 from ves.store.verify.arrays import Fault, StoredArray, read_document, unlike
 

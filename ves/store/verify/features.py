@@ -1,8 +1,7 @@
-"""Whether a store is what it says: every file, every checksum, every number, every id, against what lies beside it.
+"""Whether a feature store is what it says: every file, every checksum, every number, every id.
 
-A feature store is compared with its manifest, with the images.parquet whose pictures it is of, with the settings and
-the weights that it was made with, where they are there; audio stores and embeddings with their manifests. All faults
-are found, not the first: the list says what will be made anew, and why. One chunk per thread is in memory at a time.
+It is compared with its manifest, with the images.parquet whose pictures it is of, with the settings and the weights
+that it was made with, where they are there. One chunk per thread is in memory at a time.
 """
 
 import hashlib
@@ -16,17 +15,14 @@ from typing import Any
 from huggingface_hub import try_to_load_from_cache
 
 from ves.base import files, parquet
-from ves.base.forms import fits, same
-from ves.models.vision import file_sha256, weight_hash
+from ves.base.files import fits, same
+from ves.base.hashing import file_sha256, weight_hash
 from ves.store.compression import CODECS
 from ves.store.features_layout import ID_BYTES, digests, header, identity, impossible, metadata
-from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, joined, read_document, unlike
-from ves.store.verify.audio import verify_audio
-from ves.store.verify.embeddings import verify_embeddings
+from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, read_document, unlike
 
 log = logging.getLogger(__name__)
 
-THREADS = 2
 SETTINGS = ("backbone", "image_size", "fit", "compression")  # attributes that the settings beside a store have too
 MANIFEST = {
     "rows": int,
@@ -36,36 +32,7 @@ MANIFEST = {
 }
 
 
-def verify(store: Path, images: Path | None = None) -> list[Fault]:
-    """All that is wrong with a feature store, an audio store or embeddings.
-
-    `images` is the images.parquet that the features are of; None takes the one of the corpus that the store lies in, if
-    there is one. Raises ValueError when there is no store of these kinds.
-    """
-    if (store / "audio_tokens").is_dir():
-        return joined(verify_embeddings(store))
-    if (store / "patch_tokens").exists() or (store / "image_id").exists():
-        beside = store.absolute().parents[1] / "images.parquet"
-        images = images or (beside if beside.is_file() else None)
-        log.info("%s", f"ids are compared with {images}" if images else f"ids are not compared: there is no {beside}")
-        return joined(verify_features(store, images))
-    if (store / "audio").is_dir():
-        return joined(verify_audio(store, THREADS))
-    kinds = "a feature store (patch_tokens, image_id), an audio store (audio/) or embeddings (audio_tokens)"
-    raise ValueError(f"{store}: none of the stores that VeS makes: {kinds}")
-
-
-def repair(store: Path) -> str:
-    """What to do about faults of a store of that kind."""
-    manifest = f"{store}.manifest.json"
-    if (store / "audio").is_dir():
-        return "ingest again: delete, in parts/ beside it, the files of the groups named, and run the workflow"
-    if (store / "audio_tokens").is_dir():
-        return f"embed again: delete {store} and {manifest}, and run the workflow"
-    return f"extract again: delete {manifest} and run the workflow; what is sound stays as it is"
-
-
-def verify_features(store: Path, images: Path | None) -> list[Fault]:
+def verify_features(store: Path, images: Path | None, threads: int) -> list[Fault]:
     """All that is wrong with a feature store; without `images` its ids are compared with the manifest alone."""
     paths = [store / part / "zarr.json" for part in ("", "patch_tokens", "image_id")]
     paths.append(store.with_name(f"{store.name}.manifest.json"))
@@ -80,7 +47,7 @@ def verify_features(store: Path, images: Path | None) -> list[Fault]:
         return faults + layout
     tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
     found, stored_ids = _verify_ids(ids, images)
-    of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids))
+    of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids), threads)
     faults += found + of_shards + tokens.strays() + ids.strays()
     if attrs is not None:
         faults += _verify_attributes(paths[0], attrs, tokens)
@@ -120,7 +87,9 @@ def _headers(tokens: StoredArray, attrs: dict[str, Any] | None, ids: list[str] |
     return [header(kind, digests(ids[first : first + step])) for first in range(0, len(ids), step)]
 
 
-def _verify_tokens(tokens: StoredArray, headers: list[bytes] | None) -> tuple[list[Fault], dict[Path, str]]:
+def _verify_tokens(
+    tokens: StoredArray, headers: list[bytes] | None, threads: int
+) -> tuple[list[Fault], dict[Path, str]]:
     """Faults of every shard (its header, its index, the checksum of each row, numbers that no backbone gives).
 
     And the sha256 of those that have none, computed at once: what was just read is still in the page cache.
@@ -130,7 +99,7 @@ def _verify_tokens(tokens: StoredArray, headers: list[bytes] | None) -> tuple[li
         faults = tokens.check_file(number, lambda _, row: impossible(row), headers[number] if headers else None)
         return faults, "" if faults else file_sha256(tokens.files[number])
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         checked = list(pool.map(check, range(len(tokens.files))))
     hashes = {file: digest for file, (faults, digest) in zip(tokens.files, checked, strict=True) if not faults}
     return _of_attributes(tokens, [fault for faults, _ in checked for fault in faults]), hashes
@@ -220,7 +189,7 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
 def _weights_here(backbone: str, revision: Any) -> Path | None:
     """The folder of the backbone, if it is on this machine; nothing is downloaded."""
     if (folder := Path(backbone)).is_dir():
-        return folder if any(folder.glob("*.safetensors")) else None
+        return folder if any(folder.glob("[!.]*.safetensors")) else None
     if backbone.count("/") != 1 or not isinstance(revision, str):  # damaged, or none
         return None
     with suppress(ValueError):  # the name or revision is none; where that is damage, the manifest tells

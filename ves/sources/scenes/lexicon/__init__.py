@@ -48,7 +48,7 @@ class Lexicon:
 
 def codes() -> list[str]:
     """Every language there is a table for, as espeak voice codes."""
-    return sorted(path.stem for path in HERE.glob("*.yaml"))
+    return sorted(path.stem for path in HERE.glob("[!.]*.yaml"))
 
 
 def digest(codes: Iterable[str]) -> str:

@@ -1,0 +1,274 @@
+"""The split: nothing shared that must not be, every clip accounted for, sizes as asked for, order without effect."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ves.base import ids
+from ves.config.experiment import SplitConfig
+from ves.corpus.splits import COLUMNS, compact, write
+from ves.corpus.splits import assign as assign_compact
+from ves.report.tables.splits import page_of
+from ves.sources.labels import strata
+
+DEFAULT = {
+    "seed": 0,
+    "val": 1000,
+    "tune": 300,
+    "held_out_speakers": 0.25,
+    "near_duplicate_bits": 3,
+    "high": 0.5,
+    "mid": 0.85,
+}
+LANGUAGES = ["hi", "bn", "te", "mr", "ta", "ur", "gu", "kn", "ml", "or", "pa", "ne"]
+
+
+def config(**changes) -> SplitConfig:
+    return SplitConfig.model_validate(DEFAULT | changes)
+
+
+def assign(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
+    """The rows of splits.parquet."""
+    clips = assign_compact(compact(manifest.lazy(), images, split.near_duplicate_bits), split)
+    return clips.select(COLUMNS).with_columns(ids.text("clip_id"))
+
+
+def corpus(clips: int, images: int, speakers: int, languages: int = 12, unknown: float = 0.03, seed: int = 0):
+    """Like the embedded corpus: languages and speakers Zipf, 1 to 7 clips an image, some near-duplicate images, some
+    clips of unknown speaker."""
+    rng = np.random.default_rng(seed)
+    zipf = 1 / np.arange(1, languages + 1)
+    own = np.concatenate([np.arange(languages), rng.choice(languages, speakers - languages, p=zipf / zipf.sum())])
+    speaker = rng.choice(speakers, clips, p=(talk := rng.uniform(0.5, 1.5, speakers)) / talk.sum())
+    more = np.repeat(np.arange(images), 6)  # each image has one clip at least, 7 at most
+    image = rng.permutation(np.concatenate([np.arange(images), rng.choice(more, clips - images, replace=False)]))
+    phash = rng.integers(0, 1 << 63, images).astype(np.uint64)
+    twins = rng.choice(images - 1, images // 50, replace=False)
+    phash[twins] = phash[twins + 1] ^ np.uint64(0b101)
+    second = np.where(rng.random(clips) < 0.1, rng.choice(languages, clips, p=zipf / zipf.sum()), own[speaker])
+    digest = [hashlib.sha256(f"{seed} {i}".encode()).hexdigest() for i in range(clips + images)]
+    names = [None if rng.random() < unknown else f"S{s}" for s in speaker]
+    manifest = pl.DataFrame(
+        {"clip_id": [d[:32] for d in digest[:clips]], "image_id": [digest[clips + i] for i in image],
+         "language": [LANGUAGES[i] for i in second], "speaker": names, "given_split": None},
+        schema_overrides={"speaker": pl.String, "given_split": pl.String},
+    )  # fmt: skip
+    return manifest, pl.DataFrame({"image_id": digest[clips:], "phash": phash})
+
+
+def near(images: pl.DataFrame, left: list[str], right: list[str], bits: int) -> bool:
+    """Whether any image of the left looks like any of the right, by comparing all."""
+    phash = dict(images.select("image_id", "phash").iter_rows())
+    a, b = (np.array([phash[i] for i in side], np.uint64) for side in (left, right))
+    return bool((np.bitwise_count(a[:, None] ^ b[None, :]) <= bits).any())
+
+
+def check(manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
+    """Every property that a split must have; returns it joined with the manifest."""
+    splits = assign(manifest, images, split)
+    assert splits["clip_id"].to_list() == sorted(manifest["clip_id"].to_list())
+    assert splits["split"].null_count() == splits["stratum"].null_count() == 0
+    clips = splits.join(manifest, on="clip_id")
+    of = {name: clips.filter(pl.col("split") == name) for name in ("train", "tune", "val", "val_more", "dropped")}
+    assert (len(of["val"]), len(of["tune"])) == (split.val, split.tune)
+    assert len(of["train"]) > 0
+    shown = {name: frame["image_id"].unique().to_list() for name, frame in of.items()}
+    for name in ("val", "tune"):
+        assert len(shown[name]) == len(of[name])  # one clip an image
+        assert not near(images, shown[name], shown["train"], split.near_duplicate_bits)
+    assert not near(images, shown["val"], shown["tune"], split.near_duplicate_bits)
+    assert not near(images, shown["val_more"], shown["train"], split.near_duplicate_bits)
+    known = {name: set(frame["speaker"].drop_nulls()) for name, frame in of.items()}
+    assert not known["train"] & (known["val"] | known["tune"])
+    if manifest["speaker"].null_count() < len(manifest):
+        assert of["val"]["speaker"].null_count() == of["tune"]["speaker"].null_count() == 0
+    assert of["dropped"]["reason"].null_count() == 0
+    assert clips["reason"].drop_nulls().len() == len(of["dropped"])
+    for name in ("val", "val_more"):
+        seen = [s and s in known["train"] for s in of[name]["speaker"]]
+        assert of[name]["speaker_seen"].to_list() == [None if s is None else s for s in seen]
+    return clips
+
+
+def test_the_embedded_corpus_leaves_enough():
+    manifest, images = corpus(14_600, 4_250, 240)
+    clips = check(manifest, images, config())
+    train = clips.filter(pl.col("split") == "train")
+    assert len(train) >= 8_000
+    assert train["image_id"].n_unique() >= 2_500
+    assert min(train["language"].value_counts()["count"].to_list()) >= 150
+    every = manifest["language"].value_counts(normalize=True, name="share")
+    for name, n in (("val", 1_000), ("tune", 300)):
+        pairs = clips.filter(pl.col("split") == name)["language"].value_counts().join(every, on="language")
+        assert len(pairs) == 12
+        assert (pairs["count"] - n * pairs["share"]).abs().to_numpy().max() <= 2
+    sizes = manifest.group_by("image_id").len("clips")
+    reported = clips.filter(pl.col("split") == "val").join(sizes, on="image_id")["clips"].mean()
+    assert reported == pytest.approx(sizes["clips"].mean(), rel=0.1)  # images of val have as many clips as any
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 5), st.integers(0, 5), st.integers(150, 210), st.integers(35, 60), st.integers(9, 20),
+    st.sampled_from([0.0, 0.2, 1.0]), st.integers(0, 4), st.floats(0.2, 0.6),
+)  # fmt: skip
+def test_nothing_leaks(seed, split_seed, clips, images, speakers, unknown, bits, share):
+    manifest, pictures = corpus(clips, images, speakers, 3, unknown, seed)
+    split = config(seed=split_seed, val=4, tune=2, held_out_speakers=share, near_duplicate_bits=bits)
+    check(manifest, pictures, split)
+
+
+def test_order_of_rows_does_not_matter_but_the_seed_does():
+    manifest, images = corpus(1_000, 250, 40)
+    first = assign(manifest, images, config(val=50, tune=20))
+    mixed, pictures = (frame.sample(fraction=1, shuffle=True, seed=1) for frame in (manifest, images))
+    assert assign(mixed, pictures, config(val=50, tune=20)).equals(first)
+    assert not assign(manifest, images, config(val=50, tune=20, seed=1)).equals(first)
+
+
+def test_speakers_of_each_language_are_held_out_in_their_share():
+    manifest, images = corpus(6_000, 1_500, 120, unknown=0)
+    clips = assign(manifest, images, config(val=100, tune=50)).join(manifest, on="clip_id")
+    out = (pl.col("reason") == "speaker_held_out") | pl.col("split").is_in(["val", "tune"])
+    held = set(clips.filter(out)["speaker"])
+    spoken = manifest.group_by("speaker", "language").len().sort("len", "language", descending=[True, False])
+    most = spoken.unique("speaker", keep="first", maintain_order=True)
+    for language, speakers in most.group_by("language").agg("speaker").iter_rows():
+        assert len(held & set(speakers)) == max(1, round(0.25 * len(speakers))) or len(speakers) == 1, language
+
+
+def test_unknown_speakers_are_reported_on_only_where_none_is_known():
+    manifest, images = corpus(500, 120, 20, unknown=1.0)
+    clips = check(manifest, images, config(val=20, tune=10))
+    assert clips["speaker_seen"].null_count() == len(clips)
+    assert clips.filter(pl.col("reason") == "speaker_held_out").is_empty()
+
+
+def test_too_few_pairs_says_how_many_there_are():
+    manifest, images = corpus(200, 50, 20, 3)
+    with pytest.raises(ValueError, match=r"val 1000 and tune 300 pairs are asked for, but only \d+ can be") as caught:
+        assign(manifest, images, config())
+    found = int(str(caught.value).split("only ")[1].split()[0])
+    assert 10 < found < 50
+    check(manifest, images, config(val=found - 5, tune=5))
+
+
+def test_a_manifest_of_other_images_is_refused():
+    manifest, images = corpus(200, 50, 20)
+    with pytest.raises(ValueError, match=r"\d+ clips of the manifest are of images that images\.parquet lacks"):
+        assign(manifest, images.head(10), config(val=2, tune=2))
+
+
+def test_strata_by_eye():
+    counts = pl.DataFrame({"language": ["d", "a", "b", "c", "e"], "clips": [10, 40, 20, 20, 10]})
+    found = dict(strata(counts, config(high=0.5, mid=0.75)).iter_rows())
+    assert found == {"a": "high", "b": "high", "c": "mid", "d": "low", "e": "low"}  # b begins at 40 %, c at 60, d at 80
+
+
+def written(folder: Path, manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> tuple[pl.DataFrame, str]:
+    """splits.parquet and splits.md, by `write`; a split that is there already is what it is compared with."""
+    folder.mkdir(exist_ok=True)
+    places = {"district": "Goa", "state": "Goa", "language_raw": pl.col("language").replace("hi", "Hindee")}
+    places |= {"district_raw": "Goa", "state_raw": "Goa"}
+    manifest.with_columns(**{k: pl.lit(v) if isinstance(v, str) else v for k, v in places.items()}).write_parquet(
+        folder / "manifest.parquet"
+    )
+    images.write_parquet(folder / "images.parquet")
+    files = [folder / name for name in ("manifest.parquet", "images.parquet", "s.parquet", "s.md", "s.png")]
+    write(files[0], files[1], split, files[2], page_of(split, *files[3:]))
+    return pl.read_parquet(files[2]), files[3].read_text("utf-8")
+
+
+def test_write_counts_every_clip(tmp_path: Path):
+    manifest, images = corpus(1_000, 250, 40)
+    splits, page = written(tmp_path, manifest, images, config(val=50, tune=20))
+    assert splits.columns == ["clip_id", "split", "stratum", "reason", "speaker_seen"]
+    assert splits.schema["clip_id"] == pl.String
+    assert splits.equals(assign(manifest, images, config(val=50, tune=20)))
+    table = [
+        line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith(("| high", "| mid", "| low"))
+    ]
+    languages = [[int(n) for n in row[2:]] for row in table if row[1] in LANGUAGES]
+    assert len(languages) == 12
+    for n, name in enumerate(["train", "tune", "val", "val_more", "dropped"]):
+        assert sum(row[1 + n] for row in languages) == len(splits.filter(pl.col("split") == name))
+    assert sum(row[0] for row in languages) == 1_000
+    for reason, n in splits["reason"].drop_nulls().value_counts().iter_rows():
+        assert f"| {reason} | {n} |" in page
+    assert f"{manifest['speaker'].null_count()} of 1000 clips have no known speaker" in page
+    assert f"| language | Hindee | hi | {manifest['language'].eq('hi').sum()} |" in page
+    assert "![Clips of each language and split](s.png)" in page
+    assert "## Changed" not in page
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes(tmp_path: Path):
+    manifest, images = corpus(1_000, 250, 40)
+    written(tmp_path / "one", manifest, images, config(val=50, tune=20))
+    mixed, pictures = (frame.sample(fraction=1, shuffle=True, seed=1) for frame in (manifest, images))
+    written(tmp_path / "two", mixed, pictures, config(val=50, tune=20))
+    for name in ("s.parquet", "s.md", "s.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_a_split_made_again_tells_what_it_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    manifest, images = corpus(1_000, 250, 40)
+    split = config(val=50, tune=20)
+    before, page = written(tmp_path, manifest[100:], images, split)
+    assert written(tmp_path, manifest[100:], images, split)[1] == page  # nothing has changed: the same page
+    with caplog.at_level("INFO"):
+        after, page = written(tmp_path, manifest[:950], images, split)
+    both = before.join(after, on="clip_id", how="full", coalesce=True)
+    moved = both.filter(pl.col("split") != pl.col("split_right"))
+    assert len(moved) > 0
+    assert f"{len(moved)} clips are in another split, 100 are new and 50 gone" in page
+    for old, new, n in both.group_by("split", "split_right").len().iter_rows():
+        line = f"| {old or '-'} | {new or '-'} | {n} |"
+        assert (line in page.split("## Changed")[1].split("## Dropped")[0]) == (old != new), line
+        told = f"{n} clips were {old or 'not there'} before and are {new or 'not there'} now"
+        assert (told in caplog.text) == (old != new), told
+
+
+def test_a_damaged_split_of_before_is_named(tmp_path: Path):
+    manifest, images = corpus(300, 80, 20)
+    (tmp_path / "s.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file .*delete it and run again"):
+        written(tmp_path, manifest, images, config(val=8, tune=4))
+
+
+def test_a_language_with_one_pair_has_it_in_val_and_one_with_none_is_named(tmp_path: Path):
+    manifest, images = corpus(1_000, 250, 40, languages=3, unknown=0)
+    one, none = manifest[:4], manifest[4:6]
+    one = one.with_columns(
+        language=pl.lit("ne"), speaker=pl.Series(["N1", "N2", "N1", "N2"]), image_id=pl.lit(one["image_id"][0])
+    )
+    none = none.with_columns(language=pl.lit("xx"), speaker=pl.lit("X"))  # of one speaker, who cannot be held out
+    splits, page = written(tmp_path, pl.concat([manifest[6:], one, none]), images, config(val=50, tune=20))
+    of_one = splits.filter(pl.col("clip_id").is_in(one["clip_id"].to_list()))["split"].to_list()
+    assert (of_one.count("val"), of_one.count("tune")) == (1, 0)
+    assert "Not in val: xx (" in page
+
+
+def test_ids_of_images_far_down_the_list_are_found():
+    """Places of images are numbers of more than 16 bits."""
+    n = 70_000
+    digest = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(n)]
+    images = pl.DataFrame(
+        {"image_id": digest, "phash": np.random.default_rng(0).integers(0, 1 << 63, n).astype(np.uint64)}
+    )
+    manifest = pl.DataFrame(
+        {
+            "clip_id": [d[:32] for d in digest],
+            "image_id": digest,
+            "language": "hi",
+            "speaker": "S",
+            "given_split": None,
+        },
+        schema_overrides={"given_split": pl.String},
+    )
+    clips = compact(manifest.lazy(), images, 0).with_columns(ids.text("clip_id"))
+    assert images.sort("image_id")["image_id"].gather(clips["image"]).str.head(32).equals(clips["clip_id"])

@@ -1,0 +1,131 @@
+"""Truth files: absent is no fault, half absent is one, and everything is joined to what was embedded."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from ves.config.experiment import DataPaths
+from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, folder_of, noise, objects, transcripts, words
+
+CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
+IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
+
+
+def spoken(path: str, *texts: str) -> pl.DataFrame:
+    count = len(texts)
+    return pl.DataFrame(
+        {
+            "source_path": [path] * count, "word": range(count), "text": texts, "english": texts,
+            "role": ["noun"] * count, "object": [0] * count, "start_s": [0.0] * count, "end_s": [1.0] * count,
+        }
+    )  # fmt: skip
+
+
+def save(path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+
+
+def test_words_belong_to_a_shard_and_a_path(tmp_path):
+    """Both clips are called 1.wav: the shard tells them apart. Clips keep their order, words that of speech."""
+    save(tmp_path / "audio/x.parquet", pl.concat([spoken("1.wav", "one", "two")[::-1], spoken("2.wav", "other")]))
+    save(tmp_path / "audio/y.parquet", spoken("1.wav", "three"))
+    found = words(tmp_path, CLIPS)
+    assert found["text"].to_list() == ["one", "two", "three"]
+    assert found["clip_id"].to_list() == ["b", "b", "a"]
+
+
+def test_absent_is_no_fault_half_absent_is_one(tmp_path):
+    with pytest.raises(NoTruth, match="this corpus has no word timings"):
+        words(tmp_path, CLIPS)
+    with pytest.raises(NoTruth, match="this corpus has no object masks"):
+        objects(tmp_path, IMAGES)
+    save(tmp_path / "audio/y.parquet", spoken("1.wav", "three"))
+    with pytest.raises(FileNotFoundError, match=r"x\.parquet: absent, while other shards have word timings"):
+        words(tmp_path, CLIPS)
+
+
+def test_transcripts_without_times_are_no_word_timings(tmp_path):
+    for shard in ("x", "y"):
+        save(tmp_path / f"audio/{shard}.parquet", spoken("1.wav", "one").drop("start_s", "end_s"))
+    with pytest.raises(NoTruth, match="no column start_s, end_s"):
+        words(tmp_path, CLIPS)
+
+
+def test_noise_is_of_a_clip_and_may_be_unknown_of_one_or_of_all(tmp_path):
+    save(tmp_path / "audio/x.parquet", spoken("1.wav", "a", "b").with_columns(snr_db=12.5))
+    save(tmp_path / "audio/y.parquet", spoken("2.wav", "a").with_columns(snr_db=20.0))
+    found = noise(tmp_path, CLIPS)
+    assert found.select("clip_id", "snr_db").rows() == [("b", 12.5), ("a", None)]
+    save(tmp_path / "audio/y.parquet", spoken("2.wav", "a"))
+    with pytest.raises(NoTruth, match="no noise levels: its truth has no column snr_db"):
+        noise(tmp_path, CLIPS)
+    with pytest.raises(NoTruth, match="this corpus has no noise levels"):
+        noise(tmp_path / "nowhere", CLIPS)
+
+
+def test_truth_of_other_clips_is_an_error(tmp_path):
+    for shard in ("x", "y"):
+        save(tmp_path / f"audio/{shard}.parquet", spoken("elsewhere.wav", "one"))
+    with pytest.raises(ValueError, match="no word of 2 clips"):
+        words(tmp_path, CLIPS)
+
+
+def test_a_picture_with_two_names_has_its_objects_once(tmp_path):
+    seen = {"object": 0, "kind": "cup", "colour": "red", "visible_pixels": 4, "mask": b"m", "box": [0] * 4}
+    rows = [("1.jpg", "i"), ("2.jpg", "i"), ("3.jpg", "k")]  # the last is of another split
+    frame = pl.DataFrame([{"image_path": path, "image_id": image} | seen for path, image in rows])
+    save(tmp_path / "images/x.parquet", frame)
+    found = objects(tmp_path, IMAGES)
+    assert found["image_id"].to_list() == ["i"]
+    assert found.columns == OBJECTS
+
+
+def test_masks_survive_as_one_bit_png():
+    mask = np.random.default_rng(0).random((5, 11)) < 0.5
+    file = io.BytesIO()
+    Image.fromarray(mask).convert("1").save(file, "PNG")
+    assert np.array_equal(decode_mask(file.getvalue()), mask)
+
+
+def test_transcripts_are_those_of_the_clips_asked_for(tmp_path):
+    with pytest.raises(NoTruth, match="this corpus has no transcripts"):
+        transcripts(tmp_path, CLIPS)
+    save(tmp_path / "audio/x.parquet", pl.DataFrame({"clip_id": ["b", "c"], "transcript": ["गेंद", "other"]}))
+    save(tmp_path / "audio/y.parquet", pl.DataFrame({"clip_id": ["d"], "transcript": ["of another split"]}))
+    assert transcripts(tmp_path, CLIPS) == {"b": "गेंद"}
+
+
+def paths(folder: Path) -> DataPaths:
+    """A corpus of one shard of clips and one of pictures."""
+    save(folder / "manifest.parquet", pl.DataFrame({"shard": pl.Series(["audio/x"] * 2, dtype=pl.Categorical)}))
+    save(folder / "images.parquet", pl.DataFrame({"shard": ["images/x"]}))
+    files = {name: str(folder / f"{name}.parquet") for name in ("manifest", "splits", "images")}
+    return DataPaths(corpus="toy", audio=str(folder / "audio.zarr"), features=str(folder / "f.zarr"), **files)
+
+
+def test_the_truth_of_the_corpus_need_not_be_there(tmp_path, monkeypatch):
+    data = paths(tmp_path / "toy")
+    own = tmp_path / "toy" / "truth"
+    assert folder_of(data, None) == folder_of(data, own) == own
+    monkeypatch.chdir(tmp_path)
+    assert folder_of(data, Path("toy/truth")) == own  # named in another way, it is the same folder
+
+
+def test_another_truth_must_be_there_and_of_the_corpus(tmp_path):
+    data = paths(tmp_path / "toy")
+    other, own = tmp_path / "other", tmp_path / "toy" / "truth"
+    with pytest.raises(ValueError, match=f"^{other}: no such folder; the truth of this corpus is {own}, unless"):
+        folder_of(data, other)
+    save(other / "audio" / "z.parquet", spoken("1.wav", "one"))
+    with pytest.raises(
+        ValueError, match=f"^{other}: no truth of this corpus: it has no audio/x.parquet, nor the file of"
+    ):
+        folder_of(data, other)
+    for shard in ("audio/x", "images/x"):
+        save(tmp_path / shard / "truth" / f"{shard}.parquet", spoken("1.wav", "one"))
+        assert folder_of(data, tmp_path / shard / "truth") == tmp_path / shard / "truth"

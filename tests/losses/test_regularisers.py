@@ -1,0 +1,107 @@
+"""Regularisers against their definitions, written as loops; padding has no part in them, and no volume is kept."""
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tests.support.tiny_corpus import tiny_config
+from ves.losses import regularisers
+from ves.losses.regularisers import REGULARISERS
+
+pytestmark = pytest.mark.numbers
+
+AUDIBLE = torch.tensor([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
+SHOWN = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=torch.bool)
+
+
+def tokens() -> tuple[Tensor, Tensor]:
+    """Three utterances and four images; utterance a is of image 1 + a."""
+    draw = torch.Generator().manual_seed(4)
+    audio, image = torch.randn(3, 4, 5, generator=draw), torch.randn(4, 3, 5, generator=draw)
+    return F.normalize(audio, dim=-1).requires_grad_(), F.normalize(image, dim=-1).requires_grad_()
+
+
+def slow_non_negativity(audio: Tensor, image: Tensor) -> tuple[Tensor, int]:
+    terms = []
+    for (a, t), (v, p) in itertools.product(AUDIBLE.nonzero().tolist(), SHOWN.nonzero().tolist()):
+        similarity = audio[a, t] @ image[v, p]
+        terms.append(similarity**2 if similarity < 0 else 0 * similarity)
+    return torch.stack(terms).sum(), len(terms)
+
+
+def slow_temporal_variation(audio: Tensor, image: Tensor) -> tuple[Tensor, int]:
+    terms = []
+    for a in range(3):
+        shown = [image[1 + a, p] for p in range(3) if SHOWN[1 + a, p]]
+        best = [torch.stack([audio[a, t] @ patch for patch in shown]).max() for t in range(4)]
+        for t in range(3):
+            if AUDIBLE[a, t] and AUDIBLE[a, t + 1]:
+                larger = max(best[t].abs(), best[t + 1].abs(), key=Tensor.item)
+                terms.append(((best[t + 1] - best[t]) / (larger + 1e-6)) ** 2)
+    return torch.stack(terms).sum(), len(terms)
+
+
+SLOW = {"non_negativity": slow_non_negativity, "temporal_variation": slow_temporal_variation}
+
+
+@pytest.mark.parametrize("tile", [2, 4096])
+@pytest.mark.parametrize("name", sorted(SLOW))
+def test_equals_its_definition_forward_and_gradient(name, tile, monkeypatch):
+    monkeypatch.setattr(regularisers, "TILE", tile)
+    found, wanted = tokens(), tokens()
+    value, count = REGULARISERS[name](found[0], AUDIBLE, found[1], SHOWN, 1)
+    expected, terms = SLOW[name](*wanted)
+    assert count.item() == terms
+    torch.testing.assert_close(value, expected)
+    (0.3 * value / count).backward()
+    (0.3 * expected / terms).backward()
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+        assert one.grad is not None and one.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", sorted(SLOW))
+def test_padding_has_no_part_in_it(name):
+    audio, image = (part.detach() for part in tokens())
+    quiet = REGULARISERS[name](audio, AUDIBLE, image, SHOWN, 1)
+    loud = REGULARISERS[name](
+        audio.masked_fill(~AUDIBLE[..., None], 9.0), AUDIBLE, image.masked_fill(~SHOWN[..., None], -9.0), SHOWN, 1
+    )
+    longer = REGULARISERS[name](F.pad(audio, (0, 0, 0, 2)), F.pad(AUDIBLE, (0, 2)), image, SHOWN, 1)
+    for other in (loud, longer):
+        torch.testing.assert_close(other, quiet)
+
+
+def test_a_nowhere_negative_similarity_costs_nothing_and_a_constant_one_does_not_vary():
+    audio, image = torch.ones(2, 3, 4) / 2, torch.ones(2, 5, 4) / 2
+    for function in REGULARISERS.values():
+        assert function(audio, torch.ones(2, 3, dtype=torch.bool), image, None, 0)[0].item() == 0
+
+
+@pytest.mark.parametrize("name", sorted(SLOW))
+def test_nothing_of_the_size_of_all_pairs_is_kept_for_the_backward_pass(name):
+    size, length, patches, dim = 16, 12, 10, 8
+    audio = torch.randn(size, length, dim, requires_grad=True)
+    image = torch.randn(size, patches, dim, requires_grad=True)
+    kept: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        REGULARISERS[name](audio, torch.ones(size, length, dtype=torch.bool), image, None, 0)[0].backward()
+    assert max(kept) <= max(size * length * dim, size * length * patches) < size**2 * length * patches
+
+
+def test_a_short_clip_has_no_neighbours():
+    audio, image = tokens()
+    value, count = REGULARISERS["temporal_variation"](audio, AUDIBLE & (torch.arange(4) == 0), image, SHOWN, 1)
+    assert value.item() == 0 == count.item()
+
+
+def test_the_reference_run_is_the_combination_of_the_reference_code():
+    config = tiny_config()
+    reference = config.train_of("reference")
+    assert reference.objective == {"max_mean": 1.0}
+    assert reference.regularisers == {"non_negativity": 1.0, "temporal_variation": 0.1}
+    assert "reference" not in config.table
+    assert all(not config.train_of(name).regularisers for name in config.table)

@@ -1,0 +1,287 @@
+"""Pictures with a heatmap that we planted; what is drawn is read back from the PNGs."""
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+
+from tests.support.stored import embeddings
+from ves.base.files import write_json
+from ves.config.experiment import DataPaths
+from ves.report.clips.comparison import compare
+from ves.report.clips.gallery import draw
+from ves.store.audio import write_group
+from ves.store.embeddings import Embeddings, write
+
+SIZES = ((320, 160), (150, 300), (200, 200))  # wide, tall, square
+GRID = 4  # patches a side
+PLANTED = ((1, 2), (2, 1))  # row and column of the patch of object 0, of object 1
+SPOKEN = (("गेंद", "ball", 0.1, 0.4), ("कमीज़", "shirt", 0.5, 0.8))  # tokens 1-3 and 5-7 of 0.1 s
+RUNS = {"dense-s0": 1.0, "global-s0": 0.4, "hybrid-s0": 0.7}  # cosine of word and patch
+
+
+def png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def patch_box(size: tuple[int, int], place: tuple[int, int], fit: str = "stretch") -> np.ndarray:
+    """x0, y0, x1, y1 of a patch, by arithmetic of its own; pad and crop for the wide picture only."""
+    (width, height), (row, column) = size, place
+    if fit == "crop":  # the middle square of the wide picture
+        return np.array([80 + column * 40, row * 40, 120 + column * 40, 40 + row * 40])
+    if fit == "pad":  # patches are 80 x 80, bars above and below
+        return np.array([column * 80, row * 80 - 80, column * 80 + 80, row * 80])
+    return np.array([column * width, row * height, (column + 1) * width, (row + 1) * height]) // GRID
+
+
+def write_run(folder: Path, name: str, cosine: float, **attrs) -> Path:
+    """Unit tokens: patch k of an image and word k of its clip have this cosine, all else has 0."""
+    audio, image = torch.zeros(3, 10, 8), torch.zeros(3, GRID * GRID, 8)
+    image[:, :, 7] = 1
+    audio[:, :, 6] = 1
+    for k, ((row, column), (_, _, start, _)) in enumerate(zip(PLANTED, SPOKEN, strict=True)):
+        image[:, row * GRID + column] = torch.eye(8)[k]
+        token = round(start * 10)
+        audio[:, token : token + 3] = torch.eye(8)[k] * cosine + torch.eye(8)[6] * (1 - cosine**2) ** 0.5
+    stored = embeddings(audio, image, [0, 1, 2], **{"run": name, "grid": [GRID, GRID], "image_size": 56} | attrs)
+    return write_embedded(folder / name, stored)
+
+
+def write_embedded(run: Path, stored: Embeddings) -> Path:
+    """A run directory with embeddings of val, and the split that they are of."""
+    write(run / "embeddings" / "val.zarr", stored)
+    pl.DataFrame({"clip_id": stored.clip_id, "split": "val"}).write_parquet(run / "splits.parquet")
+    write_json(run / "config.json", {"run": run.name, "data": {"splits": str(run / "splits.parquet")}})
+    return run
+
+
+def write_corpus(folder: Path, text: str = "और") -> tuple[DataPaths, Path, Path]:
+    """(paths, pictures, truth) of three clips of three pictures; every clip says three words."""
+    ids = [(f"{i + 1:032x}", f"{i + 1:064x}") for i in range(3)]
+    languages, sources = ["Hindi", "Tamil", "Urdu"], [f"c{i}" for i in range(3)]
+    noise = np.random.default_rng(0)
+    pictures = [Image.fromarray(noise.integers(90, 166, (h, w, 3), np.uint8)) for w, h in SIZES]
+    said = [(word, english, "noun", k, start, end) for k, (word, english, start, end) in enumerate(SPOKEN)]
+    said.insert(1, (text, "and", "other", -1, 0.41, 0.49))
+    words = [
+        {"source_path": source, "word": n, "text": t, "english": e, "role": r, "object": o, "start_s": a, "end_s": b}
+        for source in sources
+        for n, (t, e, r, o, a, b) in enumerate(said)
+    ]
+    objects = []
+    for (_, image), size in zip(ids, SIZES, strict=True):
+        for k, place in enumerate(PLANTED):
+            x0, y0, x1, y1 = patch_box(size, place)
+            mask = np.zeros(size[::-1], bool)
+            mask[y0:y1, x0:x1] = True
+            seen = {"kind": SPOKEN[k][1], "colour": "red", "visible_pixels": int(mask.sum())}
+            objects.append({"image_id": image, "object": k, "mask": png(Image.fromarray(mask))} | seen)
+    clips = [c for c, _ in ids]
+    write_group(folder / "audio.zarr/audio/a", [np.arange(4800, dtype=np.int16)] * 3, clips)  # 0.3 s: short films
+    where = {"shard": "audio/a", "row": [0, 1, 2], "source_path": sources}
+    tables = {
+        "manifest": {"clip_id": clips, "language": languages} | where,
+        "images": {"image_id": [i for _, i in ids], "shard": "images/a", "row_in_shard": [0, 1, 2]},
+        "pictures/images/a": {"image_id": [i for _, i in ids], "bytes": [png(picture) for picture in pictures]},
+        "truth/audio/a": words,
+        "truth/images/a": objects,
+    }
+    for name, table in tables.items():
+        (path := folder / f"{name}.parquet").parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(table).write_parquet(path)
+    data = {name: str(folder / f"{name}.parquet") for name in ("manifest", "images", "splits")}
+    return (
+        DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", **data),
+        folder / "pictures",
+        folder / "truth",
+    )
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory) -> tuple[Path, list]:
+    """(folder that was drawn, the arguments that draw it)."""
+    folder = tmp_path_factory.mktemp("gallery")
+    runs = [write_run(folder, name, cosine) for name, cosine in RUNS.items()]
+    (folder / "out").mkdir()
+    for name in ("of-yesterday.png", "of-yesterday.mp4"):
+        (folder / "out" / name).write_bytes(b"")
+    arguments = [runs, *write_corpus(folder), 3, folder / "out"]
+    draw(*arguments)
+    return folder / "out", arguments
+
+
+def index(out: Path) -> dict:
+    return json.loads((out / "index.json").read_text(encoding="utf-8"))
+
+
+def cells(out: Path, clip: dict) -> dict[tuple[str, int], np.ndarray]:
+    """Brightness [GRID, GRID] of the middle of each patch of each panel (stretch), read from the PNG."""
+    page = np.asarray(Image.open(out / clip["file"]).convert("L"), float)
+    found = {}
+    for panel in clip["panels"]:
+        x0, y0, x1, y1 = panel["box"]
+        centres = (np.arange(GRID) + 0.5) / GRID
+        rows, columns = (y0 + centres * (y1 - y0)).astype(int), (x0 + centres * (x1 - x0)).astype(int)
+        blocks = [[page[r - 4 : r + 5, c - 4 : c + 5].mean() for c in columns] for r in rows]
+        found[panel["run"], panel["word"]] = np.array(blocks)
+    return found
+
+
+def test_what_is_there_is_what_the_index_names(gallery) -> None:
+    out, _ = gallery
+    files = {clip[kind] for clip in index(out)["clips"] for kind in ("file", "strip", "film")}
+    assert len(files) == 9
+    rows = index(out)["four_panels"]
+    assert list(rows) == ["dense", "global", "hybrid"]
+    assert {file.name for file in out.iterdir()} == files | set(rows.values()) | {"index.json", "index.html"}
+    assert {clip["language"] for clip in index(out)["clips"]} == {"Hindi", "Tamil", "Urdu"}
+    assert {tuple(word["text"] for word in clip["words"]) for clip in index(out)["clips"]} == {("गेंद", "कमीज़")}
+
+
+def test_the_page_shows_every_file_and_no_other(gallery) -> None:
+    out, _ = gallery
+    shown = re.findall(r'src="([^"]+)"', (out / "index.html").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(file.name for file in out.iterdir() if file.suffix in (".png", ".mp4"))
+
+
+def test_the_brightest_place_is_the_planted_patch(gallery) -> None:
+    out, _ = gallery
+    for clip in index(out)["clips"]:
+        for (_, word), found in cells(out, clip).items():
+            assert divmod(int(found.argmax()), GRID) == PLANTED[word]
+
+
+def test_brightness_compares_between_runs(gallery) -> None:
+    """One scale for all panels: a weak model looks weak, though its own greatest value is in the same place."""
+    out, _ = gallery
+    for clip in index(out)["clips"]:
+        assert clip["scale"] == pytest.approx([0, 1], abs=1e-3)
+        for word in range(2):
+            dense, weak, hybrid = (cells(out, clip)[run, word].max() for run in ("dense", "global", "hybrid"))
+            assert weak + 10 < hybrid < dense - 10
+
+
+def test_the_hottest_patch_is_marked_in_white(gallery) -> None:
+    out, _ = gallery
+    for clip in index(out)["clips"]:
+        page = np.asarray(Image.open(out / clip["file"]))
+        for panel in clip["panels"]:
+            x0, y0, x1, y1 = panel["box"]
+            rows, columns = np.nonzero((page[y0:y1, x0:x1] == 255).all(-1))
+            row, column = PLANTED[panel["word"]]
+            height, width = (y1 - y0) / GRID, (x1 - x0) / GRID
+            assert (rows.min(), rows.max()) == pytest.approx((row * height, (row + 1) * height), abs=2)
+            assert (columns.min(), columns.max()) == pytest.approx((column * width, (column + 1) * width), abs=2)
+
+
+def test_pictures_are_not_squashed(gallery) -> None:
+    out, _ = gallery
+    shapes = {}
+    for clip in index(out)["clips"]:
+        (shape,) = {(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (panel["box"] for panel in clip["panels"])}
+        shapes[clip["language"]] = shape[0] / shape[1]
+    ratios = {language: w / h for language, (w, h) in zip(("Hindi", "Tamil", "Urdu"), SIZES, strict=True)}
+    assert shapes == pytest.approx(ratios, rel=0.01)
+
+
+def test_same_input_same_bytes(gallery) -> None:
+    out, arguments = gallery
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    draw(*arguments)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_other_fits_find_the_patch_in_the_picture(fit: str, tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, name, cosine, fit=fit) for name, cosine in RUNS.items()]
+    draw(runs, *write_corpus(tmp_path), 3, tmp_path / "out")
+    (clip,) = [clip for clip in index(tmp_path / "out")["clips"] if clip["language"] == "Hindi"]
+    page = np.asarray(Image.open(tmp_path / "out" / clip["file"]))
+    for panel in [panel for panel in clip["panels"] if panel["run"] == "dense"]:
+        x0, y0, x1, y1 = panel["box"]
+        drawn = page[y0:y1, x0:x1].astype(int)
+        scale = (x1 - x0) / SIZES[0][0]
+        left, top, right, bottom = (patch_box(SIZES[0], PLANTED[panel["word"]], fit) * scale).astype(int)
+        inside = np.zeros(drawn.shape[:2], bool)
+        inside[top + 5 : bottom - 5, left + 5 : right - 5] = True
+        far = np.ones_like(inside)
+        far[max(top - 60, 0) : bottom + 60, max(left - 60, 0) : right + 60] = False
+        heat = drawn[..., 0] - drawn[..., 2]  # magma ends in yellow; the picture beneath is grey
+        assert np.median(heat[inside]) > np.quantile(heat[far], 0.95) + 15
+        if fit == "crop":
+            unseen = drawn[:, : int(75 * scale)]
+            assert (np.ptp(unseen, -1) <= 2).mean() > 0.95, "the model saw nothing here: no colour"
+
+
+def test_without_word_timings_moments_are_shown(gallery, tmp_path: Path) -> None:
+    _, (runs, data, pictures, _, _, _) = gallery
+    draw(runs, data, pictures, tmp_path / "absent", 2, tmp_path / "out")
+    clips = index(tmp_path / "out")["clips"]
+    assert len(clips) == 2
+    for clip in clips:
+        peaks = [word for word in clip["words"] if word["english"] == "sharpest similarity"]
+        assert len(peaks) == len(clip["words"]) == 3
+        tokens = [round((word["start_s"] + word["end_s"]) / 2 / 0.1) for word in peaks]
+        assert set(tokens) & {1, 2, 3}
+        assert set(tokens) & {5, 6, 7}
+
+
+def test_runs_of_other_clips_are_refused(gallery, tmp_path: Path) -> None:
+    _, (runs, *rest) = gallery
+    stored = embeddings(torch.eye(8)[None, :3], torch.eye(8)[None, :4], [0], run="other-s0")
+    write_embedded(tmp_path / "other-s0", replace(stored, clip_id=["0" * 32]))
+    with pytest.raises(ValueError, match="other: embeddings of other validation clips than those of dense-s0"):
+        draw([runs[0], tmp_path / "other-s0"], *rest)
+    coarse = write_run(tmp_path, "coarse-s0", 1.0, seconds=2.0)
+    with pytest.raises(ValueError, match=r"coarse: seconds is 2\.0, but 1\.0 in dense-s0"):
+        draw([runs[0], coarse], *rest)
+
+
+def test_embeddings_of_another_model_or_split_are_not_drawn(tmp_path: Path) -> None:
+    run = write_run(tmp_path, "dense-s0", 1.0)
+    compare([run])
+    (run / "model.safetensors").write_bytes(b"trained anew")
+    with pytest.raises(ValueError, match=r"val\.zarr: embeddings of another model than .*model\.safetensors; delete"):
+        compare([run])
+    (run / "model.safetensors").unlink()
+    pl.DataFrame({"clip_id": ["0" * 32], "split": "val"}).write_parquet(run / "splits.parquet")
+    with pytest.raises(ValueError, match=r"embeddings of other clips than .*splits\.parquet has in val: 1 are there"):
+        compare([run])
+
+
+def test_seeds_of_one_run_are_told_apart(gallery, tmp_path: Path) -> None:
+    _, (runs, data, pictures, truth, _, _) = gallery
+    draw([runs[0], write_run(tmp_path, "dense-s1", 1.0)], data, pictures, truth, 3, tmp_path / "out")
+    assert {panel["run"] for panel in index(tmp_path / "out")["clips"][0]["panels"]} == {"dense-s0", "dense-s1"}
+
+
+def test_a_character_without_a_font_is_an_error(gallery, tmp_path: Path) -> None:
+    _, (runs, *_) = gallery
+    with pytest.raises(ValueError, match="no font for '🦊'"):
+        draw(runs, *write_corpus(tmp_path, text="🦊"), 3, tmp_path / "out")
+    assert not (tmp_path / "out" / "index.json").exists()
+
+
+def test_the_hidden_and_the_unheard_are_not_shown(gallery, tmp_path: Path) -> None:
+    _, (runs, *_) = gallery
+    data, pictures, truth = write_corpus(tmp_path)
+    objects = pl.read_parquet(truth / "images" / "a.parquet")
+    hidden = pl.when(pl.col("object") == 1).then(0).otherwise(pl.col("visible_pixels"))
+    objects.with_columns(visible_pixels=hidden).write_parquet(truth / "images" / "a.parquet")
+    with pytest.raises(ValueError, match="no validation clip names two objects that its picture shows"):
+        draw(runs, data, pictures, truth, 3, tmp_path / "out")
+    objects.write_parquet(truth / "images" / "a.parquet")
+    words = pl.read_parquet(truth / "audio" / "a.parquet")
+    late = pl.when(pl.col("object") == 1).then(1.1).otherwise(pl.col("end_s"))  # the models hear one second
+    words.with_columns(end_s=late).write_parquet(truth / "audio" / "a.parquet")
+    with pytest.raises(ValueError, match="no validation clip"):
+        draw(runs, data, pictures, truth, 3, tmp_path / "out")

@@ -1,0 +1,263 @@
+"""Which checkpoint training goes on from: of the same recipe, whole, and never another's."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from ves.base.files import write_json
+from ves.config.experiment import Config, DataPaths, RunConfig, TrainConfig
+from ves.models.towers import VeS
+from ves.training import checkpoint, gradient_cache, train
+from ves.training.recipe import BOOKKEEPING, differences, recipe
+
+TIMES = {"seconds", "data_wait"}
+STRAIGHT = {"epochs": 1, "checkpoint_every": 2}
+FILES = ("manifest.parquet", "splits.parquet", "audio.zarr.manifest.json", "features.zarr.manifest.json")
+
+
+def log_of(run: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def write(run: Path, settings: TrainConfig, config: Config, data: DataPaths) -> None:
+    """The configuration of a run that hears one second of each clip: what is learnt does not matter here."""
+    audio = config.audio.model_copy(update={"seconds": 1.0})
+    made = RunConfig(run="dense", seed=0, data=data, audio=audio, model=config.model, train=settings)
+    write_json(run / "config.json", made.model_dump(mode="json"))
+
+
+@pytest.fixture
+def short_run(tiny, tmp_path):
+    """Makes run folders: short_run(name, **changes to train)."""
+    config, data = tiny
+
+    def make(name: str = "dense", **changes) -> Path:
+        write(tmp_path / name, config.train_of("dense").model_copy(update=changes), config, data)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def experiment(tiny, tmp_path) -> RunConfig:
+    """A run on data of which there is what the recipe reads."""
+    config = tiny[0]
+    for name in FILES:
+        (tmp_path / name).write_text(name)
+    return RunConfig(
+        run="dense-s0", seed=0, data=paths(tmp_path), audio=config.audio, model=config.model, train=config.train
+    )
+
+
+def paths(folder: Path) -> DataPaths:
+    names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
+    names |= {"audio": "audio.zarr", "features": "features.zarr"}
+    return DataPaths(corpus="tiny", **{key: str(folder / name) for key, name in names.items()})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_other_data_are_another_recipe(experiment, name, tmp_path):
+    before = recipe(experiment)
+    (tmp_path / name).write_text("changed")
+    assert differences(before, recipe(experiment)) == [f"data.{name.partition('.')[0]}: content changed"]
+
+
+def test_settings_that_decide_weights_are_named_with_both_values(experiment):
+    def changed(section: str, **values) -> list[str]:
+        inner = getattr(experiment, section).model_copy(update=values)
+        return differences(recipe(experiment), recipe(experiment.model_copy(update={section: inner})))
+
+    old = experiment.train
+    assert changed("train", batch_size=8) == [f"train.batch_size: {old.batch_size} -> 8"]
+    assert changed("train", objective={"mean_mean": 1.0}) == [
+        'train.objective: {"max_mean": 1.0} -> {"mean_mean": 1.0}'
+    ]
+    assert changed("train", augment=old.augment.model_copy(update={"gain_db": [-6.0, 6.0]})) == [
+        "train.augment.gain_db: (none) -> [-6.0, 6.0]"
+    ]
+    assert changed("train", threads=1, epochs=9.0) == [
+        f"train.epochs: {old.epochs} -> 9.0",
+        f"train.threads: {old.threads} -> 1",
+    ]
+    assert changed("audio", seconds=2.0) == ["audio.seconds: 3.0 -> 2.0"]
+    assert changed("model", dim=16) == ["model.dim: 32 -> 16"]
+    other_seed = recipe(experiment.model_copy(update={"seed": 1}))
+    assert differences(recipe(experiment), other_seed) == ["seed: 0 -> 1"]
+
+
+def test_a_key_that_came_or_went_is_a_difference():
+    assert differences({"a": 1}, {"b": 2}) == ["a: 1 -> (none)", "b: (none) -> 2"]
+
+
+def test_bookkeeping_and_places_are_the_same_recipe(experiment, tmp_path):
+    before = recipe(experiment)
+    train_settings = experiment.train.model_copy(update=dict.fromkeys(BOOKKEEPING, 7))
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in FILES:
+        (tmp_path / name).rename(moved / name)
+    update = {"run": "renamed-s0", "data": paths(moved), "train": train_settings}
+    assert recipe(experiment.model_copy(update=update)) == before
+
+
+def test_edited_bookkeeping_goes_on_and_finishes(short_run, monkeypatch):
+    run = short_run(epochs=1)
+    train.train(run)
+    model, log = (run / "model.safetensors").read_bytes(), log_of(run)
+    monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("it was trained already"))
+    short_run(epochs=1, keep_checkpoints=3, checkpoint_every=2, evaluate_every=4, max_skipped=3)
+    train.train(run)
+    assert (run / "model.safetensors").read_bytes() == model
+    assert log_of(run) == log
+
+
+def interrupt_at(monkeypatch, step: int) -> None:
+    """Let every training end with KeyboardInterrupt in that step of it."""
+    optimise, steps = train.optimise, []
+
+    def interrupted(*given):
+        steps.append(1)
+        if len(steps) == step:
+            raise KeyboardInterrupt
+        return optimise(*given)
+
+    monkeypatch.setattr(train, "optimise", interrupted)
+
+
+def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_aside(short_run, tiny, monkeypatch):
+    straight = short_run("straight", epochs=1, learning_rate=5e-4)
+    train.train(straight)
+    run = short_run(epochs=1)
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 5)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(run)
+    assert (run / "log.jsonl").is_symlink(), "while it trains, its log is read through a link"
+    before = {path: path.read_bytes() for path in (run / "checkpoints").rglob("*") if path.is_file()}
+    short_run(epochs=1, learning_rate=5e-4)
+    old = tiny[0].train.learning_rate
+    with pytest.raises(ValueError, match="an unfinished training with other settings") as refused:
+        train.train(run)
+    assert f"  train.learning_rate: {old} -> 0.0005\n" in str(refused.value)
+    assert f"`ves train --fresh {run}`" in str(refused.value)
+    assert before == {path: path.read_bytes() for path in before}, "refused, nothing has changed"
+    train.train(run, fresh=True)
+    assert (run / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert log_of(run) == log_of(straight)
+    assert not (run / "log.jsonl").is_symlink(), "what is published outlives the checkpoints"
+    archive = run / "checkpoints-archive-1"
+    assert {path.relative_to(run / "checkpoints"): content for path, content in before.items()} == {
+        path.relative_to(archive): path.read_bytes() for path in archive.rglob("*") if path.is_file()
+    }
+
+
+def test_a_finished_training_with_other_settings_is_put_aside_and_done_anew(short_run, caplog):
+    """What the workflow does when a setting was edited: the model follows, and nothing is lost."""
+    run = short_run(epochs=0.5)
+    train.train(run)
+    first = (run / "model.safetensors").read_bytes()
+    for number, rate in enumerate((5e-4, 4e-4), 1):
+        short_run(epochs=0.5, learning_rate=rate)
+        with caplog.at_level("WARNING"):
+            train.train(run)
+        assert f"train.learning_rate: {[7e-4, 5e-4][number - 1]} -> {rate}" in caplog.text
+        assert (run / f"checkpoints-archive-{number}").is_dir()
+    newest = max((run / "checkpoints-archive-1").glob("step-*"))
+    assert (newest / "model.safetensors").read_bytes() == first != (run / "model.safetensors").read_bytes()
+    assert json.loads((newest / "config.json").read_text())["train"]["learning_rate"] == 7e-4
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tiny, tmp_path_factory) -> Path:
+    """A run of `straight`'s settings that ended in its sixth step, with checkpoints of the second and fourth."""
+    config, data = tiny
+    run = tmp_path_factory.mktemp("stopped") / "dense"
+    write(run, config.train_of("dense").model_copy(update=STRAIGHT), config, data)
+    with pytest.MonkeyPatch.context() as patched:
+        interrupt_at(patched, 6)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(run)
+    return run
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(stopped_once, tmp_path / "stopped", symlinks=True)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("name", "damage"), [
+    ("model.safetensors", cut), ("state.pt", cut), ("model.safetensors", flip), ("state.pt", Path.unlink),
+    ("checkpoint.json", cut), ("checkpoint.json", Path.unlink),
+])  # fmt: skip
+def test_a_damaged_checkpoint_is_passed_over_and_said(stopped, caplog, name, damage):
+    found = checkpoint.newest(stopped)
+    assert found is not None and found[0].name == "step-00000004"
+    damage(stopped / "checkpoints" / "step-00000004" / name)
+    with caplog.at_level("WARNING"):
+        found = checkpoint.newest(stopped)
+    assert found is not None and found[0].name == "step-00000002"
+    assert "step-00000004" in caplog.text and "damaged" in caplog.text
+    damage(stopped / "checkpoints" / "step-00000002" / name)
+    with pytest.raises(ValueError, match="every checkpoint there is damaged; `ves train --fresh"):
+        train.train(stopped)
+
+
+def test_a_damaged_checkpoint_is_not_counted_among_those_kept(stopped, caplog):
+    """Steps 2 and 4 lie there, 4 is damaged and 5 is written: with two to keep, 2 is one of them."""
+    run = stopped
+    flip(run / "checkpoints" / "step-00000004" / "state.pt")
+    config = RunConfig.model_validate_json((run / "config.json").read_text())
+    model, attempt = VeS(config.audio, config.model, 24, 0.07), checkpoint.Attempt(run, config, 9, recipe(config))
+    found = []
+    for step in (5, 7):
+        checkpoint.save(attempt, step, model, torch.optim.AdamW(model.parameters()), [])
+        found.append([int(path.name[5:]) for path in sorted((run / "checkpoints").glob("step-*"))])
+    assert found == [[2, 4, 5], [5, 7]]
+    assert caplog.text.count("step-00000004/state.pt: damaged") == 1
+
+
+def test_what_there_is_is_read_once_at_a_start(stopped, monkeypatch):
+    read: list[str] = []
+    digest = checkpoint.digest
+    monkeypatch.setattr(checkpoint, "digest", lambda path: read.append(path.parent.name) or digest(path))
+    monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("the first step"))
+    with pytest.raises(pytest.fail.Exception):
+        train.train(stopped)
+    assert read == ["step-00000004"] * 3
+
+
+def test_from_the_checkpoint_before_the_damaged_one_comes_the_same_model(short_run, stopped):
+    straight = short_run("straight", **STRAIGHT)
+    train.train(straight)
+    cut(stopped / "checkpoints" / "step-00000004" / "state.pt")
+    train.train(stopped)
+    assert (stopped / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert log_of(stopped) == log_of(straight)
+
+
+@pytest.mark.parametrize(("images", "known"), [([0, 0], False), ([0, 1], True)])
+def test_a_batch_without_negatives_has_no_effective_scale(tiny, images, known):
+    """Two clips about one picture are not negatives of each other; NaN would not be JSON."""
+    config = tiny[0]
+
+    generator = torch.Generator().manual_seed(0)
+    audio, image = (torch.randn(shape, generator=generator) for shape in ((2, 1, 4), (2, 3, 4)))
+    pairs = gradient_cache.Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), 0)
+    _, logged = gradient_cache.objective(pairs, torch.zeros(()), config.train)
+    assert ("max_mean/effective_scale" in logged) == known
+    assert all(value.isfinite() for value in logged.values())

@@ -1,0 +1,149 @@
+"""Several processes give the gradient, the log and the model of one, with everything random on (gloo, on the CPU)."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.support.forked import WARM
+from tests.support.waiting import PATIENCE, until
+from tests.training.test_gradient_cache import REGULARISED, assert_equal, gradients, pairs, settings, towers
+from ves.base import gpus
+from ves.training.distributed import ALONE, Ranks, joined
+from ves.training.gradient_cache import gradient, rows
+from ves.training.train import train
+
+pytestmark = pytest.mark.numbers
+
+HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
+CASES: dict[str, dict[str, Any]] = {  # of eight pairs
+    "cached": {"micro_batch": 1, "negatives": "batch", "objective": HYBRID, "regularisers": REGULARISED},
+    "one part each": {"micro_batch": 2, "negatives": "batch", "objective": HYBRID, "regularisers": REGULARISED},
+    "as in the paper": {"micro_batch": 2, "negatives": "micro_batch", "regularisers": REGULARISED},
+}
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return opened.getsockname()[1]
+
+
+def _as_rank(rank: int, size: int, port: int, work: Callable[..., None], given: tuple[Any, ...]) -> None:
+    """In a child: be one of the processes that torchrun would start."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    work(*given)
+
+
+def on_ranks(size: int, work: Callable[..., None], *given: Any) -> None:
+    """Run `work` in so many processes that train together."""
+    port = free_port()
+    children = [WARM.Process(target=_as_rank, args=(rank, size, port, work, given)) for rank in range(size)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(PATIENCE)
+    codes = [child.exitcode for child in children]
+    for child in children:
+        child.kill()
+    assert codes == [0] * size
+
+
+def measured(ranks: Ranks, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    """Gradients and log of a case, on this rank."""
+    model, given = towers(), settings(batch_size=8, **CASES[name])
+    torch.manual_seed(3 + ranks.rank)  # rank 0's draw is the one that counts
+    logs = gradient(model, pairs()[rows(given, ranks)], given, ranks)
+    return gradients(model), logs
+
+
+def measure(folder: Path) -> None:
+    with joined() as ranks:
+        assert not ranks.any(False) and ranks.any(ranks.rank == 1)
+        for name in CASES:
+            torch.save(measured(ranks, name), folder / f"{name}-{ranks.rank}.pt")
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_processes_together_give_the_gradient_of_one(size, tmp_path):
+    on_ranks(size, measure, tmp_path)
+    for name in CASES:
+        expected, logs = measured(ALONE, name)
+        found = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(size)]
+        for on_rank, logged in found:
+            assert_equal(on_rank, expected, 1e-5)
+            assert logged == pytest.approx(logs, rel=1e-5)
+            assert all(torch.equal(grad, found[0][0][key]) for key, grad in on_rank.items()), "to the bit on all"
+            assert logged == found[0][1]
+
+
+def _quietly(run: Path) -> None:
+    torch.manual_seed(os.getpid())  # each is seeded by the run, whatever it did before
+    train(run)
+
+
+def log_of(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_train_the_model_of_one(tiny_run):
+    """To rounding: losses, temperature, recall, weights; one log, one lock, checkpoints written once."""
+    changes = {"precision": "fp32", "batch_size": 16, "micro_batch": 4, "epochs": 0.3, "threads": 1}
+    alone, together = tiny_run("alone", **changes), tiny_run("together", **changes)
+    train(alone)
+    on_ranks(2, _quietly, together)
+    expected, found = log_of(alone), log_of(together)
+    assert [line["step"] for line in found] == [line["step"] for line in expected]
+    assert len(found) >= 2
+    for line, wanted in zip(found, expected, strict=True):
+        for key in ("loss", "gradient_norm", "temperature", "masked_pairs"):
+            assert line[key] == pytest.approx(wanted[key], rel=1e-3), key
+    weights, same = load_file(together / "model.safetensors"), load_file(alone / "model.safetensors")
+    assert all(torch.allclose(weights[name], same[name], atol=1e-3) for name in same)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_command(tiny_run):
+    """And two processes resume to the bit: killed after a checkpoint, begun again."""
+    models, steps = [], 0
+    for name in ("straight", "stopped"):
+        run = tiny_run(name, precision="fp32", batch_size=16, micro_batch=4, epochs=0.6, threads=1)
+        config = json.loads((run / "config.json").read_text())
+        (run / "config.json").write_text(json.dumps(config | {"run": "same"}))
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        command += ["-m", "--", "ves", "train", str(run), "--log", str(run / "train.log")]
+        if name == "stopped":
+            with subprocess.Popen(command, env=os.environ | {"VES_DIE_WITH_PARENT": "1"}) as process:
+                until(lambda: process.poll() is not None or list(run.glob("checkpoints/**/step-00000003")))  # noqa: B023
+                assert process.poll() is None
+                process.kill()  # and with it the two
+            assert len(log_of(run)) < steps
+        subprocess.run(command, check=True, timeout=PATIENCE)
+        steps = len(log_of(run))
+        assert "2 x cpu" in (run / "train.log").read_text()
+        models.append((run / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    gpus.take.cache_clear()
+    with pytest.raises(ValueError, match="--nproc_per_node: more processes than the 2 GPUs"), joined():
+        pass
+
+
+def test_alone_nothing_is_asked_of_others():
+    value = torch.ones(2, requires_grad=True)
+    assert ALONE.first and ALONE.sum(value) is value is ALONE.gather(value) is ALONE.complete(value)
+    assert ALONE.of_first(3) == 3 and ALONE.any(True) and not ALONE.any(False) and ALONE.collect([1]) == [1]

@@ -1,0 +1,246 @@
+"""`fit: pad` through the whole chain: patches that show only padding never win a maximum and never count in a mean.
+
+The way to see it: put something loud into exactly these patches, and nothing that is measured or trained may change.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tests.support.extracted import extract_all
+from tests.support.tiny_corpus import tiny_config
+from ves.base.files import read_json, write_json
+from ves.config.experiment import RunConfig, features_name
+from ves.evaluation.embed import embed
+from ves.evaluation.localisation import report as localisation
+from ves.evaluation.retrieval.protocols import one_to_one
+from ves.evaluation.retrieval.scores import all_pairs
+from ves.evaluation.retrieval.tune import recall
+from ves.models.towers import load as load_model
+from ves.similarity.pairwise import SIMILARITIES, token_similarity
+from ves.store.embeddings import Embeddings, load, write
+from ves.store.features_writer import FeatureStore
+from ves.training.dataset import Batch, PairReader, batches, clips
+from ves.training.gradient_cache import objective, represent
+from ves.training.order import Order
+from ves.training.train import train
+
+pytestmark = pytest.mark.numbers
+
+CPU = torch.device("cpu")
+TIMES = {"seconds", "data_wait"}
+
+
+@pytest.fixture(scope="module")
+def padded(tiny, tmp_path_factory) -> tuple:
+    """(Config, DataPaths) of the tiny corpus whose pictures were padded to the square."""
+    config, data = tiny
+    vision = config.vision.model_copy(update={"fit": "pad"})
+    store = tmp_path_factory.mktemp("pad") / f"{features_name(vision)}.zarr"
+    pictures = Path(data.images).parent / "images"
+    extract_all(vision, Path(data.images), pictures, store)
+    return config.model_copy(update={"vision": vision}), data.model_copy(update={"features": str(store)})
+
+
+@pytest.fixture(scope="module")
+def reader(padded) -> PairReader:
+    config, data = padded
+    return PairReader(data, config.audio.seconds)
+
+
+def run_folder(padded, folder: Path) -> Path:
+    """A run of two steps of hybrid, in fp64 so that Adam makes no steps out of rounding."""
+    config, data = padded
+    epochs = 2.5 * 16 / len(clips(data, "train"))
+    changes = {"epochs": epochs, "precision": "fp64", "threads": 1, "learning_rate": 3e-3, "warmup": 0.0}
+    settings = config.train_of("hybrid").model_copy(update=changes)
+    run = RunConfig(run="hybrid-s0", seed=0, data=data, audio=config.audio, model=config.model, train=settings)
+    write_json(folder / "config.json", run.model_dump(mode="json"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(padded, tmp_path_factory) -> tuple[Path, Embeddings]:
+    """A run trained for two steps and its embeddings of val."""
+    folder = run_folder(padded, tmp_path_factory.mktemp("run") / "hybrid-s0")
+    train(folder, recall=recall)
+    embed(folder, "val", folder / "val.zarr")
+    return folder, load(folder / "val.zarr")
+
+
+@pytest.fixture
+def loud(monkeypatch, reader):
+    """From now on the store gives, for patches of padding, numbers a hundred times as large as any feature."""
+    read = FeatureStore.read
+
+    def poisoned(self: FeatureStore, rows, out=None) -> Tensor:
+        patches = read(self, rows, out)
+        noise = 100 * patches.abs().max() * torch.randn(patches.shape, generator=torch.Generator().manual_seed(1))
+        shown = reader.masks[np.asarray(rows, np.int64)]
+        return patches.copy_(torch.where(shown[..., None], patches, noise.to(patches.dtype)))  # `out` too, if given
+
+    monkeypatch.setattr(FeatureStore, "read", poisoned)
+
+
+def slow_mask(width: int, height: int, side: int, grid: tuple[int, int]) -> list[bool]:
+    """Patch by patch: whether any pixel of it shows the picture, whose longer side fills the square."""
+    wide, high = (max(1, round(length * side / max(width, height))) for length in (width, height))
+    left, top = (side - wide) // 2, (side - high) // 2
+    canvas = np.zeros((side, side), bool)
+    canvas[top : top + high, left : left + wide] = True
+    rows, columns = grid
+    step_y, step_x = side // rows, side // columns
+    return [
+        bool(canvas[r * step_y : (r + 1) * step_y, c * step_x : (c + 1) * step_x].any())
+        for r in range(rows)
+        for c in range(columns)
+    ]
+
+
+def test_masks_say_which_patches_show_the_picture(padded, reader):
+    """Of every picture, in the order asked for."""
+    _, data = padded
+    images = pl.read_parquet(data.images).sort("row", descending=True)
+    patches, mask = reader.patches(images["row"].to_numpy())
+    assert mask is not None
+    assert mask.shape == patches.shape[:2]
+    side, grid = reader.features.attrs["image_size"], reader.features.grid
+    for found, (width, height) in zip(mask, images.select("width", "height").iter_rows(), strict=True):
+        assert found.tolist() == slow_mask(width, height, side, grid)
+    hidden = (~mask).sum(1)
+    assert (hidden > 0).float().mean() > 0.5, "most pictures of the corpus are no squares"
+    assert hidden.max() >= 20
+    assert mask.any(1).all()
+
+
+def test_other_fits_have_no_mask(tiny):
+    config, data = tiny
+    assert PairReader(data, config.audio.seconds).patches(np.array([0, 1]))[1] is None
+
+
+def first_batch(reader: PairReader, frame: pl.DataFrame) -> Iterator[Batch]:
+    """Eight pairs, as training reads them."""
+    settings = tiny_config().train_of("dense").model_copy(update={"batch_size": 8})
+    return batches(reader, frame, settings, seed=0, first=0, last=1, device=torch.device("cpu"))
+
+
+def test_batches_carry_the_masks_of_their_pictures(padded, reader):
+    _, data = padded
+    frame = clips(data, "train")
+    rows = Order(len(frame), 0).take(0, 8)
+    (batch,) = first_batch(reader, frame)
+    assert batch.image_mask is not None
+    assert torch.equal(batch.image_mask, reader.masks[frame[rows]["image_row"].to_list()])
+
+
+@pytest.mark.parametrize("similarity", sorted(SIMILARITIES))
+def test_the_loss_does_not_hear_padding(padded, reader, trained, similarity, request):
+    """Neither loss nor gradient changes with what lies in the padding; without the mask both would."""
+    _, data = padded
+    model, config = load_model(trained[0])
+    settings = config.train.model_copy(update={"objective": {similarity: 1.0}})
+    frame = clips(data, "train")
+
+    def measured() -> tuple[Tensor, list[Tensor], Tensor]:
+        (batch,) = first_batch(reader, frame)
+        loss, _ = objective(represent(model, batch, settings), model.log_scale, settings)
+        gradients = torch.autograd.grad(loss, list(model.visual.parameters()))
+        unmasked = type(batch)(batch.waveform, batch.valid, batch.patches, None, batch.image)
+        without = objective(represent(model, unmasked, settings), model.log_scale, settings)[0]
+        return loss.detach(), list(gradients), without.detach()
+
+    quiet = measured()
+    request.getfixturevalue("loud")
+    noisy = measured()
+    torch.testing.assert_close(noisy[0], quiet[0])
+    for one, other in zip(noisy[1], quiet[1], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    assert not torch.isclose(noisy[2], quiet[2], rtol=1e-3), "the padding is loud: unmasked, it is heard"
+
+
+def log_of(run: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def test_training_and_recall_do_not_hear_padding(padded, trained, tmp_path, loud):
+    """Two steps and the recall after them: log and weights are those of the same run with silent padding."""
+    quiet = trained[0]
+    noisy = run_folder(padded, tmp_path / "hybrid-s0")
+    train(noisy, recall=recall)
+    assert [line["step"] for line in log_of(noisy)] == [1, 2]
+    for one, other in zip(log_of(noisy), log_of(quiet), strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+    assert "tune/R@10" in log_of(noisy)[-1]
+    before, after = load_file(quiet / "model.safetensors"), load_file(noisy / "model.safetensors")
+    for name, weights in before.items():
+        # Adam divides by the size of the gradient, so where that is next to nothing its rounding shows
+        assert (weights - after[name]).abs().mean() < 1e-5, name
+
+
+def test_recall_on_val_does_not_hear_padding(padded, reader, trained, request):
+    _, data = padded
+    model, config = load_model(trained[0])
+    quiet = recall(model, reader, clips(data, "val"), config.train, CPU)
+    request.getfixturevalue("loud")
+    assert recall(model, reader, clips(data, "val"), config.train, CPU) == quiet
+
+
+def test_embeddings_carry_the_masks(padded, reader, trained):
+    _, stored = trained
+    row_of = dict(pl.read_parquet(padded[1].images).select("image_id", "row").iter_rows())
+    assert stored.attrs["fit"] == "pad"
+    assert torch.equal(stored.image_mask, reader.masks[[row_of[image] for image in stored.image_id]])
+    assert not stored.image_mask.all()
+
+
+def deafening(stored: Embeddings, folder: Path) -> tuple[Path, Embeddings]:
+    """The same embeddings on disk, but padding is more like every spoken token than any patch that shows something."""
+    tokens = stored.image_tokens.clone()
+    speech = stored.audio_tokens[stored.audio_mask].float().mean(0)
+    tokens[~stored.image_mask] = (50 * speech).half()
+    loud = Embeddings(**{**vars(stored), "image_tokens": tokens})
+    similarity = token_similarity(loud.audio_tokens.float(), tokens.float())  # A V T P
+    heard = stored.audio_mask[:, None, :, None] & ~stored.image_mask.all(1)[None, :, None, None]
+    winner = similarity.argmax(-1, keepdim=True)
+    on_padding = ~stored.image_mask[None, :, None, :].expand_as(similarity).gather(-1, winner)
+    assert on_padding[heard.expand_as(on_padding)].float().mean() > 0.9, "unmasked, padding would win"
+    write(folder / "loud.zarr", loud)
+    return folder / "loud.zarr", loud
+
+
+def test_no_metric_hears_padding(padded, trained, tmp_path):
+    """Retrieval under every similarity and localisation, from embeddings whose padding would win every maximum."""
+    run, stored = trained
+    store, loud = deafening(stored, tmp_path)
+    for name in SIMILARITIES:
+        torch.testing.assert_close(all_pairs(name, loud, tmp_path, [b"loud"]), all_pairs(name, stored, tmp_path, [b""]))
+    truth = Path(padded[1].manifest).parent / "truth"
+    reports = []
+    for number, source in enumerate((run / "val.zarr", store)):
+        _, found = one_to_one(load(source), tmp_path, [bytes([number])])
+        localisation.evaluate(source, padded[1], truth, tmp_path / f"localisation-{number}.json")
+        reports.append([found, read_json(tmp_path / f"localisation-{number}.json")])
+    assert reports[0] == reports[1]
+    assert reports[0][1]["available"] is True
+    assert reports[0][1]["n"] >= len(stored.clip_id)
+
+
+def test_all_images_keep_a_mean_of_their_own_patches(trained, tmp_path):
+    """mean_mean of one clip and one picture, written with loops over the patches that show it."""
+    _, stored = trained
+    image = int((~stored.image_mask).sum(1).argmax())  # the one with the most padding
+    audio, patches = stored.audio_tokens[0].double(), stored.image_tokens[image].double()
+    heard = [t for t in range(len(audio)) if stored.audio_mask[0, t]]
+    shown = [p for p in range(len(patches)) if stored.image_mask[image, p]]
+    assert len(shown) < len(patches)
+    every = [[float(audio[t] @ patches[p]) for p in shown] for t in heard]
+    assert all_pairs("mean_mean", stored, tmp_path, [])[0, image] == pytest.approx(np.mean(every), abs=1e-5)
+    assert all_pairs("max_mean", stored, tmp_path, [])[0, image] == pytest.approx(np.mean(np.max(every, 1)), abs=1e-5)

@@ -1,0 +1,27 @@
+"""Which folder is meant by a checkpoint: known from the names of files alone, before anything is loaded.
+
+A checkpoint is a folder with model.safetensors; its configuration is the nearest config.json upwards from there.
+"""
+
+from pathlib import Path
+
+WEIGHTS = "model.safetensors"
+
+
+def find(checkpoint: Path) -> tuple[Path, Path]:
+    """(folder of config.json, folder of the weights) of a step-<n>/ folder, of a run, or of a folder of checkpoints.
+
+    Of a run these are of its model, or of its newest checkpoint, as of such a folder. Raises ValueError that says what
+    is lacking.
+    """
+    above = [checkpoint.absolute(), *checkpoint.absolute().parents]
+    if not (runs := [folder for folder in above if (folder / "config.json").is_file()]):
+        raise ValueError(f"{checkpoint}: no checkpoint: neither it nor a folder above it has the config.json of a run")
+    if (checkpoint / WEIGHTS).is_file():
+        return runs[0], checkpoint
+    folder = checkpoint / "checkpoints" if checkpoint.absolute() == runs[0] else checkpoint
+    steps = [path.parent for path in folder.glob(f"**/step-*/{WEIGHTS}")]
+    if not steps:
+        raise ValueError(f"{checkpoint}: no checkpoint: it has no {WEIGHTS}, and there is no {folder}/**/step-*/")
+    newest = max(steps, key=lambda path: (path.stat().st_mtime_ns, path.name))  # of all attempts, the last one
+    return find(newest)
