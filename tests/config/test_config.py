@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from tests.support.checkout import of_project
 from ves.commands.preflight import validate_backbones, validate_batches, validate_source
 from ves.config import experiment, slices
 from ves.config.check import laid_over, load, naming_files, read_yaml, validate
+from ves.config.corpus import KINDS, LANGUAGES
 from ves.config.experiment import features_name
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
 from ves.similarity.pairwise import SIMILARITIES
+from ves.sources.kinds import SOURCES
+from ves.sources.scenes import lexicon
 from ves.store.compression import CODECS
 
 DEFAULT = Path("config.yaml")
@@ -111,7 +115,7 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ),
         ("train.optimizer", "sgd", "FILE: train.optimizer: Input should be 'adam8bit' or 'adamw' (given: 'sgd')"),
         ("vision.fit", "squash", "FILE: vision.fit: Input should be 'stretch', 'pad' or 'crop' (given: 'squash')"),
-        ("corpus.kind", "video", "FILE: corpus.kind: Input should be 'scenes', 'pairs' or 'vaani' (given: 'video')"),
+        ("corpus.kind", "video", "FILE: corpus.kind: 'video' is not one of scenes, pairs, vaani"),
         ("corpus.scenes.languages", ["hi", "en"], "FILE: corpus.scenes.languages: 'en' is not one of bn, gu, hi, "),
         ("corpus.scenes.languages", ["hi", "hi"], "FILE: corpus.scenes.languages: 'hi' is named twice"),
         ("table", ["dense", "sparse"], "FILE: table: 'sparse' is not one of the runs: dense, global, "),
@@ -314,12 +318,20 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
         (experiment.LOSSES, LOSSES),
         (experiment.REGULARISERS, REGULARISERS),
         (experiment.CODECS, CODECS),
+        (LANGUAGES, lexicon.codes()),
+        (KINDS, SOURCES),
     ],
 )
 def test_the_names_that_are_allowed_are_those_that_are_registered(
-    names: tuple[str, ...], registry: dict[str, Any]
+    names: tuple[str, ...], registry: Iterable[str]
 ) -> None:
     assert names == tuple(registry)
+
+
+def test_every_kind_of_source_has_a_file_of_rules() -> None:
+    assert KINDS
+    for kind in KINDS:
+        assert Path(f"workflow/rules/{kind}.smk").is_file()
 
 
 def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -> None:

@@ -183,7 +183,7 @@ def _data_of(file: Path) -> list[Path]:
 def _data(folder: Path) -> list[Path]:
     """The data files in a folder, and in those below it that are no packages; what is Markdown only people read."""
     found: list[Path] = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("[!.]*")):
         if path.is_dir():
             found += [] if path.name == "__pycache__" or (path / "__init__.py").exists() else _data(path)
         elif path.suffix not in (".md", ".py"):

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ves.config.corpus import CorpusConfig, ScenesConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
-from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, overrides
+from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, one_of, overrides
 
 TRAINING = 4  # raise it when a change of code gives a training another result: runs are then trained anew
 
@@ -24,22 +24,10 @@ LOSSES = ("info_nce",)
 REGULARISERS = ("non_negativity", "temporal_variation")
 CODECS = ("zstd", "blosc-lz4", "blosc-zstd")
 
-
-def _one_of(names: tuple[str, ...]) -> AfterValidator:
-    """Validator: the value is one of the names."""
-
-    def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(f"{name!r} is not one of {', '.join(names)}")
-        return name
-
-    return AfterValidator(check)
-
-
-Similarity = Annotated[str, _one_of(SIMILARITIES)]
-Loss = Annotated[str, _one_of(LOSSES)]
-Regulariser = Annotated[str, _one_of(REGULARISERS)]
-Compression = Annotated[str, _one_of(CODECS)]
+Similarity = Annotated[str, one_of(SIMILARITIES)]
+Loss = Annotated[str, one_of(LOSSES)]
+Regulariser = Annotated[str, one_of(REGULARISERS)]
+Compression = Annotated[str, one_of(CODECS)]
 
 
 def _ascends(bounds: list[float]) -> list[float]:

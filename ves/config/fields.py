@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_serializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_serializer
 
 from ves.base.files import read_json
 
@@ -19,6 +19,17 @@ class Section(BaseModel):
     """A block of the configuration: unknown keys are errors, numbers are finite, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def one_of(names: tuple[str, ...]) -> AfterValidator:
+    """Validator: the value is one of the names."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{name!r} is not one of {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
 
 
 class Overrides(Section):

@@ -6,12 +6,10 @@ of those steps whose results depend on it, and in no other.
 
 from collections.abc import Mapping
 
-from ves.config.corpus import CorpusSettings, SurveyConfig, VaaniConfig
+from ves.config.corpus import KINDS, CorpusSettings, SurveyConfig, VaaniConfig
 from ves.config.display import WatchConfig
 from ves.config.experiment import Config, DataPaths, PlanSettings, RunConfig, StrataConfig, TableConfig
 from ves.config.fields import Section
-
-BLOCKS = ("scenes", "pairs", "vaani")  # of the kinds of corpora
 
 
 def files(config: Config, features: str, downloads: int) -> dict[str, Section]:
@@ -48,7 +46,7 @@ def _taken[T: Section](kind: type[T], block: Section, *but: str) -> T:
 
 def corpus(config: Config) -> CorpusSettings:
     """The corpus as its stages make it: without the blocks of other kinds, and whether its raw shards are kept."""
-    return _taken(CorpusSettings, config.corpus, *(kind for kind in BLOCKS if kind != config.corpus.kind))
+    return _taken(CorpusSettings, config.corpus, *(kind for kind in KINDS if kind != config.corpus.kind))
 
 
 def survey(vaani: VaaniConfig) -> SurveyConfig:

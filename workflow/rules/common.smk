@@ -60,12 +60,13 @@ CORPUS, KIND = CONFIG.corpus.name, CONFIG.corpus.kind
 FEATURES = features_name(CONFIG.vision)
 SETTINGS = settings_files()
 RUNS = slices.runs(CONFIG)
+WITH_TRUTH = KIND in ("scenes",)  # the corpus knows when words are said and where things are
 LABELS = [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]  # the table of spellings
 RETRIEVAL_FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 PAGES = {  # that the report shows as HTML, with the category that each is in
     "table1.md": "1 Retrieval",
     "comparisons.csv": "1 Retrieval",
-    **dict.fromkeys(("localisation.csv", "localisation_protocols.csv") * (KIND == "scenes"), "2 Localisation"),
+    **dict.fromkeys(("localisation.csv", "localisation_protocols.csv") * WITH_TRUTH, "2 Localisation"),
     "splits.md": "5 Data",
     "refused.csv": "5 Data",
     "times.csv": "6 Cost",
@@ -163,7 +164,7 @@ def results():
     shown = ("figure1.png", "heatmaps", "explorer")
     outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
     outputs += table_runs("results/{corpus}/{run}/curves.png")
-    return outputs + [f"results/{CORPUS}/localisation.csv"] * (KIND == "scenes")
+    return outputs + [f"results/{CORPUS}/localisation.csv"] * WITH_TRUTH
 
 
 def final_outputs():

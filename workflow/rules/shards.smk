@@ -103,5 +103,5 @@ def pictures(wildcards):
 
 
 def truth(wildcards):
-    """What only evaluation and figures may open; others than Spoken Scenes have none that they need."""
-    return [file for part in ("audio", "images") * (KIND == "scenes") for file in shards(wildcards, part, "truth")]
+    """What only evaluation and figures may open; most corpora have nothing that these need."""
+    return [file for part in ("audio", "images") * WITH_TRUTH for file in shards(wildcards, part, "truth")]
