@@ -90,7 +90,9 @@ def main() -> None:
     config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
     files = {name: str(given.data / f"{name}.parquet") for name in ("manifest", "splits", "images")}
     store = given.data / "features" / f"{features_name(config.vision)}.zarr"
-    paths = DataPaths(corpus=config.corpus.name, audio=str(given.data / "audio.zarr"), features=str(store), **files)
+    paths = DataPaths(
+        corpus=config.corpus.name, audio=str(given.data / "audio.zarr"), features=str(store), live=False, **files
+    )
     corpus, train = Corpus(config, paths, given.samples, given.val, given.seed), config.train_of("dense")
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {train.threads} threads, torch {torch.__version__}\n")
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)

@@ -221,7 +221,7 @@ def configured(corpus: Path) -> tuple[Config, DataPaths]:
     config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
     names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
     names |= {"audio": "audio.zarr", "features": f"features/{features_name(config.vision)}.zarr"}
-    return config, DataPaths(corpus=corpus.name, **{key: str(corpus / name) for key, name in names.items()})
+    return config, DataPaths(corpus=corpus.name, live=False, **{key: str(corpus / name) for key, name in names.items()})
 
 
 def main() -> None:

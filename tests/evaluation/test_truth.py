@@ -105,7 +105,9 @@ def paths(folder: Path) -> DataPaths:
     save(folder / "manifest.parquet", pl.DataFrame({"shard": pl.Series(["audio/x"] * 2, dtype=pl.Categorical)}))
     save(folder / "images.parquet", pl.DataFrame({"shard": ["images/x"]}))
     files = {name: str(folder / f"{name}.parquet") for name in ("manifest", "splits", "images")}
-    return DataPaths(corpus="toy", audio=str(folder / "audio.zarr"), features=str(folder / "f.zarr"), **files)
+    return DataPaths(
+        corpus="toy", audio=str(folder / "audio.zarr"), features=str(folder / "f.zarr"), live=False, **files
+    )
 
 
 def test_the_truth_of_the_corpus_need_not_be_there(tmp_path, monkeypatch):

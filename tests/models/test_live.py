@@ -22,7 +22,7 @@ def live_data(tiny, tmp_path_factory) -> DataPaths:
     config, data = tiny
     settings = tmp_path_factory.mktemp("live") / "features.json"
     write_json(settings, config.vision.model_dump(mode="json"))
-    return data.model_copy(update={"features": str(settings)})
+    return data.model_copy(update={"features": str(settings), "live": True})
 
 
 def test_tokens_are_those_of_the_store(tiny, live_data: DataPaths) -> None:

@@ -64,7 +64,7 @@ def corpus(folder: Path) -> DataPaths:
     clips.select("clip_id", "language", "duration_s", "shard", "source_path").write_parquet(folder / "manifest.parquet")
     clips.select("clip_id", "split", "stratum", "speaker_seen").write_parquet(folder / "splits.parquet")
     names = ("manifest", "splits", "images", "audio", "features")
-    return DataPaths(corpus="made", **{name: str(folder / f"{name}.parquet") for name in names})
+    return DataPaths(corpus="made", live=False, **{name: str(folder / f"{name}.parquet") for name in names})
 
 
 def run(results: Path, name: str, data: DataPaths, seed: int = 0, **attrs) -> Path:

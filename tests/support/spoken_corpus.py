@@ -37,6 +37,7 @@ class Corpus:
             images=str(folder / "images.parquet"),
             audio="",
             features="",
+            live=False,
         )
         clips = len(stored.clip_id)
         pl.DataFrame(

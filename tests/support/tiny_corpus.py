@@ -69,6 +69,7 @@ def build(corpus: CorpusConfig, config, folder: Path) -> DataPaths:
         images=str(files["images"]),
         audio=str(folder / "audio.zarr"),
         features=str(store),
+        live=False,
     )
 
 

@@ -56,7 +56,7 @@ def experiment(tiny, tmp_path) -> RunConfig:
 def paths(folder: Path) -> DataPaths:
     names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
     names |= {"audio": "audio.zarr", "features": "features.zarr"}
-    return DataPaths(corpus="tiny", **{key: str(folder / name) for key, name in names.items()})
+    return DataPaths(corpus="tiny", live=False, **{key: str(folder / name) for key, name in names.items()})
 
 
 @pytest.mark.parametrize("name", FILES)

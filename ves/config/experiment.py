@@ -249,7 +249,8 @@ class DataPaths(Section):
     splits: str
     images: str
     audio: str
-    features: str  # a store, or the settings of the backbone where `train.features` is live (ves.models.live)
+    features: str  # a store or, where they are live, the settings of the backbone
+    live: bool  # whether patch tokens are computed from the pictures in every step (ves.models.live)
 
 
 class RunConfig(Section):

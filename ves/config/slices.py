@@ -74,13 +74,15 @@ def plan(config: Config, features: str, downloads: int) -> PlanSettings:
 def training(config: Config, name: str, seed: int, features: str) -> RunConfig:
     """Everything that decides one run: editing another run leaves this as it is."""
     data, train = f"data/{config.corpus.name}", config.train_of(name)
+    live = train.features == "live"
     paths = DataPaths(
         corpus=config.corpus.name,
         manifest=f"{data}/manifest.parquet",
         splits=f"{data}/splits.parquet",
         images=f"{data}/images.parquet",
         audio=f"{data}/audio.zarr",
-        features=f"{data}/features/{features}.{'json' if train.features == 'live' else 'zarr'}",
+        features=f"{data}/features/{features}.{'json' if live else 'zarr'}",
+        live=live,
     )
     run = f"{name}-s{seed}"
     return RunConfig(run=run, seed=seed, data=paths, audio=config.audio, model=config.model, train=train)

@@ -34,21 +34,16 @@ from ves.store.features_writer import FeatureStore, open_features
 log = logging.getLogger(__name__)
 
 
-def is_live(data: DataPaths) -> bool:
-    """Whether the run has no store: `features` then names the settings of the backbone, a JSON file."""
-    return data.features.endswith(".json")
-
-
 def open_patches(data: DataPaths) -> "FeatureStore | LiveFeatures":
     """Where patch tokens of a run come from: the store, or the backbone itself."""
-    if is_live(data):
+    if data.live:
         return LiveFeatures(Path(data.features), Path(data.images))
     return open_features(Path(data.features))
 
 
 def records(data: DataPaths) -> list[Path]:
     """Files whose content says which features a run sees: a store's manifest; live, the settings and local weights."""
-    if not is_live(data):
+    if not data.live:
         return [Path(f"{data.features}.manifest.json")]
     weights = sorted(Path(read(VisionConfig, Path(data.features)).backbone).glob("[!.]*.safetensors"))
     return [Path(data.features), *weights]

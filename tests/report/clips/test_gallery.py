@@ -100,7 +100,7 @@ def write_corpus(folder: Path, text: str = "और") -> tuple[DataPaths, Path, P
         pl.DataFrame(table).write_parquet(path)
     data = {name: str(folder / f"{name}.parquet") for name in ("manifest", "images", "splits")}
     return (
-        DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", **data),
+        DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", live=False, **data),
         folder / "pictures",
         folder / "truth",
     )
