@@ -14,7 +14,7 @@ from PIL import Image
 
 from ves.base.files import write_json
 from ves.commands import corpus as commands
-from ves.config.corpus import CorpusConfig, VaaniConfig
+from ves.config.corpus import CorpusSettings, VaaniConfig
 from ves.corpus import ingest, shard_reader
 from ves.corpus.ingest import ingest_audio, ingest_images
 from ves.media import images
@@ -23,14 +23,12 @@ from ves.store.audio import AudioStore
 SHARD, PICTURES = "audio/Goa/North/train-00000-of-00001", "images/train-00000-of-00001"
 
 
-def corpus(keep_seconds: float | None = None, most: float = 1.0) -> CorpusConfig:
+def corpus(keep_seconds: float | None = None, most: float = 1.0) -> CorpusSettings:
     none = dict.fromkeys(
         ("shards_per_district", "languages", "districts", "clips", "clips_per_language", "clips_per_image")
     )
     vaani = VaaniConfig(repository="a/b", revision="0" * 40, audio=["a"], images=["i"], seed=0, **none)
-    return CorpusConfig(
-        name="t", kind="vaani", keep_source=False, keep_seconds=keep_seconds, labels=None, max_refused=most, vaani=vaani
-    )
+    return CorpusSettings(name="t", kind="vaani", keep_seconds=keep_seconds, labels=None, max_refused=most, vaani=vaani)
 
 
 def wav(seed: int, seconds: float = 0.5, rate: int = 16_000) -> bytes:
