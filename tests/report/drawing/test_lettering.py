@@ -135,7 +135,7 @@ def test_a_long_word_is_set_smaller() -> None:
 
 
 def test_fonts_are_few_and_licensed() -> None:
-    files = {file.name: file.stat().st_size for file in of_project("ves/fonts", "*.ttf")}
+    files = {file.name: file.stat().st_size for file in of_project("ves/report/drawing/fonts", "*.ttf")}
     assert set(files) == {f"{family}-Regular.ttf" for family in lettering.FAMILIES}
     assert sum(files.values()) < 2_500_000
     licence = (lettering.FONTS / "OFL.txt").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.browsing import launched, needs_chromium, opened
 from tests.support.explored import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
+from tests.support.waiting import until
 from ves.report.clips.spoken import Spoken
 from ves.report.drawing.overlay import COLOURS
 
@@ -95,7 +96,7 @@ def test_playing_moves_the_heatmap_and_the_playhead(page):
     page.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_function("parseFloat(document.getElementById('clock').textContent) > 0.05")  # so much is drawn
     assert page.locator("#play").text_content() == "Pause"
-    assert not np.array_equal(heat(page, "dense"), before)
+    until(lambda: not np.array_equal(heat(page, "dense"), before))
     page.locator("#play").click()
     page.wait_for_function("document.getElementById('play').textContent === 'Play'")  # drawn for the last time
     seconds = page.evaluate("document.getElementById('audio').currentTime")
