@@ -319,7 +319,7 @@ def test_a_faulty_configuration_stops_before_any_job(fresh: Path) -> None:
     faulty = overlay(fresh, "train: {batch_size: 0}\nsplit: {colour: 1}\n")
     output = run(fresh, *faulty, fails=True)
     assert "config/edited.yaml: train.batch_size: Input should be greater than or equal to 2 (given: 0)" in output
-    assert "config/edited.yaml: split.colour is not a known key; known here: seed, val, tune" in output
+    assert "config/edited.yaml: split.colour is not a known key; known here: high, mid, seed, val" in output
     assert not (fresh / "data").exists()
     assert "Traceback" not in output
 
