@@ -17,9 +17,10 @@ from jaxtyping import install_import_hook
 
 os.chdir(Path(__file__).parents[1])  # tests name the project's files from its root
 OF_THE_USER = ("HF_", "HUGGING_FACE_", "TRANSFORMERS_", "WANDB_", "SNAKEMAKE_", "TORCHELASTIC_")
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # `make test` hands them on, and a make that a test starts obeys them
 RANK = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 for name in list(os.environ):
-    if name.startswith(OF_THE_USER) or name in RANK or name.lower().endswith("_proxy"):
+    if name.startswith(OF_THE_USER) or name in RANK + OF_MAKE or name.lower().endswith("_proxy"):
         del os.environ[name]
 
 install_import_hook("ves", "beartype.beartype")
