@@ -39,12 +39,12 @@ def _row(key: Key, value: float, n: int, low: float = np.nan, high: float = np.n
 
 def of_nouns(values: OF_NOUNS, images: Int[np.ndarray, " N"], classes: Sequence[str] | None = None) -> list[Row]:
     """Means over nouns, or, with their classes, means over classes of the mean within each."""
-    drawn = bootstrap.weights(images)
+    weights = bootstrap.noun_weights(images)
     stacked = np.stack(list(values.values()), axis=1)
     if classes is None:
-        each, means = bootstrap.means(stacked, drawn), [mean(one) for one in stacked.T]
+        each, means = bootstrap.means(stacked, weights), [mean(one) for one in stacked.T]
     else:
-        each = bootstrap.class_means(stacked, classes, drawn)
+        each = bootstrap.class_means(stacked, classes, weights)
         within = [stacked[np.array(classes) == one] for one in sorted(set(classes))]
         means = [mean([mean(part[:, k]) for part in within]) for k in range(stacked.shape[1])]
     ends = bootstrap.interval(each, len(np.unique(images)))

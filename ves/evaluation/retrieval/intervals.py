@@ -2,10 +2,9 @@
 
 What is resampled is the image with all its queries, since clips of one picture succeed and fail together. The gallery
 stays as it is: an interval says how much a number would move with other queries of the same kind against this gallery,
-not against a larger one. It is the percentile interval (Efron 1979) of RESAMPLES draws, its tails taken further out
-where images are few (Hesterberg 2015: as Student's t is wider than the normal distribution). Where all queries of a
-group agree (no hit, or no miss) every resample is the same and shows nothing; the open end is then that of Clopper and
-Pearson for as many images, 1 - 0.025^(1/images) from the edge.
+not against a larger one (ves.evaluation.bootstrap has the interval itself). Where all queries of a group agree (no hit,
+or no miss) every resample is the same and shows nothing; the open end is then that of Clopper and Pearson for as many
+images, 1 - 0.025^(1/images) from the edge.
 
 Seeds are the other source of error. A difference of two objectives with at least three seeds is resampled over seeds
 and images together (the pigeonhole bootstrap, Owen 2007), of which seeds are drawn in closed form: the variance of all
@@ -25,7 +24,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import special  # scipy.stats takes seconds to load
 
-from ves.evaluation.bootstrap import TAIL, draws, ends
+from ves.evaluation.bootstrap import TAIL, interval, resamples
 from ves.evaluation.retrieval.chance import CUTOFFS
 
 METRICS = (*(f"R@{k}" for k in CUTOFFS), "mean_rank", "median_rank", "MRR")
@@ -75,17 +74,21 @@ def _once(image: Int[np.ndarray, "Q"]) -> Int[np.ndarray, "1 I"]:
     return np.ones((1, image.max() + 1), dtype=np.int64)
 
 
-def _opened(low: float, high: float, images: int) -> Interval:
-    """The interval of a recall in percent; an end that no resample moves is that of Clopper and Pearson."""
+def _opened(resampled: Float[np.ndarray, "B"], low: float, high: float, images: int) -> Interval:
+    """The interval of a recall in percent, from the ends of its resamples; an end that none moves is that of Clopper
+    and Pearson."""
     edge = 100 * (1 - TAIL ** (1 / images))
-    if high == 0:
+    if high == 0 or not resampled.any():
         return 0.0, edge
-    return (100 - edge, 100.0) if low == 100 else (low, high)
+    return (100 - edge, 100.0) if low == 100 or (resampled == 100).all() else (low, high)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric: mean over seeds, standard deviation over seeds (None of one), 95 % interval over images."""
+    """A metric: mean over seeds, standard deviation over seeds (None of one), 95 % interval over images.
+
+    Of one image the ends are NaN, but for a recall of which all queries agree.
+    """
 
     value: float
     deviation: float | None
@@ -102,15 +105,15 @@ def estimates(ranks: Int[np.ndarray, "S Q"], image: Int[np.ndarray, "Q"]) -> dic
         raise ValueError("no queries: there is nothing to resample")
     images = int(image.max()) + 1
     point = metrics(ranks, image, _once(image))[0]  # S M
-    resampled = metrics(ranks, image, draws(images)).mean(1)  # B M
-    low, high = ends(resampled, images)
+    resampled = metrics(ranks, image, resamples(images)).mean(1)  # B M
+    low, high = interval(resampled, images)
     deviation = point.std(0, ddof=1) if len(point) > 1 else None
     found = {}
     for i, name in enumerate(METRICS):
-        interval = float(low[i]), float(high[i])
+        value, ends = float(point[:, i].mean()), (float(low[i]), float(high[i]))
         if name.startswith("R@"):
-            interval = _opened(*interval, images)
-        found[name] = Estimate(float(point[:, i].mean()), None if deviation is None else float(deviation[i]), *interval)
+            ends = _opened(resampled[:, i], *ends, images)
+        found[name] = Estimate(value, None if deviation is None else float(deviation[i]), *ends)
     return found
 
 
@@ -135,11 +138,11 @@ def differences(
     """
     if not len(image):
         raise ValueError("no queries: there is nothing to resample")
-    drawn = draws(int(image.max()) + 1)
+    drawn = resamples(int(image.max()) + 1)
     point = (metrics(first, image, _once(image)) - metrics(second, image, _once(image)))[0]  # S M
     resampled = metrics(first, image, drawn) - metrics(second, image, drawn)  # B S M
     if len(first) < FEWEST_SEEDS:
-        low, high = ends(resampled.mean(1), drawn.shape[1])
+        low, high = interval(resampled.mean(1), drawn.shape[1])
         rows = zip(METRICS, point.mean(0).tolist(), low.tolist(), high.tolist(), strict=True)
         return {name: Difference(value, below, above, None) for name, value, below, above in rows}
     return {name: _with_seeds(point[:, i], resampled[..., i], drawn.shape[1]) for i, name in enumerate(METRICS)}

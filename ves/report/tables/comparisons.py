@@ -6,6 +6,7 @@ together (ves.evaluation.retrieval.intervals). The p-values are two-sided and of
 below 0.05 by chance.
 """
 
+import math
 from pathlib import Path
 
 from ves.config.experiment import TableConfig
@@ -23,7 +24,9 @@ GROUPS = {"paper": {"similarity": "own"}, "multi_positive": {"speakers": "all"}}
 
 
 def number(metric: str, value: float) -> str:
-    """As the tables write it: recalls in percent to two decimals, ranks to one, MRR to four."""
+    """As the tables write it: recalls in percent to two decimals, ranks to one, MRR to four; nothing for NaN."""
+    if math.isnan(value):
+        return ""
     return f"{value:.2f}" if metric.startswith("R@") else f"{value:.4f}" if metric == "MRR" else f"{value:.1f}"
 
 

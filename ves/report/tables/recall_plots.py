@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter
 from ves.base import parquet
 from ves.base.files import atomic
 from ves.config.experiment import TableConfig
-from ves.evaluation.bootstrap import draws, ends, places
+from ves.evaluation.bootstrap import CAPTION, interval, places, resamples
 from ves.evaluation.retrieval.chance import CUTOFFS
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.ranks import Ranks
@@ -109,7 +109,7 @@ def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int)
     left.set_ylim(len(names) - 0.5, -0.5)
     left.set_xlim(0, None)
     text = f"{METRIC} (%) of all clips, val and val_more, each looking for its image\namong {gallery:,}"
-    left.set_xlabel(f"{text}; 95 % intervals over images; {_over(seeds)}", fontsize=9)
+    left.set_xlabel(f"{text}; {CAPTION}; {_over(seeds)}", fontsize=9)
     _training_set(right, shown)
     for axes in (left, right):
         axes.tick_params(labelsize=8)
@@ -143,9 +143,9 @@ def _shares(found: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.nda
     inside = (found.ranks[name][..., None] >= low) & (found.ranks[name][..., None] <= high)  # S Q K
     hits = np.zeros((image.max() + 1, len(low)))
     np.add.at(hits, image, inside.mean(0))
-    drawn, queries = draws(len(hits)), np.bincount(image)
-    resampled = 100 * (drawn @ hits) / (drawn @ queries)[:, None]
-    return np.stack([100 * hits.sum(0) / len(image), *ends(resampled, len(hits))])
+    weights, queries = resamples(len(hits)), np.bincount(image)
+    resampled = 100 * (weights @ hits) / (weights @ queries)[:, None]
+    return np.stack([100 * hits.sum(0) / len(image), *interval(resampled, len(hits))])
 
 
 def _over_k(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
@@ -171,7 +171,7 @@ def _over_k(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
         axes.set_xlabel(f"K of {one.gallery:,} (logarithmic)", fontsize=9)
         axes.tick_params(labelsize=8)
     figure.axes[0].set_ylabel("R@K (%, logarithmic)", fontsize=9)
-    figure.supxlabel(f"Bands: 95 % intervals over images; {_over(seeds)}", fontsize=8)
+    figure.supxlabel(f"Bands: {CAPTION}; {_over(seeds)}", fontsize=8)
     _legend(figure, figure.axes[0])
     return figure
 
@@ -207,8 +207,6 @@ def _histogram(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
         axes.tick_params(labelsize=8)
         axes.set_ylabel("queries (%)", fontsize=9)
         axes.set_title(f"{WAYS[way]}, n = {len(one.query):,}", fontsize=9)
-    figure.axes[-1].set_xlabel(
-        f"rank of the right one, in groups. Whiskers: 95 % intervals over images; {_over(seeds)}", fontsize=9
-    )
+    figure.axes[-1].set_xlabel(f"rank of the right one, in groups. Whiskers: {CAPTION}; {_over(seeds)}", fontsize=9)
     _legend(figure, figure.axes[0])
     return figure

@@ -1,5 +1,6 @@
 """table1.md: retrieval with intervals, by both protocols and under each similarity; the paper's numbers apart."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from ves.base.files import atomic
 from ves.config.experiment import TableConfig
-from ves.evaluation.bootstrap import RESAMPLES, places
+from ves.evaluation.bootstrap import CAPTION, places
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.evaluation.retrieval.intervals import METRICS, Difference, Estimate, estimates
 from ves.evaluation.truth import why_not_located
@@ -36,10 +37,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def _ends(metric: str, found: Estimate | Difference) -> str:
+    """The interval in brackets; of one image there is none."""
+    return "" if math.isnan(found.low) else f" [{number(metric, found.low)}, {number(metric, found.high)}]"
+
+
 def _cell(metric: str, bar: Estimate) -> str:
     """The value, its standard deviation over seeds where there are several, its interval."""
     spread = "" if bar.deviation is None else f" ± {number(metric, bar.deviation)}"
-    return f"{number(metric, bar.value)}{spread} [{number(metric, bar.low)}, {number(metric, bar.high)}]"
+    return f"{number(metric, bar.value)}{spread}{_ends(metric, bar)}"
 
 
 def _rows(found: Ranks, names: Sequence[str], *labels: str) -> list[list[str]]:
@@ -111,7 +117,7 @@ def _multi_positive(config: TableConfig, results: Path) -> list[str]:
 
 def _difference(metric: str, found: Difference) -> str:
     p = "" if found.p is None else f", p {found.p:.2g}"
-    return f"{number(metric, found.value)} [{number(metric, found.low)}, {number(metric, found.high)}]{p}"
+    return f"{number(metric, found.value)}{_ends(metric, found)}{p}"
 
 
 def _compared(config: TableConfig, results: Path) -> list[str]:
@@ -161,8 +167,8 @@ def write(config: TableConfig, results: Path, corpus: str, truth: Path, out: Pat
     over = f"means over {seeds} seeds ± their standard deviation" if seeds > 1 else "one training each"
     head = [
         f"# Retrieval: {corpus}\n",
-        f"Recalls in percent, {over}. In brackets the 95 % interval of queries like these against this gallery: "
-        f"{RESAMPLES:,} resamples of the images, gallery and checkpoints fixed. A rank is 1 + the number of wrong "
+        f"Recalls in percent, {over}. In brackets {CAPTION}, gallery and checkpoints fixed: "
+        "what other queries of the same kind might have given, not other trainings. A rank is 1 + the number of wrong "
         "items scored higher, so ties favour the model; they are counted.\n",
     ]
     parts = (_paper(config, results), _compared(config, results), _others(config, results))
