@@ -22,7 +22,7 @@ from ves.losses.contrastive import LOSSES
 from ves.media.audio import FrameGrid
 from ves.similarity import pairwise as similarity
 from ves.training.dataset import PairReader
-from ves.training.gradient_cache import Pairs
+from ves.training.objective import Pairs
 from ves.training.train import train
 
 pytestmark = pytest.mark.numbers

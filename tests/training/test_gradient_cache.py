@@ -15,12 +15,14 @@ from tests.losses.test_contrastive import slow as slow_info_nce
 from tests.models.test_towers import audio_config
 from tests.support.tiny_corpus import tiny_config
 from ves.config.experiment import ModelConfig, TrainConfig
+from ves.losses.regularisers import REGULARISERS
 from ves.models.towers import VeS
 from ves.similarity.pairwise import SIMILARITIES
 from ves.training import gradient_cache
 from ves.training.dataset import Batch
 from ves.training.distributed import Ranks
-from ves.training.gradient_cache import gradient, represent, rows
+from ves.training.gradient_cache import gradient, rows
+from ves.training.objective import represent
 from ves.training.randomness import drawn_from
 
 pytestmark = pytest.mark.numbers
@@ -214,7 +216,7 @@ def test_regularisers_are_logged_apart_and_work_with_cached_gradients(given_key,
     for group in groups:
         audio, mask, image, shown = (torch.cat([getattr(p, n) for p in group]) for n in FIELDS)
         for name, weight in REGULARISED.items():
-            value, count = gradient_cache.REGULARISERS[name](audio, mask, image, shown, 0)
+            value, count = REGULARISERS[name](audio, mask, image, shown, 0)
             total = total + weight * value / count / len(groups)
     total.backward()
     alone = gradients(model)

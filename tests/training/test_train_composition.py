@@ -22,7 +22,7 @@ from ves.similarity.pairwise import SIMILARITIES
 from ves.store.embeddings import load
 from ves.training.checkpoint import contiguous
 from ves.training.dataset import Batch, PairReader, clips
-from ves.training.gradient_cache import objective, represent
+from ves.training.objective import objective, represent
 from ves.training.train import optimise
 
 pytestmark = pytest.mark.numbers
