@@ -17,8 +17,8 @@ from tests.support.forked import WARM
 from tests.support.waiting import PATIENCE, until
 from tests.training.test_gradient_cache import REGULARISED, assert_equal, gradients, pairs, settings, towers
 from ves.base import gpus
-from ves.training.distributed import ALONE, Ranks, joined
-from ves.training.gradient_cache import gradient, rows
+from ves.training.distributed import ALONE, World, join_world
+from ves.training.gradient_cache import gradient, own_rows
 from ves.training.train import train
 
 pytestmark = pytest.mark.numbers
@@ -59,19 +59,19 @@ def on_ranks(size: int, work: Callable[..., None], *given: Any) -> None:
     assert codes == [0] * size
 
 
-def measured(ranks: Ranks, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+def measured(world: World, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Gradients and log of a case, on this rank."""
     model, given = towers(), settings(batch_size=8, **CASES[name])
-    torch.manual_seed(3 + ranks.rank)  # rank 0's draw is the one that counts
-    logs = gradient(model, pairs()[rows(given, ranks)], given, ranks)
+    torch.manual_seed(3 + world.rank)  # rank 0's draw is the one that counts
+    logs = gradient(model, pairs()[own_rows(given, world)], given, world)
     return gradients(model), logs
 
 
 def measure(folder: Path) -> None:
-    with joined() as ranks:
-        assert not ranks.any(False) and ranks.any(ranks.rank == 1)
+    with join_world() as world:
+        assert not world.any(False) and world.any(world.rank == 1)
         for name in CASES:
-            torch.save(measured(ranks, name), folder / f"{name}-{ranks.rank}.pt")
+            torch.save(measured(world, name), folder / f"{name}-{world.rank}.pt")
 
 
 @pytest.mark.parametrize("size", [2, 4])
@@ -139,11 +139,11 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "2")
     gpus.take.cache_clear()
-    with pytest.raises(ValueError, match="--nproc_per_node: more processes than the 2 GPUs"), joined():
+    with pytest.raises(ValueError, match="--nproc_per_node: more processes than the 2 GPUs"), join_world():
         pass
 
 
 def test_alone_nothing_is_asked_of_others():
     value = torch.ones(2, requires_grad=True)
-    assert ALONE.first and ALONE.sum(value) is value is ALONE.gather(value) is ALONE.complete(value)
-    assert ALONE.of_first(3) == 3 and ALONE.any(True) and not ALONE.any(False) and ALONE.collect([1]) == [1]
+    assert ALONE.is_main and ALONE.sum(value) is value is ALONE.gather(value) is ALONE.gather_with_gradient(value)
+    assert ALONE.broadcast(3) == 3 and ALONE.any(True) and not ALONE.any(False) and ALONE.gather_objects([1]) == [1]

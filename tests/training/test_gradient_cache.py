@@ -20,8 +20,8 @@ from ves.models.towers import VeS
 from ves.similarity.pairwise import SIMILARITIES
 from ves.training import gradient_cache
 from ves.training.dataset import Batch
-from ves.training.distributed import Ranks
-from ves.training.gradient_cache import gradient, rows
+from ves.training.distributed import World
+from ves.training.gradient_cache import gradient, own_rows
 from ves.training.objective import represent
 from ves.training.randomness import drawn_from
 
@@ -236,10 +236,10 @@ def test_regularisers_are_logged_apart_and_work_with_cached_gradients(given_key,
 )
 def test_shares_that_would_change_the_objective_are_refused(changes, size, message):
     with pytest.raises(ValueError, match=message):
-        rows(settings(**changes), Ranks(0, size, torch.device("cpu")))
+        own_rows(settings(**changes), World(0, size, torch.device("cpu")))
 
 
 def test_the_ranks_share_out_the_rows():
     train = settings(batch_size=12, micro_batch=5, negatives="batch")
-    shares = [range(12)[rows(train, Ranks(rank, 3, torch.device("cpu")))] for rank in range(3)]
+    shares = [range(12)[own_rows(train, World(rank, 3, torch.device("cpu")))] for rank in range(3)]
     assert [list(share) for share in shares] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]

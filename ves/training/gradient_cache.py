@@ -25,22 +25,22 @@ from ves.base.cpu import side_by_side, use_cores
 from ves.config.experiment import TrainConfig
 from ves.models.towers import VeS, plain_attention
 from ves.training.dataset import Batch
-from ves.training.distributed import ALONE, Ranks
+from ves.training.distributed import ALONE, World
 from ves.training.objective import Pairs, objective, represent
 from ves.training.randomness import drawn_from, new_key
 
 
-def rows(train: TrainConfig, ranks: Ranks) -> slice:
+def own_rows(train: TrainConfig, world: World) -> slice:
     """Which rows of a step's batch this process reads. Raises ValueError when they do not share it out evenly."""
-    share, rest = divmod(train.batch_size, ranks.size)
+    share, rest = divmod(train.batch_size, world.size)
     if rest:
-        raise ValueError(f"train.batch_size: {train.batch_size} does not divide by the {ranks.size} processes")
-    if train.negatives == "micro_batch" and share % train.micro_batch and ranks.size > 1:
+        raise ValueError(f"train.batch_size: {train.batch_size} does not divide by the {world.size} processes")
+    if train.negatives == "micro_batch" and share % train.micro_batch and world.size > 1:
         raise ValueError(
-            f"train.micro_batch: {train.micro_batch} does not divide the {share} clips of each of {ranks.size} "
+            f"train.micro_batch: {train.micro_batch} does not divide the {share} clips of each of {world.size} "
             "processes, so that other clips would be negatives than in one process (negatives: micro_batch)"
         )
-    return slice(ranks.rank * share, (ranks.rank + 1) * share)
+    return slice(world.rank * share, (world.rank + 1) * share)
 
 
 def _parts(batch: Batch, size: int) -> Iterator[tuple[int, Batch]]:
@@ -49,15 +49,15 @@ def _parts(batch: Batch, size: int) -> Iterator[tuple[int, Batch]]:
         yield start, batch[start : start + size]
 
 
-def _join(parts: list[Pairs], ranks: Ranks) -> Pairs:
+def _join(parts: list[Pairs], world: World) -> Pairs:
     """All pairs as one, with the images of all ranks; its tokens are leaves, which collect the gradient of a loss."""
     masks = [part.image_mask for part in parts if part.image_mask is not None]  # all have one, or none has
-    mask = ranks.gather(torch.cat(masks)) if masks else None
+    mask = world.gather(torch.cat(masks)) if masks else None
     audio = torch.cat([part.audio.detach() for part in parts])
-    image = ranks.gather(torch.cat([part.image.detach() for part in parts]))
-    picture = ranks.gather(torch.cat([part.picture for part in parts]))
+    image = world.gather(torch.cat([part.image.detach() for part in parts]))
+    picture = world.gather(torch.cat([part.picture for part in parts]))
     audible = torch.cat([part.mask for part in parts])
-    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, ranks.rank * len(audio))
+    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, world.rank * len(audio))
 
 
 def _whole_on_a_core(model: VeS, device: torch.device) -> bool:
@@ -111,19 +111,19 @@ class _Towers:
 
 
 def _contrast(
-    model: VeS, batch: Batch, train: TrainConfig, share: float, key: tuple[int, int], ranks: Ranks
+    model: VeS, batch: Batch, train: TrainConfig, share: float, key: tuple[int, int], world: World
 ) -> dict[str, float]:
     """Add `share` of the gradient of the objective over pairs that are each other's negatives; what to log of it.
 
     `key` is of what is drawn: the number of the step and that of the first row of this batch in the whole one.
     """
     towers = _Towers(model, batch, train, key)
-    pairs = _join(found := towers.forward(), ranks)
+    pairs = _join(found := towers.forward(), world)
     found = found if towers.once else []  # without graphs all is in `pairs`: 0.4 GB less at 1,024
-    loss, logged = objective(pairs, model.log_scale, train, ranks)
+    loss, logged = objective(pairs, model.log_scale, train, world)
     (loss * share).backward()
     assert pairs.audio.grad is not None and pairs.image.grad is not None
-    image_gradient = ranks.sum(pairs.image.grad)[pairs.first :]  # every rank has compared its utterances with them
+    image_gradient = world.sum(pairs.image.grad)[pairs.first :]  # every rank has compared its utterances with them
     towers.backward(found, pairs.audio.grad, image_gradient)
     return {name: value.item() for name, value in logged.items()}
 
@@ -136,22 +136,22 @@ def _mean(groups: list[tuple[float, dict[str, float]]], train: TrainConfig) -> d
     return {"loss": sum(weight * logs[f"{name}/loss"] for name, weight in weights.items())} | logs
 
 
-def gradient(model: VeS, batch: Batch, train: TrainConfig, ranks: Ranks = ALONE) -> dict[str, float]:
+def gradient(model: VeS, batch: Batch, train: TrainConfig, world: World = ALONE) -> dict[str, float]:
     """Add the gradient of the objective over a step's batch to the parameters' `.grad`; what to log of it.
 
-    `batch` holds this rank's rows of it (see `rows`); gradients and what is logged are of the whole, on every rank,
+    `batch` holds this rank's rows of it (see `own_rows`); gradients and what is logged are of the whole, on every rank,
     to the same bits. With `negatives: batch` all other clips are a clip's negatives. With `negatives: micro_batch`
     the objective is the mean of those of the micro-batches, as in the paper, each by its number of clips: a clip's
     negatives are those of its own micro-batch.
     """
-    step, first = ranks.of_first(new_key()), ranks.rank * len(batch)
+    step, first = world.broadcast(new_key()), world.rank * len(batch)
     if train.negatives == "batch":
-        groups = [(1.0, _contrast(model, batch, train, 1.0, (step, first), ranks))]
+        groups = [(1.0, _contrast(model, batch, train, 1.0, (step, first), world))]
     else:
         groups = []
         for start, part in _parts(batch, train.micro_batch):
-            share = len(part) / (len(batch) * ranks.size)
+            share = len(part) / (len(batch) * world.size)
             groups.append((share, _contrast(model, part, train, share, (step, first + start), ALONE)))
-        groups = ranks.collect(groups)
-    ranks.sum_gradients(model.parameters())
+        groups = world.gather_objects(groups)
+    world.sum_gradients(model.parameters())
     return _mean(groups, train)

@@ -18,7 +18,7 @@ from ves.losses.regularisers import REGULARISERS
 from ves.models.towers import VeS
 from ves.similarity.pairwise import SIMILARITIES
 from ves.training.dataset import Batch
-from ves.training.distributed import ALONE, Ranks
+from ves.training.distributed import ALONE, World
 
 
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
@@ -61,7 +61,7 @@ def represent(model: VeS, batch: Batch, train: TrainConfig) -> Pairs:
 
 
 def objective(
-    pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, ranks: Ranks = ALONE
+    pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, world: World = ALONE
 ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
     """The weighted sum of losses and regularisers over pairs that are each other's negatives, and what to log of it.
 
@@ -76,7 +76,7 @@ def objective(
     total = torch.zeros((), device=pairs.audio.device)
     with autocast(train, pairs.audio.device):
         for name, weight in train.objective.items():
-            logits = ranks.complete(log_scale.exp() * widened(SIMILARITIES[name](*tokens)))
+            logits = world.gather_with_gradient(log_scale.exp() * widened(SIMILARITIES[name](*tokens)))
             loss = LOSSES[train.loss](logits, same_image)
             total = total + weight * loss
             logged[f"{name}/loss"] = loss.detach()
@@ -85,9 +85,9 @@ def objective(
                 logged[f"{name}/effective_scale"] = negatives.std()
         for name, weight in train.regularisers.items():
             added, count = REGULARISERS[name](*tokens, pairs.first)
-            count = ranks.sum(count).clamp(min=1)
+            count = world.sum(count).clamp(min=1)
             total = total + weight * added / count
-            logged[f"{name}/loss"] = ranks.sum(added.detach()) / count
+            logged[f"{name}/loss"] = world.sum(added.detach()) / count
     others = max(1, len(same_image) * (len(same_image) - 1))
     logged["masked_pairs"] = (same_image.sum() - len(same_image)) / others
     return total, logged

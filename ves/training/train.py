@@ -20,9 +20,9 @@ from ves.config.experiment import RunConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
-from ves.training.distributed import ALONE, Ranks, joined
+from ves.training.distributed import ALONE, World, join_world
 from ves.training.divergence import Divergence
-from ves.training.gradient_cache import gradient, rows, share_cores
+from ves.training.gradient_cache import gradient, own_rows, share_cores
 from ves.training.hooks import Recall, Watching, bar
 from ves.training.log import Times, open_log, publish
 from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 
 
 def optimise(
-    model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig, ranks: Ranks = ALONE
+    model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig, world: World = ALONE
 ) -> dict[str, float]:
     """One step over a batch; what to log of it.
 
     Where loss or gradient is not finite, nothing moves, and `gradient_norm` is not finite.
     """
     optimizer.zero_grad(set_to_none=True)
-    entry = gradient(model, batch, train, ranks)
+    entry = gradient(model, batch, train, world)
     norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], train.clip_norm)
     entry["gradient_norm"] = norm.item() if math.isfinite(entry["loss"]) else math.nan
     if math.isfinite(entry["gradient_norm"]):
@@ -58,17 +58,17 @@ def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, 
     `watching` is told of every step (ves.training.hooks), and `recall` asked for what to log of the model on tune.
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    with joined() as ranks, lock(run / "train") if ranks.first else nullcontext(), on_signals() as stop:
-        ranks.wait()  # for the lock
-        _train(run, config, watching, recall, fresh, stop, ranks)
+    with join_world() as world, lock(run / "train") if world.is_main else nullcontext(), on_signals() as stop:
+        world.barrier()  # for the lock
+        _train(run, config, watching, recall, fresh, stop, world)
 
 
 @contextmanager
 def _told(
-    attempt: checkpoint.Attempt, first: int, watching: Watching, ranks: Ranks
+    attempt: checkpoint.Attempt, first: int, watching: Watching, world: World
 ) -> Iterator[Callable[[Mapping[str, float | int], VeS, PairReader], None]]:
     """What becomes of each step's entry: a line of the log, and whoever looks on. Only the first process has these."""
-    if not ranks.first:
+    if not world.is_main:
         yield lambda *_: None
         return
     run, folder = attempt.run, attempt.folder
@@ -82,9 +82,9 @@ def _told(
 
 
 def _train(
-    run: Path, config: RunConfig, watching: Watching, recall: Recall | None, fresh: bool, stop: Stop, ranks: Ranks
+    run: Path, config: RunConfig, watching: Watching, recall: Recall | None, fresh: bool, stop: Stop, world: World
 ) -> None:
-    settings, device = config.train, ranks.device
+    settings, device = config.train, world.device
     keep_freed_memory()
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
@@ -96,40 +96,40 @@ def _train(
         model.recompute_layers()
     share_cores(model, settings)
     optimizer = make_optimizer(model, settings)
-    found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
-    ranks.wait()  # what is put aside is put aside
-    found = found if ranks.first else checkpoint.settle(attempt, fresh=False)
-    if ranks.first:
+    found = checkpoint.settle(attempt, fresh=fresh) if world.is_main else None
+    world.barrier()  # what is put aside is put aside
+    found = found if world.is_main else checkpoint.settle(attempt, fresh=False)
+    if world.is_main:
         checkpoint.tell_other_processor(found, device)
     first, counts = checkpoint.resume(found, model, optimizer)
-    if first != ranks.of_first(first):
-        raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
-    size, own = settings.batch_size, rows(settings, ranks)
-    log.info("%s: %d steps of %d clips, from %d, on %d x %s", config.run, steps, size, first, ranks.size, device)
+    if first != world.broadcast(first):
+        raise ValueError(f"{run}: rank {world.rank} finds other checkpoints than rank 0: all must see one folder")
+    size, own = settings.batch_size, own_rows(settings, world)
+    log.info("%s: %d steps of %d clips, from %d, on %d x %s", config.run, steps, size, first, world.size, device)
     stream = batches(reader, frame, settings, seed=config.seed, first=first, last=steps, device=device, rows=own)
     divergence, times = Divergence(run, settings, steps, counts), Times()
 
-    with _told(attempt, first, watching, ranks) as tell:
-        if ranks.first:
+    with _told(attempt, first, watching, world) as tell:
+        if world.is_main:
             divergence.look_back(attempt.folder / "log.jsonl")
         for step in range(first + 1, steps + 1):
             times.start()
             batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": times.waited()}
             entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
-            entry |= optimise(model, optimizer, batch, settings, ranks)
+            entry |= optimise(model, optimizer, batch, settings, world)
             times.stepped()
             entry["skipped"] = divergence.see(step, entry)
-            if recall is not None and ranks.first and (step % settings.evaluate_every == 0 or step == steps):
+            if recall is not None and world.is_main and (step % settings.evaluate_every == 0 or step == steps):
                 entry |= recall(model, reader, tune, settings, device)
             entry["seconds"] = times.since_start()
             tell(entry, model, reader)
-            stopping = ranks.any(bool(stop.asked))  # a signal may have reached one of them only
+            stopping = world.any(bool(stop.asked))  # a signal may have reached one of them only
             due = stopping or step % settings.checkpoint_every == 0
-            if ranks.first and (step == steps or (due and divergence.in_a_row == 0)):  # while it fails, the good stay
+            if world.is_main and (step == steps or (due and divergence.in_a_row == 0)):  # while it fails, the good stay
                 checkpoint.save(attempt, step, model, optimizer, divergence.counts)
             if stopping and step < steps:
                 raise Stopped(f"{run}: stopped by {stop.asked or 'a signal'} after step {step} of {steps}; run again")
     log.info("%s: waiting for data took %.2f %% of the time of the steps", config.run, 100 * times.share())
-    if ranks.first:
+    if world.is_main:
         publish(run, attempt.folder, model)
