@@ -82,6 +82,7 @@ def test_a_run_learns_and_is_a_complete_model(tiny_run, changes):
     assert sum(line["loss"] for line in log[-3:]) < 0.97 * sum(line["loss"] for line in log[:3])
     for name in changes["objective"]:
         assert log[-1][f"{name}/effective_scale"] > 0 and math.isfinite(log[-1][f"{name}/loss"])
+        assert 0 <= log[-1][f"{name}/accuracy"] <= 1
     assert {"temperature", "learning_rate", "gradient_norm", "tune/R@10", "tune/median_rank"} <= set(log[-1])
     model, config = load(run)
     assert config.run == "dense" and not model.training
@@ -199,7 +200,8 @@ def poison(monkeypatch, bad: set[int]) -> list[int]:
 
     def poisoned(logits, not_negative=None):
         calls.append(1)
-        return logits.sum() * (float("nan") if len(calls) in bad else 1e-3)
+        loss = logits.sum() * (float("nan") if len(calls) in bad else 1e-3)
+        return loss, {"loss": loss.detach()}
 
     monkeypatch.setitem(LOSSES, "info_nce", poisoned)
     return calls

@@ -35,7 +35,7 @@ class Given(VeS):
     """Tokens by number: the number of a clip stands in `valid`, that of an image in the first patch."""
 
     @property
-    def draws(self) -> bool:
+    def is_stochastic(self) -> bool:
         return False
 
     def __init__(self, temperature: float = 0.1) -> None:
@@ -119,7 +119,7 @@ def test_hybrid_is_the_weighted_sum_of_both_losses_under_one_temperature():
     loss, logged = objective(represent(model, TWINS, hybrid), model.log_scale, hybrid)
     dense, whole = (slow_loss(model, TWINS, name) for name in HYBRID)
     torch.testing.assert_close(loss, 0.7 * dense + 0.3 * whole)
-    terms = {f"{name}/{what}" for name in HYBRID for what in ("loss", "effective_scale")}
+    terms = {f"{name}/{what}" for name in HYBRID for what in ("loss", "accuracy", "effective_scale")}
     assert set(logged) == terms | {"masked_pairs"}
     torch.testing.assert_close(torch.stack([logged[f"{name}/loss"] for name in HYBRID]), torch.stack([dense, whole]))
     parts = [gradients(model, part) for part in (dense, whole)]

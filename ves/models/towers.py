@@ -176,8 +176,8 @@ class VeS(nn.Module):
         return self.visual(patches.to(self.log_scale.dtype), image_mask)
 
     @property
-    def draws(self) -> bool:
-        """Whether a forward pass in training draws at random: dropout of any kind, layers left out, SpecAugment."""
+    def is_stochastic(self) -> bool:
+        """Whether a forward pass in training is random: dropout of any kind, layer drop, SpecAugment."""
         config = self.audio.backbone.config.to_dict()
         rates = [rate for name, rate in config.items() if name.endswith("dropout") and isinstance(rate, float)]
         rates += [config.get("layerdrop", 0.0), self.audio.settings.mask_time_prob]

@@ -24,17 +24,20 @@ from ves.training.distributed import ALONE, World
 def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
     """bfloat16 where it is safe, or nothing for fp32 and fp64.
 
-    On a CPU, weights are not kept in bfloat16 from one use to the next: that cache is the process's, emptied whenever
-    any thread leaves autocast, and gradients of two uses of one copy are added in bfloat16, of two copies in fp32.
+    On a CPU, autocast's cache of bfloat16 weights is off. The whole process shares it and empties it whenever a thread
+    leaves autocast, and gradients of two uses of one copy are added in bfloat16, those of two copies in fp32.
     """
     return torch.autocast(
         device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16", cache_enabled=device.type != "cpu"
     )
 
 
+type Term = tuple[Float[Tensor, ""], dict[str, Tensor]]  # what it adds to the objective; its metrics by name
+
+
 @dataclass(frozen=True)
 class Pairs:
-    """Tokens of utterances and of the images that they are compared with; utterance a is of image `first + a`.
+    """Tokens of utterances and of the images that they are compared with; utterance a shows image `first + a`.
 
     `picture` numbers the images by content: equal numbers are one picture.
     """
@@ -47,8 +50,13 @@ class Pairs:
     first: int
 
     @property
+    def tokens(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Both sides with their masks, as similarities and regularisers take them."""
+        return self.audio, self.mask, self.image, self.image_mask
+
+    @property
     def same_image(self) -> Bool[Tensor, "V V"]:
-        """Marks pairs (i, j) that show one picture, so are not negatives of each other."""
+        """Marks pairs (i, j) that show one picture and so are not negatives of each other."""
         return self.picture[:, None] == self.picture[None, :]
 
 
@@ -60,34 +68,42 @@ def represent(model: VeS, batch: Batch, train: TrainConfig) -> Pairs:
     return Pairs(audio, mask, image, batch.image_mask, batch.image, 0)
 
 
-def objective(
-    pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, world: World = ALONE
-) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-    """The weighted sum of losses and regularisers over pairs that are each other's negatives, and what to log of it.
+def objective(pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, world: World = ALONE) -> Term:
+    """The weighted sum of losses and regularisers over pairs that are each other's negatives, and its metrics.
 
-    All losses share one temperature, as in the reference code. `effective_scale` of a term is the standard deviation of
-    its logits over the negatives: what the softmax of that term really sees of the shared scale. It is left out where
-    there are fewer than two negatives, which have no standard deviation. `masked_pairs` is the share of the pairs of
-    two clips that are no negatives, being of one picture. Over ranks the gradients add up to that of the whole, and
-    what is logged is of the whole.
+    Metrics are those of the terms, as `<term>/<metric>`, and `masked_pairs`: of all pairs of two clips, the share that
+    are not negatives because they show one picture. Over all processes the gradients add up to that of the whole batch;
+    metrics are of the whole batch in each.
     """
-    tokens = (pairs.audio, pairs.mask, pairs.image, pairs.image_mask)
-    same_image, logged = pairs.same_image, {}
-    total = torch.zeros((), device=pairs.audio.device)
     with autocast(train, pairs.audio.device):
-        for name, weight in train.objective.items():
-            logits = world.gather_with_gradient(log_scale.exp() * widened(SIMILARITIES[name](*tokens)))
-            loss = LOSSES[train.loss](logits, same_image)
-            total = total + weight * loss
-            logged[f"{name}/loss"] = loss.detach()
-            negatives = logits.detach()[~same_image]
-            if len(negatives) > 1:
-                logged[f"{name}/effective_scale"] = negatives.std()
-        for name, weight in train.regularisers.items():
-            added, count = REGULARISERS[name](*tokens, pairs.first)
-            count = world.sum(count).clamp(min=1)
-            total = total + weight * added / count
-            logged[f"{name}/loss"] = world.sum(added.detach()) / count
+        terms = {name: contrastive_term(pairs, name, log_scale, train, world) for name in train.objective}
+        terms |= {name: regulariser_term(pairs, name, train, world) for name in train.regularisers}
+    total, metrics = torch.zeros((), device=pairs.audio.device), {}
+    for name, (loss, of_term) in terms.items():
+        total = total + loss
+        metrics |= {f"{name}/{metric}": value for metric, value in of_term.items()}
+    same_image = pairs.same_image
     others = max(1, len(same_image) * (len(same_image) - 1))
-    logged["masked_pairs"] = (same_image.sum() - len(same_image)) / others
-    return total, logged
+    metrics["masked_pairs"] = (same_image.sum() - len(same_image)) / others
+    return total, metrics
+
+
+def contrastive_term(pairs: Pairs, name: str, log_scale: Float[Tensor, ""], train: TrainConfig, world: World) -> Term:
+    """The loss of one similarity times its weight, and the metrics of the loss.
+
+    Each process computes the rows of its own utterances, and all compute the loss of all rows. All similarities share
+    one temperature, as in the reference code.
+    """
+    logits = world.gather_with_gradient(log_scale.exp() * widened(SIMILARITIES[name](*pairs.tokens)))
+    loss, metrics = LOSSES[train.loss](logits, pairs.same_image)
+    return train.objective[name] * loss, metrics
+
+
+def regulariser_term(pairs: Pairs, name: str, train: TrainConfig, world: World) -> Term:
+    """This process's share of one regulariser times its weight, and as metric `loss` the regulariser of all processes.
+
+    The shares of all processes add up to the weighted mean; dividing the sum of one by the count of all keeps that so.
+    """
+    total, count = REGULARISERS[name](*pairs.tokens, pairs.first)
+    count = world.sum(count).clamp(min=1)
+    return train.regularisers[name] * total / count, {"loss": world.sum(total.detach()) / count}
