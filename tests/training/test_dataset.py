@@ -85,7 +85,7 @@ def test_parts_of_a_batch_are_those_of_the_whole(stream, augment):
 
 
 def test_a_batch_in_use_is_not_overwritten(stream, monkeypatch):
-    """All is read that can be meanwhile; buffers come round again after the batch is given back."""
+    """Everything that can be read meanwhile is read; buffers are used again once the batch is released."""
     expected = [digest(batch) for batch in stream(0, 9)]
     real, read, places = PairReader.patches, threading.Semaphore(0), set()
 

@@ -23,7 +23,7 @@ from ves.training.dataset import Batch
 from ves.training.distributed import World
 from ves.training.gradient_cache import gradient, own_rows
 from ves.training.objective import represent
-from ves.training.randomness import drawn_from
+from ves.training.randomness import rng_from_key
 
 pytestmark = pytest.mark.numbers
 
@@ -87,7 +87,7 @@ def one_graph(model: VeS, batch: Batch, size: int, key: int = KEY) -> None:
     found, device = [], model.log_scale.device
     batch = batch.to(device)
     for start in range(0, len(batch), size):
-        with drawn_from(device, key, start):
+        with rng_from_key(device, key, start):
             found.append(represent(model, batch[start : start + size], settings()))
     audio, mask, image = (torch.cat([getattr(part, name) for part in found]) for name in ("audio", "mask", "image"))
     logits = model.log_scale.exp() * SIMILARITIES["max_mean"](audio, mask, image, batch.image_mask)
@@ -209,7 +209,7 @@ def test_regularisers_are_logged_apart_and_work_with_cached_gradients(given_key,
     parts = list(finite_parts(pairs(), 4))
     tokens = []
     for start, part in zip((0, 4), parts, strict=True):
-        with drawn_from(torch.device("cpu"), KEY, start):
+        with rng_from_key(torch.device("cpu"), KEY, start):
             tokens.append(represent(model, part, settings()))
     total = torch.zeros(())
     groups = [tokens] if negatives == "batch" else [[part] for part in tokens]

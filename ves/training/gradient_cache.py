@@ -28,7 +28,7 @@ from ves.models.towers import VeS, plain_attention
 from ves.training.dataset import Batch
 from ves.training.distributed import ALONE, World
 from ves.training.objective import Pairs, objective, represent
-from ves.training.randomness import drawn_from, new_key
+from ves.training.randomness import new_key, rng_from_key
 
 
 def own_rows(train: TrainConfig, world: World) -> slice:
@@ -89,7 +89,9 @@ class _Towers:
     def tokens(self, number: int, *, graph: bool) -> Pairs:
         """The tokens of one part; its random numbers depend on the step and on the number of the part's first row."""
         start, part = self.parts[number]
-        same_numbers = drawn_from(self.device, self.key[0], self.key[1] + start) if self.threads == 1 else nullcontext()
+        same_numbers = (
+            rng_from_key(self.device, self.key[0], self.key[1] + start) if self.threads == 1 else nullcontext()
+        )
         with torch.set_grad_enabled(graph), same_numbers:
             return represent(self.model, part.to(self.device), self.train)
 
