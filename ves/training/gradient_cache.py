@@ -89,10 +89,9 @@ class _Towers:
     def tokens(self, number: int, *, graph: bool) -> Pairs:
         """The tokens of one part; its random numbers depend on the step and on the number of the part's first row."""
         start, part = self.parts[number]
-        same_numbers = (
-            rng_from_key(self.device, self.key[0], self.key[1] + start) if self.threads == 1 else nullcontext()
-        )
-        with torch.set_grad_enabled(graph), same_numbers:
+        step, row = self.key
+        rng = rng_from_key(self.device, step, row + start) if self.threads == 1 else nullcontext()
+        with torch.set_grad_enabled(graph), rng:
             return represent(self.model, part.to(self.device), self.train)
 
     def forward(self) -> list[Pairs]:

@@ -36,8 +36,10 @@ class Order:
         return np.random.SeedSequence([self.seed, epoch]).generate_state(ROUNDS, np.uint64)
 
     def _permuted(self, places: UInt64[np.ndarray, " n"], keys: UInt64[np.ndarray, " rounds"]) -> np.ndarray:
-        """The clip at each place: the network is applied until it gives a clip. At most three quarters of a large domain
-        are not clips."""
+        """The clip at each place: what the network gives, applied again while that is beyond the last clip.
+
+        At most three quarters of a large domain are.
+        """
         places = self._network(places, keys)
         while (beyond := places >= self.clips).any():
             places[beyond] = self._network(places[beyond], keys)
