@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from ves.losses.contrastive import info_nce
+import ves.losses
+from ves.losses.contrastive import LOSSES, info_nce
+from ves.losses.regularisers import REGULARISERS
 
 pytestmark = pytest.mark.numbers
 
@@ -92,3 +94,8 @@ def test_metrics_equal_their_definitions(masked):
 
 def test_equal_scores_are_not_accurate():
     assert info_nce(torch.zeros(4, 4))[1]["accuracy"].item() == 0
+
+
+def test_the_package_has_its_functions():
+    assert ves.losses.LOSSES is LOSSES and ves.losses.info_nce is info_nce
+    assert ves.losses.REGULARISERS is REGULARISERS
