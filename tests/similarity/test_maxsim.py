@@ -213,22 +213,22 @@ def test_empty_dimensions_are_refused(empty):
 @pytest.mark.parametrize("function", [max_mean, mean_max])
 def test_an_image_without_a_patch_is_refused(function):
     mask = torch.tensor([[True, False], [False, False]])
-    with pytest.raises(ValueError, match="image 1 of this batch has no patch"):
+    with pytest.raises(ValueError, match="image 1 of this batch has no valid patch"):
         function(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), torch.ones(2, 2, 3), mask)
 
 
 @pytest.mark.parametrize(
-    ("audio", "mask", "image", "image_mask", "said"),
+    ("audio", "mask", "image", "image_mask", "message"),
     [
-        ((2, 4, 6), (2, 4), (3, 5, 7), None, r"tokens \[n, tokens, D\] of one D"),
-        ((2, 4, 6), (2, 3), (3, 5, 6), None, r"a mask of \(2, 3\) is not one of tokens \(2, 4, 6\)"),
-        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 4, dtype=torch.bool), r"mask \(3, 4\) is no boolean one"),
-        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 5), r"torch.float32 mask \(3, 5\) is no boolean one"),
+        ((2, 4, 6), (2, 4), (3, 5, 7), None, r"tokens must be \[n, tokens, D\] with one D"),
+        ((2, 4, 6), (2, 3), (3, 5, 6), None, r"a mask of \(2, 3\) does not fit tokens of \(2, 4, 6\)"),
+        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 4, dtype=torch.bool), r"mask of \(3, 4\) must be boolean and fit"),
+        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 5), r"torch.float32 mask of \(3, 5\) must be boolean"),
     ],
 )
-def test_what_does_not_belong_together_is_refused(audio, mask, image, image_mask, said):
-    """Called by itself: under pytest the annotations of maxsim would have refused it."""
-    with pytest.raises(ValueError, match=said):
+def test_shapes_that_do_not_match_are_refused(audio, mask, image, image_mask, message):
+    """Called by itself: under pytest the annotations of maxsim would refuse them first."""
+    with pytest.raises(ValueError, match=message):
         check_shapes(torch.zeros(audio), torch.ones(mask), torch.zeros(image), image_mask)
 
 
