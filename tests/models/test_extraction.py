@@ -58,7 +58,7 @@ def test_every_shard_has_one_job_and_jobs_are_alike(shards, jobs):
 
 @pytest.mark.parametrize("part", ["0-of-3", "4-of-3", "1-of-0", "1/3", "1-of-3 ", "-1-of-3", ""])
 def test_a_part_that_is_none_is_refused(part):
-    with pytest.raises(ValueError, match="is not one such as 1-of-4"):
+    with pytest.raises(ValueError, match="is not of the form 1-of-4"):
         share(8, part)
 
 
