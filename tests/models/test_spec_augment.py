@@ -54,9 +54,9 @@ def test_the_key_alone_decides():
 
 def test_keys_of_several_numbers_differ_and_leave_the_generator_alone():
     torch.manual_seed(0)
-    before, found = torch.get_rng_state(), []
+    before, actual = torch.get_rng_state(), []
     for key in ((1, 2), (2, 1), (1, 1), (1, 0)):
         with rng_from_key(CPU, *key):
-            found.append(torch.rand(()).item())
-    assert len(set(found)) == 4
+            actual.append(torch.rand(()).item())
+    assert len(set(actual)) == 4
     assert torch.equal(before, torch.get_rng_state())

@@ -120,11 +120,11 @@ def interrupt_at(monkeypatch, step: int) -> None:
     """Let every training end with KeyboardInterrupt in this step."""
     optimise, steps = train.optimise, []
 
-    def interrupted(*given):
+    def interrupted(*arguments):
         steps.append(1)
         if len(steps) == step:
             raise KeyboardInterrupt
-        return optimise(*given)
+        return optimise(*arguments)
 
     monkeypatch.setattr(train, "optimise", interrupted)
 

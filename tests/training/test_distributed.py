@@ -37,18 +37,18 @@ def free_port() -> int:
         return opened.getsockname()[1]
 
 
-def _as_rank(rank: int, size: int, port: int, work: Callable[..., None], given: tuple[Any, ...]) -> None:
+def _as_rank(rank: int, size: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """In a child: be one of the processes that torchrun would start."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    work(*given)
+    work(*arguments)
 
 
-def on_ranks(size: int, work: Callable[..., None], *given: Any) -> None:
+def on_ranks(size: int, work: Callable[..., None], *arguments: Any) -> None:
     """Run `work` in so many processes that train together."""
     port = free_port()
-    children = [WARM.Process(target=_as_rank, args=(rank, size, port, work, given)) for rank in range(size)]
+    children = [WARM.Process(target=_as_rank, args=(rank, size, port, work, arguments)) for rank in range(size)]
     for child in children:
         child.start()
     for child in children:
@@ -61,9 +61,9 @@ def on_ranks(size: int, work: Callable[..., None], *given: Any) -> None:
 
 def measured(world: World, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Gradients and log of a case, on this rank."""
-    model, given = towers(), settings(batch_size=8, **CASES[name])
+    model, arguments = towers(), settings(batch_size=8, **CASES[name])
     torch.manual_seed(3 + world.rank)  # rank 0's draw is the one that counts
-    logs = gradient(model, pairs()[own_rows(given, world)], given, world)
+    logs = gradient(model, pairs()[own_rows(arguments, world)], arguments, world)
     return gradients(model), logs
 
 
@@ -79,12 +79,12 @@ def test_processes_together_give_the_gradient_of_one(size, tmp_path):
     on_ranks(size, measure, tmp_path)
     for name in CASES:
         expected, logs = measured(ALONE, name)
-        found = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(size)]
-        for on_rank, logged in found:
+        actual = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(size)]
+        for on_rank, logged in actual:
             assert_equal(on_rank, expected, 1e-5)
             assert logged == pytest.approx(logs, rel=1e-5)
-            assert all(torch.equal(grad, found[0][0][key]) for key, grad in on_rank.items()), "to the bit on all"
-            assert logged == found[0][1]
+            assert all(torch.equal(grad, actual[0][0][key]) for key, grad in on_rank.items()), "to the bit on all"
+            assert logged == actual[0][1]
 
 
 def _quietly(run: Path) -> None:
@@ -102,10 +102,10 @@ def test_two_processes_train_the_model_of_one(tiny_run):
     alone, together = tiny_run("alone", **changes), tiny_run("together", **changes)
     train(alone)
     on_ranks(2, _quietly, together)
-    expected, found = log_of(alone), log_of(together)
-    assert [line["step"] for line in found] == [line["step"] for line in expected]
-    assert len(found) >= 2
-    for line, wanted in zip(found, expected, strict=True):
+    expected, actual = log_of(alone), log_of(together)
+    assert [line["step"] for line in actual] == [line["step"] for line in expected]
+    assert len(actual) >= 2
+    for line, wanted in zip(actual, expected, strict=True):
         for key in ("loss", "gradient_norm", "temperature", "masked_pairs"):
             assert line[key] == pytest.approx(wanted[key], rel=1e-3), key
     weights, same = load_file(together / "model.safetensors"), load_file(alone / "model.safetensors")

@@ -53,8 +53,8 @@ def test_groups_cover_each_trained_parameter_once(tiny):
     config, _ = tiny
     model = VeS(config.audio, config.model, 24, 0.07)
     groups = parameter_groups(model, config.train)
-    held = [id(parameter) for group in groups for parameter in group["params"]]
-    assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    covered = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(covered) == sorted(id(p) for p in model.parameters() if p.requires_grad)
     by_id = {id(parameter): group for group in groups for parameter in group["params"]}
     assert by_id[id(model.log_scale)]["weight_decay"] == 0 == by_id[id(model.visual.head[1].weight)]["weight_decay"]
     assert by_id[id(model.audio.head[0].weight)]["weight_decay"] == config.train.weight_decay
@@ -109,10 +109,10 @@ def signalled_stage(run: Path, step: int, number: int) -> None:
     """The same; when the log shows the step and the next has begun, the signal comes."""
     real, left = train_module.optimise, [number]
 
-    def optimise(*given):
+    def optimise(*arguments):
         if left and (run / "log.jsonl").read_text().count("\n") >= step:
             os.kill(os.getpid(), left.pop())
-        return real(*given)
+        return real(*arguments)
 
     train_module.optimise = optimise
     stage(run)
@@ -224,10 +224,10 @@ def test_a_skipped_step_is_skipped_again_on_resume(tiny_run, monkeypatch):
     train(runs[0])
     real = train_module.optimise
 
-    def interrupted(*given):
+    def interrupted(*arguments):
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(*given)
+        return real(*arguments)
 
     calls = poison(monkeypatch, {2})
     with monkeypatch.context() as patched:
