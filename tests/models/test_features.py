@@ -246,7 +246,7 @@ def test_register_tokens_are_left_out(vision, tmp_path):
 
 
 def test_a_backbone_that_is_not_there_is_named(vision, tmp_path):
-    with pytest.raises(ValueError, match=r"vision\.backbone: 'ves/standins/nothing' is no folder"):
+    with pytest.raises(ValueError, match=r"vision\.backbone: 'ves/standins/nothing' is neither a folder nor"):
         load_backbone(vision.model_copy(update={"backbone": "ves/standins/nothing"}))
     with pytest.raises(ValueError, match=r"vision\.backbone: no \*\.safetensors"):
         load_backbone(vision.model_copy(update={"backbone": str(tmp_path)}))
