@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.steps import assert_equal, gradients, pairs, settings
 from tests.support.tiny_corpus import tiny_config
-from tests.training.test_gradient_cache import assert_equal, gradients, pairs, settings
 from ves.base.cpu import side_by_side
 from ves.config.experiment import ModelConfig
 from ves.models.towers import VeS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.verify.test_audio import write_audio
+from tests.support.audio import write_audio
 from tests.support.little_stores import manifest_of, small_shards, some_tokens, write_store
 from tests.support.stored import random_embeddings
 from ves.store import embeddings

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support.forked import WARM
-from tests.training.test_gradient_cache import REGULARISED, assert_equal, gradients, pairs, settings, towers
+from tests.support.steps import REGULARISED, assert_equal, gradients, pairs, settings, towers
 from ves.base import gpus
 from ves.training.distributed import ALONE, Ranks, joined
 from ves.training.gradient_cache import gradient, rows

@@ -18,7 +18,7 @@ import pytest
 from tests.support.loopback import COMMIT, Hub, serve
 from tests.support.pipeline import TOKEN, contents
 from tests.support.vaani_repository import repository
-from tests.workflow.test_workflow import SNAKEMAKE, copy_to, within
+from tests.support.workflow import SNAKEMAKE, copy_to, within
 
 pytestmark = pytest.mark.slow
 

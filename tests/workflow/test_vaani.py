@@ -22,7 +22,7 @@ import soundfile
 from PIL import Image
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
-from tests.workflow.test_workflow import copy_to
+from tests.support.workflow import copy_to
 
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 DISTRICT = "audio/Goa/Nor' th$(touch pwned)"  # names in a repository are a stranger's, and commands are made of them

@@ -6,70 +6,21 @@ its way. What both leave must be the same to the byte.
 
 import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.support.browsing import launched, needs_chromium, opened
+from tests.support.workflow import copy_to, method, planned, report, run, start, within
 
-PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
-SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 TOY = ("--configfile", "config/toy.yaml")
 RUNS = ("dense-s0", "hybrid-s0")
 OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
 FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 DRAWN = {"draw_figure1", "draw_heatmaps", "explorer"}
 LAST = {"stage_times", "pages", "all"}  # what any change of a result remakes
-
-
-def copy_to(folder: Path) -> Path:
-    """A copy of what the workflow is made of."""
-    folder.mkdir()
-    for part in PARTS:
-        if Path(part).is_dir():
-            shutil.copytree(part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(part, folder / part)
-    return folder
-
-
-def start(copy: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Snakemake in a copy; its output goes to `output`. The environment is not activated: PATH is as bare as can be."""
-    environment = os.environ | {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
-    with open(copy / "output", "wb") as output:
-        return subprocess.Popen(
-            [SNAKEMAKE, *arguments],
-            cwd=copy,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def run(copy: Path, *arguments: str, fails: bool = False) -> str:
-    """Output of one Snakemake that ended as expected."""
-    code = start(copy, *arguments).wait()
-    output = (copy / "output").read_text(encoding="utf-8")
-    assert (code != 0) == fails, output[-5000:]
-    return output
-
-
-def planned(copy: Path, *arguments: str) -> set[str]:
-    """The jobs that a dry run shows, as "rule" or "rule run"."""
-    output = run(copy, "--dry-run", *arguments)
-    jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE)
-    assert jobs or "Nothing to be done" in output, output
-    runs = [re.search(r"wildcards:.*\brun=([\w-]+)", body) for _, body in jobs]
-    return {f"{rule} {found[1]}" if found else rule for (rule, _), found in zip(jobs, runs, strict=True)}
 
 
 def stage_of(copy: Path, stage: str) -> int | None:
@@ -82,14 +33,6 @@ def stage_of(copy: Path, stage: str) -> int | None:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return None
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not (true := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return true
 
 
 def kill(copy: Path, stage: str, *, whom: str, when: Callable[[], bool]) -> None:
@@ -176,7 +119,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     """The costly rules have a version that is raised by hand."""
 
     def planned_after_editing(module: str) -> set[str]:
-        file = reference / f"ves/{module}.py"
+        file = reference / f"ves/{module.replace('.', '/')}.py"
         before = file.read_text()
         file.write_text(before + "# edited\n")
         try:
@@ -194,7 +137,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     assert planned_after_editing("report.tables.comparisons") == OF_RANKS | LAST, (
         "breakdown and page write numbers as it does"
     )
-    for costly in ("train", "ingest", "features"):
+    for costly in ("training.train", "corpus.ingest", "models.features"):
         assert planned_after_editing(costly) == set()
 
 
@@ -245,22 +188,6 @@ def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_bac
     assert not list((folder / "checkpoints").glob("step-*")), "none of steps that were skipped"
     run(reference, "train_dense", *TOY)
     assert model.read_bytes() == trained
-
-
-def report(copy: Path, *arguments: str) -> Path:
-    """The folder of the report that is made, unpacked; there is no network while it is made."""
-    with pytest.MonkeyPatch.context() as patch:
-        for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-            patch.setenv(proxy, "http://127.0.0.1:9")  # where nobody listens
-        run(copy, "--report", "report.zip", *arguments)
-    with ZipFile(copy / "report.zip") as packed:
-        packed.extractall(copy)
-    return copy / "report"
-
-
-def method(page: Page) -> str:
-    """What the first page of a report says."""
-    return re.sub(r"\s+", " ", page.locator(".prose").first.inner_text())
 
 
 @needs_chromium
