@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from ves.store.features_writer import open_features
+from ves.store.features_reader import open_features
 from ves.store.shard_format import BadStore
 from ves.training.dataset import AHEAD, Batch, PairReader, batches, clips, to_read
 from ves.training.order import Order
