@@ -1,5 +1,4 @@
-"""Reading features: ves.store.features_writer against numpy.memmap, zarr and raw pread, warm and cold; and what
-compression costs.
+"""Reading features: ves.store against numpy.memmap, zarr and raw pread, warm and cold; and what compression costs.
 
     OMP_NUM_THREADS=1 python benchmarks/reading.py [--repeats 15] [--folder DIR]
 
