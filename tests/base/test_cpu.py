@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.steps import assert_equal, gradients, pairs, settings
 from tests.support.tiny_corpus import tiny_config
 from tests.support.waiting import PATIENCE
-from tests.training.test_gradient_cache import assert_equal, gradients, pairs, settings
 from ves.base.cpu import cores, side_by_side, use_cores
 from ves.base.precision import weights_of
 from ves.config.experiment import ModelConfig, TrainConfig

@@ -6,21 +6,11 @@ import pytest
 import torch
 
 import ves.losses
+from tests.support.losses import slow
 from ves.losses.contrastive import LOSSES, info_nce
 from ves.losses.regularisers import REGULARISERS
 
 pytestmark = pytest.mark.numbers
-
-
-def slow(logits, not_negative):
-    """-log p(true pair) of every row and column, over the true pair and its real negatives only."""
-    size, total = len(logits), torch.zeros(())
-    for i in range(size):
-        row = [logits[i, j] for j in range(size) if j == i or not not_negative[i, j]]
-        column = [logits[j, i] for j in range(size) if j == i or not not_negative[j, i]]
-        for line in (row, column):
-            total = total + torch.logsumexp(torch.stack(line), 0) - logits[i, i]
-    return total / (2 * size)
 
 
 @pytest.mark.parametrize("masked", [False, True])

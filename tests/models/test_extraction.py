@@ -15,8 +15,9 @@ from ves.config.experiment import VisionConfig
 from ves.models import extraction
 from ves.models.extraction import AnotherWriter, extract, seal, share
 from ves.store.compression import CODECS
-from ves.store.features_layout import ids_path
-from ves.store.features_writer import open_features, shard_path, write_shard
+from ves.store.features_layout import ids_path, shard_path
+from ves.store.features_reader import open_features
+from ves.store.features_writer import write_shard
 from ves.store.shard_format import BadStore
 from ves.store.verify import verify
 

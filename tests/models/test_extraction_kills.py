@@ -26,7 +26,8 @@ from tests.support.waiting import until
 from tests.support.warm import Order, Warm, warm
 from ves.base.files import write_json
 from ves.config.experiment import VisionConfig
-from ves.store.features_writer import FeatureStore, open_features, shard_path
+from ves.store.features_layout import shard_path
+from ves.store.features_reader import FeatureStore, open_features
 from ves.store.shard_format import BadStore
 
 IMPORTS = ("ves.models.extraction", "transformers.models.dinov2.modeling_dinov2")

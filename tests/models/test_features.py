@@ -16,7 +16,8 @@ from ves.media.geometry import Geometry
 from ves.media.images import decode, pixels
 from ves.models import features
 from ves.models.vision import load_backbone, patch_grid, patch_tokens
-from ves.store.features_writer import open_features, shard_path
+from ves.store.features_layout import shard_path
+from ves.store.features_reader import open_features
 from ves.store.verify import verify
 
 pytestmark = pytest.mark.numbers

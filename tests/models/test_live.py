@@ -9,7 +9,7 @@ import torch
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths, RunConfig
 from ves.models.live import LiveFeatures, open_patches, records
-from ves.store.features_writer import FeatureStore
+from ves.store.features_reader import FeatureStore
 from ves.training.recipe import differences, recipe
 from ves.training.train import train
 

@@ -18,12 +18,13 @@ from tests.support.pages import fenced
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
-from ves.evaluation.embed import embed, load
+from ves.evaluation.embed import embed
 from ves.media.audio import RATE, window
 from ves.models import localise
 from ves.models.towers import VeS
 from ves.report.clips.lookup import located, picture
 from ves.store.audio import AudioStore
+from ves.store.embeddings import load
 from ves.training.dataset import PairReader, clips
 
 pytestmark = pytest.mark.numbers

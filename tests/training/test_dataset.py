@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.waiting import PATIENCE
-from ves.store.features_writer import open_features
+from ves.store.features_reader import open_features
 from ves.store.shard_format import BadStore
 from ves.training.dataset import AHEAD, Batch, PairReader, batches, clips, to_read
 from ves.training.order import Order

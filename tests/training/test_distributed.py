@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support.forked import WARM
+from tests.support.steps import REGULARISED, assert_equal, gradients, pairs, settings, towers
 from tests.support.waiting import PATIENCE, until
-from tests.training.test_gradient_cache import REGULARISED, assert_equal, gradients, pairs, settings, towers
 from ves.base import gpus
 from ves.training.distributed import ALONE, World, join_world
 from ves.training.gradient_cache import gradient, own_rows

@@ -26,7 +26,7 @@ from ves.evaluation.retrieval.tune import recall
 from ves.models.towers import load as load_model
 from ves.similarity.pairwise import SIMILARITIES, token_similarity
 from ves.store.embeddings import Embeddings, load, write
-from ves.store.features_writer import FeatureStore
+from ves.store.features_reader import FeatureStore
 from ves.training.dataset import Batch, PairReader, batches, clips
 from ves.training.gradient_cache import objective, represent
 from ves.training.order import Order

@@ -23,7 +23,7 @@ from PIL import Image
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from tests.support.recorded import COMMAND_LINE, environment, recorded
-from tests.workflow.test_workflow import copy_to
+from tests.support.workflow import copy_to
 from ves.commands.digest import sources
 
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")

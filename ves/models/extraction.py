@@ -32,7 +32,8 @@ from ves.base.progress import track
 from ves.config.experiment import VisionConfig
 from ves.models.features import attributes, listed, tokens
 from ves.store import features_layout
-from ves.store.features_writer import create_features, intact, present, set_complete, shard_path, write_shard
+from ves.store.features_layout import shard_path
+from ves.store.features_writer import create_features, intact, present, set_complete, write_shard
 from ves.store.shard_format import BadStore
 
 log = logging.getLogger(__name__)

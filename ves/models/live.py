@@ -29,7 +29,7 @@ from ves.config.experiment import DataPaths, VisionConfig
 from ves.config.fields import read
 from ves.models.features import attributes, listed, squares
 from ves.models.vision import load_backbone, patch_tokens
-from ves.store.features_writer import FeatureStore, open_features
+from ves.store.features_reader import FeatureStore, open_features
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.evaluation.localisation.test_denseav import reference_window
+from tests.support.denseav import reference_window
 from tests.support.spoken_corpus import Corpus, rectangle
 from tests.support.stored import FRAMES, random_embeddings
 from ves.evaluation.localisation.protocols import Key
