@@ -22,7 +22,7 @@ import soundfile
 from PIL import Image
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
-from tests.support.recorded import COMMAND_LINE, environment, recorded
+from tests.support.stage_recorder import COMMAND_LINE, environment, files_of_stages
 from tests.workflow.test_workflow import copy_to
 from ves.commands.digest import sources
 
@@ -148,7 +148,7 @@ def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
     run(copy, hub, TARGET, changes="corpus: {max_refused: 0.5, vaani: {clips_per_language: 12}}")
     assert not hub.requests, "a setting that lists and chooses nothing else asks the hub nothing"
 
-    found = recorded(copy)
+    found = files_of_stages(copy)
     for stage in ("choose", "plan"):
         assert found[stage]
         assert not found[stage] - found[COMMAND_LINE] - sources(stage).keys()

@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.support.browsing import launched, needs_chromium, opened
-from tests.support.recorded import COMMAND_LINE, cheap_stages, environment, recorded
+from tests.support.stage_recorder import COMMAND_LINE, cheap_stages, environment, files_of_stages
 from tests.support.waiting import until
 from ves.commands.digest import sources
 
@@ -208,7 +208,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
 
 def test_the_digest_of_a_cheap_step_has_every_file_that_it_runs_and_few_others(reference: Path) -> None:
     """What the step imported and opened in the finished workflow, but for what reads any command line."""
-    found = recorded(reference)
+    found = files_of_stages(reference)
     stages = cheap_stages() - {"choose", "plan"}  # these are Vaani's
     assert len(stages) > 15
     for stage in sorted(stages):
@@ -326,7 +326,9 @@ def test_a_faulty_configuration_stops_before_any_job(fresh: Path) -> None:
 
 def test_sizes_that_do_not_fit_the_backbone_stop_before_any_job(fresh: Path) -> None:
     output = run(fresh, *overlay(fresh, "vision: {image_size: 150}"), fails=True)
-    assert "config/edited.yaml: vision.image_size: 150 is not a multiple of the patches, 14; take 140 or 154" in output
+    assert (
+        "config/edited.yaml: vision.image_size: 150 is not a multiple of the patch size, 14; take 140 or 154" in output
+    )
     assert not (fresh / "data").exists()
 
 

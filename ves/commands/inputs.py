@@ -1,26 +1,25 @@
-"""What stages are told by files: their settings, and the list of shards."""
+"""What several stages read from files: the settings of the corpus, and the list of its shards."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ves.base.files import read_json
+from ves.config import fields
 from ves.config.corpus import CorpusSettings
-from ves.config.fields import Section
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def read[T: Section](kind: type[T], path: Path) -> T:
-    """A settings file as its section. Raises ValueError that names the file."""
-    try:
-        return kind.model_validate(read_json(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 def corpus(path: Path) -> CorpusSettings:
-    return read(CorpusSettings, path)
+    """The settings in corpus.json. Raises ValueError that names the file and every key which is wrong."""
+    return fields.read(CorpusSettings, path)
+
+
+def block[T](block: T | None) -> T:
+    """The block of a corpus that is named after its kind; CorpusSettings has checked that it is there."""
+    assert block is not None
+    return block
 
 
 def spellings(corpus: CorpusSettings) -> "pl.DataFrame":
@@ -30,22 +29,16 @@ def spellings(corpus: CorpusSettings) -> "pl.DataFrame":
     return labels.read(None if corpus.labels is None else Path(corpus.labels))
 
 
-def names(listing: Path, part: str) -> list[str]:
-    """The shards of one part of the corpus."""
+def shard_names(listing: Path, part: str) -> list[str]:
+    """The names of the shards of one part of the corpus, "audio" or "images"."""
     return [shard["name"] for shard in read_json(listing)["shards"] if shard["part"] == part]
 
 
-def listed(listing: Path, shard: str) -> dict[str, Any]:
-    """The entry of a shard. Raises ValueError that names the listing without it."""
-    listed = {entry["name"]: entry for entry in read_json(listing)["shards"]}
-    if shard not in listed:
+def shard_entry(listing: Path, shard: str) -> dict[str, Any]:
+    """What the listing says of a shard. Raises ValueError that names a listing which lacks it."""
+    entries = {entry["name"]: entry for entry in read_json(listing)["shards"]}
+    if shard not in entries:
         raise ValueError(
-            f"{listing}: no shard {shard!r} among its {len(listed)}, such as {min(listed, default='none')}"
+            f"{listing}: no shard {shard!r} among its {len(entries)}, such as {min(entries, default='none')}"
         )
-    return listed[shard]
-
-
-def block[T](block: T | None) -> T:
-    """The block of a corpus that is named after its kind; CorpusSettings has checked that it is there."""
-    assert block is not None
-    return block
+    return entries[shard]

@@ -17,7 +17,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ves.config.experiment import StrataConfig
-from ves.config.fields import Section
+from ves.config.fields import StrictModel
 
 COLUMNS = ("language", "district", "state")
 SCHEMA = {"column": pl.String, "old": pl.String, "new": pl.String, "state": pl.String}
@@ -27,7 +27,7 @@ Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]  # not empty, and as ingest
 STRATA = pl.Enum(["high", "mid", "low"])
 
 
-class _Entry(Section):
+class _Entry(StrictModel):
     column: Literal["language", "district", "state"]
     old: Text
     new: Text

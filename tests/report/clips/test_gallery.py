@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.support.stored import embeddings
+from tests.support.embeddings import embeddings
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
 from ves.report.clips.comparison import compare

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.explored import CLIPS, SECONDS, page_of
+from tests.support.explorer_clips import CLIPS, SECONDS, page_of
 from ves.evaluation.localisation.pointing import hottest
 from ves.media.encoding import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry
