@@ -353,7 +353,7 @@ def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Pat
 
 def test_a_dry_run_needs_no_network_and_no_listing(fresh: Path) -> None:
     jobs = planned(fresh, "results/table1.csv", "--configfile", "config/vaani.yaml")
-    assert {"survey", "check_room", "list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
+    assert {"survey", "check_disk_space", "list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
     assert planned(fresh, "train_global") >= {"list_shards", "train global-s0"}
     assert "draw_heatmaps" in planned(fresh, "heatmaps")
     assert not (fresh / "data").exists()

@@ -65,15 +65,15 @@ def plan(
     write(fields.read(experiment.PlanSettings, settings), survey, listing, data, page, out)
 
 
-def check_room(
+def check_disk_space(
     *,
     plan: Annotated[Path, "plan.json: the plan of the download"],
     data: Annotated[Path, "folder data/<corpus>, on the disk that has to hold the download"],
 ) -> None:
     """Fail, before anything is downloaded, if the disk cannot hold what the plan expects."""
-    from ves.sources.vaani.disk_space import check_room
+    from ves.sources.vaani.disk_space import check_disk_space
 
-    check_room(plan, data)
+    check_disk_space(plan, data)
 
 
 def vaani_check(
@@ -143,7 +143,7 @@ STAGES = (
     survey,
     choose,
     plan,
-    check_room,
+    check_disk_space,
     vaani_check,
     fetch,
     pack,

@@ -68,17 +68,17 @@ rule plan:
         f"results/{CORPUS}/plan.md",
 
 
-rule check_room:
+rule check_disk_space:
     input:
         plan="data/{corpus}/plan.json",
     output:
-        fits=touch("data/{corpus}/room.ok"),
+        fits=touch("data/{corpus}/disk_space.ok"),
     log:
-        "logs/{corpus}/check_room.log",
+        "logs/{corpus}/check_disk_space.log",
     params:
         data=subpath(input.plan, parent=True),
     shell:
-        "python -m ves check-room --plan {input.plan} --data {params.data} --log {log}"
+        "python -m ves check-disk-space --plan {input.plan} --data {params.data} --log {log}"
 
 
 # A checkpoint: what follows is known once the shards are, and none is downloaded before there is room. All that comes
@@ -86,7 +86,7 @@ rule check_room:
 # at nothing that depends on it, and would miss that another choice was made.
 checkpoint list_shards:
     input:
-        "data/{corpus}/room.ok",
+        "data/{corpus}/disk_space.ok",
         choice="data/{corpus}/choice.json",
     output:
         listing="data/{corpus}/shards.json",
