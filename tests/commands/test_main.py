@@ -186,7 +186,7 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
         *("--out", tmp_path / "out", "--summary", tmp_path / "summary", "--plot", tmp_path / "plot"),
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"split: {manifest}: not a whole parquet file (")
+    assert ended.stderr.startswith(f"split: {manifest}: not a complete parquet file (")
     assert "Traceback" not in ended.stderr
 
 

@@ -266,7 +266,7 @@ def test_a_full_disk_is_explained_and_what_came_is_kept(hub: Hub, destination: P
         with pytest.raises(HubError) as raised:
             fetch(hub, destination)
     assert str(part_of(destination)) in str(raised.value)
-    assert f"{len(CONTENT) - MIB - 5} bytes of this file are still to come" in str(raised.value)
+    assert f"this file needs {len(CONTENT) - MIB - 5} bytes more" in str(raised.value)
     assert not destination.exists()
     assert len(hub.downloads()) == 1  # waiting makes no room
     fetch(hub, destination)

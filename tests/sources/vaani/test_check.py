@@ -110,7 +110,7 @@ def test_a_right_repository_has_no_difference(hub: Hub, tmp_path: Path, capsys: 
     unknown = {name for name, (_, _, verdict) in table.items() if verdict == "unknown"}
     assert unknown == {"image references resolve"}  # of two shards of pictures, the names of one are known
     assert "2 x image_missing" in table["image references resolve"][1]
-    assert "among 2 names of one shard of pictures only: run the survey" in table["image references resolve"][1]
+    assert "among 2 names of only one shard of pictures: run the survey" in table["image references resolve"][1]
     assert "4 x WAV, 16000 Hz, 16 bits, 1 channel, PCM" in table["audio.bytes"][1]
     assert table["pictures decode"][1] == "2 of 2: 40 x 30 to 41 x 30"
     assert (tmp_path / "check.md").read_text() in capsys.readouterr().out

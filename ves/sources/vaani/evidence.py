@@ -1,7 +1,7 @@
 """The data that a check of a repository reads: its listing, and the footer and one row group of one file of each part.
 
-Everything is read when it is first needed. A failure is remembered like a value: whatever else needs the same data fails
-in the same way, without another request to the hub.
+Everything is read when it is first needed. A failure is remembered like a value: whatever else needs the same data
+fails in the same way, without another request to the hub.
 """
 
 from collections.abc import Callable
