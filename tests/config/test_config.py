@@ -24,7 +24,7 @@ from ves.config.experiment import features_name
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
 from ves.similarity.pairwise import SIMILARITIES
-from ves.sources.kinds import SOURCES
+from ves.sources.kinds import SOURCES, source
 from ves.sources.scenes import lexicon
 from ves.store.compression import CODECS
 
@@ -334,10 +334,12 @@ def test_the_names_that_are_allowed_are_those_that_are_registered(
     assert names == tuple(registry)
 
 
-def test_every_kind_of_source_has_a_file_of_rules() -> None:
-    assert KINDS
-    for kind in KINDS:
-        assert Path(f"workflow/rules/{kind}.smk").is_file()
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_source_has_a_file_of_rules_and_the_functions_of_a_source(kind: str) -> None:
+    assert Path(f"workflow/rules/{kind}.smk").is_file()
+    module = source(kind)
+    assert callable(module.list_shards) and callable(module.fetch)
+    assert hasattr(module, "origins") == (not SOURCES[kind].downloaded)
 
 
 def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -> None:

@@ -343,7 +343,7 @@ def test_without_a_revision_nothing_is_started(fresh: Path) -> None:
 def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Path) -> None:
     output = run(fresh, "plan", *TOY, fails=True)
     assert (
-        "There is nothing to plan: a plan is of what is downloaded (corpus.kind: vaani), and the corpus toy" in output
+        "There is nothing to plan: a plan is for a download (corpus.kind: vaani), and the corpus toy" in output
     )
     jobs = planned(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
     settings = {f"write_settings data/vaani_mini/{name}.json" for name in ("corpus", "survey_config", "plan_settings")}
