@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from ves.store.features_layout import SHARD_ROWS
-from ves.store.features_writer import create_features, open_features, set_complete, write_shard
+from ves.store.features_reader import open_features
+from ves.store.features_writer import create_features, set_complete, write_shard
 
 PATCHES, WIDTH = 4, 64
 

@@ -1,5 +1,4 @@
-"""Reading features: ves.store.features_writer against numpy.memmap, zarr and raw pread, warm and cold; and what
-compression costs.
+"""Reading features: ves.store against numpy.memmap, zarr and raw pread, warm and cold; and what compression costs.
 
     OMP_NUM_THREADS=1 python benchmarks/reading.py [--repeats 15] [--folder DIR]
 
@@ -42,9 +41,9 @@ from ves.models.vision import patch_tokens
 from ves.sources.scenes.drawing import draw
 from ves.sources.scenes.layout import scene
 from ves.store.compression import CODECS
-from ves.store.features_layout import SHARD_ROWS
-from ves.store.features_reader import FeatureStore
-from ves.store.features_writer import create_features, open_features, set_complete, shard_path, write_shard
+from ves.store.features_layout import SHARD_ROWS, shard_path
+from ves.store.features_reader import FeatureStore, open_features
+from ves.store.features_writer import create_features, set_complete, write_shard
 from ves.store.shard_format import HEADER
 
 SHAPES = ((256, 1024, 8), (100, 192, 80))  # patches, width, shards

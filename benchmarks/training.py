@@ -84,7 +84,7 @@ def plain() -> Iterator[None]:
         patch.object(model, "hidden_states", all_clips_whole),
         patch.object(model, "plain_attention", nullcontext),
         patch.object(gradient_cache, "plain_attention", nullcontext),
-        patch.object(VeS, "draws", True),  # so that the batch goes through the towers whole
+        patch.object(VeS, "is_stochastic", True),  # so that the batch goes through the towers whole
         patch.dict(pairwise.SIMILARITIES, {"max_mean": einsum_and_max}),
     ):
         yield
@@ -135,7 +135,7 @@ class Training:
 
     def step(self) -> None:
         """One step, timed."""
-        use_cores(self.settings.threads, whole=self.way == "ours" and not self.model.draws)
+        use_cores(self.settings.threads, whole=self.way == "ours" and not self.model.is_stochastic)
         with (WAYS | OTHER_WAYS)[self.way]():
             started, cpu = time.perf_counter(), time.process_time()
             batch = next(self.stream)

@@ -5,6 +5,7 @@ workflow.
 """
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -165,10 +166,42 @@ def test_no_module_mentions_the_workflow_engine(module: Path) -> None:
     assert "snakemake" not in MODULES[module].read_text(encoding="utf-8").lower()
 
 
-@pytest.mark.parametrize(
-    "module", ["config.experiment", "config.check", "corpus.manifest", "corpus.splits", "__main__", "sources.scenes"]
-)
-def test_light_modules_do_not_import_torch(module: str) -> None:
-    """Snakemake reads some of these at every start, and the generator of scenes needs no network library."""
-    code = f"import sys, ves.{module}; sys.exit('torch' in sys.modules)"
+def test_no_test_imports_from_another_test() -> None:
+    """What several need stands in tests/support."""
+    tests = sorted(Path("tests").rglob("test_*.py"))
+    assert len(tests) > 100
+    named = {str(test): [module for module, _ in imports(test) if ".test_" in f".{module}"] for test in tests}
+    assert not {test: modules for test, modules in named.items() if modules}
+
+
+LIGHT = ("store", "config", "sources", "media")  # faces of packages
+LIGHT += ("__main__", "commands.preflight", "corpus.manifest", "corpus.splits", "sources.scenes", "store.verify")
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_load_neither_torch_nor_matplotlib(module: str) -> None:
+    """Snakemake reads some of these at every start, zarr the store at every bfloat16, and the generator of scenes needs
+    no network library."""
+    code = f"import sys, ves.{module}; sys.exit(bool({{'torch', 'matplotlib'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+FACES = {
+    "ves": {"load"},
+    "ves.config": {"Config", "CorpusConfig", "RunConfig", "TrainConfig", "load", "read"},
+    "ves.media": {"BadAudio", "FrameGrid", "Geometry", "decode", "window"},
+    "ves.store": {"AudioStore", "BadStore", "Embeddings", "open_features"},
+    "ves.sources": {"SOURCES", "source"},
+    "ves.similarity": {"SIMILARITIES", "max_mean", "mean_mean", "score"},
+    "ves.losses": {"LOSSES", "REGULARISERS", "info_nce"},
+    "ves.models": {"Localisation", "Localiser", "VeS", "extract", "load"},
+    "ves.evaluation": {"evaluate"},
+}
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_faces_have_what_users_were_promised(package: str) -> None:
+    face = importlib.import_module(package)
+    assert FACES[package] <= set(dir(face))
+    assert all(callable(getattr(face, name)) or isinstance(getattr(face, name), dict) for name in FACES[package])
+    assert not hasattr(face, "nothing_of_that_name")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.steps import assert_equal, gradients, pairs, settings
 from tests.support.tiny_corpus import tiny_config
 from tests.support.waiting import PATIENCE
-from tests.training.test_gradient_cache import assert_equal, gradients, pairs, settings
 from ves.base.cpu import cores, side_by_side, use_cores
 from ves.base.precision import weights_of
 from ves.config.experiment import ModelConfig, TrainConfig
@@ -70,7 +70,7 @@ def quiet(train: TrainConfig) -> VeS:
     adapter = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.0)
     with weights_of(train.precision):
         model = VeS(audio, adapter, pairs().patches.shape[2], 0.07)
-    assert not model.draws
+    assert not model.is_stochastic
     return model.train()
 
 
@@ -101,4 +101,4 @@ def test_bfloat16_gives_the_same_bits_every_time():
 def test_what_draws_is_not_done_side_by_side():
     model = quiet(settings())
     model.audio.backbone.config.attention_dropout = 0.1
-    assert model.draws
+    assert model.is_stochastic

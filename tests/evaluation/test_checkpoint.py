@@ -118,9 +118,9 @@ def test_what_is_no_checkpoint_ends_in_one_line(run: Path, tmp_path: Path, capsy
     weights = run / "checkpoints" / "abc" / "step-00000006" / "model.safetensors"
     whole, state = weights.read_bytes(), load_file(weights)
     weights.write_bytes(whole[:-9])
-    assert "model.safetensors: not whole weights" in refused(run, capsys)
+    assert "model.safetensors: damaged weights" in refused(run, capsys)
     save_file({"x": torch.zeros(1)}, weights)
-    assert "model.safetensors: not weights of a model of VeS" in refused(run, capsys)
+    assert "model.safetensors: not the weights of a VeS model" in refused(run, capsys)
     save_file({**state, "audio.head.0.bias": torch.zeros(3)}, weights)
     assert "not weights of this configuration: audio.head.0.bias" in refused(run, capsys)
     weights.write_bytes(whole)

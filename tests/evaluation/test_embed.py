@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 import ves.evaluation.embed
 from ves.base.files import write_json
 from ves.config.experiment import RunConfig
-from ves.evaluation.embed import BATCH, embed, embed_weights, fixed_batches, load
+from ves.evaluation.embed import BATCH, embed, embed_weights, fixed_batches
 from ves.evaluation.localisation import report as localisation
 from ves.evaluation.retrieval import protocols
 from ves.media.audio import FrameGrid
 from ves.models.towers import VeS
 from ves.models.towers import load as load_model
-from ves.store.embeddings import joined, manifest_path
+from ves.store.embeddings import joined, load, manifest_path
 from ves.training.dataset import PairReader, clips
 
 pytestmark = pytest.mark.numbers

@@ -51,14 +51,14 @@ SLOW = {"non_negativity": slow_non_negativity, "temporal_variation": slow_tempor
 @pytest.mark.parametrize("name", sorted(SLOW))
 def test_equals_its_definition_forward_and_gradient(name, tile, monkeypatch):
     monkeypatch.setattr(regularisers, "TILE", tile)
-    found, wanted = tokens(), tokens()
-    value, count = REGULARISERS[name](found[0], AUDIBLE, found[1], SHOWN, 1)
+    actual, wanted = tokens(), tokens()
+    value, count = REGULARISERS[name](actual[0], AUDIBLE, actual[1], SHOWN, 1)
     expected, terms = SLOW[name](*wanted)
     assert count.item() == terms
     torch.testing.assert_close(value, expected)
     (0.3 * value / count).backward()
     (0.3 * expected / terms).backward()
-    for one, other in zip(found, wanted, strict=True):
+    for one, other in zip(actual, wanted, strict=True):
         torch.testing.assert_close(one.grad, other.grad)
         assert one.grad is not None and one.grad.abs().sum() > 0
 

@@ -15,8 +15,9 @@ from ves.config.experiment import VisionConfig
 from ves.models import extraction
 from ves.models.extraction import AnotherWriter, extract, seal, share
 from ves.store.compression import CODECS
-from ves.store.features_layout import ids_path
-from ves.store.features_writer import open_features, shard_path, write_shard
+from ves.store.features_layout import ids_path, shard_path
+from ves.store.features_reader import open_features
+from ves.store.features_writer import write_shard
 from ves.store.shard_format import BadStore
 from ves.store.verify import verify
 
@@ -58,7 +59,7 @@ def test_every_shard_has_one_job_and_jobs_are_alike(shards, jobs):
 
 @pytest.mark.parametrize("part", ["0-of-3", "4-of-3", "1-of-0", "1/3", "1-of-3 ", "-1-of-3", ""])
 def test_a_part_that_is_none_is_refused(part):
-    with pytest.raises(ValueError, match="is not one such as 1-of-4"):
+    with pytest.raises(ValueError, match="is not of the form 1-of-4"):
         share(8, part)
 
 
@@ -109,7 +110,7 @@ def test_parts_that_are_not_all_are_not_sealed(corpus, vision, records):
     for record in records:
         job(corpus, vision, record)
     for wrong in (records[:2], [*records, records[0]], []):
-        with pytest.raises(ValueError, match="not all of its 6 shards, each once"):
+        with pytest.raises(ValueError, match="do not have each of its 6 shards once"):
             seal(corpus.images, corpus.store, wrong, corpus.manifest)
     assert not corpus.manifest.exists()
     with pytest.raises(BadStore, match="incomplete"):
@@ -139,28 +140,29 @@ def test_parts_of_other_images_are_not_sealed(corpus, vision, records):
 def test_a_second_writer_of_a_shard_fails_and_the_first_goes_on(corpus, vision, monkeypatch):
     """While the first one stands within its first shard, others come: of the same part, and of one that overlaps."""
     corpus.extract(vision)
-    final, seen = corpus.files(), []
+    final, observations = corpus.files(), []
     shutil.rmtree(corpus.store)
     real, outs = extraction.write_shard, [corpus.store.with_name(f"{name}.json") for name in "abc"]
 
-    def write(store: Path, shard: int, *given) -> None:
+    def write(store: Path, shard: int, *arguments) -> None:
         if shard == 0:
             before = corpus.files()
             for part, out, first in (("1-of-1", outs[1], 0), ("2-of-3", outs[2], 2)):
                 with pytest.raises(AnotherWriter) as raised:
                     extract(vision, corpus.images, corpus.pictures, corpus.store, part, out)
-                seen.append(str(raised.value))
+                observations.append(str(raised.value))
                 assert (
-                    f"f.zarr: shard {first} is being written by process {os.getpid()} on {gethostname()}; " in seen[-1]
+                    f"f.zarr: shard {first} is being written by process {os.getpid()} on {gethostname()}; "
+                    in observations[-1]
                 )
-                assert "wait until that is done" in seen[-1] and "\n" not in seen[-1]
+                assert "wait until that is done" in observations[-1] and "\n" not in observations[-1]
             assert corpus.files() == before
-        real(store, shard, *given)
+        real(store, shard, *arguments)
 
     monkeypatch.setattr(extraction, "GRACE", 0.1)
     monkeypatch.setattr(extraction, "write_shard", write)
     extract(vision, corpus.images, corpus.pictures, corpus.store, "1-of-1", outs[0])
-    assert len(seen) == 2 and [out.exists() for out in outs] == [True, False, False]
+    assert len(observations) == 2 and [out.exists() for out in outs] == [True, False, False]
     seal(corpus.images, corpus.store, outs[:1], corpus.manifest)
     assert corpus.files() == final
 
@@ -169,11 +171,11 @@ def test_jobs_of_other_parts_run_at_once(corpus, vision, records, monkeypatch):
     """The second begins and ends while the first stands within its first shard."""
     real = extraction.write_shard
 
-    def write(store: Path, shard: int, *given) -> None:
+    def write(store: Path, shard: int, *arguments) -> None:
         if shard == 0:
             job(corpus, vision, records[1])
             job(corpus, vision, records[2])
-        real(store, shard, *given)
+        real(store, shard, *arguments)
 
     monkeypatch.setattr(extraction, "write_shard", write)
     job(corpus, vision, records[0])
@@ -193,15 +195,15 @@ def test_what_a_killed_workflow_left_dying_is_waited_for(corpus, vision, records
 def test_a_store_that_was_sealed_is_opened_again_before_a_shard_is_written(corpus, vision, monkeypatch):
     corpus.extract(vision)
     shard_path(corpus.store, 2).unlink()
-    real, seen = extraction.write_shard, []
+    real, observations = extraction.write_shard, []
 
-    def write(store: Path, shard: int, *given) -> None:
-        seen.append(json.loads((store / "zarr.json").read_text())["attributes"]["complete"])
-        real(store, shard, *given)
+    def write(store: Path, shard: int, *arguments) -> None:
+        observations.append(json.loads((store / "zarr.json").read_text())["attributes"]["complete"])
+        real(store, shard, *arguments)
 
     monkeypatch.setattr(extraction, "write_shard", write)
     corpus.extract(vision)
-    assert seen == [False] and len(open_features(corpus.store)) == ROWS
+    assert observations == [False] and len(open_features(corpus.store)) == ROWS
 
 
 def test_jobs_of_another_backbone_do_not_join_in(corpus, vision, records, tmp_path):
@@ -244,7 +246,7 @@ def test_rows_that_are_not_finite_are_not_written(corpus, vision, records, monke
 
 def test_a_failure_lets_go_of_every_lock(corpus, vision, records, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(extraction, "write_shard", lambda *given: (_ for _ in ()).throw(OSError("no room")))
+        patched.setattr(extraction, "write_shard", lambda *arguments: (_ for _ in ()).throw(OSError("no room")))
         with pytest.raises(OSError, match="no room"):
             job(corpus, vision, records[0])
     monkeypatch.setattr(locks.time, "sleep", lambda _: pytest.fail("a shard is still held"))

@@ -26,7 +26,8 @@ from tests.support.waiting import until
 from tests.support.warm import Order, Warm, warm
 from ves.base.files import write_json
 from ves.config.experiment import VisionConfig
-from ves.store.features_writer import FeatureStore, open_features, shard_path
+from ves.store.features_layout import shard_path
+from ves.store.features_reader import FeatureStore, open_features
 from ves.store.shard_format import BadStore
 
 IMPORTS = ("ves.models.extraction", "transformers.models.dinov2.modeling_dinov2")
@@ -68,8 +69,8 @@ class Extraction:
         return [name, *arguments, *(text for key, path in common.items() for text in (f"--{key}", str(path)))]
 
     def job(self, record: Path) -> list[str]:
-        given = {"vision": self.folder / "vision.json", "pictures": self.corpus.pictures, "out": record}
-        options = [text for key, path in given.items() for text in (f"--{key}", str(path))]
+        arguments = {"vision": self.folder / "vision.json", "pictures": self.corpus.pictures, "out": record}
+        options = [text for key, path in arguments.items() for text in (f"--{key}", str(path))]
         return self.stage("features", *options, "--part", record.stem)
 
     def run(self, process: Warm, arguments: list[str]) -> bool:
@@ -90,12 +91,12 @@ class Extraction:
             with self._counting:
                 self.kills[arguments[0]] += code == -9
                 self.kills_left += moment is not None and code != -9  # it was sooner
-            said = output.read_text()
-            if code == 1 and re.search(r"f\.zarr: shard \d+ is being written by process \d+ on .*run again", said):
-                assert "Traceback" not in said
+            messages = output.read_text()
+            if code == 1 and re.search(r"f\.zarr: shard \d+ is being written by process \d+ on .*run again", messages):
+                assert "Traceback" not in messages
                 self.refused += 1
                 return False
-            assert code in (0, -9), said[-3000:]
+            assert code in (0, -9), messages[-3000:]
             if moment is None:
                 taken = time.monotonic() - begin
                 self.seconds[arguments[0]] = min(taken, self.seconds.get(arguments[0], taken))
@@ -117,8 +118,8 @@ class Extraction:
             list(pool.map(work, self.processes))
 
     def seal(self) -> None:
-        given = ["--parts", *map(str, self.records), "--manifest", str(self.corpus.manifest)]
-        assert self.run(self.processes[0], self.stage("seal-features", *given))
+        arguments = ["--parts", *map(str, self.records), "--manifest", str(self.corpus.manifest)]
+        assert self.run(self.processes[0], self.stage("seal-features", *arguments))
         for record in self.records:
             record.unlink()
 

@@ -16,7 +16,8 @@ from ves.media.geometry import Geometry
 from ves.media.images import decode, pixels
 from ves.models import features
 from ves.models.vision import load_backbone, patch_grid, patch_tokens
-from ves.store.features_writer import open_features, shard_path
+from ves.store.features_layout import shard_path
+from ves.store.features_reader import open_features
 from ves.store.verify import verify
 
 pytestmark = pytest.mark.numbers
@@ -246,7 +247,7 @@ def test_register_tokens_are_left_out(vision, tmp_path):
 
 
 def test_a_backbone_that_is_not_there_is_named(vision, tmp_path):
-    with pytest.raises(ValueError, match=r"vision\.backbone: 'ves/standins/nothing' is no folder"):
+    with pytest.raises(ValueError, match=r"vision\.backbone: 'ves/standins/nothing' is neither a folder nor"):
         load_backbone(vision.model_copy(update={"backbone": "ves/standins/nothing"}))
     with pytest.raises(ValueError, match=r"vision\.backbone: no \*\.safetensors"):
         load_backbone(vision.model_copy(update={"backbone": str(tmp_path)}))

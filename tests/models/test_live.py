@@ -9,7 +9,7 @@ import torch
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths, RunConfig
 from ves.models.live import LiveFeatures, open_patches, records
-from ves.store.features_writer import FeatureStore
+from ves.store.features_reader import FeatureStore
 from ves.training.recipe import differences, recipe
 from ves.training.train import train
 
@@ -65,7 +65,7 @@ def test_a_run_trains_as_from_the_store(tiny_run, live_data: DataPaths, caplog) 
     train(stored)
     train(live)
     assert (live / "model.safetensors").read_bytes() == (stored / "model.safetensors").read_bytes()
-    assert "features: live: " in caplog.text and "so for every step" in caplog.text
+    assert "features: live: " in caplog.text and "as every step will take" in caplog.text
 
 
 def test_other_settings_of_the_backbone_are_another_training(tiny, tiny_run, live_data: DataPaths, tmp_path) -> None:

@@ -18,12 +18,13 @@ from tests.support.pages import fenced
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
-from ves.evaluation.embed import embed, load
+from ves.evaluation.embed import embed
 from ves.media.audio import RATE, window
 from ves.models import localise
 from ves.models.towers import VeS
 from ves.report.clips.lookup import located, picture
 from ves.store.audio import AudioStore
+from ves.store.embeddings import load
 from ves.training.dataset import PairReader, clips
 
 pytestmark = pytest.mark.numbers
@@ -73,7 +74,7 @@ def scene(width: int, height: int) -> Image.Image:
         (np.zeros(0, np.int16), "0 samples are 0.0000 s; the least is 0.1 s"),
     ],
 )
-def test_samples_that_would_be_heard_as_something_else_are_refused(localiser, samples, message) -> None:
+def test_samples_of_another_type_or_shape_are_refused(localiser, samples, message) -> None:
     with pytest.raises(ValueError, match=message):
         localiser.localise(scene(60, 40), samples)
 
@@ -92,11 +93,11 @@ def test_a_clip_of_the_corpus_is_seen_as_it_was_embedded(tiny, run, localiser) -
         clip = frame.row(number, named=True)
         samples = store.read(clip["shard"], clip["row"], round(SECONDS * RATE))
         shown = picture(Path(data.images).parent / "images", where[clip["clip_id"]])
-        found = localiser.localise(shown, samples)
+        actual = localiser.localise(shown, samples)
         patches = stored.image_tokens[stored.clip_image[number]].float()
         expected = (stored.audio_tokens[number].float() @ patches.T).reshape(-1, *stored.attrs["grid"]).numpy()
-        np.testing.assert_allclose(found.similarity, expected, atol=5e-3)  # stored in 16 bits, both
-        np.testing.assert_array_equal(found.valid, stored.audio_mask[number].numpy())
+        np.testing.assert_allclose(actual.similarity, expected, atol=5e-3)  # stored in 16 bits, both
+        np.testing.assert_array_equal(actual.valid, stored.audio_mask[number].numpy())
 
 
 KINDS = {  # what a file holds -> (the upright picture that it is, how it is written)
@@ -136,21 +137,21 @@ def test_the_hottest_pixel_lies_in_the_patch_of_the_numbers(kind: str, localiser
     upright, writer = KINDS[kind]
     form, stored, options = writer(upright)
     stored.save(tmp_path / "picture", form, **options)
-    found = localiser.localise(tmp_path / "picture", voice)
+    actual = localiser.localise(tmp_path / "picture", voice)
     width, height = upright.size
-    heat = found.heatmap(0.5, 0.9)
+    heat = actual.heatmap(0.5, 0.9)
     assert heat.shape == (height, width)
-    spoken = found.spans_s.mean(1)
+    spoken = actual.spans_s.mean(1)
     chosen = (spoken >= 0.5) & (spoken < 0.9)
-    rows, columns = found.similarity.shape[1:]
-    row, column = divmod(int(found.similarity[chosen].mean(0).argmax()), columns)
+    rows, columns = actual.similarity.shape[1:]
+    row, column = divmod(int(actual.similarity[chosen].mean(0).argmax()), columns)
     y, x = divmod(int(heat.argmax()), width)
     assert x < (column + 1) * width / columns
     assert x + 1 > column * width / columns
     assert y < (row + 1) * height / rows
     assert y + 1 > row * height / rows
     again = localiser.localise(upright.convert("RGB"), voice)
-    np.testing.assert_array_equal(found.similarity, again.similarity)
+    np.testing.assert_array_equal(actual.similarity, again.similarity)
 
 
 def _write_m4a(path: Path, voice: np.ndarray) -> None:
@@ -158,8 +159,8 @@ def _write_m4a(path: Path, voice: np.ndarray) -> None:
         stream = container.add_stream("aac", rate=RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray(voice[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts = RATE, 0
-        for given in (frame, None):
-            container.mux(stream.encode(given))
+        for content in (frame, None):
+            container.mux(stream.encode(content))
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3", "m4a"])
@@ -169,18 +170,18 @@ def test_recordings_of_any_format(form: str, localiser, voice, tmp_path: Path) -
         _write_m4a(path, voice)
     else:
         soundfile.write(path, voice, RATE)
-    found = localiser.localise(scene(90, 60), path)
-    assert found.valid.sum() == pytest.approx(2.0 / localiser.ves.grid.hop_s, abs=3)
+    actual = localiser.localise(scene(90, 60), path)
+    assert actual.valid.sum() == pytest.approx(2.0 / localiser.ves.grid.hop_s, abs=3)
 
 
 def most_central(token: int, first: list[int], count: int) -> int:
     """The window that a token is taken from, by looking at each."""
-    best, found = np.inf, -1
+    best, nearest = np.inf, -1
     for number, begin in enumerate(first):
         distance = abs(token - (begin + (count - 1) / 2))
         if begin <= token < begin + count and distance < best:
-            best, found = distance, number
-    return found
+            best, nearest = distance, number
+    return nearest
 
 
 @pytest.mark.parametrize(
@@ -199,28 +200,28 @@ def test_a_token_comes_from_the_window_that_it_is_most_central_in(first: list[in
     windows = [
         torch.tensor([[number, token] for token in range(count)], dtype=torch.float32) for number in range(len(first))
     ]
-    found = localise.stitched(windows, first)
-    assert found[:, 0].int().tolist() == [most_central(t, first, count) for t in range(first[-1] + count)]
-    assert (found[:, 1] + torch.tensor(first)[found[:, 0].int()]).int().tolist() == list(range(first[-1] + count))
+    actual = localise.stitch(windows, first)
+    assert actual[:, 0].int().tolist() == [most_central(t, first, count) for t in range(first[-1] + count)]
+    assert (actual[:, 1] + torch.tensor(first)[actual[:, 0].int()]).int().tolist() == list(range(first[-1] + count))
 
 
-def test_a_long_recording_is_heard_in_windows(localiser, voice) -> None:
+def test_a_long_recording_is_processed_in_windows(localiser, voice) -> None:
     long = np.concatenate([voice, voice // 3, voice[::-1], voice])  # 8 s, windows of 3
-    found = localiser.localise(scene(90, 60), long)
+    actual = localiser.localise(scene(90, 60), long)
     hop = localiser.ves.grid.hop
     begins = localise.starts(len(long), round(SECONDS * RATE), hop)
     count = localiser.ves.grid.tokens(round(SECONDS * RATE))
-    assert len(found.similarity) == begins[-1] // hop + count
-    assert found.valid.sum() == pytest.approx(8 * RATE / hop, abs=2)
-    assert found.spans_s[found.valid][-1, 1] == pytest.approx(8, abs=2 * hop / RATE)
+    assert len(actual.similarity) == begins[-1] // hop + count
+    assert actual.valid.sum() == pytest.approx(8 * RATE / hop, abs=2)
+    assert actual.spans_s[actual.valid][-1, 1] == pytest.approx(8, abs=2 * hop / RATE)
     with torch.inference_mode():
-        patches = localiser._see(scene(90, 60))
-        for token in (0, 20, 50, len(found.similarity) - 5):
+        patches = localiser._image_tokens(scene(90, 60))
+        for token in (0, 20, 50, len(actual.similarity) - 5):
             number = most_central(token, [begin // hop for begin in begins], count)
-            heard, valid = window(long[begins[number] :], SECONDS)
-            tokens, _ = localiser.ves.audio_tokens(torch.from_numpy(heard)[None], torch.tensor([valid]))
+            waveform, valid = window(long[begins[number] :], SECONDS)
+            tokens, _ = localiser.ves.audio_tokens(torch.from_numpy(waveform)[None], torch.tensor([valid]))
             expected = (tokens[0, token - begins[number] // hop] @ patches.T).numpy()
-            np.testing.assert_allclose(found.similarity[token].ravel(), expected, atol=1e-5)
+            np.testing.assert_allclose(actual.similarity[token].ravel(), expected, atol=1e-5)
 
 
 def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path, capfd) -> None:
@@ -229,12 +230,12 @@ def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path, capfd)
     order = ["localise", str(tmp_path / "p.jpg"), str(tmp_path / "a.wav"), "--run", str(run), "-o"]
     assert main([*order, str(tmp_path / "out")]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"localised.png", "film.mp4", "page"}
-    said = capfd.readouterr()
-    assert said.out.splitlines() == [
+    output = capfd.readouterr()
+    assert output.out.splitlines() == [
         f"{tmp_path}/out/{name}" for name in ("localised.png", "film.mp4", "page/index.html")
     ]
-    assert all(Path(line).is_file() for line in said.out.splitlines())
-    assert "Loading weights" not in said.err
+    assert all(Path(line).is_file() for line in output.out.splitlines())
+    assert "Loading weights" not in output.err
     with av.open(str(tmp_path / "out" / "film.mp4")) as film:
         assert film.streams.video[0].frames == 50
     with Image.open(tmp_path / "out" / "localised.png") as page:
@@ -253,11 +254,11 @@ def test_the_lines_of_the_page_work(run, voice, tmp_path: Path, monkeypatch, cap
     scene(90, 60).save(tmp_path / "photo.jpg")
     _write_m4a(tmp_path / "voice.m4a", voice)
     monkeypatch.chdir(tmp_path)
-    found: dict = {}
-    exec(code, found)  # what a reader of the page would paste
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == str(found["found"].similarity.shape)
-    assert said[-1] == "(60, 90)"
+    names: dict = {}
+    exec(code, names)  # what a reader of the page would paste
+    output = capsys.readouterr().out.splitlines()
+    assert output[0] == str(names["found"].similarity.shape)
+    assert output[-1] == "(60, 90)"
 
 
 def _silent_film(path: Path) -> None:
@@ -298,9 +299,9 @@ def test_broken_input_ends_in_one_line(name: str, localiser, voice, tmp_path: Pa
     """Which ves.commands.process prints: an error of these kinds is one."""
     write, message = BROKEN[name]
     write(tmp_path / name)
-    given = (tmp_path / name, voice) if name.endswith(("jpg", "png")) else (scene(90, 60), tmp_path / name)
+    arguments = (tmp_path / name, voice) if name.endswith(("jpg", "png")) else (scene(90, 60), tmp_path / name)
     with pytest.raises((ValueError, OSError), match=f"^[^\n]*{message}") as error:
-        localiser.localise(*given)
+        localiser.localise(*arguments)
     assert name in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -310,8 +311,8 @@ def test_the_command_says_it_in_one_line(run, voice, tmp_path: Path, capsys) -> 
     soundfile.write(tmp_path / "a.wav", voice, RATE)
     order = [str(tmp_path / "text.jpg"), str(tmp_path / "a.wav"), "--run", str(run), "-o", str(tmp_path / "out")]
     assert main(["localise", *order]) == 1
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("localise: ")]
-    assert said == [
+    output = [line for line in capsys.readouterr().err.splitlines() if line.startswith("localise: ")]
+    assert output == [
         f"localise: {tmp_path}/text.jpg: unreadable: UnidentifiedImageError: not a picture of a known format"
     ]
     assert not (tmp_path / "out").exists()
@@ -324,11 +325,9 @@ def test_what_a_run_needs_beside_it(run, localiser, tmp_path: Path) -> None:
         shutil.copy(run / name, copy / name)
     assert ves.load(copy).vision == localiser.vision  # from the manifest of the features
     away = read_json(copy / "config.json")
-    away["data"] = {key: f"/gone{value}" for key, value in away["data"].items()}
+    away["data"] |= {key: f"/gone{value}" for key, value in away["data"].items() if isinstance(value, str)}
     write_json(copy / "config.json", away)
-    with pytest.raises(
-        FileNotFoundError, match=r"which vision backbone it looks through is not known.*/gone.*manifest"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"its vision backbone is not known: .*/gone.*manifest"):
         ves.load(copy)
     (copy / "embeddings").mkdir()
     manifest = read_json(run / "embeddings" / "val.zarr.manifest.json")
@@ -336,7 +335,7 @@ def test_what_a_run_needs_beside_it(run, localiser, tmp_path: Path) -> None:
     assert ves.load(copy).vision == localiser.vision  # the manifest alone, without corpus and embeddings
     manifest["vision"]["weight_hash"] = "0" * 64
     write_json(copy / "embeddings" / "val.zarr.manifest.json", manifest)
-    with pytest.raises(ValueError, match="other weights than those that"):
+    with pytest.raises(ValueError, match="its weights are not those that"):
         ves.load(copy)
     away["audio"]["backbone"] = "ves/standins/gone"
     write_json(copy / "config.json", away)

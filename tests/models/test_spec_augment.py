@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ves.models.speech import time_mask
-from ves.training.randomness import drawn_from
+from ves.training.randomness import rng_from_key
 
 pytestmark = pytest.mark.numbers
 
@@ -21,7 +21,7 @@ def spans(row: torch.Tensor) -> list[int]:
 def test_spans_lie_within_the_speech():
     valid = torch.tensor([100, 40, 10, 9, 0])
     for key in range(50):
-        with drawn_from(CPU, key):
+        with rng_from_key(CPU, key):
             mask = time_mask(valid, 100, share=0.3, span=10, fewest=2)
         assert not (mask & (torch.arange(100) >= valid[:, None])).any()
         assert all(length >= 10 for row in mask for length in spans(row))
@@ -46,7 +46,7 @@ def test_the_key_alone_decides():
     for key, numpy_seed in ((3, 0), (3, 1), (4, 0)):
         np.random.seed(numpy_seed)
         torch.manual_seed(numpy_seed)
-        with drawn_from(CPU, key, 8):
+        with rng_from_key(CPU, key, 8):
             masks.append(time_mask(torch.full((6,), 80), 80, share=0.3, span=10, fewest=2))
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
@@ -54,9 +54,9 @@ def test_the_key_alone_decides():
 
 def test_keys_of_several_numbers_differ_and_leave_the_generator_alone():
     torch.manual_seed(0)
-    before, found = torch.get_rng_state(), []
+    before, actual = torch.get_rng_state(), []
     for key in ((1, 2), (2, 1), (1, 1), (1, 0)):
-        with drawn_from(CPU, *key):
-            found.append(torch.rand(()).item())
-    assert len(set(found)) == 4
+        with rng_from_key(CPU, *key):
+            actual.append(torch.rand(()).item())
+    assert len(set(actual)) == 4
     assert torch.equal(before, torch.get_rng_state())

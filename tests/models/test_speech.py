@@ -72,15 +72,15 @@ def test_valid_frames_and_gradients_are_those_of_transformers(name, training):
     expected = backbone(waveform, attention_mask=samples.long()).last_hidden_state
     quicken(backbone)
     assert (backbone.config._attn_implementation == ATTENTION) == isinstance(backbone, HubertModel)
-    found = hidden_states(backbone, waveform, valid, grid)
-    assert found.shape == expected.shape
+    actual = hidden_states(backbone, waveform, valid, grid)
+    assert actual.shape == expected.shape
     frames = grid.frames(valid)
-    heard = torch.arange(found.shape[1]) < (-(-frames // POOL) * POOL)[:, None]  # all that a token which counts is of
-    weight = torch.randn(found.shape, generator=draw) * heard.unsqueeze(-1)
+    heard = torch.arange(actual.shape[1]) < (-(-frames // POOL) * POOL)[:, None]  # all that a token which counts is of
+    weight = torch.randn(actual.shape, generator=draw) * heard.unsqueeze(-1)
     scale = expected.abs().max()
-    assert ((found - expected) * heard.unsqueeze(-1)).abs().max() < 1e-5 * scale
+    assert ((actual - expected) * heard.unsqueeze(-1)).abs().max() < 1e-5 * scale
     trained = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
-    ours, theirs = (torch.autograd.grad((x * weight).sum(), trained, allow_unused=True) for x in (found, expected))
+    ours, theirs = (torch.autograd.grad((x * weight).sum(), trained, allow_unused=True) for x in (actual, expected))
     largest = max(float(grad.abs().max()) for grad in theirs if grad is not None)
     for one, other in zip(ours, theirs, strict=True):
         assert (one is None) == (other is None)
@@ -98,7 +98,7 @@ def test_attention_is_that_of_transformers():
     torch.testing.assert_close(attention(module, query, key, value, mask, 0.25)[0], exact, rtol=0, atol=1e-6)
     q, k, v, m = (each.bfloat16() for each in (query, key, value, mask))
     ours, theirs = attention(module, q, k, v, m, 0.25)[0], eager_attention_forward(module, q, k, v, m, 0.25)[0]
-    errors = [float((found.double() - exact).abs().mean()) for found in (ours, theirs)]
+    errors = [float((actual.double() - exact).abs().mean()) for actual in (ours, theirs)]
     assert errors[0] < 1.05 * errors[1] < 0.01
 
 
@@ -117,16 +117,16 @@ def test_a_layer_is_dropped_for_all_clips_or_none():
     waveform = torch.randn(3, 48_000)
     for seed in range(6):
         torch.manual_seed(seed)
-        found = hidden_states(backbone, waveform, valid, grid)
+        actual = hidden_states(backbone, waveform, valid, grid)
         torch.manual_seed(seed)
         expected = backbone(waveform, attention_mask=(torch.arange(48_000) < valid[:, None]).long()).last_hidden_state
-        shown = (torch.arange(found.shape[1]) < grid.frames(valid)[:, None]).unsqueeze(-1)
-        torch.testing.assert_close(found * shown, expected * shown)
+        shown = (torch.arange(actual.shape[1]) < grid.frames(valid)[:, None]).unsqueeze(-1)
+        torch.testing.assert_close(actual * shown, expected * shown)
 
 
 def test_a_clip_shorter_than_a_frame_counts_as_one():
     backbone = small().eval()
     grid = FrameGrid((40, 16), (20, 16), POOL)
-    found = hidden_states(backbone, torch.randn(2, 48_000), torch.tensor([3, 48_000]), grid)
-    assert found.isfinite().all()
-    assert not found[0, POOL:].any(), "frames behind its token are zeros"
+    actual = hidden_states(backbone, torch.randn(2, 48_000), torch.tensor([3, 48_000]), grid)
+    assert actual.isfinite().all()
+    assert not actual[0, POOL:].any(), "frames behind its token are zeros"

@@ -82,11 +82,11 @@ def test_patch_tokens_keep_colour_and_place(dinov2):
 
 
 def test_pretraining_was_worth_it():
-    heard = json.loads((STANDINS / "hubert-scenes" / "made.json").read_text("utf-8"))["measured"]
-    assert heard["frame_accuracy"]["phoneme_frames"] > 0.8
-    assert heard["linear_probe_trained"] > heard["linear_probe_untrained"] + 0.4
-    seen = json.loads((STANDINS / "dinov2-scenes" / "made.json").read_text("utf-8"))["measured"]
-    trained, untrained = seen["linear_probe_trained"], seen["linear_probe_untrained"]
+    of_speech = json.loads((STANDINS / "hubert-scenes" / "made.json").read_text("utf-8"))["measured"]
+    assert of_speech["frame_accuracy"]["phoneme_frames"] > 0.8
+    assert of_speech["linear_probe_trained"] > of_speech["linear_probe_untrained"] + 0.4
+    of_vision = json.loads((STANDINS / "dinov2-scenes" / "made.json").read_text("utf-8"))["measured"]
+    trained, untrained = of_vision["linear_probe_trained"], of_vision["linear_probe_untrained"]
     assert trained["thing"] > untrained["thing"] + 0.3
     assert trained["colour"] > untrained["colour"]  # which the weights that it starts from nearly give already
 
@@ -103,9 +103,9 @@ def test_pseudo_words_are_no_words_of_the_corpus(voice):
     forbidden = pseudowords.lexicon_words(LEXICON)
     assert {"लाल", "ball"} <= forbidden
     rng = np.random.default_rng(3)
-    said = {word.rstrip(",") for _ in range(40) for word in pseudowords.utterance(voice, 8, forbidden, rng).split()}
-    assert len(said) > 200
-    assert not said & forbidden
+    words = {word.rstrip(",") for _ in range(40) for word in pseudowords.utterance(voice, 8, forbidden, rng).split()}
+    assert len(words) > 200
+    assert not words & forbidden
 
 
 def test_a_forbidden_word_is_drawn_again():

@@ -7,26 +7,13 @@ import torch
 from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model, HubertConfig, HubertModel
 
-from ves.config.experiment import AudioConfig, ModelConfig, VisionConfig
+from tests.support.towers import audio_config
+from ves.config.experiment import ModelConfig, VisionConfig
 from ves.models.towers import VeS
 
 pytestmark = pytest.mark.numbers
 
 MODEL = ModelConfig(dim=16, visual_layers=1, visual_heads=2, dropout=0.0)
-
-
-def audio_config(backbone: str = "ves/standins/hubert-scenes", **changes) -> AudioConfig:
-    values = {
-        "backbone": backbone,
-        "revision": None,
-        "seconds": 2.0,
-        "mask": "valid",
-        "silence_db": -40.0,
-        "freeze_conv": True,
-        "mask_time_prob": 0.0,
-        "layer_drop": 0.0,
-    }
-    return AudioConfig(**(values | changes))
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,9 @@ def volume(query: Tensor, weight: Tensor, key: Tensor, key_mask: Tensor | None) 
     return (best.to(weight.dtype) * weight[:, None]).sum(-1)
 
 
-def drawn(q: int, n: int, k: int, m: int, d: int, *, masked: bool) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+def random_operands(
+    q: int, n: int, k: int, m: int, d: int, *, masked: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Unit tokens of both sides, weights of a masked mean, a mask with one empty row."""
     generator = torch.Generator().manual_seed(q * n + k * m)
     query, key = (F.normalize(torch.randn(*shape, d, generator=generator), dim=-1) for shape in ((q, n), (k, m)))
@@ -60,9 +62,9 @@ def gradients(function, query, weight, key, mask, outer, dtype=None) -> tuple[Te
     return scores.detach(), query.grad, key.grad
 
 
-def relative(found: Tensor, expected: Tensor) -> float:
+def relative(actual: Tensor, expected: Tensor) -> float:
     """The largest difference, of the largest value."""
-    return ((found.double() - expected.double()).abs().max() / expected.abs().max()).item()
+    return ((actual.double() - expected.double()).abs().max() / expected.abs().max()).item()
 
 
 SHAPES = [  # queries, tokens, keys, tokens of a key, dimensions; small keys share a tile, long ones are cut
@@ -79,39 +81,39 @@ SHAPES = [  # queries, tokens, keys, tokens of a key, dimensions; small keys sha
 @pytest.mark.parametrize("shape", SHAPES)
 def test_equals_the_volume(shape, masked):
     """Forward and both gradients within 1e-6 of fp64 through the volume, relative to the largest."""
-    query, weight, key, mask = drawn(*shape, masked=masked)
+    query, weight, key, mask = random_operands(*shape, masked=masked)
     outer = torch.randn(shape[0], shape[2], generator=torch.Generator().manual_seed(1))
-    found = gradients(maxsim, query, weight, key, mask, outer)
+    actual = gradients(maxsim, query, weight, key, mask, outer)
     wide = [query.double(), weight.double(), key.double(), mask, outer.double()]
     expected = gradients(volume, *wide)
     if not expected[0].any():  # the only key or query has no token
-        assert not any(one.any() for one in found)
+        assert not any(one.any() for one in actual)
         return
-    assert all(relative(one, other) < 1e-6 for one, other in zip(found, expected, strict=True))
+    assert all(relative(one, other) < 1e-6 for one, other in zip(actual, expected, strict=True))
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("tile", [1, 4000, 2**21])
 def test_any_tile_gives_the_same(monkeypatch, tile, masked):
     """Tokens in many parts, several keys in one part, sorted in parts: the same winners, so the same to rounding."""
-    given = (*drawn(5, 31, 7, 17, 33, masked=masked), torch.ones(5, 7))
-    expected = gradients(maxsim, *given)
+    operands = (*random_operands(5, 31, 7, 17, 33, masked=masked), torch.ones(5, 7))
+    expected = gradients(maxsim, *operands)
     monkeypatch.setattr(maxsim_tiles, "TILE", tile)
     monkeypatch.setattr(maxsim_tiles, "PAIRS", tile)
-    for found, reference in zip(gradients(maxsim, *given), expected, strict=True):
-        assert relative(found, reference) < 1e-6
+    for actual, reference in zip(gradients(maxsim, *operands), expected, strict=True):
+        assert relative(actual, reference) < 1e-6
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 def test_any_number_of_cores_gives_the_same_bits(masked, dtype):
-    given, outer = drawn(9, 40, 11, 30, 16, masked=masked), torch.randn(9, 11)
+    operands, outer = random_operands(9, 40, 11, 30, 16, masked=masked), torch.randn(9, 11)
     results = []
     for count in (1, 2, 3):
         use_cores(count, whole=True)
-        results.append(gradients(maxsim, *given, outer, dtype))
-    for found in results[1:]:
-        assert all(torch.equal(one, other) for one, other in zip(found, results[0], strict=True))
+        results.append(gradients(maxsim, *operands, outer, dtype))
+    for actual in results[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(actual, results[0], strict=True))
 
 
 def test_the_lowest_of_equals_wins():
@@ -123,38 +125,38 @@ def test_the_lowest_of_equals_wins():
 
 
 def test_a_query_token_of_weight_0_takes_no_part_even_if_nan():
-    query, weight, key, mask = drawn(3, 6, 4, 9, 8, masked=True)
+    query, weight, key, mask = random_operands(3, 6, 4, 9, 8, masked=True)
     query[weight == 0] = torch.nan
-    found = gradients(maxsim, query, weight, key, mask, torch.ones(3, 4))
-    assert not any(one.isnan().any() for one in found)
-    assert found[1][weight == 0].eq(0).all()
+    actual = gradients(maxsim, query, weight, key, mask, torch.ones(3, 4))
+    assert not any(one.isnan().any() for one in actual)
+    assert actual[1][weight == 0].eq(0).all()
 
 
 def test_a_nan_shows_in_every_score_that_it_takes_part_in():
-    query, weight, key, _ = drawn(3, 6, 4, 9, 8, masked=False)
+    query, weight, key, _ = random_operands(3, 6, 4, 9, 8, masked=False)
     key[2, 5] = torch.nan
     assert maxsim(query, weight, key).isnan().nonzero()[:, 1].unique().tolist() == [2]
 
 
 def test_gradcheck():
-    query, weight, key, mask = drawn(2, 2, 3, 4, 3, masked=True)
+    query, weight, key, mask = random_operands(2, 2, 3, 4, 3, masked=True)
     sides = query.double().requires_grad_(), key.double().requires_grad_()
     assert torch.autograd.gradcheck(lambda query, key: maxsim(query, weight.double(), key, mask), sides)
 
 
 def test_the_graph_serves_twice_and_backward_repeats_to_the_bit():
-    query, weight, key, mask = drawn(8, 40, 6, 100, 128, masked=True)
+    query, weight, key, mask = random_operands(8, 40, 6, 100, 128, masked=True)
     query.requires_grad_()
     key.requires_grad_()
     scores = maxsim(query, weight, key, mask)
     outer = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))
     first = torch.autograd.grad(scores, (query, key), outer, retain_graph=True)
-    for found, expected in zip(torch.autograd.grad(scores, (query, key), outer), first, strict=True):
-        assert torch.equal(found, expected)
+    for actual, expected in zip(torch.autograd.grad(scores, (query, key), outer), first, strict=True):
+        assert torch.equal(actual, expected)
 
 
 def test_a_second_derivative_is_refused():
-    query, weight, key, _ = drawn(2, 3, 2, 4, 5, masked=False)
+    query, weight, key, _ = random_operands(2, 3, 2, 4, 5, masked=False)
     with pytest.raises(RuntimeError, match="no second derivative"):
         torch.autograd.grad(maxsim(query.requires_grad_(), weight, key).sum(), query, create_graph=True)
 
@@ -162,14 +164,14 @@ def test_a_second_derivative_is_refused():
 @pytest.mark.parametrize("kind", ["autocast", "given"])
 def test_bfloat16_is_of_the_operands_alone(kind):
     """Exactly the fp64 gradient of the rounded tokens where the winners agree; sums of fp32 either way."""
-    query, weight, key, mask = drawn(4, 20, 5, 30, 64, masked=True)
+    query, weight, key, mask = random_operands(4, 20, 5, 30, 64, masked=True)
     assert mask is not None
     low, narrow = query.bfloat16(), key.bfloat16()
     outer = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
-    given = (low, weight, narrow, mask, outer) if kind == "given" else (query, weight, key, mask, outer)
-    scores, of_query, of_key = gradients(maxsim, *given, dtype=torch.bfloat16 if kind == "autocast" else None)
+    operands = (low, weight, narrow, mask, outer) if kind == "given" else (query, weight, key, mask, outer)
+    scores, of_query, of_key = gradients(maxsim, *operands, dtype=torch.bfloat16 if kind == "autocast" else None)
     assert scores.dtype == torch.float32
-    assert of_query.dtype == of_key.dtype == given[0].dtype
+    assert of_query.dtype == of_key.dtype == operands[0].dtype
     similarity = torch.einsum("qnd,kmd->qknm", low, narrow)  # rounded to bfloat16, as the product is
     similarity = similarity.masked_fill(~mask[None, :, None], -torch.inf)
     best = similarity.max(-1).values.double().masked_fill(~mask.any(1)[None, :, None], 0.0)
@@ -183,7 +185,7 @@ def test_bfloat16_is_of_the_operands_alone(kind):
 
 @pytest.mark.parametrize("switch", [torch.no_grad, torch.inference_mode])
 def test_without_a_gradient_no_winner_is_looked_for(monkeypatch, switch):
-    query, weight, key, mask = drawn(3, 6, 4, 9, 8, masked=True)
+    query, weight, key, mask = random_operands(3, 6, 4, 9, 8, masked=True)
     expected = maxsim(query.requires_grad_(), weight, key, mask).detach()
     monkeypatch.setattr(maxsim_tiles, "winner_type", None)  # whoever keeps winners asks for it
     with switch():
@@ -213,22 +215,22 @@ def test_empty_dimensions_are_refused(empty):
 @pytest.mark.parametrize("function", [max_mean, mean_max])
 def test_an_image_without_a_patch_is_refused(function):
     mask = torch.tensor([[True, False], [False, False]])
-    with pytest.raises(ValueError, match="image 1 of this batch has no patch"):
+    with pytest.raises(ValueError, match="image 1 of this batch has no valid patch"):
         function(torch.ones(1, 2, 3), torch.ones(1, 2, dtype=torch.bool), torch.ones(2, 2, 3), mask)
 
 
 @pytest.mark.parametrize(
-    ("audio", "mask", "image", "image_mask", "said"),
+    ("audio", "mask", "image", "image_mask", "message"),
     [
-        ((2, 4, 6), (2, 4), (3, 5, 7), None, r"tokens \[n, tokens, D\] of one D"),
-        ((2, 4, 6), (2, 3), (3, 5, 6), None, r"a mask of \(2, 3\) is not one of tokens \(2, 4, 6\)"),
-        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 4, dtype=torch.bool), r"mask \(3, 4\) is no boolean one"),
-        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 5), r"torch.float32 mask \(3, 5\) is no boolean one"),
+        ((2, 4, 6), (2, 4), (3, 5, 7), None, r"tokens must be \[n, tokens, D\] with one D"),
+        ((2, 4, 6), (2, 3), (3, 5, 6), None, r"a mask of \(2, 3\) does not fit tokens of \(2, 4, 6\)"),
+        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 4, dtype=torch.bool), r"mask of \(3, 4\) must be boolean and fit"),
+        ((2, 4, 6), (2, 4), (3, 5, 6), torch.ones(3, 5), r"torch.float32 mask of \(3, 5\) must be boolean"),
     ],
 )
-def test_what_does_not_belong_together_is_refused(audio, mask, image, image_mask, said):
-    """Called by itself: under pytest the annotations of maxsim would have refused it."""
-    with pytest.raises(ValueError, match=said):
+def test_shapes_that_do_not_match_are_refused(audio, mask, image, image_mask, message):
+    """Called by itself: under pytest the annotations of maxsim would refuse them first."""
+    with pytest.raises(ValueError, match=message):
         check_shapes(torch.zeros(audio), torch.ones(mask), torch.zeros(image), image_mask)
 
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import ves.similarity
 from ves.similarity.pairwise import SIMILARITIES, bidirectional, max_mean, mean_max, mean_mean, mean_mean_cosine, score
 
 pytestmark = pytest.mark.numbers
@@ -55,7 +56,7 @@ def test_equals_the_loops_forward_and_gradient(name, tokens):
     audio, mask, image, image_mask = tokens
     weights = torch.randn(A, V, generator=torch.Generator().manual_seed(1))
     results = []
-    for function in (SIMILARITIES[name], lambda *given: slow(name, *given)):
+    for function in (SIMILARITIES[name], lambda *sides: slow(name, *sides)):
         a, v = audio.clone().requires_grad_(), image.clone().requires_grad_()
         value = function(a, mask, v, image_mask)
         (value * weights).sum().backward()
@@ -164,6 +165,11 @@ def test_autocast_leaves_the_global_similarities_in_float32(name, tokens):
     audio, mask, image, image_mask = tokens
     expected = SIMILARITIES[name](audio, mask, image, image_mask)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = SIMILARITIES[name](audio, mask, image, image_mask)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
+        actual = SIMILARITIES[name](audio, mask, image, image_mask)
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_the_package_has_its_functions():
+    assert ves.similarity.SIMILARITIES is SIMILARITIES
+    assert (ves.similarity.max_mean, ves.similarity.mean_mean, ves.similarity.score) == (max_mean, mean_mean, score)

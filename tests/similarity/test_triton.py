@@ -17,36 +17,36 @@ import torch
 pytest.importorskip("triton", reason="torch brings Triton on Linux alone")
 
 
-def said(mode: str, **environment: str) -> Any:
+def results_of(mode: str, **environment: str) -> Any:
     """What tests/support/triton_kernels.py finds."""
     script = Path(__file__).parents[1] / "support/triton_kernels.py"
-    given = os.environ | {"PYTHONPATH": str(script.parents[1])} | environment
-    done = subprocess.run([sys.executable, script, mode], capture_output=True, text=True, env=given)
+    variables = os.environ | {"PYTHONPATH": str(script.parents[1])} | environment
+    done = subprocess.run([sys.executable, script, mode], capture_output=True, text=True, env=variables)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def check(found: dict[str, Any], cases: int) -> None:
+def check(results: dict[str, Any], cases: int) -> None:
     """Within 1e-6 of plain torch, relative to the largest value, and a NaN shows."""
-    assert found["nan"]
-    assert len(found["differences"]) == cases
-    for case, differences in found["differences"].items():
+    assert results["nan"]
+    assert len(results["differences"]) == cases
+    for case, differences in results["differences"].items():
         assert max(differences.values()) < 1e-6, (case, differences)
 
 
 def test_interpreted():
-    check(said("interpret", TRITON_INTERPRET="1"), cases=5)
+    check(results_of("interpret", TRITON_INTERPRET="1"), cases=5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("capability", ["80", "89", "90"])
 def test_compiles_for_real_devices(capability):
     """Down to machine code, without a device: types that the interpreter does not check, and tensor cores in use."""
-    assert said(capability)
+    assert results_of(capability)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_on_the_device():
     """The interpreter's cases, bfloat16 and the paper's shapes."""
-    check(said("cuda"), cases=7)
+    check(results_of("cuda"), cases=7)

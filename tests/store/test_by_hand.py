@@ -8,7 +8,7 @@ import pytest
 from tests.support.pages import commands, fenced, text
 from tests.support.small_stores import IDS, small_shards, some_tokens, write_images, write_store
 from ves.__main__ import main
-from ves.store.features_writer import shard_path
+from ves.store.features_layout import shard_path
 from ves.store.shard_format import HEADER
 
 PAGE = "docs/features.md"

@@ -14,9 +14,11 @@ from numcodecs.blosc import get_nthreads, set_nthreads
 
 from tests.support.small_stores import IDS, ROWS, flip, small_shards, some_tokens, write_store
 from ves.base.files import read_json, write_json
+from ves.store import features_layout, shard_format
 from ves.store.compression import CODECS, codec, packed, unpacker
-from ves.store.features_reader import FeatureStore
-from ves.store.features_writer import features_layout, intact, open_features, shard_format, shard_path
+from ves.store.features_layout import shard_path
+from ves.store.features_reader import FeatureStore, open_features
+from ves.store.features_writer import intact
 from ves.store.rows import ShardRows
 from ves.store.shard_format import HEADER, BadStore
 from ves.store.verify import verify

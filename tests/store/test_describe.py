@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.verify.test_audio import write_audio
+from tests.support.audio import write_audio
 from tests.support.embeddings import random_embeddings
 from tests.support.small_stores import manifest_of, small_shards, some_tokens, write_store
 from ves.store import embeddings
 from ves.store.describe import describe
-from ves.store.features_writer import set_complete, shard_path
+from ves.store.features_layout import shard_path
+from ves.store.features_writer import set_complete
 
 
 @pytest.fixture

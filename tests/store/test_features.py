@@ -11,7 +11,9 @@ import zarr
 from ves.store import rows as shard_rows
 from ves.store import shard_format
 from ves.store.bfloat16 import DTYPE
-from ves.store.features_writer import create_features, intact, open_features, set_complete, shard_path, write_shard
+from ves.store.features_layout import shard_path
+from ves.store.features_reader import open_features
+from ves.store.features_writer import create_features, intact, set_complete, write_shard
 from ves.store.shard_format import HEADER, BadStore
 
 ATTRS = {"backbone": "none", "grid": [2, 3], "fit": "stretch", "versions": {"torch": "2"}}

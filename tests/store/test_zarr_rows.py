@@ -9,7 +9,8 @@ import torch
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
-from ves.store.features_writer import create_features, open_features, set_complete
+from ves.store.features_reader import open_features
+from ves.store.features_writer import create_features, set_complete
 from ves.store.shard_format import BadStore
 
 TOKENS = np.random.default_rng(0).standard_normal((20, 6, 8)).astype(ml_dtypes.bfloat16)

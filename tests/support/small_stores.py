@@ -12,7 +12,8 @@ import torch
 
 from ves.base.files import read_json, write_json
 from ves.store import features_layout
-from ves.store.features_writer import create_features, set_complete, shard_path, write_shard
+from ves.store.features_layout import shard_path
+from ves.store.features_writer import create_features, set_complete, write_shard
 
 ROWS, PATCHES, WIDTH = 10, 4, 8
 SHARD_ROWS = 4  # so that there are three files of tokens, the last of two rows

@@ -1,4 +1,4 @@
-"""Which checkpoint training goes on from: of the same recipe, whole, and never another's."""
+"""Which checkpoint training resumes from: one of the same recipe, intact, and never another's."""
 
 import json
 import shutil
@@ -10,7 +10,8 @@ import torch
 from ves.base.files import write_json
 from ves.config.experiment import Config, DataPaths, RunConfig, TrainConfig
 from ves.models.towers import VeS
-from ves.training import checkpoint, gradient_cache, train
+from ves.training import checkpoint, train
+from ves.training.objective import Pairs, objective
 from ves.training.recipe import BOOKKEEPING, differences, recipe
 
 TIMES = {"seconds", "data_wait"}
@@ -24,7 +25,7 @@ def log_of(run: Path) -> list[dict]:
 
 
 def write(run: Path, settings: TrainConfig, config: Config, data: DataPaths) -> None:
-    """The configuration of a run that hears one second of each clip: what is learnt does not matter here."""
+    """The configuration of a run on the first second of each clip: what it learns does not matter here."""
     audio = config.audio.model_copy(update={"seconds": 1.0})
     made = RunConfig(run="dense", seed=0, data=data, audio=audio, model=config.model, train=settings)
     write_json(run / "config.json", made.model_dump(mode="json"))
@@ -44,7 +45,7 @@ def short_run(tiny, tmp_path):
 
 @pytest.fixture
 def experiment(tiny, tmp_path) -> RunConfig:
-    """A run on data of which there is what the recipe reads."""
+    """A run whose data are only the files that the recipe reads."""
     config = tiny[0]
     for name in FILES:
         (tmp_path / name).write_text(name)
@@ -104,11 +105,11 @@ def test_bookkeeping_and_places_are_the_same_recipe(experiment, tmp_path):
     assert recipe(experiment.model_copy(update=update)) == before
 
 
-def test_edited_bookkeeping_goes_on_and_finishes(short_run, monkeypatch):
+def test_edited_bookkeeping_resumes_and_finishes(short_run, monkeypatch):
     run = short_run(epochs=1)
     train.train(run)
     model, log = (run / "model.safetensors").read_bytes(), log_of(run)
-    monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("it was trained already"))
+    monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("it is trained already"))
     short_run(epochs=1, keep_checkpoints=3, checkpoint_every=2, evaluate_every=4, max_skipped=3)
     train.train(run)
     assert (run / "model.safetensors").read_bytes() == model
@@ -116,19 +117,19 @@ def test_edited_bookkeeping_goes_on_and_finishes(short_run, monkeypatch):
 
 
 def interrupt_at(monkeypatch, step: int) -> None:
-    """Let every training end with KeyboardInterrupt in that step of it."""
+    """Let every training end with KeyboardInterrupt in this step."""
     optimise, steps = train.optimise, []
 
-    def interrupted(*given):
+    def interrupted(*arguments):
         steps.append(1)
         if len(steps) == step:
             raise KeyboardInterrupt
-        return optimise(*given)
+        return optimise(*arguments)
 
     monkeypatch.setattr(train, "optimise", interrupted)
 
 
-def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_aside(short_run, tiny, monkeypatch):
+def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_archived(short_run, tiny, monkeypatch):
     straight = short_run("straight", epochs=1, learning_rate=5e-4)
     train.train(straight)
     run = short_run(epochs=1)
@@ -136,7 +137,7 @@ def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_a
         interrupt_at(patched, 5)
         with pytest.raises(KeyboardInterrupt):
             train.train(run)
-    assert (run / "log.jsonl").is_symlink(), "while it trains, its log is read through a link"
+    assert (run / "log.jsonl").is_symlink(), "during training the log is a link"
     before = {path: path.read_bytes() for path in (run / "checkpoints").rglob("*") if path.is_file()}
     short_run(epochs=1, learning_rate=5e-4)
     old = tiny[0].train.learning_rate
@@ -144,19 +145,19 @@ def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_put_a
         train.train(run)
     assert f"  train.learning_rate: {old} -> 0.0005\n" in str(refused.value)
     assert f"`ves train --fresh {run}`" in str(refused.value)
-    assert before == {path: path.read_bytes() for path in before}, "refused, nothing has changed"
+    assert before == {path: path.read_bytes() for path in before}, "a refusal changes nothing"
     train.train(run, fresh=True)
     assert (run / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
     assert log_of(run) == log_of(straight)
-    assert not (run / "log.jsonl").is_symlink(), "what is published outlives the checkpoints"
+    assert not (run / "log.jsonl").is_symlink(), "the published log outlives the checkpoints"
     archive = run / "checkpoints-archive-1"
     assert {path.relative_to(run / "checkpoints"): content for path, content in before.items()} == {
         path.relative_to(archive): path.read_bytes() for path in archive.rglob("*") if path.is_file()
     }
 
 
-def test_a_finished_training_with_other_settings_is_put_aside_and_done_anew(short_run, caplog):
-    """What the workflow does when a setting was edited: the model follows, and nothing is lost."""
+def test_a_finished_training_with_other_settings_is_archived_and_trained_again(short_run, caplog):
+    """As in the workflow after a setting was edited: the model follows, and nothing is lost."""
     run = short_run(epochs=0.5)
     train.train(run)
     first = (run / "model.safetensors").read_bytes()
@@ -173,7 +174,7 @@ def test_a_finished_training_with_other_settings_is_put_aside_and_done_anew(shor
 
 @pytest.fixture(scope="module")
 def stopped_once(tiny, tmp_path_factory) -> Path:
-    """A run of `straight`'s settings that ended in its sixth step, with checkpoints of the second and fourth."""
+    """A run with the settings of `straight` that ended in its sixth step, with checkpoints of steps 2 and 4."""
     config, data = tiny
     run = tmp_path_factory.mktemp("stopped") / "dense"
     write(run, config.train_of("dense").model_copy(update=STRAIGHT), config, data)
@@ -204,7 +205,7 @@ def flip(path: Path) -> None:
     ("model.safetensors", cut), ("state.pt", cut), ("model.safetensors", flip), ("state.pt", Path.unlink),
     ("checkpoint.json", cut), ("checkpoint.json", Path.unlink),
 ])  # fmt: skip
-def test_a_damaged_checkpoint_is_passed_over_and_said(stopped, caplog, name, damage):
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(stopped, caplog, name, damage):
     found = checkpoint.newest(stopped)
     assert found is not None and found[0].name == "step-00000004"
     damage(stopped / "checkpoints" / "step-00000004" / name)
@@ -217,7 +218,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(stopped, caplog, name, dam
         train.train(stopped)
 
 
-def test_a_damaged_checkpoint_is_not_counted_among_those_kept(stopped, caplog):
+def test_a_damaged_checkpoint_does_not_count_towards_keep_checkpoints(stopped, caplog):
     """Steps 2 and 4 lie there, 4 is damaged and 5 is written: with two to keep, 2 is one of them."""
     run = stopped
     flip(run / "checkpoints" / "step-00000004" / "state.pt")
@@ -231,7 +232,7 @@ def test_a_damaged_checkpoint_is_not_counted_among_those_kept(stopped, caplog):
     assert caplog.text.count("step-00000004/state.pt: damaged") == 1
 
 
-def test_what_there_is_is_read_once_at_a_start(stopped, monkeypatch):
+def test_each_file_of_the_checkpoint_is_hashed_once_at_the_start(stopped, monkeypatch):
     read: list[str] = []
     digest = checkpoint.digest
     monkeypatch.setattr(checkpoint, "digest", lambda path: read.append(path.parent.name) or digest(path))
@@ -257,7 +258,7 @@ def test_a_batch_without_negatives_has_no_effective_scale(tiny, images, known):
 
     generator = torch.Generator().manual_seed(0)
     audio, image = (torch.randn(shape, generator=generator) for shape in ((2, 1, 4), (2, 3, 4)))
-    pairs = gradient_cache.Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), 0)
-    _, logged = gradient_cache.objective(pairs, torch.zeros(()), config.train)
-    assert ("max_mean/effective_scale" in logged) == known
-    assert all(value.isfinite() for value in logged.values())
+    pairs = Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), 0)
+    _, metrics = objective(pairs, torch.zeros(()), config.train)
+    assert ("max_mean/effective_scale" in metrics) == known
+    assert all(value.isfinite() for value in metrics.values())

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.waiting import PATIENCE
-from ves.store.features_writer import open_features
+from ves.store.features_reader import open_features
 from ves.store.shard_format import BadStore
 from ves.training.dataset import AHEAD, Batch, PairReader, batches, clips, to_read
 from ves.training.order import Order
@@ -85,14 +85,14 @@ def test_parts_of_a_batch_are_those_of_the_whole(stream, augment):
 
 
 def test_a_batch_in_use_is_not_overwritten(stream, monkeypatch):
-    """All is read that can be meanwhile; buffers come round again after the batch is given back."""
+    """Everything that can be read meanwhile is read; buffers are used again once the batch is released."""
     expected = [digest(batch) for batch in stream(0, 9)]
     real, read, places = PairReader.patches, threading.Semaphore(0), set()
 
     def patches(self, rows, out=None):
-        found = real(self, rows, out=out)
+        actual = real(self, rows, out=out)
         read.release()  # it is the last that is read of a batch
-        return found
+        return actual
 
     monkeypatch.setattr(PairReader, "patches", patches)
     for number, batch in enumerate(stream(0, 9)):
@@ -110,13 +110,13 @@ def test_a_buffer_is_not_read_into_while_the_device_copies_it(tiny, tiny_clips, 
     config, data = tiny
     train = config.train.model_copy(update={"batch_size": 8})
     device = torch.device("cuda")
-    found = []
+    actual = []
     reader = PairReader(data, config.audio.seconds)
     for batch in batches(reader, tiny_clips, train, seed=0, first=0, last=9, device=device):
         assert batch.waveform.is_pinned() and batch.patches.is_pinned()
         torch.cuda._sleep(10**9)
-        found.append(batch.to(device).waveform)
-    for waveform, expected in zip(found, stream(0, 9), strict=True):
+        actual.append(batch.to(device).waveform)
+    for waveform, expected in zip(actual, stream(0, 9), strict=True):
         assert torch.equal(waveform.cpu(), expected.waveform)
 
 

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support.fork_server import WARM
+from tests.support.steps import REGULARISED, assert_equal, gradients, pairs, settings, towers
 from tests.support.waiting import PATIENCE, until
-from tests.training.test_gradient_cache import REGULARISED, assert_equal, gradients, pairs, settings, towers
 from ves.base import gpus
-from ves.training.distributed import ALONE, Ranks, joined
-from ves.training.gradient_cache import gradient, rows
+from ves.training.distributed import ALONE, World, join_world
+from ves.training.gradient_cache import gradient, own_rows
 from ves.training.train import train
 
 pytestmark = pytest.mark.numbers
@@ -37,18 +37,18 @@ def free_port() -> int:
         return opened.getsockname()[1]
 
 
-def _as_rank(rank: int, size: int, port: int, work: Callable[..., None], given: tuple[Any, ...]) -> None:
+def _as_rank(rank: int, size: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """In a child: be one of the processes that torchrun would start."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    work(*given)
+    work(*arguments)
 
 
-def on_ranks(size: int, work: Callable[..., None], *given: Any) -> None:
+def on_ranks(size: int, work: Callable[..., None], *arguments: Any) -> None:
     """Run `work` in so many processes that train together."""
     port = free_port()
-    children = [WARM.Process(target=_as_rank, args=(rank, size, port, work, given)) for rank in range(size)]
+    children = [WARM.Process(target=_as_rank, args=(rank, size, port, work, arguments)) for rank in range(size)]
     for child in children:
         child.start()
     for child in children:
@@ -59,19 +59,19 @@ def on_ranks(size: int, work: Callable[..., None], *given: Any) -> None:
     assert codes == [0] * size
 
 
-def measured(ranks: Ranks, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+def measured(world: World, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Gradients and log of a case, on this rank."""
-    model, given = towers(), settings(batch_size=8, **CASES[name])
-    torch.manual_seed(3 + ranks.rank)  # rank 0's draw is the one that counts
-    logs = gradient(model, pairs()[rows(given, ranks)], given, ranks)
+    model, arguments = towers(), settings(batch_size=8, **CASES[name])
+    torch.manual_seed(3 + world.rank)  # rank 0's draw is the one that counts
+    logs = gradient(model, pairs()[own_rows(arguments, world)], arguments, world)
     return gradients(model), logs
 
 
 def measure(folder: Path) -> None:
-    with joined() as ranks:
-        assert not ranks.any(False) and ranks.any(ranks.rank == 1)
+    with join_world() as world:
+        assert not world.any(False) and world.any(world.rank == 1)
         for name in CASES:
-            torch.save(measured(ranks, name), folder / f"{name}-{ranks.rank}.pt")
+            torch.save(measured(world, name), folder / f"{name}-{world.rank}.pt")
 
 
 @pytest.mark.parametrize("size", [2, 4])
@@ -79,12 +79,12 @@ def test_processes_together_give_the_gradient_of_one(size, tmp_path):
     on_ranks(size, measure, tmp_path)
     for name in CASES:
         expected, logs = measured(ALONE, name)
-        found = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(size)]
-        for on_rank, logged in found:
+        actual = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(size)]
+        for on_rank, logged in actual:
             assert_equal(on_rank, expected, 1e-5)
             assert logged == pytest.approx(logs, rel=1e-5)
-            assert all(torch.equal(grad, found[0][0][key]) for key, grad in on_rank.items()), "to the bit on all"
-            assert logged == found[0][1]
+            assert all(torch.equal(grad, actual[0][0][key]) for key, grad in on_rank.items()), "to the bit on all"
+            assert logged == actual[0][1]
 
 
 def _quietly(run: Path) -> None:
@@ -102,10 +102,10 @@ def test_two_processes_train_the_model_of_one(tiny_run):
     alone, together = tiny_run("alone", **changes), tiny_run("together", **changes)
     train(alone)
     on_ranks(2, _quietly, together)
-    expected, found = log_of(alone), log_of(together)
-    assert [line["step"] for line in found] == [line["step"] for line in expected]
-    assert len(found) >= 2
-    for line, wanted in zip(found, expected, strict=True):
+    expected, actual = log_of(alone), log_of(together)
+    assert [line["step"] for line in actual] == [line["step"] for line in expected]
+    assert len(actual) >= 2
+    for line, wanted in zip(actual, expected, strict=True):
         for key in ("loss", "gradient_norm", "temperature", "masked_pairs"):
             assert line[key] == pytest.approx(wanted[key], rel=1e-3), key
     weights, same = load_file(together / "model.safetensors"), load_file(alone / "model.safetensors")
@@ -139,11 +139,11 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LOCAL_RANK", "2")
     gpus.take.cache_clear()
-    with pytest.raises(ValueError, match="--nproc_per_node: more processes than the 2 GPUs"), joined():
+    with pytest.raises(ValueError, match="--nproc_per_node: more processes than the 2 GPUs"), join_world():
         pass
 
 
 def test_alone_nothing_is_asked_of_others():
     value = torch.ones(2, requires_grad=True)
-    assert ALONE.first and ALONE.sum(value) is value is ALONE.gather(value) is ALONE.complete(value)
-    assert ALONE.of_first(3) == 3 and ALONE.any(True) and not ALONE.any(False) and ALONE.collect([1]) == [1]
+    assert ALONE.is_main and ALONE.sum(value) is value is ALONE.gather(value) is ALONE.gather_with_gradient(value)
+    assert ALONE.broadcast(3) == 3 and ALONE.any(True) and not ALONE.any(False) and ALONE.gather_objects([1]) == [1]

@@ -1,4 +1,4 @@
-"""A loss that has collapsed is said once for each term; skipped steps are counted up to a limit."""
+"""There is one warning for each term whose loss collapses; skipped steps are counted up to a limit."""
 
 import json
 import math
@@ -22,12 +22,13 @@ def see(watched: Divergence, steps: range, dense: float, whole: float) -> None:
         assert watched.see(step, {"gradient_norm": 1.0, "max_mean/loss": dense, "mean_mean/loss": whole}) == 0
 
 
-def test_a_collapsed_loss_is_said_once_and_for_its_term_only(watched, caplog):
+def test_there_is_one_warning_for_a_collapsed_loss_and_only_for_its_term(watched, caplog):
     see(watched, range(1, 100 + WINDOW), CHANCE, 2.0)
-    assert not caplog.records, "while it warms up, and until the window is full, nothing is known"
+    assert not caplog.records, "no warning while it warms up, nor before the window is full"
     see(watched, range(100 + WINDOW, 1001), CHANCE, 2.0)
     (record,) = caplog.records
-    assert "the loss of max_mean has collapsed: 3.466 over the last 100 steps, and log B = 3.466" in record.getMessage()
+    message = "the loss of max_mean has collapsed: it is 3.466 over the last 100 steps, and equal scores for all pairs"
+    assert f"{message} give log B = 3.466" in record.getMessage()
     assert f"step {100 + WINDOW}:" in record.getMessage()
 
 
@@ -41,7 +42,7 @@ def test_a_collapse_is_seen_over_the_log_of_earlier_processes(watched, tmp_path,
     see(watched, range(151, 201), CHANCE, 2.0)
     assert not caplog.records, "99 losses are no window"
     see(watched, range(201, 202), CHANCE, 2.0)
-    assert "step 201: the loss of max_mean has collapsed: 3.466 over the last 100 steps" in caplog.text
+    assert "step 201: the loss of max_mean has collapsed: it is 3.466 over the last 100 steps" in caplog.text
 
 
 def test_a_loss_that_falls_is_no_cause_for_alarm(watched, caplog):
@@ -63,7 +64,7 @@ def test_negatives_of_micro_batches_are_as_many_as_these_hold(tiny, tmp_path, ca
     assert "log B = 2.079" in caplog.text
 
 
-def test_counts_go_on_where_a_checkpoint_left_them(tiny, tmp_path):
+def test_counts_continue_where_a_checkpoint_left_them(tiny, tmp_path):
     train = tiny[0].train.model_copy(update={"max_skipped": 3})
     first, bad = Divergence(tmp_path, train, 100, []), {"gradient_norm": math.nan}
     good = {"gradient_norm": 1.0, "max_mean/loss": 1.0}

@@ -22,7 +22,7 @@ from ves.losses.contrastive import LOSSES
 from ves.media.audio import FrameGrid
 from ves.similarity import pairwise as similarity
 from ves.training.dataset import PairReader
-from ves.training.gradient_cache import Pairs
+from ves.training.objective import Pairs
 from ves.training.train import train
 
 pytestmark = pytest.mark.numbers
@@ -84,8 +84,18 @@ def test_the_golden_curve(curve, name, threads):
     assert close(losses, recorded(name)), f"off by {off:.1e}: the arithmetic changed; if meant so, VES_GOLDEN=write"
 
 
-def _times(function: Callable, factor: float) -> Callable:
-    return lambda *given: factor * function(*given)
+def _scaled(similarity: Callable, factor: float) -> Callable:
+    return lambda *tokens: factor * similarity(*tokens)
+
+
+def _scaled_loss(function: Callable, factor: float) -> Callable:
+    """The loss with its metric, times a factor."""
+
+    def scaled(*logits):
+        loss, metrics = function(*logits)
+        return factor * loss, metrics | {"loss": factor * metrics["loss"]}
+
+    return scaled
 
 
 def _counted_too(function: Callable, extra: int) -> Callable:
@@ -102,12 +112,12 @@ SETTINGS = {
 }
 PARTS = {
     "max_mean": lambda patch: patch.setitem(
-        similarity.SIMILARITIES, "max_mean", _times(similarity.SIMILARITIES["max_mean"], HAIR)
+        similarity.SIMILARITIES, "max_mean", _scaled(similarity.SIMILARITIES["max_mean"], HAIR)
     ),
     "mean_mean": lambda patch: patch.setitem(
-        similarity.SIMILARITIES, "mean_mean", _times(similarity.SIMILARITIES["mean_mean"], HAIR)
+        similarity.SIMILARITIES, "mean_mean", _scaled(similarity.SIMILARITIES["mean_mean"], HAIR)
     ),
-    "loss": lambda patch: patch.setitem(LOSSES, "info_nce", _times(LOSSES["info_nce"], HAIR)),
+    "loss": lambda patch: patch.setitem(LOSSES, "info_nce", _scaled_loss(LOSSES["info_nce"], HAIR)),
     "padding of clips": lambda patch: patch.setattr(FrameGrid, "mask", _counted_too(FrameGrid.mask, 1600)),
     "padding of pictures": lambda patch: patch.setattr(PairReader, "_image_masks", lambda *_: None),
     "two clips of a picture": lambda patch: patch.setattr(

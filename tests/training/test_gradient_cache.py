@@ -4,124 +4,76 @@
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
-from tests.losses.test_contrastive import slow as slow_info_nce
-from tests.models.test_towers import audio_config
-from tests.support.tiny_corpus import tiny_config
-from ves.config.experiment import ModelConfig, TrainConfig
+from tests.support.losses import slow as slow_info_nce
+from tests.support.steps import REGULARISED, assert_equal, gradients, pairs, settings, towers
+from ves.losses.regularisers import REGULARISERS
 from ves.models.towers import VeS
 from ves.similarity.pairwise import SIMILARITIES
 from ves.training import gradient_cache
 from ves.training.dataset import Batch
-from ves.training.distributed import Ranks
-from ves.training.gradient_cache import gradient, represent, rows
-from ves.training.randomness import drawn_from
+from ves.training.distributed import World
+from ves.training.gradient_cache import gradient, own_rows
+from ves.training.objective import represent
+from ves.training.randomness import rng_from_key
 
 pytestmark = pytest.mark.numbers
 
-WIDTH, KEY = 24, 11
 FIELDS = ("audio", "mask", "image", "image_mask")
-REGULARISED = {"non_negativity": 1.0, "temporal_variation": 0.1}
-
-
-def settings(**changes: Any) -> TrainConfig:
-    """The committed settings of `dense` in fp32, with changes."""
-    return tiny_config().train_of("dense").model_copy(update={"precision": "fp32", **changes})
-
-
-def towers() -> VeS:
-    """A model in training with dropout, SpecAugment and layer drop on."""
-    torch.manual_seed(0)
-    model = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.2)
-    made = VeS(
-        audio_config(seconds=1.0, freeze_conv=False, mask_time_prob=0.3, layer_drop=0.3), model, WIDTH, 0.07
-    ).train()
-    for module in made.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.2
-    return made
-
-
-def pairs(size: int = 8) -> Batch:
-    """Clips of up to one second; the first and the last are of one picture; some patches do not count."""
-    draw = torch.Generator().manual_seed(1)
-    valid = torch.tensor([16_000, 9_000, 12_000, 16_000] * (size // 4))
-    waveform = torch.randn(size, 16_000, generator=draw) * (torch.arange(16_000) < valid[:, None])
-    patches = torch.randn(size, 9, WIDTH, generator=draw).bfloat16()
-    mask = torch.ones(size, 9, dtype=torch.bool)
-    mask[1, 5:] = False
-    picture = torch.arange(size)
-    picture[-1] = 0
-    return Batch(waveform, valid, patches, mask, picture)
-
-
-def gradients(model: VeS) -> dict[str, Tensor]:
-    """What each parameter has; those of layers that were dropped have none."""
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
-def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
-    """To `tolerance` of the largest entry of each gradient (or of one thousandth of the largest of all)."""
-    assert set(found) == set(expected)
-    largest = max(grad.abs().max().item() for grad in expected.values())
-    for name, grad in expected.items():
-        scale = max(grad.abs().max().item(), 1e-3 * largest)
-        assert (found[name] - grad).abs().max().item() <= tolerance * scale, name
+KEY = 11
 
 
 @pytest.fixture
-def given_key(monkeypatch) -> None:
+def fixed_key(monkeypatch) -> None:
     monkeypatch.setattr(gradient_cache, "new_key", lambda: KEY)
 
 
 def one_graph(model: VeS, batch: Batch, size: int, key: int = KEY) -> None:
     """The gradient of InfoNCE, pair by pair, over the micro-batch forwards in one graph."""
-    found, device = [], model.log_scale.device
+    actual, device = [], model.log_scale.device
     batch = batch.to(device)
     for start in range(0, len(batch), size):
-        with drawn_from(device, key, start):
-            found.append(represent(model, batch[start : start + size], settings()))
-    audio, mask, image = (torch.cat([getattr(part, name) for part in found]) for name in ("audio", "mask", "image"))
+        with rng_from_key(device, key, start):
+            actual.append(represent(model, batch[start : start + size], settings()))
+    audio, mask, image = (torch.cat([getattr(part, name) for part in actual]) for name in ("audio", "mask", "image"))
     logits = model.log_scale.exp() * SIMILARITIES["max_mean"](audio, mask, image, batch.image_mask)
     slow_info_nce(logits, batch.image[:, None] == batch.image).backward()
 
 
 @pytest.mark.parametrize("micro_batch", [2, 3, 8])
-def test_the_gradient_is_that_of_one_graph(given_key, micro_batch):
+def test_the_gradient_is_that_of_one_graph(fixed_key, micro_batch):
     """Dropout, SpecAugment and layer drop on; 3 leaves a smaller last part, 8 is one part."""
     model, batch = towers(), pairs()
     logs = gradient(model, batch, settings(batch_size=8, micro_batch=micro_batch, negatives="batch"))
-    found = gradients(model)
+    actual = gradients(model)
     model.zero_grad()
     one_graph(model, batch, micro_batch)
-    assert_equal(found, gradients(model), 1e-5)
+    assert_equal(actual, gradients(model), 1e-5)
     assert logs["masked_pairs"] == pytest.approx(2 / 56)  # of 8 clips the first and the last are of one picture
     model.zero_grad()
     one_graph(model, batch, micro_batch, key=KEY + 1)  # other draws, another gradient
     other = gradients(model)["log_scale"]
-    assert (found["log_scale"] - other).abs() > 1e-3 * other.abs()
+    assert (actual["log_scale"] - other).abs() > 1e-3 * other.abs()
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("micro_batch", [2, 8])
-def test_the_gradient_is_that_of_one_graph_on_a_gpu(given_key, micro_batch):
+def test_the_gradient_is_that_of_one_graph_on_a_gpu(fixed_key, micro_batch):
     """The kernels of both passes must draw alike there too."""
     model, batch = towers().cuda(), pairs()
     gradient(model, batch, settings(batch_size=8, micro_batch=micro_batch, negatives="batch"))
-    found = gradients(model)
+    actual = gradients(model)
     model.zero_grad()
     one_graph(model, batch, micro_batch)
-    assert_equal(found, gradients(model), 1e-4)
+    assert_equal(actual, gradients(model), 1e-4)
 
 
-def test_true_negatives_are_more_than_those_of_the_micro_batches(given_key):
+def test_true_negatives_are_more_than_those_of_the_micro_batches(fixed_key):
     losses = {}
     for negatives in ("batch", "micro_batch"):
         model = towers()
@@ -129,59 +81,59 @@ def test_true_negatives_are_more_than_those_of_the_micro_batches(given_key):
     assert losses["batch"] > losses["micro_batch"] + 1  # log 8 and log 2 at the start
 
 
-def test_bfloat16_trains_every_parameter_in_both_passes(given_key):
+def test_bfloat16_trains_every_parameter_in_both_passes(fixed_key):
     """(A weight that autocast has cast without a graph and kept would get no gradient.)"""
-    found = []
+    actual = []
     for size in (2, 8):
         model = towers()
         gradient(model, pairs(), settings(batch_size=8, micro_batch=size, negatives="batch", precision="bf16"))
-        found.append(set(gradients(model)))
+        actual.append(set(gradients(model)))
     frozen = {name for name, parameter in towers().named_parameters() if not parameter.requires_grad}
     dropped = {name for name, _ in towers().named_parameters() if ".encoder.layers." in name}
-    for names in found:
+    for names in actual:
         assert {name for name, _ in towers().named_parameters()} - names <= frozen | dropped
 
 
 def test_what_is_drawn_depends_on_the_saved_generator_alone():
     """numpy's and Python's global generators have no part in it, and one number is taken of torch's."""
-    found = []
+    actual = []
     for numpy_seed in (0, 1):
         model = towers()
         np.random.seed(numpy_seed)
         torch.manual_seed(5)
         gradient(model, pairs(), settings(batch_size=8, micro_batch=2, negatives="batch", precision="bf16"))
-        found.append((gradients(model), torch.get_rng_state()))
-    assert all(torch.equal(found[0][0][name], grad) for name, grad in found[1][0].items())
+        actual.append((gradients(model), torch.get_rng_state()))
+    assert all(torch.equal(actual[0][0][name], grad) for name, grad in actual[1][0].items())
     torch.manual_seed(5)
     torch.randint(2**62, ())
-    assert torch.equal(found[0][1], torch.get_rng_state()) and torch.equal(found[1][1], torch.get_rng_state())
+    assert torch.equal(actual[0][1], torch.get_rng_state()) and torch.equal(actual[1][1], torch.get_rng_state())
 
 
-def test_no_graph_is_wider_than_a_micro_batch(given_key, monkeypatch):
+def test_no_graph_is_wider_than_a_micro_batch(fixed_key, monkeypatch):
     """Both passes go through the towers in parts, the first without a graph."""
-    seen: list[tuple[int, bool]] = []
+    calls: list[tuple[int, bool]] = []
     model, original = towers(), VeS.audio_tokens
 
     def watched(self, waveform, valid):
-        seen.append((len(waveform), torch.is_grad_enabled()))
+        calls.append((len(waveform), torch.is_grad_enabled()))
         return original(self, waveform, valid)
 
     monkeypatch.setattr(VeS, "audio_tokens", watched)
     gradient(model, pairs(), settings(batch_size=8, micro_batch=3, negatives="batch"))
-    assert seen == [(3, False), (3, False), (2, False), (3, True), (3, True), (2, True)]
+    assert calls == [(3, False), (3, False), (2, False), (3, True), (3, True), (2, True)]
 
 
-def test_gradient_checkpointing_changes_nothing(given_key):
-    found, kept = [], []
+def test_gradient_checkpointing_changes_nothing(fixed_key):
+    actual, kept = [], []
     for recompute in (False, True):
         model, batch, saved = towers(), pairs(), []
         if recompute:
             model.recompute_layers()
         with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t.numel()) or t, lambda t: t):  # noqa: B023
             gradient(model, batch, settings(batch_size=8, micro_batch=8, negatives="batch"))
-        found.append(gradients(model))
+        actual.append(gradients(model))
         kept.append(sum(saved))
-    assert_equal(found[1], found[0], 1e-6)
+    assert_equal(actual[1], actual[0], 1e-6)
     assert kept[1] < kept[0]
 
 
@@ -191,14 +143,14 @@ def finite_parts(batch: Batch, size: int) -> Iterator[Batch]:
 
 
 @pytest.mark.parametrize("negatives", ["batch", "micro_batch"])
-def test_regularisers_are_logged_apart_and_work_with_cached_gradients(given_key, negatives):
+def test_regularisers_are_logged_apart_and_work_with_cached_gradients(fixed_key, negatives):
     """The gradient with a regulariser less the one without is the weighted gradient of the regulariser alone."""
-    found, logs = [], []
+    actual, logs = [], []
     for regularisers in ({}, REGULARISED):
         model = towers()
         train = settings(batch_size=8, micro_batch=4, negatives=negatives, regularisers=regularisers)
         logs.append(gradient(model, pairs(), train))
-        found.append(gradients(model))
+        actual.append(gradients(model))
     terms = {name: logs[1][f"{name}/loss"] for name in REGULARISED}
     assert all(value > 0 for value in terms.values())
     added = sum(weight * terms[name] for name, weight in REGULARISED.items())
@@ -207,18 +159,18 @@ def test_regularisers_are_logged_apart_and_work_with_cached_gradients(given_key,
     parts = list(finite_parts(pairs(), 4))
     tokens = []
     for start, part in zip((0, 4), parts, strict=True):
-        with drawn_from(torch.device("cpu"), KEY, start):
+        with rng_from_key(torch.device("cpu"), KEY, start):
             tokens.append(represent(model, part, settings()))
     total = torch.zeros(())
     groups = [tokens] if negatives == "batch" else [[part] for part in tokens]
     for group in groups:
         audio, mask, image, shown = (torch.cat([getattr(p, n) for p in group]) for n in FIELDS)
         for name, weight in REGULARISED.items():
-            value, count = gradient_cache.REGULARISERS[name](audio, mask, image, shown, 0)
+            value, count = REGULARISERS[name](audio, mask, image, shown, 0)
             total = total + weight * value / count / len(groups)
     total.backward()
     alone = gradients(model)
-    difference = {name: found[1][name] - found[0][name] for name in alone if name in found[0]}
+    difference = {name: actual[1][name] - actual[0][name] for name in alone if name in actual[0]}
     weights = [name for name in difference if name.endswith("head.0.weight")]
     assert len(weights) == 2
     for name in weights:
@@ -234,10 +186,10 @@ def test_regularisers_are_logged_apart_and_work_with_cached_gradients(given_key,
 )
 def test_shares_that_would_change_the_objective_are_refused(changes, size, message):
     with pytest.raises(ValueError, match=message):
-        rows(settings(**changes), Ranks(0, size, torch.device("cpu")))
+        own_rows(settings(**changes), World(0, size, torch.device("cpu")))
 
 
 def test_the_ranks_share_out_the_rows():
     train = settings(batch_size=12, micro_batch=5, negatives="batch")
-    shares = [range(12)[rows(train, Ranks(rank, 3, torch.device("cpu")))] for rank in range(3)]
+    shares = [range(12)[own_rows(train, World(rank, 3, torch.device("cpu")))] for rank in range(3)]
     assert [list(share) for share in shares] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]

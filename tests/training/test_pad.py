@@ -26,7 +26,7 @@ from ves.evaluation.retrieval.tune import recall
 from ves.models.towers import load as load_model
 from ves.similarity.pairwise import SIMILARITIES, token_similarity
 from ves.store.embeddings import Embeddings, load, write
-from ves.store.features_writer import FeatureStore
+from ves.store.features_reader import FeatureStore
 from ves.training.dataset import Batch, PairReader, batches, clips
 from ves.training.gradient_cache import objective, represent
 from ves.training.order import Order
@@ -112,8 +112,8 @@ def test_masks_say_which_patches_show_the_picture(padded, reader):
     assert mask is not None
     assert mask.shape == patches.shape[:2]
     side, grid = reader.features.attrs["image_size"], reader.features.grid
-    for found, (width, height) in zip(mask, images.select("width", "height").iter_rows(), strict=True):
-        assert found.tolist() == slow_mask(width, height, side, grid)
+    for actual, (width, height) in zip(mask, images.select("width", "height").iter_rows(), strict=True):
+        assert actual.tolist() == slow_mask(width, height, side, grid)
     hidden = (~mask).sum(1)
     assert (hidden > 0).float().mean() > 0.5, "most pictures of the corpus are no squares"
     assert hidden.max() >= 20
@@ -208,10 +208,10 @@ def deafening(stored: Embeddings, folder: Path) -> tuple[Path, Embeddings]:
     tokens[~stored.image_mask] = (50 * speech).half()
     loud = Embeddings(**{**vars(stored), "image_tokens": tokens})
     similarity = token_similarity(loud.audio_tokens.float(), tokens.float())  # A V T P
-    heard = stored.audio_mask[:, None, :, None] & ~stored.image_mask.all(1)[None, :, None, None]
+    valid_tokens = stored.audio_mask[:, None, :, None] & ~stored.image_mask.all(1)[None, :, None, None]
     winner = similarity.argmax(-1, keepdim=True)
     on_padding = ~stored.image_mask[None, :, None, :].expand_as(similarity).gather(-1, winner)
-    assert on_padding[heard.expand_as(on_padding)].float().mean() > 0.9, "unmasked, padding would win"
+    assert on_padding[valid_tokens.expand_as(on_padding)].float().mean() > 0.9, "unmasked, padding would win"
     write(folder / "loud.zarr", loud)
     return folder / "loud.zarr", loud
 
@@ -225,9 +225,9 @@ def test_no_metric_hears_padding(padded, trained, tmp_path):
     truth = Path(padded[1].manifest).parent / "truth"
     reports = []
     for number, source in enumerate((run / "val.zarr", store)):
-        _, found = one_to_one(load(source), tmp_path, [bytes([number])])
+        _, actual = one_to_one(load(source), tmp_path, [bytes([number])])
         localisation.evaluate(source, padded[1], truth, tmp_path / f"localisation-{number}.json")
-        reports.append([found, read_json(tmp_path / f"localisation-{number}.json")])
+        reports.append([actual, read_json(tmp_path / f"localisation-{number}.json")])
     assert reports[0] == reports[1]
     assert reports[0][1]["available"] is True
     assert reports[0][1]["n"] >= len(stored.clip_id)
@@ -238,9 +238,9 @@ def test_all_images_keep_a_mean_of_their_own_patches(trained, tmp_path):
     _, stored = trained
     image = int((~stored.image_mask).sum(1).argmax())  # the one with the most padding
     audio, patches = stored.audio_tokens[0].double(), stored.image_tokens[image].double()
-    heard = [t for t in range(len(audio)) if stored.audio_mask[0, t]]
+    valid_tokens = [t for t in range(len(audio)) if stored.audio_mask[0, t]]
     shown = [p for p in range(len(patches)) if stored.image_mask[image, p]]
     assert len(shown) < len(patches)
-    every = [[float(audio[t] @ patches[p]) for p in shown] for t in heard]
+    every = [[float(audio[t] @ patches[p]) for p in shown] for t in valid_tokens]
     assert all_pairs("mean_mean", stored, tmp_path, [])[0, image] == pytest.approx(np.mean(every), abs=1e-5)
     assert all_pairs("max_mean", stored, tmp_path, [])[0, image] == pytest.approx(np.mean(np.max(every, 1)), abs=1e-5)

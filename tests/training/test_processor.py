@@ -1,4 +1,4 @@
-"""What a checkpoint says of the processor that wrote it, and what a run says that goes on on another."""
+"""What a checkpoint says about the processor that wrote it, and the warning of a run that resumes on another."""
 
 import json
 import os
@@ -43,21 +43,21 @@ def steps_of(run: Path) -> list[int]:
 @pytest.mark.skipif(
     not torch.cpu.get_capabilities().get("avx2"), reason="torch has one kind of kernels for this processor"
 )
-def test_a_run_goes_on_on_another_processor_and_says_so(tiny_run, caplog):
+def test_a_run_resumes_on_another_processor_with_a_warning(tiny_run, caplog):
     run = tiny_run(epochs=1, precision="fp32", threads=1)
     train_elsewhere(run)
     kept = back_to(run, 6)
     assert read_json(kept / "checkpoint.json")["processor"]["kernels"] == OTHER.upper()
     train(run)
     here = torch.backends.cpu.get_cpu_capability()
-    expected = f'{kept}: written on another processor (kernels: "{OTHER.upper()}" -> "{here}"); the run goes on'
-    (said,) = [record.message for record in caplog.records if "processor" in record.message]
-    assert said.startswith(expected) and said.endswith("to rounding only")
+    expected = f'{kept}: written on another processor (kernels: "{OTHER.upper()}" -> "{here}"); training resumes'
+    (warning,) = [record.message for record in caplog.records if "processor" in record.message]
+    assert warning.startswith(expected) and warning.endswith("to rounding only")
     assert (run / "model.safetensors").exists()
     assert steps_of(run) == list(range(1, steps_of(run)[-1] + 1))
 
 
-def test_on_the_same_processor_and_from_older_checkpoints_nothing_is_said(tiny_run, caplog):
+def test_on_the_same_processor_and_from_older_checkpoints_there_is_no_warning(tiny_run, caplog):
     run = tiny_run(epochs=1, precision="fp32", threads=1)
     train(run)
     expected = (run / "model.safetensors").read_bytes()

@@ -53,8 +53,8 @@ def test_groups_cover_each_trained_parameter_once(tiny):
     config, _ = tiny
     model = VeS(config.audio, config.model, 24, 0.07)
     groups = parameter_groups(model, config.train)
-    held = [id(parameter) for group in groups for parameter in group["params"]]
-    assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    covered = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(covered) == sorted(id(p) for p in model.parameters() if p.requires_grad)
     by_id = {id(parameter): group for group in groups for parameter in group["params"]}
     assert by_id[id(model.log_scale)]["weight_decay"] == 0 == by_id[id(model.visual.head[1].weight)]["weight_decay"]
     assert by_id[id(model.audio.head[0].weight)]["weight_decay"] == config.train.weight_decay
@@ -82,6 +82,7 @@ def test_a_run_learns_and_is_a_complete_model(tiny_run, changes):
     assert sum(line["loss"] for line in log[-3:]) < 0.97 * sum(line["loss"] for line in log[:3])
     for name in changes["objective"]:
         assert log[-1][f"{name}/effective_scale"] > 0 and math.isfinite(log[-1][f"{name}/loss"])
+        assert 0 <= log[-1][f"{name}/accuracy"] <= 1
     assert {"temperature", "learning_rate", "gradient_norm", "tune/R@10", "tune/median_rank"} <= set(log[-1])
     model, config = load(run)
     assert config.run == "dense" and not model.training
@@ -108,10 +109,10 @@ def signalled_stage(run: Path, step: int, number: int) -> None:
     """The same; when the log shows the step and the next has begun, the signal comes."""
     real, left = train_module.optimise, [number]
 
-    def optimise(*given):
+    def optimise(*arguments):
         if left and (run / "log.jsonl").read_text().count("\n") >= step:
             os.kill(os.getpid(), left.pop())
-        return real(*given)
+        return real(*arguments)
 
     train_module.optimise = optimise
     stage(run)
@@ -199,7 +200,8 @@ def poison(monkeypatch, bad: set[int]) -> list[int]:
 
     def poisoned(logits, not_negative=None):
         calls.append(1)
-        return logits.sum() * (float("nan") if len(calls) in bad else 1e-3)
+        loss = logits.sum() * (float("nan") if len(calls) in bad else 1e-3)
+        return loss, {"loss": loss.detach()}
 
     monkeypatch.setitem(LOSSES, "info_nce", poisoned)
     return calls
@@ -222,10 +224,10 @@ def test_a_skipped_step_is_skipped_again_on_resume(tiny_run, monkeypatch):
     train(runs[0])
     real = train_module.optimise
 
-    def interrupted(*given):
+    def interrupted(*arguments):
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(*given)
+        return real(*arguments)
 
     calls = poison(monkeypatch, {2})
     with monkeypatch.context() as patched:

@@ -22,7 +22,7 @@ from ves.similarity.pairwise import SIMILARITIES
 from ves.store.embeddings import load
 from ves.training.checkpoint import contiguous
 from ves.training.dataset import Batch, PairReader, clips
-from ves.training.gradient_cache import objective, represent
+from ves.training.objective import objective, represent
 from ves.training.train import optimise
 
 pytestmark = pytest.mark.numbers
@@ -31,25 +31,25 @@ HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
 CLIPS, IMAGES, TOKENS, PATCHES, DIM = 8, 6, 5, 4, 16
 
 
-class Given(VeS):
+class TokenTable(VeS):
     """Tokens by number: the number of a clip stands in `valid`, that of an image in the first patch."""
 
     @property
-    def draws(self) -> bool:
+    def is_stochastic(self) -> bool:
         return False
 
     def __init__(self, temperature: float = 0.1) -> None:
         nn.Module.__init__(self)
         draw = torch.Generator().manual_seed(3)
-        self.sound = nn.Parameter(torch.randn(CLIPS, TOKENS, DIM, generator=draw) / DIM**0.5)
-        self.seen = nn.Parameter(torch.randn(IMAGES, PATCHES, DIM, generator=draw) / DIM**0.5)
+        self.audio_table = nn.Parameter(torch.randn(CLIPS, TOKENS, DIM, generator=draw) / DIM**0.5)
+        self.image_table = nn.Parameter(torch.randn(IMAGES, PATCHES, DIM, generator=draw) / DIM**0.5)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
 
     def audio_tokens(self, waveform: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        return self.sound[valid], torch.arange(TOKENS) < 2 + valid[:, None] % 4
+        return self.audio_table[valid], torch.arange(TOKENS) < 2 + valid[:, None] % 4
 
     def image_tokens(self, patches: Tensor, image_mask: Tensor | None = None) -> Tensor:
-        return self.seen[patches[:, 0, 0].long()]
+        return self.image_table[patches[:, 0, 0].long()]
 
 
 def batch(clip: list[int], image: list[int]) -> Batch:
@@ -69,13 +69,13 @@ def settings(run: str = "dense", **changes: Any) -> TrainConfig:
     return tiny_config().train_of(run).model_copy(update={"precision": "fp32", **changes})
 
 
-def slow_loss(model: Given, given: Batch, similarity: str, masked: bool = True) -> Tensor:
+def slow_loss(model: TokenTable, pairs: Batch, similarity: str, masked: bool = True) -> Tensor:
     """InfoNCE, pair by pair: both directions, negatives only of other images (or, unmasked, all others)."""
-    audio, mask = model.audio_tokens(given.waveform, given.valid)
-    scores = SIMILARITIES[similarity](audio, mask, model.image_tokens(given.patches)) * model.log_scale.exp()
+    audio, mask = model.audio_tokens(pairs.waveform, pairs.valid)
+    scores = SIMILARITIES[similarity](audio, mask, model.image_tokens(pairs.patches)) * model.log_scale.exp()
     size, total = len(scores), torch.zeros(())
     for i in range(size):
-        others = [j for j in range(size) if j != i and not (masked and given.image[i] == given.image[j])]
+        others = [j for j in range(size) if j != i and not (masked and pairs.image[i] == pairs.image[j])]
         for logits in (
             [scores[i, i]] + [scores[i, j] for j in others],
             [scores[i, i]] + [scores[j, i] for j in others],
@@ -84,26 +84,26 @@ def slow_loss(model: Given, given: Batch, similarity: str, masked: bool = True) 
     return total / (2 * size)
 
 
-def gradients(model: Given, loss: Tensor) -> list[Tensor]:
+def gradients(model: TokenTable, loss: Tensor) -> list[Tensor]:
     return [grad.clone() for grad in torch.autograd.grad(loss, list(model.parameters()))]
 
 
 @pytest.mark.parametrize("run", ["dense", "global"])
 def test_two_clips_of_one_picture_are_no_negatives_of_each_other(run):
     """Loss and gradient are those of the loops that leave the pair out, and not of those that leave it in."""
-    model, train_settings = Given(), settings(run)
+    model, train_settings = TokenTable(), settings(run)
     (similarity,) = train_settings.objective
     loss, logged = objective(represent(model, TWINS, train_settings), model.log_scale, train_settings)
     expected = slow_loss(model, TWINS, similarity)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(logged[f"{similarity}/loss"], loss.detach())
-    for found, wanted in zip(gradients(model, loss), gradients(model, expected), strict=True):
-        torch.testing.assert_close(found, wanted)
+    for actual, wanted in zip(gradients(model, loss), gradients(model, expected), strict=True):
+        torch.testing.assert_close(actual, wanted)
     assert loss < slow_loss(model, TWINS, similarity, masked=False) - 0.05
 
 
 def test_the_effective_scale_is_of_the_negatives_alone():
-    model = Given()
+    model = TokenTable()
     audio, mask = model.audio_tokens(TWINS.waveform, TWINS.valid)
     logits = model.log_scale.exp() * SIMILARITIES["max_mean"](audio, mask, model.image_tokens(TWINS.patches))
     image = [0, 1, 0, 2, 3]
@@ -114,17 +114,17 @@ def test_the_effective_scale_is_of_the_negatives_alone():
 
 
 def test_hybrid_is_the_weighted_sum_of_both_losses_under_one_temperature():
-    model, hybrid = Given(), settings("hybrid")
+    model, hybrid = TokenTable(), settings("hybrid")
     assert hybrid.objective == HYBRID  # of the paper, Eq. 7
     loss, logged = objective(represent(model, TWINS, hybrid), model.log_scale, hybrid)
     dense, whole = (slow_loss(model, TWINS, name) for name in HYBRID)
     torch.testing.assert_close(loss, 0.7 * dense + 0.3 * whole)
-    terms = {f"{name}/{what}" for name in HYBRID for what in ("loss", "effective_scale")}
+    terms = {f"{name}/{what}" for name in HYBRID for what in ("loss", "accuracy", "effective_scale")}
     assert set(logged) == terms | {"masked_pairs"}
     torch.testing.assert_close(torch.stack([logged[f"{name}/loss"] for name in HYBRID]), torch.stack([dense, whole]))
     parts = [gradients(model, part) for part in (dense, whole)]
-    for found, one, other in zip(gradients(model, loss), *parts, strict=True):  # the last is of log_scale, from both
-        torch.testing.assert_close(found, 0.7 * one + 0.3 * other)
+    for actual, one, other in zip(gradients(model, loss), *parts, strict=True):  # the last is of log_scale, from both
+        torch.testing.assert_close(actual, 0.7 * one + 0.3 * other)
         assert one.abs().sum() > 0
         assert other.abs().sum() > 0
 
@@ -136,49 +136,49 @@ def test_the_model_has_one_temperature(tiny):
     assert scalars == ["log_scale"]
 
 
-def step(model: Given, given: Batch, **changes: Any) -> tuple[dict[str, float], list[Tensor]]:
+def step(model: TokenTable, pairs: Batch, **changes: Any) -> tuple[dict[str, float], list[Tensor]]:
     """One step of plain gradient descent at rate 1: what was logged, and by how much each parameter went down."""
     before = [parameter.detach().clone() for parameter in model.parameters()]
     free: dict[str, Any] = {"clip_norm": 1e9, "max_scale": 1e9}
-    entry = optimise(model, torch.optim.SGD(model.parameters(), lr=1.0), given, settings(**(free | changes)))
+    entry = optimise(model, torch.optim.SGD(model.parameters(), lr=1.0), pairs, settings(**(free | changes)))
     return entry, [old - new.detach() for old, new in zip(before, model.parameters(), strict=True)]
 
 
 def test_accumulation_is_the_mean_of_the_gradients_and_adds_no_negatives():
-    entry, moved = step(Given(), BOTH, micro_batch=3, negatives="micro_batch")
-    model = Given()
+    entry, moved = step(TokenTable(), BOTH, micro_batch=3, negatives="micro_batch")
+    model = TokenTable()
     losses = [slow_loss(model, part, "max_mean") for part in (FIRST, SECOND)]
     mean = [(one + other) / 2 for one, other in zip(*(gradients(model, loss) for loss in losses), strict=True)]
-    for found, wanted in zip(moved, mean, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+    for actual, wanted in zip(moved, mean, strict=True):
+        torch.testing.assert_close(actual, wanted, rtol=1e-4, atol=1e-6)
     assert entry["loss"] == pytest.approx(sum(loss.item() for loss in losses) / 2, rel=1e-5)
     norm = math.sqrt(sum(grad.square().sum().item() for grad in mean))
     assert entry["gradient_norm"] == pytest.approx(norm, rel=1e-4)
-    joined = slow_loss(model, BOTH, "max_mean")  # six clips at once have five negatives each, not two
-    assert joined.item() > entry["loss"] + 0.2
-    assert not torch.allclose(moved[0], gradients(model, joined)[0], atol=1e-3)
+    in_one_batch = slow_loss(model, BOTH, "max_mean")  # six clips at once have five negatives each, not two
+    assert in_one_batch.item() > entry["loss"] + 0.2
+    assert not torch.allclose(moved[0], gradients(model, in_one_batch)[0], atol=1e-3)
 
 
 def test_one_batch_is_not_divided():
-    _, moved = step(Given(), BOTH)
-    model = Given()
-    for found, wanted in zip(moved, gradients(model, slow_loss(model, BOTH, "max_mean")), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+    _, moved = step(TokenTable(), BOTH)
+    model = TokenTable()
+    for actual, wanted in zip(moved, gradients(model, slow_loss(model, BOTH, "max_mean")), strict=True):
+        torch.testing.assert_close(actual, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_the_gradient_is_clipped_to_its_norm():
-    free, clipped = step(Given(), BOTH), step(Given(), BOTH, clip_norm=0.01)
+    free, clipped = step(TokenTable(), BOTH), step(TokenTable(), BOTH, clip_norm=0.01)
     assert clipped[0]["gradient_norm"] == free[0]["gradient_norm"] > 0.1  # what is logged is the norm before
     assert math.sqrt(sum(part.square().sum().item() for part in clipped[1])) == pytest.approx(0.01, rel=1e-3)
 
 
-def aligned(right: bool) -> Given:
+def aligned(right: bool) -> TokenTable:
     """A model at temperature 1/20 whose clips say their own image, or only the next one's."""
-    model = Given(temperature=0.05)
+    model = TokenTable(temperature=0.05)
     with torch.no_grad():
-        model.seen.copy_(torch.eye(DIM)[:IMAGES, None].expand(IMAGES, PATCHES, DIM))
-        said = torch.eye(DIM)[:IMAGES].roll(0 if right else 1, dims=0)
-        model.sound[:IMAGES] = 0.1 * said[:, None].expand(IMAGES, TOKENS, DIM)
+        model.image_table.copy_(torch.eye(DIM)[:IMAGES, None].expand(IMAGES, PATCHES, DIM))
+        objects = torch.eye(DIM)[:IMAGES].roll(0 if right else 1, dims=0)
+        model.audio_table[:IMAGES] = 0.1 * objects[:, None].expand(IMAGES, TOKENS, DIM)
     return model
 
 
@@ -191,8 +191,8 @@ def test_the_scale_is_clamped_and_can_come_back():
     assert model.log_scale.item() == pytest.approx(math.log(20.5), rel=1e-6)
     assert entry["temperature"] == pytest.approx(1 / 20.5, rel=1e-6)
     with torch.no_grad():
-        model.sound.copy_(aligned(right=False).sound)
-        model.seen.copy_(aligned(right=False).seen)
+        model.audio_table.copy_(aligned(right=False).audio_table)
+        model.image_table.copy_(aligned(right=False).image_table)
     assert step(model, BOTH, max_scale=20.5)[0]["temperature"] > 1 / 20
 
 
@@ -225,6 +225,6 @@ def test_recall_is_what_retrieval_reports(untrained, name, split):
     run, reported = evaluated(name, split)
     frame = clips(run.data, split)
     assert len(frame) % 5, "a ragged last batch"
-    found = recall(model.train(), reader, frame, run.train, torch.device("cpu"))
-    assert found == {"tune/R@10": reported["R@10"], "tune/median_rank": reported["median_rank"]}
+    actual = recall(model.train(), reader, frame, run.train, torch.device("cpu"))
+    assert actual == {"tune/R@10": reported["R@10"], "tune/median_rank": reported["median_rank"]}
     assert model.training, "training goes on after it"

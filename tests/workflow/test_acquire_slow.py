@@ -19,7 +19,7 @@ from tests.support.loopback import COMMIT, Hub, serve
 from tests.support.pipeline import TOKEN, contents
 from tests.support.vaani_repository import repository
 from tests.support.waiting import until
-from tests.workflow.test_workflow import SNAKEMAKE, copy_to
+from tests.support.workflow import SNAKEMAKE, copy_to
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from tests.support.stage_recorder import COMMAND_LINE, environment, files_of_stages
-from tests.workflow.test_workflow import copy_to
+from tests.support.workflow import copy_to
 from ves.commands.digest import sources
 
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")

@@ -6,24 +6,18 @@ its way. What both leave must be the same to the byte.
 
 import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.support.browsing import launched, needs_chromium, opened
-from tests.support.stage_recorder import COMMAND_LINE, cheap_stages, environment, files_of_stages
+from tests.support.stage_recorder import COMMAND_LINE, cheap_stages, files_of_stages
 from tests.support.waiting import until
+from tests.support.workflow import copy_to, method, planned, report, run, start
 from ves.commands.digest import sources
 
-PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
-SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
 TOY = ("--configfile", "config/toy.yaml")
 RUNS = ("dense-s0", "hybrid-s0")
 OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
@@ -31,49 +25,6 @@ FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 DRAWN = {"draw_figure1", "draw_heatmaps", "explorer"}
 NOT_ALWAYS = {"similarity/triton.py"}  # imported by cheap steps only where there is a GPU
 LAST = {"stage_times", "pages", "all"}  # what any change of a result remakes
-
-
-def copy_to(folder: Path) -> Path:
-    """A copy of what the workflow is made of."""
-    folder.mkdir()
-    for part in PARTS:
-        if Path(part).is_dir():
-            shutil.copytree(part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(part, folder / part)
-    return folder
-
-
-def start(copy: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Snakemake in a copy; its output goes to `output`. The environment is not activated: PATH is as bare as can be."""
-    bare = os.environ | {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"} | environment(copy)
-    bare.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of its stages would compile ves anew
-    with open(copy / "output", "wb") as output:
-        return subprocess.Popen(
-            [SNAKEMAKE, *arguments],
-            cwd=copy,
-            env=bare,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def run(copy: Path, *arguments: str, fails: bool = False) -> str:
-    """Output of one Snakemake that ended as expected."""
-    code = start(copy, *arguments).wait()
-    output = (copy / "output").read_text(encoding="utf-8")
-    assert (code != 0) == fails, output[-5000:]
-    return output
-
-
-def planned(copy: Path, *arguments: str) -> set[str]:
-    """The jobs that a dry run shows, as "rule", "rule run" or "write_settings file"."""
-    output = run(copy, "--dry-run", *arguments)
-    jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE)
-    assert jobs or "Nothing to be done" in output, output
-    runs = [re.search(r"wildcards:.*\b(?:run|file)=([\w./-]+)", body) for _, body in jobs]
-    return {f"{rule} {found[1]}" if found else rule for (rule, _), found in zip(jobs, runs, strict=True)}
 
 
 def stage_of(copy: Path, stage: str) -> int | None:
@@ -268,22 +219,6 @@ def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_bac
     assert model.read_bytes() == trained
 
 
-def report(copy: Path, *arguments: str) -> Path:
-    """The folder of the report that is made, unpacked; there is no network while it is made."""
-    with pytest.MonkeyPatch.context() as patch:
-        for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-            patch.setenv(proxy, "http://127.0.0.1:9")  # where nobody listens
-        run(copy, "--report", "report.zip", *arguments)
-    with ZipFile(copy / "report.zip") as packed:
-        packed.extractall(copy)
-    return copy / "report"
-
-
-def method(page: Page) -> str:
-    """What the first page of a report says."""
-    return re.sub(r"\s+", " ", page.locator(".prose").first.inner_text())
-
-
 @needs_chromium
 def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
     folder = report(reference, *TOY)
@@ -342,9 +277,7 @@ def test_without_a_revision_nothing_is_started(fresh: Path) -> None:
 
 def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Path) -> None:
     output = run(fresh, "plan", *TOY, fails=True)
-    assert (
-        "There is nothing to plan: a plan is for a download (corpus.kind: vaani), and the corpus toy" in output
-    )
+    assert "There is nothing to plan: a plan is for a download (corpus.kind: vaani), and the corpus toy" in output
     jobs = planned(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
     settings = {f"write_settings data/vaani_mini/{name}.json" for name in ("corpus", "survey_config", "plan_settings")}
     assert jobs == settings | {"survey", "choose", "write_plan", "plan"}

@@ -26,10 +26,8 @@ from ves.base.progress import track
 from ves.config.experiment import RunConfig
 from ves.models import towers
 from ves.models.vision import VISION
-from ves.store.embeddings import Embeddings, load, write
+from ves.store.embeddings import Embeddings, write
 from ves.training.dataset import PairReader, clips
-
-__all__ = ["Embeddings", "embed", "load"]
 
 log = logging.getLogger(__name__)
 BATCH = 32  # rows in a forward pass

@@ -1,13 +1,15 @@
-"""Regularisers of the reference code as terms of their own: functions of tokens, none of which holds a [B, B, T, P].
+"""Regularisers of the reference code as terms of their own: functions of tokens that never hold a [B, B, T, P].
 
 Dimension key
     A utterances    T audio tokens      D embedding
     V images        P image patches     N, M  valid tokens and patches of all
 
-Each returns a sum and the number of its terms, so that processes that have some of the utterances each can add both up;
-the regulariser is their quotient. Tokens arrive l2-normalised: a similarity is a cosine, without the temperature, as in
-the reference code (SajayR/VeS, models/losses.py: `compute_regularization_losses_tv`). Padding, which the reference code
-regularises too, is left out.
+Each returns a sum and the number of its summands, not a loss with metrics: the regulariser is the quotient, and where
+several processes have some of the utterances each, both must be added up before they are divided. The training step
+does that and makes `(loss, metrics)` of it (ves.training.objective).
+
+Tokens arrive l2-normalised: a similarity is a cosine, without the temperature, as in the reference code (SajayR/VeS,
+models/losses.py: `compute_regularization_losses_tv`). The reference code regularises padding too; here it is left out.
 """
 
 from typing import Any
@@ -24,7 +26,7 @@ TILE = 4096  # tokens, and patches, whose similarities are in memory at once
 
 
 class _SquaredNegative(torch.autograd.Function):
-    """Sum of min(a . v, 0)**2 over all pairs of rows; the gradient is taken with it, tile by tile, and kept."""
+    """Sum of min(a . v, 0)**2 over all pairs of rows. Forward computes the gradient too, tile by tile, and keeps it."""
 
     @staticmethod
     def forward(ctx: Any, audio: Float[Tensor, "N D"], image: Float[Tensor, "M D"]) -> Float[Tensor, ""]:
@@ -55,13 +57,15 @@ def non_negativity(
     image_mask: Bool[Tensor, "V P"] | None,
     first: int,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Square of every negative token similarity: valid tokens of all utterances, valid patches of all images.
+    """The square of every negative similarity of a valid token (of any utterance) and a valid patch (of any image).
 
     (The reference code bounds similarities at -20, which no cosine reaches.)
     """
-    shown = torch.ones(image.shape[:2], dtype=torch.bool, device=image.device) if image_mask is None else image_mask
-    heard, seen = (audio * mask[..., None]).flatten(0, 1), (image * shown[..., None]).flatten(0, 1)  # zeros add nothing
-    return _SquaredNegative.apply(heard, seen), (mask.sum() * shown.sum()).float()
+    if image_mask is None:
+        image_mask = torch.ones(image.shape[:2], dtype=torch.bool, device=image.device)
+    tokens = (audio * mask[..., None]).flatten(0, 1)  # padding becomes zero, which adds nothing
+    patches = (image * image_mask[..., None]).flatten(0, 1)
+    return _SquaredNegative.apply(tokens, patches), (mask.sum() * image_mask.sum()).float()
 
 
 def temporal_variation(
@@ -71,16 +75,16 @@ def temporal_variation(
     image_mask: Bool[Tensor, "V P"] | None,
     first: int,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """How much the best similarity of a clip with its own image changes from one token to the next: the square of the
-    difference, relative to the larger of both. Utterance a is of image `first + a`.
+    """How much the best similarity of a clip to its own image changes from one token to the next: the square of the
+    difference, relative to the larger of the two. Utterance a shows image `first + a`.
     """
     own = slice(first, first + len(audio))
     similarity = audio @ image[own].transpose(1, 2)  # A T P
     if image_mask is not None:
         similarity = similarity.masked_fill(~image_mask[own][:, None, :], -torch.inf)
     best = widened(similarity.max(-1).values)
-    now, then = best[:, 1:], best[:, :-1]
-    relative = (now - then) / (torch.maximum(now.abs(), then.abs()) + EPSILON)
+    later, earlier = best[:, 1:], best[:, :-1]
+    relative = (later - earlier) / (torch.maximum(later.abs(), earlier.abs()) + EPSILON)
     neighbours = (mask[:, 1:] & mask[:, :-1]).float()
     return (relative.square() * neighbours).sum(), neighbours.sum()
 

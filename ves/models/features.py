@@ -1,6 +1,6 @@
-"""Patch tokens of the pictures of a corpus by the frozen vision backbone, and what is said of them in their store.
+"""Patch tokens of a corpus's pictures from the frozen vision backbone, and the attributes of their store.
 
-How they get there is in ves.models.extraction.
+ves.models.extraction writes them there.
 
 Dimension key
     V images    P patches    W backbone width    S side of the square
@@ -28,7 +28,7 @@ from ves.media.geometry import RESAMPLE, Geometry
 from ves.media.images import MEAN, STD, decode, pixels, read_encoded
 from ves.models.vision import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens
 
-RECIPE = 1  # raised by a change of code that alters tokens: stores of another recipe are then refused, not mixed
+RECIPE = 1  # to be raised when code changes tokens: stores of another recipe are then refused, not mixed
 LIBRARIES = ("ves", "torch", "transformers", "pillow")
 
 
@@ -41,9 +41,9 @@ def listed(path: Path) -> pl.DataFrame:
 
 
 def squares(frame: pl.DataFrame, pictures: Path, vision: VisionConfig) -> Float[np.ndarray, "V 3 S S"]:
-    """What the backbone is given of these rows of images.parquet.
+    """The backbone's input for these rows of images.parquet.
 
-    Raises ValueError that names the image when the pictures are not those that images.parquet lists.
+    Raises ValueError that names the image when the pictures are not those in images.parquet.
     """
     out = np.empty((len(frame), 3, vision.image_size, vision.image_size), np.float32)
     for (shard,), part in frame.with_row_index("place").group_by("shard", maintain_order=True):
@@ -60,7 +60,7 @@ def squares(frame: pl.DataFrame, pictures: Path, vision: VisionConfig) -> Float[
 
 
 def _ahead[T, R](function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """function(item) of each item, in order, computed by threads a few items ahead of who consumes them."""
+    """function(item) of each item, in order; threads compute it a few items ahead."""
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for item in items:
@@ -76,9 +76,9 @@ def tokens(
 ) -> Iterator[BFloat16[Tensor, "V P W"]]:
     """Patch tokens of each batch of rows of images.parquet, in order.
 
-    A batch that is not full is filled up: kernels, and so the last bits, depend on the shape. On a GPU, threads decode
-    ahead of it. On a CPU each thread takes batches from picture to tokens with one core of its own: threads that share
-    every operation wait for each other, which cost three times the time and more on two busy cores.
+    A batch that is not full is padded, since kernels, and so the last bits, depend on the shape. For a GPU, threads
+    decode ahead. On a CPU each thread computes whole batches, from pictures to tokens, on its own core: threads that
+    share every operation wait for each other, which took more than three times as long on two busy cores.
     """
     model = load_backbone(vision)
     threads = torch.get_num_threads()
@@ -101,7 +101,7 @@ def tokens(
 
 
 def attributes(vision: VisionConfig) -> dict[str, Any]:
-    """What a stranger needs to use the features: the attributes of the store."""
+    """The attributes of the store: all that a stranger needs to use the features."""
     folder = backbone_folder(vision)
     config = AutoConfig.from_pretrained(folder)
     packing = {} if vision.compression is None else {"compression": vision.compression}

@@ -1,11 +1,11 @@
-"""Your own picture and voice through a trained model: which patches each moment of the recording is like.
+"""Your own picture and voice through a trained model: the similarity of each moment of the recording to each patch.
 
-A recording of any length is heard in windows of the length that the model was trained on, each normalised and padded as
-a clip is. Windows lie half a length apart, on the grid of tokens; a token is taken from the window whose middle is
-nearest to it, where it has heard the most of what is before and after it.
+The model processes a recording of any length in windows of the length that it was trained on, each normalised and
+padded like a clip. Windows begin half a length apart, on the grid of tokens. Each token comes from the window whose
+middle is nearest to it, where it has the most context on both sides.
 
-A run is its folder: config.json and model.safetensors. Beside it this needs both backbones, and to know which vision
-backbone it was: embeddings in the folder say so (their manifest is enough), and so does the manifest of the features.
+A run is its folder: config.json and model.safetensors. Besides, both backbones are needed, and a record of which vision
+backbone it was: embeddings in the folder have it (their manifest is enough), and so has the manifest of the features.
 
 Dimension key
     T audio tokens    L samples of a window    P image patches, rows x columns    H, W pixels of the picture
@@ -36,40 +36,40 @@ from ves.similarity.pairwise import mean_heat, token_similarity
 
 @dataclass(frozen=True, eq=False)
 class Localisation:
-    """What a run sees in a picture while it hears a recording."""
+    """The similarity of a recording, moment by moment, to the patches of a picture, as a run measures it."""
 
     run: str
     picture: Image.Image  # upright
     samples: Int16[np.ndarray, " n"]  # at 16 kHz
     similarity: Float32[np.ndarray, "T rows columns"]  # cosine of each audio token to each patch
-    valid: Bool[np.ndarray, " T"]  # tokens that count: not padding, and where a model leaves pauses out, none of these
+    valid: Bool[np.ndarray, " T"]  # not padding; with `audio.mask: non_silent` not pauses either
     frames: FrameGrid
     image_size: int
     fit: str
 
     @property
     def spans_s(self) -> Float[np.ndarray, "T 2"]:
-        """Seconds from which and to which each token stands for the recording."""
+        """The begin and end of each token in the recording (seconds)."""
         return np.array([self.frames.span(token) for token in range(len(self.valid))])
 
     def heatmap(self, start_s: float, end_s: float) -> Float[np.ndarray, "H W"]:
-        """The mean similarity over a stretch, laid over the picture at its own resolution; NaN where it is not seen."""
-        chosen = self.frames.within(start_s, end_s, len(self.valid)) & self.valid
+        """The mean similarity over a stretch of time, at the picture's resolution; NaN outside what the model sees."""
+        inside = self.frames.within(start_s, end_s, len(self.valid)) & self.valid
         geometry = Geometry(*self.picture.size, self.image_size, self.fit)
-        return geometry.on_picture(mean_heat(self.similarity, chosen))
+        return geometry.on_picture(mean_heat(self.similarity, inside))
 
 
 def starts(samples: int, length: int, hop: int) -> list[int]:
-    """First samples of the windows of a recording, multiples of `hop`; the last one reaches its end."""
+    """First samples of a recording's windows, multiples of `hop`; the last window reaches the end."""
     last = max(0, -(-(samples - length) // hop) * hop)
     step = max(length // 2 // hop, 1) * hop
     return [*range(0, last, step), last]
 
 
-def stitched(windows: list[Float32[Tensor, "N D"]], first: list[int]) -> Float32[Tensor, "T D"]:
-    """Tokens of the whole from tokens of windows that begin at the tokens `first`: of each the most central one.
+def stitch(windows: list[Float32[Tensor, "N D"]], first: list[int]) -> Float32[Tensor, "T D"]:
+    """Tokens of the whole recording, each from the window where it is nearest to the middle.
 
-    Of two equally central ones, that of the earlier window.
+    Windows begin at the tokens `first`. Of two windows that are equally good, the earlier one is taken.
     """
     count = len(windows[0])
     place = np.arange(first[-1] + count)
@@ -80,16 +80,16 @@ def stitched(windows: list[Float32[Tensor, "N D"]], first: list[int]) -> Float32
 
 
 def _vision(run: Path, config: RunConfig) -> dict[str, Any]:
-    """Which vision backbone a run looks through: VISION of ves.models.vision. Raises FileNotFoundError that says
-    what to do."""
+    """The attributes VISION (ves.models.vision) of a run's vision backbone. Raises FileNotFoundError that says what to
+    do where nothing records them."""
     for file in sorted((run / "embeddings").glob("*.manifest.json")):
         if "vision" in (attrs := read_json(file)):
             return attrs["vision"]
     manifest = Path(f"{config.data.features}.manifest.json")
     if not manifest.is_file():
         raise FileNotFoundError(
-            f"{run}: which vision backbone it looks through is not known: there are no embeddings of it in "
-            f"{run / 'embeddings'}, and no {manifest}; bring one of them (their *.manifest.json is enough)"
+            f"{run}: its vision backbone is not known: there are no embeddings in {run / 'embeddings'}, and no "
+            f"{manifest}; copy one of them here (their *.manifest.json is enough)"
         )
     return {key: read_json(manifest)["attrs"][key] for key in VISION}
 
@@ -105,16 +105,16 @@ class Localiser:
 
     @torch.inference_mode()
     def localise(self, image: Path | str | Image.Image, audio: Path | str | np.ndarray) -> Localisation:
-        """What the run sees in the picture at each moment of the recording.
+        """The similarity of each moment of the recording to each patch of the picture.
 
-        Files are of any format that Pillow, libsndfile or FFmpeg reads; or a picture of Pillow, or int16 samples [n] at
-        16 kHz.
-        Raises ValueError that names the file and says what is wrong with it, OSError where there is none.
+        Both may be files, of any format that Pillow, libsndfile or FFmpeg reads. The picture may also be one of Pillow,
+        the recording int16 samples [n] at 16 kHz. Raises ValueError that names the file and what is wrong with it, and
+        OSError where there is no such file.
         """
         picture = _upright(image) if isinstance(image, Image.Image) else _picture(Path(image))
         samples = _checked(audio) if isinstance(audio, np.ndarray) else _samples(Path(audio))
-        tokens, valid = self._hear(samples)
-        similarity = token_similarity(tokens[None], self._see(picture)[None])[0, 0]
+        tokens, valid = self._audio_tokens(samples)
+        similarity = token_similarity(tokens[None], self._image_tokens(picture)[None])[0, 0]
         return Localisation(
             run=self.config.run,
             picture=picture,
@@ -126,46 +126,46 @@ class Localiser:
             fit=self.vision.fit,
         )
 
-    def _hear(self, samples: Int16[np.ndarray, " n"]) -> tuple[Float32[Tensor, "T D"], Bool[np.ndarray, " T"]]:
-        """Audio tokens of the whole recording, and which of them count."""
+    def _audio_tokens(self, samples: Int16[np.ndarray, " n"]) -> tuple[Float32[Tensor, "T D"], Bool[np.ndarray, " T"]]:
+        """Audio tokens of the whole recording, and which of them are valid."""
         seconds, hop = self.config.audio.seconds, self.ves.grid.hop
         length = len(window(samples[:0], seconds)[0])
         begins = starts(len(samples), length, hop)
-        found, masks = [], []
-        for begin in track(begins, label="hear", unit="window"):
-            heard, count = window(samples[begin : begin + length], seconds)
+        windows, masks = [], []
+        for begin in track(begins, label="audio", unit="window"):
+            waveform, count = window(samples[begin : begin + length], seconds)
             tokens, mask = self.ves.audio_tokens(
-                torch.from_numpy(heard)[None].to(self.device), torch.tensor([count], device=self.device)
+                torch.from_numpy(waveform)[None].to(self.device), torch.tensor([count], device=self.device)
             )
-            found.append(tokens[0].cpu())
+            windows.append(tokens[0].cpu())
             masks.append(mask[0, :, None].float().cpu())
         first = [begin // hop for begin in begins]
-        return stitched(found, first), stitched(masks, first)[:, 0].bool().numpy()
+        return stitch(windows, first), stitch(masks, first)[:, 0].bool().numpy()
 
-    def _see(self, picture: Image.Image) -> Float32[Tensor, "P D"]:
+    def _image_tokens(self, picture: Image.Image) -> Float32[Tensor, "P D"]:
         """Image tokens of the picture."""
         geometry = Geometry(*picture.size, self.vision.image_size, self.vision.fit)
         patches = patch_tokens(self.backbone, torch.from_numpy(pixels(geometry.square(picture)))[None])
         mask = torch.from_numpy(geometry.patch_mask(*self.grid))[None] if self.vision.fit == "pad" else None
-        found = self.ves.image_tokens(patches.to(self.device), None if mask is None else mask.to(self.device))
-        return found[0].cpu()
+        tokens = self.ves.image_tokens(patches.to(self.device), None if mask is None else mask.to(self.device))
+        return tokens[0].cpu()
 
 
 def load(run: Path | str) -> Localiser:
-    """The trained model of a run directory, with its backbones.
+    """The trained model of a run's folder, with its backbones.
 
-    Raises OSError or ValueError that says what is missing, or that the vision backbone has other weights by now.
+    Raises OSError or ValueError that says what is missing, or that the vision backbone has other weights now.
     """
     run = Path(run)
     speech = read_json(run / "config.json")["audio"]["backbone"]
     if speech.count("/") != 1 and not Path(speech).is_dir():
-        raise ValueError(f"{run}: its speech backbone, {speech}, is not here; start from the folder it was trained in")
+        raise ValueError(f"{run}: its speech backbone, {speech}, is not here; run this in the folder it was trained in")
     ves, config = towers.load(run)
     attrs = _vision(run, config)
-    chosen = {key: attrs[key] for key in VISION if key != "weight_hash"}
-    vision = VisionConfig(**chosen, batch_size=1, compression=None, compile=False)
+    settings = {key: attrs[key] for key in VISION if key != "weight_hash"}
+    vision = VisionConfig(**settings, batch_size=1, compression=None, compile=False)
     if weight_hash(folder := backbone_folder(vision)) != attrs["weight_hash"]:
-        raise ValueError(f"{folder}: other weights than those that {run} was trained on; bring these back")
+        raise ValueError(f"{folder}: its weights are not those that {run} was trained with; put these back")
     return Localiser(ves, config, load_backbone(vision), vision)
 
 
@@ -176,7 +176,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _checked(samples: np.ndarray) -> Int16[np.ndarray, " n"]:
-    """The samples, if they are what they must be: a waveform of other numbers would be heard as silence or as noise."""
+    """The samples, if type and shape are right: the model would take other numbers for silence or noise."""
     if samples.dtype != np.int16 or samples.ndim != 1:
         raise ValueError(
             f"the samples are {samples.dtype} {list(samples.shape)}; they must be int16 [n], one channel at {RATE} Hz: "

@@ -1,6 +1,6 @@
-"""Models of transformers, loaded without its bar over their weights, which fills logs and tells nobody anything.
+"""Models of transformers, loaded without the progress bar over their weights, which only fills logs.
 
-Bars of downloads are huggingface_hub's, and stay.
+The progress bars of downloads belong to huggingface_hub and stay.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from transformers import AutoModel
 from transformers.utils import logging
 
 
-def _no_bar(_: Callable[..., Any], given: tuple[Any, ...], settings: dict[str, Any]) -> logging.EmptyTqdm:
-    return logging.EmptyTqdm(*given, **settings)
+def _no_bar(_: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> logging.EmptyTqdm:
+    return logging.EmptyTqdm(*arguments, **options)
 
 
 def load_pretrained(backbone: Any, **settings: Any) -> Any:
-    """AutoModel.from_pretrained of a folder, or of an owner/name of the hub."""
+    """AutoModel.from_pretrained for a folder, or for an owner/name of the hub."""
     before = logging.set_tqdm_hook(_no_bar)
     try:
         return AutoModel.from_pretrained(backbone, **settings)

@@ -1,16 +1,16 @@
 """HuBERT's forward pass with less work on a CPU, for the same numbers.
 
-Three things make transformers' own pass dear there. A mask of samples is built and summed (20 MB of integers for 32
-clips of 5 s) to learn how many frames are valid, which is a formula. A front end that normalises over channels turns
-its activations round twice a layer, unless they lie channels last. And every clip is computed at full length: no valid
-frame sees padding, so clips of like length go together, cut to the longest of them. Two smaller things are mended in
-the model itself (`quicken`). What differs is rounding only (tests/models/test_speech.py); on a GPU, where small groups
-cost more than they save, nothing is cut.
+Three things make transformers' own pass slow there. It builds and sums a mask of samples (20 MB of integers for 32
+clips of 5 s) to count valid frames, for which there is a formula. A front end that normalises over channels transposes
+its activations twice a layer, unless channels are last in memory. And every clip is computed at full length. Since no
+valid frame depends on padding, clips of similar length are computed together here, cut to the longest of them. Two
+smaller things are changed in the model itself (`quicken`). Results differ by rounding only
+(tests/models/test_speech.py). On a GPU small groups cost more than they save, so nothing is cut.
 
-SpecAugment over time (`time_mask`): spans of encoder frames that the backbone does not see in a step of training. They
-are drawn as transformers' HuBERT draws them, but for three things: from torch's default CPU generator, not from
-numpy's; within the speech of a clip, not in its padding; and the number of spans is rounded clip by clip, not with one
-draw for all. Source: Park et al. 2019 (SpecAugment), as used by wav2vec 2.0 and HuBERT.
+SpecAugment over time (`time_mask`): spans of encoder frames that are hidden from the backbone in a step of training.
+They are random as in transformers' HuBERT, except that the numbers come from torch's default CPU generator, not
+numpy's; that spans lie within the speech of a clip, not in its padding; and that the number of spans is rounded clip by
+clip. Source: Park et al. 2019 (SpecAugment), as used by wav2vec 2.0 and HuBERT.
 
 Dimension key
     A utterances    L samples    F frames    C channels    H hidden width    N heads    K width of a head
@@ -29,8 +29,8 @@ from transformers.masking_utils import eager_mask
 from ves.base.precision import wide
 from ves.media.audio import FrameGrid
 
-GROUPS = 2  # of clips of like length: 4 were not faster
-ATTENTION = "ves_plain"  # the name of `attention` for transformers
+GROUPS = 2  # of clips of similar length: 4 were not faster
+ATTENTION = "ves_plain"  # the name under which transformers knows `attention`
 
 
 def attention(
@@ -43,7 +43,7 @@ def attention(
     dropout: float = 0.0,
     **_others: Any,
 ) -> tuple[Float[Tensor, "A F N K"], None]:
-    """transformers' plain attention, but for a softmax in fp32 at least: in bfloat16 it takes twice as long."""
+    """transformers' plain attention, with a softmax in fp32 at least: in bfloat16 it takes twice as long."""
     scores = (query * scaling) @ key.transpose(2, 3)
     if attention_mask is not None:
         scores = scores + attention_mask
@@ -57,9 +57,9 @@ AttentionMaskInterface.register(ATTENTION, eager_mask)
 
 
 class _FrameByFrame(nn.Module):
-    """An activation of channels [A, C, F] that come cut from a longer tensor, and whose gradient lies frame by frame.
+    """An activation whose input [A, C, F] is cut from a longer tensor, computed with frames contiguous in memory.
 
-    Of two layouts the gradient of a GELU took 7 times as long as of one.
+    So does its gradient arrive. With two layouts the backward of a GELU took 7 times as long as with one.
     """
 
     def __init__(self, activation: nn.Module) -> None:
@@ -71,7 +71,7 @@ class _FrameByFrame(nn.Module):
 
 
 def quicken(backbone: nn.Module) -> None:
-    """Let a HuBERT that runs on a CPU have `attention`, and one layout in its positional convolution."""
+    """Give a HuBERT that runs on a CPU `attention`, and one memory layout in its positional convolution."""
     model: Any = backbone
     if isinstance(backbone, HubertModel):
         model.set_attn_implementation(ATTENTION)
@@ -82,16 +82,16 @@ def quicken(backbone: nn.Module) -> None:
 def hidden_states(
     backbone: nn.Module, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"], grid: FrameGrid, **masking: Any
 ) -> Float[Tensor, "A F H"]:
-    """The last hidden states of waveforms padded to one length, of which the first `valid` samples are speech.
+    """The last hidden states of waveforms that are padded to one length; their first `valid` samples are speech.
 
-    On a CPU, frames behind the last token that has a valid frame are zeros. `masking` goes to transformers'
-    `_mask_hidden_states` (SpecAugment). Any relative of HuBERT with the same parts will do.
+    On a CPU, frames after the last token that has a valid frame are zeros. `masking` goes to transformers'
+    `_mask_hidden_states` (SpecAugment). The backbone may be any relative of HuBERT with the same parts.
     """
     model: Any = backbone  # transformers declares no types of its parts
     count = grid.frames(waveform.shape[1])
     frames = grid.frames(valid).clamp(min=1, max=count)
     grouped = not waveform.is_cuda and isinstance(backbone, HubertModel)
-    if grouped and model.config.feat_extract_norm == "layer":  # elsewhere the front end sees the whole time axis
+    if grouped and model.config.feat_extract_norm == "layer":  # others normalise over the whole time axis
         features = _in_groups(lambda group, longest: _front_end(model, waveform, group, longest, grid), frames, count)
     else:
         features = model.feature_extractor(waveform).transpose(1, 2)
@@ -99,7 +99,7 @@ def hidden_states(
     hidden = hidden[0] if isinstance(hidden, tuple) else hidden  # wav2vec 2.0 returns its input too
     hidden = model._mask_hidden_states(hidden, **masking)
     mask = torch.arange(count, device=hidden.device) < frames[:, None]
-    if not grouped or (model.training and model.config.layerdrop > 0):  # a layer is dropped for all clips, or for none
+    if not grouped or (model.training and model.config.layerdrop > 0):  # a layer is dropped for all clips or for none
         return model.encoder(hidden, attention_mask=mask).last_hidden_state
 
     def encode(group: Tensor, longest: int) -> Tensor:
@@ -112,9 +112,10 @@ def hidden_states(
 def _in_groups(
     function: Callable[[Tensor, int], Tensor], frames: Int[Tensor, "A"], count: int, whole: int = 1
 ) -> Float[Tensor, "A F _"]:
-    """function(numbers of some clips, frames of the longest of them) for clips of like length, in the order of all.
+    """function(indices of some clips, frames of the longest of them) for groups of clips of similar length.
 
-    Results have that number of frames, rounded up to a multiple of `whole`; they are padded with zeros to `count`.
+    Results come in the order of all clips. They have that number of frames, rounded up to a multiple of `whole`, and
+    are padded with zeros to `count`.
     """
     order = frames.argsort(stable=True)
     results = []
@@ -127,7 +128,7 @@ def _in_groups(
 def _front_end(
     model: Any, waveform: Float[Tensor, "A L"], group: Int[Tensor, "G"], frames: int, grid: FrameGrid
 ) -> Float[Tensor, "G F C"]:
-    """The first frames of a convolutional front end whose layers normalise over channels; these lie last in memory."""
+    """The first frames of a convolutional front end that normalises over channels, which are last in memory."""
     signal = waveform[:, : grid.samples(frames)].index_select(0, group)[:, None, None]
     for layer in model.feature_extractor.conv_layers:
         convolution: nn.Conv1d = layer.conv
@@ -138,17 +139,17 @@ def _front_end(
 
 
 def time_mask(valid: Int[Tensor, "A"], frames: int, share: float, span: int, fewest: int) -> Bool[Tensor, "A F"]:
-    """Frames to be masked, of clips of which the first `valid` of `frames` are speech.
+    """Frames to mask in clips whose first `valid` of `frames` frames are speech.
 
-    About share x valid / span spans of `span` frames each, rounded up or down by chance, at least `fewest` where they
-    have room; no two begin at one frame, but they may overlap, so that less than the share is masked. A clip that is
-    shorter than a span is left alone.
+    There are about share x valid / span spans of `span` frames each, rounded up or down at random, and at least
+    `fewest` where these fit. No two begin at one frame, but they may overlap, so that less than the share is masked. A
+    clip that is shorter than a span is not masked.
     """
     valid = valid.cpu()
-    wanted = (share * valid / span + torch.rand(len(valid))).long().clamp(min=fewest)
-    starts = (valid - span + 1).clamp(min=0)  # so many frames a span may begin at
-    wanted = wanted.minimum(valid // span).minimum(starts)
+    spans = (share * valid / span + torch.rand(len(valid))).long().clamp(min=fewest)
+    starts = (valid - span + 1).clamp(min=0)  # the number of frames at which a span may begin
+    spans = spans.minimum(valid // span).minimum(starts)
     beyond = torch.arange(frames) >= starts[:, None]
     order = torch.rand(len(valid), frames).masked_fill(beyond, torch.inf).argsort(1).argsort(1)
-    begins = (order < wanted[:, None]).float()
+    begins = (order < spans[:, None]).float()
     return F.max_pool1d(F.pad(begins, (span - 1, 0)), span, stride=1) > 0

@@ -1,7 +1,7 @@
 """The two towers: speech to audio tokens, cached patch tokens to image tokens, both in one space of D dimensions.
 
-The towers return tokens and masks; they know neither similarities nor losses. Backbones of the hub, local folders and
-the embedded stand-ins load by the same call.
+The towers return tokens and masks and know neither similarities nor losses. Backbones of the hub, local folders and
+the stand-ins of this repository load with the same call.
 
 Dimension key
     A utterances    L samples       T audio tokens      D embedding
@@ -38,12 +38,11 @@ def projection(width: int, dim: int) -> nn.Sequential:
 def load_speech_backbone(audio: AudioConfig) -> nn.Module:
     """HuBERT or a relative, its weights in torch's default type.
 
-    Random masking and layer drop are set, not inherited (transformers: 0.05, 0.1).
+    Random masking and layer drop come from the configuration, not from transformers' defaults (0.05 and 0.1). The tower
+    makes the masks over time itself (ves.models.speech); channels are not masked. Layer drop is that of transformers,
+    which uses torch's default CPU generator.
 
-    The tower draws the masks over time itself (ves.models.speech); channels are not masked. Layer drop is
-    transformers' own, drawn from torch's default CPU generator.
-
-    On a CPU the plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
+    On a CPU plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
     """
     backbone = load_pretrained(
         audio.backbone,
@@ -62,10 +61,10 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
 
 @contextmanager
 def plain_attention(device: torch.device) -> Iterator[None]:
-    """On a CPU, let attention be a product, a softmax and a product, in bfloat16 where its inputs are.
+    """On a CPU, make attention a product, a softmax and a product, in bfloat16 if its inputs are.
 
-    There, forward and backward of an adapter layer take two thirds of the time of the fused kernel, whose backward
-    is slow in bfloat16. The switch has cuda in its name, and rules here too.
+    Forward and backward of an adapter layer then take two thirds of the time of the fused kernel, whose backward is
+    slow in bfloat16. The switch has cuda in its name but works on a CPU too.
     """
     if device.type != "cpu":
         yield
@@ -80,12 +79,12 @@ def plain_attention(device: torch.device) -> Iterator[None]:
 
 
 class AudioTower(nn.Module):
-    """Waveform to l2-normalised audio tokens and the mask of those that count."""
+    """Waveform to l2-normalised audio tokens and the mask of valid ones."""
 
     def __init__(self, audio: AudioConfig, dim: int) -> None:
         super().__init__()
         self.settings = audio
-        backbone: Any = load_speech_backbone(audio)  # transformers declares neither the parts nor the settings
+        backbone: Any = load_speech_backbone(audio)  # transformers declares the types of neither parts nor settings
         self.backbone, config = backbone, backbone.config
         self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), POOL)
         self.frames = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), 1)  # before pooling
@@ -96,10 +95,10 @@ class AudioTower(nn.Module):
     def forward(
         self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]
     ) -> tuple[Float[Tensor, "A T D"], Bool[Tensor, "A T"]]:
-        """Tokens and mask of waveforms padded to one length, of which the first `valid` samples are speech.
+        """Tokens and mask of waveforms that are padded to one length; their first `valid` samples are speech.
 
-        HuBERT normalises over time, so a clip must always be padded to the length trained on (ves.media.audio.window
-        does).
+        HuBERT normalises over time, so a clip must always be padded to the length of training, as
+        ves.media.audio.window does.
         """
         waveform = waveform.to(next(self.head.parameters()).dtype)
         masked = self._spec_augment(waveform, valid)
@@ -112,7 +111,7 @@ class AudioTower(nn.Module):
         return tokens, mask
 
     def _spec_augment(self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]) -> Bool[Tensor, "A F"] | None:
-        """Encoder frames that are masked in this step of training; None where the setting is off, and in use."""
+        """Encoder frames to mask in this step of training; None where the setting is off, and outside training."""
         if not (self.training and self.settings.mask_time_prob):
             return None
         frames = self.frames.tokens(waveform.shape[1])
@@ -130,20 +129,20 @@ class VisualAdapter(nn.Module):
             width, model.visual_heads, dim_feedforward=4 * width, dropout=model.dropout, batch_first=True
         )
         encoder: Any = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
-        self.layers = encoder if model.visual_layers else None  # none: a linear probe of the frozen tokens
+        self.layers = encoder if model.visual_layers else None  # without layers: a linear probe of the frozen tokens
         self.head = projection(width, model.dim)
-        self.recompute = False  # what a layer computes, in the backward pass, instead of keeping it
+        self.recompute = False  # whether backward computes a layer again, instead of forward keeping what it needs
 
     def forward(
         self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
     ) -> Float[Tensor, "V P D"]:
-        """Image tokens; patches that the mask leaves out (padding of the square) are not attended to."""
+        """Image tokens; no patch attends to those outside the mask (padding of the square)."""
         hidden = None if image_mask is None else ~image_mask
         with plain_attention(patches.device):
             if self.layers is not None and self.recompute and self.training:
                 for layer in self.layers.layers:
-                    kept: Any = checkpoint(layer, patches, src_key_padding_mask=hidden, use_reentrant=False)
-                    patches = kept
+                    output: Any = checkpoint(layer, patches, src_key_padding_mask=hidden, use_reentrant=False)
+                    patches = output
             elif self.layers is not None:
                 patches = self.layers(patches, src_key_padding_mask=hidden)
         return F.normalize(widened(self.head(patches)), dim=-1)
@@ -172,28 +171,28 @@ class VeS(nn.Module):
     def image_tokens(
         self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
     ) -> Float[Tensor, "V P D"]:
-        """See VisualAdapter.forward; any floating type of patches."""
+        """See VisualAdapter.forward; patches may have any floating type."""
         return self.visual(patches.to(self.log_scale.dtype), image_mask)
 
     @property
-    def draws(self) -> bool:
-        """Whether a forward pass in training draws at random: dropout of any kind, layers left out, SpecAugment."""
+    def is_stochastic(self) -> bool:
+        """Whether a forward pass in training is random: dropout of any kind, layer drop, SpecAugment."""
         config = self.audio.backbone.config.to_dict()
         rates = [rate for name, rate in config.items() if name.endswith("dropout") and isinstance(rate, float)]
         rates += [config.get("layerdrop", 0.0), self.audio.settings.mask_time_prob]
         return any(rates) or any(part.p > 0 for part in self.modules() if isinstance(part, nn.Dropout))
 
     def recompute_layers(self) -> None:
-        """Gradient checkpointing: keep only the inputs of layers in training, and compute the rest once more."""
+        """Gradient checkpointing: training keeps only the inputs of layers; backward computes the rest again."""
         self.audio.backbone.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         self.visual.recompute = True
 
     def trainable(self) -> dict[str, Tensor]:
-        """What training changes, by name: with config.json a complete model."""
+        """The weights that training changes, by name; together with config.json they are a complete model."""
         return {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
 
     def load_trainable(self, state: dict[str, Tensor], origin: Path) -> None:
-        """Take the weights of `trainable()`. Raises ValueError, naming the file, when names or shapes do not match."""
+        """Load the weights of `trainable()`. Raises ValueError, naming the file, when names or shapes do not match."""
         own = self.trainable()
         difference = set(own) ^ set(state) or {name for name in own if own[name].shape != state[name].shape}
         if difference:
@@ -212,9 +211,9 @@ def restore(config: RunConfig, weights: Path) -> VeS:
     try:
         state = load_file(weights)
     except SafetensorError as error:
-        raise ValueError(f"{weights}: not whole weights ({error})") from error
+        raise ValueError(f"{weights}: damaged weights ({error}); train again or copy the file again") from error
     if (head := state.get("visual.head.0.weight")) is None:
-        raise ValueError(f"{weights}: not weights of a model of VeS")
+        raise ValueError(f"{weights}: not the weights of a VeS model; name a run that `ves train` has finished")
     model = VeS(config.audio, config.model, head.shape[1], config.train.temperature)
     model.load_trainable(state, weights)
     return model.eval()

@@ -1,6 +1,7 @@
-"""The frozen vision backbone: where it is, how it cuts the square into patches, pictures to patch tokens.
+"""The frozen vision backbone: its folder, its grid of patches, and patch tokens of pictures.
 
-A local folder, a stand-in and a model of the hub load by the same call; DINOv2, with or without register tokens.
+A local folder, a stand-in and a model of the hub load with the same call. It is a DINOv2, with or without register
+tokens.
 
 Dimension key
     V images    P patches    W backbone width    S side of the square
@@ -18,27 +19,27 @@ from torch import Tensor, nn
 from ves.config.experiment import VisionConfig
 from ves.models.pretrained import load_pretrained
 
-VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what a picture must go through to be compared
+VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what two pictures must share to be comparable
 
 
 def backbone_folder(vision: VisionConfig) -> Path:
-    """The folder of the backbone: a local one, or that of the hub's cache (downloaded if need be).
+    """The folder of the backbone: a local one, or one in the hub's cache (downloaded if it is not there).
 
-    Raises ValueError that names the key when there is neither, or no safetensors in it.
+    Raises ValueError that names the key when there is neither, or when the folder has no safetensors.
     """
     folder = Path(vision.backbone)
     if not folder.is_dir():
         if vision.backbone.count("/") != 1:
-            raise ValueError(f"vision.backbone: {vision.backbone!r} is no folder and no owner/name of the hub")
-        wanted = ["config.json", "*.safetensors", "*.safetensors.index.json"]
-        folder = Path(snapshot_download(vision.backbone, revision=vision.revision, allow_patterns=wanted))
+            raise ValueError(f"vision.backbone: {vision.backbone!r} is neither a folder nor an owner/name of the hub")
+        patterns = ["config.json", "*.safetensors", "*.safetensors.index.json"]
+        folder = Path(snapshot_download(vision.backbone, revision=vision.revision, allow_patterns=patterns))
     if not any(folder.glob("[!.]*.safetensors")):
         raise ValueError(f"vision.backbone: no *.safetensors in {folder}; other formats of weights are not loaded")
     return folder
 
 
 def patch_grid(config: Any, size: int) -> tuple[int, int]:
-    """Rows and columns of patches of a square of `size` pixels. Raises ValueError that names the key if they misfit."""
+    """Rows and columns of patches in a square of `size` pixels. Raises ValueError that names the key if they misfit."""
     patch = config.patch_size
     high, wide = (patch, patch) if isinstance(patch, int) else patch
     if size % high or size % wide:
@@ -52,27 +53,27 @@ def patch_grid(config: Any, size: int) -> tuple[int, int]:
 
 
 def device_name() -> str:
-    """What the backbone computes on here, as far as the last bits of tokens may depend on it."""
+    """The device that the backbone runs on here, as far as the last bits of tokens may depend on it."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"cpu, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def load_backbone(vision: VisionConfig) -> nn.Module:
-    """The backbone in fp32, in eval mode, on the GPU if there is one; compiled at its first batch if so configured."""
+    """The backbone in fp32, in eval mode, on the GPU if there is one; with `compile`, compiled at its first batch."""
     model = load_pretrained(backbone_folder(vision), dtype=torch.float32).eval()
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if vision.compile:
-        model.compile(dynamic=False)  # in place: batches are all of one size
+        model.compile(dynamic=False)  # in place; all batches have one size
     return model
 
 
 @torch.inference_mode()
 def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat16[Tensor, "V P W"]:
-    """Patch tokens of pictures (ves.media.images.pixels), in main memory; class and register tokens are left out.
+    """Patch tokens of pictures (ves.media.images.pixels), in main memory, without class and register tokens.
 
-    Under bfloat16 autocast on a CPU too: it took 0.6 of the time of fp32 (2 cores with AVX-512, the stand-in), and the
-    store rounds to bfloat16 anyway. Raises ValueError for a model whose tokens are not class, registers, patches.
+    bfloat16 autocast is on, even on a CPU: it takes 0.6 of the time of fp32 (2 cores with AVX-512, the stand-in), and
+    the store rounds to bfloat16 anyway. Raises ValueError for a model whose tokens are not class, registers, patches.
     """
     device, config = next(model.parameters()).device, cast(Any, model.config)
     with torch.autocast(device.type, torch.bfloat16):
@@ -82,6 +83,6 @@ def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat1
     if hidden.shape[1] != others + rows * columns:
         raise ValueError(
             f"{config.model_type}: {hidden.shape[1]} tokens, not {others} and {rows} x {columns} patches; "
-            "vision.backbone must be DINOv2 or alike"
+            "vision.backbone must be DINOv2 or a model with the same tokens"
         )
     return hidden[:, others:].to("cpu", torch.bfloat16)

@@ -1,20 +1,20 @@
-"""MaxSim with a mean: each token of a query picks its best token of a key, the query averages what they found.
+"""MaxSim with a mean: each token of a query picks its best token of a key, and the query averages their products.
 
-The similarities of all tokens, [Q, K, N, M], are never held: at the paper's shapes and a batch of 1,024 they would be
-134 GB. Forward goes through them in tiles and keeps, of every query token and key, the winner's number (one byte where
-a key has at most 256 tokens). Only winners carry gradient, so backward gathers and scatters them: 1/M of the
-arithmetic of a dense backward. Phi and Psi (ves.similarity.pairwise) are this one function with the roles exchanged.
+The similarities of all tokens, [Q, K, N, M], are never in memory: at the paper's shapes and a batch of 1,024 they would
+be 134 GB. Forward computes them in tiles and keeps, for every query token and key, the number of the winner (one byte
+if a key has at most 256 tokens). Only winners carry gradient, so backward gathers and scatters them: 1/M of the
+arithmetic of a dense backward. Phi and Psi (ves.similarity.pairwise) are this function with the roles exchanged.
 
-Two implementations stand behind it, and `implementation` is the one place that chooses: Triton kernels on a CUDA
+There are two implementations, and `implementation` is the one place that chooses: Triton kernels on a CUDA
 device (ves.similarity.triton), products of plain torch, tile by tile, everywhere else (ves.similarity.tiles).
 
-What holds of both
-    Equal similarities: the lowest number wins. A NaN wins over all, so that it shows in the score.
-    Under autocast the product takes operands of autocast's type; sums and means are of fp32 (of fp64 for fp64,
-    where weights of a mean are still of fp32).
-    Gradients are those of the operands that the product had, straight through their rounding, in the type of the input.
-    Backward is the same to the bit when repeated, has no gradient of its own, and may be run again (retain_graph).
-    torch.compile does not look inside: it breaks its graph here.
+What is true of both
+    Of equal similarities the one with the lowest number wins. A NaN wins over all, so that it shows in the score.
+    Under autocast the operands of the product have autocast's type; sums and means are in fp32 (in fp64 for fp64,
+    where weights of a mean are still in fp32).
+    Gradients are those of the product's operands, straight through their rounding, in the type of the input.
+    Backward gives the same bits every time, has no gradient of its own, and may run again (retain_graph).
+    torch.compile does not look inside: its graph breaks here.
 
 Dimension key
     Q queries    N tokens of a query    D embedding
@@ -33,16 +33,16 @@ from ves.similarity import tiles
 
 
 def implementation(device: torch.device, dtype: torch.dtype) -> ModuleType:
-    """The module whose `forward` and `backward` serve tokens of this device and type."""
+    """The module whose `forward` and `backward` are for tokens of this device and type."""
     if device.type == "cuda" and dtype != torch.float64 and find_spec("triton") is not None:
-        from ves.similarity import triton  # not before: it needs Triton, which torch brings on Linux alone
+        from ves.similarity import triton  # only here: it needs Triton, which comes with torch on Linux only
 
         return triton
     return tiles
 
 
 def product_type(query: Tensor, key: Tensor) -> torch.dtype:
-    """Type of the operands: that of the tokens, or autocast's where it is on (which leaves fp64 alone)."""
+    """Type of the operands: that of the tokens, or autocast's where that is on (it does not change fp64)."""
     dtype, device = torch.promote_types(query.dtype, key.dtype), query.device.type
     if torch.is_autocast_enabled(device) and dtype != torch.float64:
         return torch.get_autocast_dtype(device)
@@ -61,7 +61,7 @@ class MaxSim(torch.autograd.Function):
         key_mask: Bool[Tensor, "K M"] | None,
         dtype: torch.dtype,
     ) -> Float[Tensor, "Q K"]:
-        """Scores; keeps the winners and, without a copy, what was given."""
+        """Scores; keeps the winners and, without a copy, the arguments."""
         with torch.autocast(query.device.type, enabled=False):
             run = implementation(query.device, dtype).forward
             scores, winners = run(query.to(dtype), weight, key.to(dtype), key_mask, keep=True)
@@ -71,7 +71,7 @@ class MaxSim(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Float[Tensor, "Q K"]) -> tuple[Tensor, None, Tensor, None, None]:
-        """Gradients of the tokens of both sides; both are computed, since training asks for both."""
+        """Gradients of the tokens of both sides; both are computed, since training needs both."""
         if torch.is_grad_enabled():  # only under create_graph; a constant would be a silent, wrong answer
             raise RuntimeError("MaxSim has no second derivative: call backward without create_graph")
         query, weight, key, key_mask, winners = ctx.saved_tensors
@@ -87,11 +87,11 @@ def maxsim(
     key: Float[Tensor, "K M D"],
     key_mask: Bool[Tensor, "K M"] | None = None,
 ) -> Float[Tensor, "Q K"]:
-    """Sum over a query's tokens of weight times the best inner product with a token of the key that its mask keeps.
+    """Sum over a query's tokens of weight times the best inner product with a valid token of the key.
 
-    A query token of weight 0 takes no part, whatever it holds; weights are not negative and carry no gradient. A key
-    without a token scores 0. Winners are kept only where a gradient can be asked for. Raises ValueError where a
-    dimension is empty, shapes do not belong together or the mask is not boolean.
+    A query token of weight 0 is ignored, whatever its numbers are; weights are not negative and carry no gradient. A
+    key without a valid token scores 0. Winners are kept only where there can be a gradient. Raises ValueError where a
+    dimension is empty, shapes do not match or the mask is not boolean.
     """
     check_shapes(query, weight, key, key_mask)
     if 0 in (*query.shape, *key.shape):
@@ -102,21 +102,19 @@ def maxsim(
 
 
 def check_shapes(query: Tensor, weight: Tensor, key: Tensor, key_mask: Tensor | None) -> None:
-    """Raise ValueError for shapes that do not belong together, before they end in an error that names neither."""
+    """Raise ValueError for shapes that do not match, before they end in an error that names neither."""
     if query.ndim != 3 or key.ndim != 3 or query.shape[2] != key.shape[2]:
-        raise ValueError(
-            f"tokens [n, tokens, D] of one D are compared, not {tuple(query.shape)} and {tuple(key.shape)}"
-        )
+        raise ValueError(f"tokens must be [n, tokens, D] with one D, not {tuple(query.shape)} and {tuple(key.shape)}")
     if weight.shape != query.shape[:2]:
-        raise ValueError(f"a mask of {tuple(weight.shape)} is not one of tokens {tuple(query.shape)}")
+        raise ValueError(f"a mask of {tuple(weight.shape)} does not fit tokens of {tuple(query.shape)}")
     if key_mask is not None and (key_mask.shape != key.shape[:2] or key_mask.dtype != torch.bool):
         raise ValueError(
-            f"a {key_mask.dtype} mask {tuple(key_mask.shape)} is no boolean one of tokens {tuple(key.shape)}"
+            f"a {key_mask.dtype} mask of {tuple(key_mask.shape)} must be boolean and fit tokens of {tuple(key.shape)}"
         )
 
 
 def _maxsim(query: Tensor, weight: Tensor, key: Tensor, key_mask: Tensor | None) -> Tensor:
-    """`maxsim` of what is not empty."""
+    """`maxsim` of queries and keys that are not empty."""
     dtype = product_type(query, key)
     if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad):
         return MaxSim.apply(query, weight, key, key_mask, dtype)

@@ -1,13 +1,13 @@
-"""How an utterance and a picture are compared. Training, evaluation and figures all call this module.
+"""How similar an utterance and an image are. Training, evaluation and figures all call this module.
 
 Dimension key
     A utterances    T audio tokens      D embedding
     V images        P image patches
 
 Symbols are those of the VeS paper: S the token similarities (Eq. 1), Phi = `max_mean` (Eq. 3), Psi = `mean_max`
-(Eq. 2), the global similarity `mean_mean` (Eq. 4-6). Tokens arrive l2-normalised, so that S holds cosines. A masked
-maximum masks with -inf (a product with zero would win over negative similarities); a masked mean divides by the
-number of valid entries, plus 1e-6 as in Eq. 3: an utterance with no valid token scores 0 everywhere.
+(Eq. 2), the global similarity `mean_mean` (Eq. 4-6). Tokens arrive l2-normalised, so S contains cosines. A masked
+maximum masks with -inf, since a product with zero would win over negative similarities. A masked mean divides by the
+number of valid entries plus 1e-6, as in Eq. 3, so an utterance with no valid token scores 0 everywhere.
 """
 
 from collections.abc import Mapping
@@ -31,32 +31,32 @@ def token_similarity(audio: Float[Tensor, "A T D"], image: Float[Tensor, "V P D"
 
 
 def _inner(audio: Float[Tensor, "A D"], image: Float[Tensor, "V D"]) -> Float[Tensor, "A V"]:
-    """audio . image in fp32 at least, under autocast too: these are the logits, whose last bits decide ranks."""
+    """audio . image in fp32 at least, even under autocast: these are the logits, and their last bits decide ranks."""
     with torch.autocast(audio.device.type, enabled=False):
         return widened(audio) @ widened(image).T
 
 
 def masked_mean(values: Float[Tensor, "*b N D"], mask: Bool[Tensor, "*b N"] | None) -> Float[Tensor, "*b D"]:
-    """Mean over N of the entries that the mask keeps; without a mask, of all."""
+    """Mean over N of the entries that the mask marks; without a mask, of all."""
     if mask is None:
         return values.mean(-2)
     weight = mask.to(values.dtype).unsqueeze(-1)
     return (values * weight).sum(-2) / (weight.sum(-2) + EPSILON)
 
 
-def _audible(mask: Bool[Tensor, "A T"]) -> Float[Tensor, "A T"]:
-    """Weights of a mean over the tokens that count; where none does, all are 0."""
+def _token_weights(mask: Bool[Tensor, "A T"]) -> Float[Tensor, "A T"]:
+    """Weights of a mean over the valid tokens; all 0 where none is."""
     return mask / (mask.sum(1, keepdim=True) + EPSILON)
 
 
-def _visible(image: Float[Tensor, "V P D"], image_mask: Bool[Tensor, "V P"] | None) -> Float[Tensor, "V P"]:
-    """Weights of a mean over the patches that count. Raises ValueError for an image without one."""
+def _patch_weights(image: Float[Tensor, "V P D"], image_mask: Bool[Tensor, "V P"] | None) -> Float[Tensor, "V P"]:
+    """Weights of a mean over the valid patches. Raises ValueError for an image without one."""
     if image_mask is None:
         return torch.full(image.shape[:2], 1 / max(1, image.shape[1]), device=image.device)
     counts = image_mask.sum(1, keepdim=True)
     if not counts.all():
         row = int((counts == 0).nonzero()[0, 0])
-        raise ValueError(f"image {row} of this batch has no patch that counts: its mask leaves nothing to compare with")
+        raise ValueError(f"image {row} of this batch has no valid patch: its mask leaves nothing to compare with")
     return image_mask / (counts + EPSILON)
 
 
@@ -68,10 +68,10 @@ def max_mean(
 ) -> Float[Tensor, "A V"]:
     """Dense: each spoken token picks its best patch, the utterance averages its tokens (Phi, Eq. 3).
 
-    Raises ValueError for an image without a patch that counts and where a dimension is empty.
+    Raises ValueError for an image without a valid patch and where a dimension is empty.
     """
-    _visible(image, image_mask)
-    return maxsim(audio, _audible(mask), image, image_mask)
+    _patch_weights(image, image_mask)
+    return maxsim(audio, _token_weights(mask), image, image_mask)
 
 
 def mean_max(
@@ -84,7 +84,7 @@ def mean_max(
 
     Raises as `max_mean` does.
     """
-    return maxsim(image, _visible(image, image_mask), audio, mask).T
+    return maxsim(image, _patch_weights(image, image_mask), audio, mask).T
 
 
 def bidirectional(
@@ -98,12 +98,12 @@ def bidirectional(
 
 
 def _pooled(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
-    """The mean token that counts, in fp32 at least."""
+    """The mean of the valid tokens, in fp32 at least."""
     return masked_mean(widened(tokens), mask)
 
 
 def _direction(tokens: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
-    """The mean token, normalised."""
+    """The mean of the valid tokens, normalised."""
     return F.normalize(_pooled(tokens, mask), dim=-1)
 
 
@@ -136,7 +136,7 @@ SIMILARITIES = {
 }
 
 
-POOLS = {"mean_mean": _pooled, "mean_mean_cosine": _direction}  # of each side once, whatever it is compared with
+POOLS = {"mean_mean": _pooled, "mean_mean_cosine": _direction}  # each side is pooled once, not for each pair
 
 
 @torch.no_grad()
@@ -150,36 +150,36 @@ def score(
 ) -> Float[Tensor, "A V"]:
     """Every utterance against every image: the similarities of `objective`, weighted as their losses are.
 
-    Computed `chunk` x `chunk` at a time, so that memory beside what is given is that of two chunks in fp32 and of the
-    scores. Used for what is read, not trained: no gradient, no winners. Tokens stored in bfloat16 are compared as fp32
-    wherever a product of bfloat16 would be rounded to it, and make ties. Raises ValueError as the similarities do.
+    Computed `chunk` x `chunk` at a time: beside the arguments, memory is that of two chunks in fp32 and of the scores.
+    There is no gradient. bfloat16 tokens are compared in fp32 wherever their product would otherwise be rounded to
+    bfloat16, which makes ties. Raises ValueError as the similarities do.
     """
     scores = torch.zeros(len(audio), len(image), dtype=wide(audio), device=audio.device)
-    heard, seen = ([slice(start, start + chunk) for start in range(0, len(all), chunk)] for all in (audio, image))
-    compared = wide(audio) if implementation(audio.device, audio.dtype) is tiles else audio.dtype
+    clips, images = ([slice(start, start + chunk) for start in range(0, len(side), chunk)] for side in (audio, image))
+    dtype = wide(audio) if implementation(audio.device, audio.dtype) is tiles else audio.dtype
     for name, weight in objective.items():
         if name in POOLS:
-            spoken = torch.cat([POOLS[name](audio[a], mask[a]) for a in heard])
-            pictured = torch.cat([POOLS[name](image[v], None if image_mask is None else image_mask[v]) for v in seen])
-            scores += weight * _inner(spoken, pictured)
+            pooled_audio = torch.cat([POOLS[name](audio[a], mask[a]) for a in clips])
+            masks = [None if image_mask is None else image_mask[v] for v in images]
+            pooled_image = torch.cat([POOLS[name](image[v], shown) for v, shown in zip(images, masks, strict=True)])
+            scores += weight * _inner(pooled_audio, pooled_image)
             continue
-        for v in seen:
-            patches, patch_mask = image[v].to(compared), None if image_mask is None else image_mask[v]
-            for a in heard:
-                scores[a, v] += weight * SIMILARITIES[name](audio[a].to(compared), mask[a], patches, patch_mask)
+        for v in images:
+            patches, patch_mask = image[v].to(dtype), None if image_mask is None else image_mask[v]
+            for a in clips:
+                scores[a, v] += weight * SIMILARITIES[name](audio[a].to(dtype), mask[a], patches, patch_mask)
     return scores
 
 
 def word_heat(
-    tokens: Float[Tensor, "T D"], chosen: Bool[np.ndarray, "T"], patches: Float[Tensor, "P D"]
+    tokens: Float[Tensor, "T D"], of_word: Bool[np.ndarray, "T"], patches: Float[Tensor, "P D"]
 ) -> Float[np.ndarray, "P"]:
-    """Similarity of each patch to a word: the mean over its tokens."""
-    return token_similarity(tokens[chosen][None], patches[None])[0, 0].mean(0).numpy()
+    """Similarity of each patch to a word: the mean over the word's tokens."""
+    return token_similarity(tokens[of_word][None], patches[None])[0, 0].mean(0).numpy()
 
 
 def mean_heat(
-    similarity: Float[np.ndarray, "T rows columns"], chosen: Bool[np.ndarray, "T"]
+    similarity: Float[np.ndarray, "T rows columns"], of_word: Bool[np.ndarray, "T"]
 ) -> Float[np.ndarray, "rows columns"]:
-    """The mean over the chosen tokens of what each is like, the rule that localisation is measured by; NaN where none
-    is chosen."""
-    return similarity[chosen].mean(0) if chosen.any() else np.full(similarity.shape[1:], np.nan, np.float32)
+    """The mean heat of a word's tokens, by which localisation is measured; NaN where the word has no token."""
+    return similarity[of_word].mean(0) if of_word.any() else np.full(similarity.shape[1:], np.nan, np.float32)

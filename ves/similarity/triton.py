@@ -1,16 +1,17 @@
 """MaxSim on a CUDA device: three Triton kernels. ves.similarity.maxsim says what they compute; ves.similarity.tiles is
 the reference.
 
-Why our own: the published ones sum where the paper takes a mean, which only costs a line, but late-interaction-kernels
-adds gradients with atomics (not the same twice) or multiplies one-hot matrices (the whole product again), and
-flash-maxsim narrows bfloat16 to float16 on the way in. These keep the type of the operands and add in fp32.
+Why not published kernels: they sum where the paper takes a mean, which would cost only a line. But
+late-interaction-kernels adds gradients with atomics, so that no two results are equal, or multiplies one-hot matrices,
+which costs the whole product again; and flash-maxsim narrows bfloat16 to float16. These kernels keep the type of the
+operands and add in fp32.
 
-Forward: one program holds a query's tokens against a group of keys, tile by tile, with the running maximum and its
-number in registers; it writes one score and N winners per pair, nothing else. Backward: a program owns the rows it
-writes and adds up in one order, so the result is the same twice. For query tokens it gathers the winners; for key
-tokens the query tokens are first sorted by winner, and each key token adds up those that chose it.
+Forward: a program compares a query's tokens with a group of keys, tile by tile, with the running maximum and its number
+in registers; it writes one score and N winners per pair and nothing else. Backward: a program alone writes its rows and
+adds in one order, so the result is the same every time. For query tokens it gathers the winners. For key tokens the
+query tokens are first sorted by winner, and each key token adds those that chose it.
 
-Block sizes are chosen for 100 KB of shared memory (24 GB cards), not tuned on one. `TRITON_INTERPRET=1` runs all of it
+Block sizes are for 100 KB of shared memory (24 GB cards) and not tuned on a card. `TRITON_INTERPRET=1` runs all of it
 on a CPU, as the tests do.
 """
 
@@ -25,8 +26,8 @@ from torch import Tensor
 from ves.similarity.tiles import wide, winner_type
 
 TOKENS, PATCHES, DEPTH = 64, 128, 64  # rows, columns and summands of one product in registers
-GROUP = 8  # keys to a program: neighbouring programs meet the same ones, which then come from the cache
-ROWS = 16  # rows that a program of backward owns, or adds at once
+GROUP = 8  # keys of a program: neighbouring programs have the same ones, which then come from the cache
+ROWS = 16  # rows that a program of backward writes, or adds at once
 PAIRS = 2**24  # pairs of a query token and a key that are sorted at once
 
 
@@ -37,7 +38,7 @@ def _forward(
     KEEP: tl.constexpr, MASKED: tl.constexpr, EXACT: tl.constexpr, GROUP: tl.constexpr,
     TOKENS: tl.constexpr, PATCHES: tl.constexpr, DEPTH: tl.constexpr,
 ):  # fmt: skip
-    """scores[Q, K] and winners[K, Q, N] of contiguous query[Q, N, D] and key[K, M, D]; `key_mask` is of bytes."""
+    """scores[Q, K] and winners[K, Q, N] of contiguous query[Q, N, D] and key[K, M, D]; `key_mask` has bytes."""
     program = tl.program_id(0)
     q, group = program % Q, program // Q
     row, column, depth = tl.arange(0, TOKENS), tl.arange(0, PATCHES), tl.arange(0, DEPTH)
@@ -124,7 +125,7 @@ def forward(
     *,
     keep: bool,
 ) -> tuple[Float[Tensor, "Q K"], Integer[Tensor, "K Q N"] | None]:
-    """Scores and, if `keep`, the winners, numbered among all tokens of the key. Products of fp32 are not TF32."""
+    """Scores and, if `keep`, the winners, numbered among all tokens of the key. fp32 products do not use TF32."""
     (Q, N, D), (K, M, _) = query.shape, key.shape
     scores = torch.empty(Q, K, dtype=torch.float32, device=query.device)
     winners = torch.empty(K, Q, N, dtype=winner_type(M), device=query.device) if keep else None
@@ -136,12 +137,12 @@ def forward(
         KEEP=keep, MASKED=key_mask is not None, EXACT="ieee" if query.dtype == torch.float32 else "tf32",
         GROUP=GROUP, TOKENS=TOKENS, PATCHES=PATCHES, DEPTH=DEPTH,
     )  # fmt: skip
-    # a maximum in the kernel may pass over a NaN, so those that count are looked for here
-    lost, missing = key.isnan().any(-1), (query.isnan().any(-1) & (weight > 0)).any(1)
-    if key_mask is not None:  # a key without a token scores 0
-        lost &= key_mask
+    # a maximum in the kernel may miss a NaN, so NaN in valid tokens is looked for here
+    key_nan, query_nan = key.isnan().any(-1), (query.isnan().any(-1) & (weight > 0)).any(1)
+    if key_mask is not None:  # a key without a valid token scores 0
+        key_nan &= key_mask
         scores.masked_fill_(~key_mask.any(1), 0.0)
-    return scores.masked_fill_(lost.any(1) | missing[:, None], torch.nan), winners
+    return scores.masked_fill_(key_nan.any(1) | query_nan[:, None], torch.nan), winners
 
 
 def backward(
@@ -173,7 +174,7 @@ def backward(
 
 
 def _sorted(winners: Integer[Tensor, "k Q N"], tokens: int) -> tuple[Int[Tensor, "k n"], Int[Tensor, "k m"]]:
-    """The query tokens of each key in the order of their winners, and where those of each winner begin."""
-    chosen, order = winners.flatten(1).sort(dim=1, stable=True)
+    """The query tokens in the order of their winners, for each key, and where those of each winner begin."""
+    in_order, order = winners.flatten(1).sort(dim=1, stable=True)
     bounds = torch.arange(tokens + 1, device=winners.device, dtype=torch.int32).expand(len(winners), -1).contiguous()
-    return order, torch.searchsorted(chosen.int(), bounds)
+    return order, torch.searchsorted(in_order.int(), bounds)

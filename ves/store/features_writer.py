@@ -31,20 +31,8 @@ from ves.store.features_layout import (
     read_ids,
     shard_path,
 )
-from ves.store.features_reader import FeatureStore, open_features
 from ves.store.shard import Shard
 from ves.store.shard_format import BadStore
-
-__all__ = [
-    "FeatureStore",
-    "create_features",
-    "intact",
-    "open_features",
-    "present",
-    "set_complete",
-    "shard_path",
-    "write_shard",
-]
 
 
 def create_features(store: Path, rows: int, patches: int, width: int, attrs: dict[str, Any]) -> None:

@@ -1,18 +1,19 @@
-"""Checkpoints: whole or absent, the last few kept, and everything that a bitwise resume on the same machine needs.
+"""Checkpoints: whole or absent, the last few kept, with all that a bitwise resume on the same machine needs.
 
-    <run>/checkpoints/              one attempt: all of it is of one recipe (ves.training.recipe)
+    <run>/checkpoints/              one attempt: all of it has one recipe (ves.training.recipe)
         step-<n>/                   written by ves.base.files.atomic
             model.safetensors       trainable weights
-            state.pt                optimiser, random generators, count of skipped steps
+            state.pt                optimiser, random generator, counts of skipped steps
             config.json             the configuration, so that any checkpoint can be scored
-            checkpoint.json         written last: step of how many, the recipe, what computed it, sha256 of the above
-        log.jsonl                   what was logged up to now
-    <run>/checkpoints-archive-<n>/  an attempt that was put aside, as it was
+            checkpoint.json         written last: the step, the number of steps, the recipe, the processor, and sha256
+                                    of the files above
+        log.jsonl                   the log up to now
+    <run>/checkpoints-archive-<n>/  an earlier attempt, as it was
 
-A damaged checkpoint is never used: the one before it is, and that is said. Nothing here deletes an attempt: a changed
-recipe is refused while the old one is unfinished, and a finished or given up one is moved aside by one rename. Another
-processor (ves.training.processor) is no other recipe: the run goes on, and it is said that its weights are the same to
-rounding.
+A damaged checkpoint is never used: a warning names it, and training resumes from the one before. Nothing here deletes
+an attempt. With another recipe, an unfinished attempt is refused and a finished one is archived, by one rename. Another
+processor (ves.training.processor) is not another recipe: training resumes, and a warning says that weights will be the
+same to rounding only.
 """
 
 import logging
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Attempt:
-    """One training of a run, from its first step to its last: what its checkpoints have in common."""
+    """One training of a run, from its first step to its last: what all its checkpoints have in common."""
 
     run: Path
     config: RunConfig
@@ -46,37 +47,37 @@ class Attempt:
 
     @property
     def folder(self) -> Path:
-        """Where checkpoints and log lie, and whatever else belongs to this attempt alone."""
+        """The folder of checkpoints, log and whatever else belongs to this attempt alone."""
         return self.run / "checkpoints"
 
 
-Found = tuple[Path, dict[str, Any]]  # a checkpoint, and what its checkpoint.json says
+type Checkpoint = tuple[Path, dict[str, Any]]  # its folder, and the content of its checkpoint.json
 FILES = ("model.safetensors", "state.pt", "config.json")
 
 
 def seed_all(seed: int) -> None:
-    """Seed whatever anyone may draw from: weights, and the key of each step's draws (ves.training.randomness)."""
+    """Seed every global generator. New weights and the key of each step (ves.training.randomness) come from torch's."""
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
 
 
 def contiguous(model: VeS) -> dict[str, torch.Tensor]:
-    """Trainable weights as safetensors wants them."""
+    """Trainable weights, contiguous in memory as safetensors requires."""
     return {name: tensor.contiguous() for name, tensor in model.trainable().items()}
 
 
 def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimizer, counts: list[int]) -> None:
-    """Write the checkpoint of a step, then delete what is older than the newest `keep_checkpoints` sound ones.
+    """Write the checkpoint of a step, then delete those older than the newest `keep_checkpoints` intact ones.
 
-    The newest is whole before an older one goes. `counts` is given back by `resume`. The log of the steps up to here is
-    on disk before it.
+    The new one is whole before an old one is deleted, and the log up to this step is on disk before the checkpoint.
+    `load` returns `counts` as they are here.
     """
     if (lines := attempt.folder / "log.jsonl").exists():
         sync_tree(lines)
     state = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state(), "counts": counts}
-    written = attempt.folder / f"step-{step:08d}"
-    with atomic(written) as temporary:
+    newest = attempt.folder / f"step-{step:08d}"
+    with atomic(newest) as temporary:
         temporary.mkdir()
         save_file(contiguous(model), temporary / "model.safetensors")
         torch.save(state, temporary / "state.pt")
@@ -85,110 +86,110 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
         content["processor"] = processor(model.log_scale.device)
         content["sha256"] = {name: digest(temporary / name) for name in FILES}
         write_json(temporary / "checkpoint.json", content)
-    kept = 0
+    intact = 0
     for path in sorted(attempt.folder.glob("step-*"), reverse=True):
-        if kept == attempt.config.train.keep_checkpoints:
+        if intact == attempt.config.train.keep_checkpoints:
             remove(path)
-        elif path == written or _sound(path):
-            kept += 1
+        elif path == newest or _intact(path):
+            intact += 1
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """checkpoint.json of a checkpoint whose files are all whole. Raises ValueError that names one that is not."""
+    """checkpoint.json of a checkpoint whose files are all intact. Raises ValueError that names one that is not."""
     try:
         content = read_json(path / "checkpoint.json")
         for name, expected in content["sha256"].items():
             if digest(path / name) != expected:
-                raise ValueError(f"{path / name}: damaged: not what was written")
+                raise ValueError(f"{path / name}: damaged: its sha256 is not the one in checkpoint.json")
     except (OSError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: damaged: {error!r}") from error
     return content
 
 
-def _sound(path: Path) -> bool:
-    """Whether a checkpoint could be gone on from. Says what is damaged."""
+def _intact(path: Path) -> bool:
+    """Whether training could resume from a checkpoint. Logs what is damaged."""
     try:
         _read(path)
     except ValueError as error:
-        log.warning("%s; it is not counted among those that are kept", error)
+        log.warning("%s; it does not count towards train.keep_checkpoints", error)
         return False
     return True
 
 
-def newest(run: Path) -> Found | None:
-    """The newest whole checkpoint and its checkpoint.json; None when there is none at all.
+def newest(run: Path) -> Checkpoint | None:
+    """The newest intact checkpoint; None when there is no checkpoint at all.
 
     Raises ValueError when there are some and every one is damaged.
     """
-    found = sorted((run / "checkpoints").glob("step-*"), reverse=True)
-    for path in found:
+    folders = sorted((run / "checkpoints").glob("step-*"), reverse=True)
+    for path in folders:
         try:
             return path, _read(path)
         except ValueError as error:
-            log.warning("%s; going on without this checkpoint", error)
-    if found:
+            log.warning("%s; this checkpoint is not used", error)
+    if folders:
         raise ValueError(
-            f"{run / 'checkpoints'}: every checkpoint there is damaged; `ves train --fresh {run}` puts them aside and "
-            "starts anew"
+            f"{run / 'checkpoints'}: every checkpoint there is damaged; `ves train --fresh {run}` archives them and "
+            "starts over"
         )
     return None
 
 
-def put_aside(run: Path, why: str) -> None:
-    """Move the whole attempt to a new archive, in one step."""
+def archive(run: Path, why: str) -> None:
+    """Rename the folder of the whole attempt to that of a new archive."""
     folder = run / "checkpoints"
-    archive = next(path for n in count(1) if not (path := run / f"checkpoints-archive-{n}").exists())
-    folder.rename(archive)
-    log.warning("%s: %s; what was there is now %s, and training starts anew", folder, why, archive)
+    target = next(path for n in count(1) if not (path := run / f"checkpoints-archive-{n}").exists())
+    folder.rename(target)
+    log.warning("%s: %s; that training is now in %s, and a new one starts", folder, why, target)
 
 
-def settle(attempt: Attempt, *, fresh: bool) -> Found | None:
-    """See to it that what lies in the attempt's folder may be gone on from.
+def choose(attempt: Attempt, *, fresh: bool) -> Checkpoint | None:
+    """The checkpoint that training must resume from, once the attempt's folder has none of another recipe.
 
-    Returns the checkpoint to go on from, as `newest` does. `fresh` puts everything aside. Of another recipe, a finished
-    attempt is put aside (its model is to be made anew), and an unfinished one is refused with ValueError that names
-    what differs and the ways out.
+    Returns None where training starts from its first step. `fresh` archives whatever is there. With another recipe, a
+    finished attempt is archived, since its model has to be trained again. An unfinished one raises ValueError that
+    names what differs and the ways out.
     """
     run, folder = attempt.run, attempt.folder
     if fresh:
         if folder.is_dir() and any(folder.iterdir()):
-            put_aside(run, "asked to start anew")
+            archive(run, "--fresh")
         return None
-    if (found := newest(run)) is None or not (changed := differences(found[1]["recipe"], attempt.recipe)):
-        return found
-    path, content = found
+    if (last := newest(run)) is None or not (changed := differences(last[1]["recipe"], attempt.recipe)):
+        return last
+    path, content = last
     if content["step"] == content["steps"]:
-        put_aside(run, f"finished with other settings ({'; '.join(changed)})")
+        archive(run, f"finished with other settings ({'; '.join(changed)})")
         return None
     lines = [f"{path}: an unfinished training with other settings (step {content['step']} of {content['steps']}):"]
     lines += [f"  {line}" for line in changed]
-    lines += [f"put these back to go on with it, or `ves train --fresh {run}` puts it aside and starts anew"]
+    lines += [f"put these back to resume it, or `ves train --fresh {run}` archives it and starts over"]
     raise ValueError("\n".join(lines))
 
 
-def tell_other_processor(found: Found | None, device: torch.device) -> None:
-    """Say so where a checkpoint that keeps what it was computed on was written on something else."""
-    if found is None or (before := found[1].get("processor")) is None:
+def warn_of_other_processor(checkpoint: Checkpoint | None, device: torch.device) -> None:
+    """Log a warning where the checkpoint says that another processor wrote it."""
+    if checkpoint is None or (before := checkpoint[1].get("processor")) is None:
         return
     if changed := differences(before, processor(device)):
         log.warning(
-            "%s: written on another processor (%s); the run goes on, and its weights will equal those of a run that "
-            "was never stopped to rounding only",
-            found[0],
+            "%s: written on another processor (%s); training resumes, but its weights will equal those of an "
+            "uninterrupted run to rounding only",
+            checkpoint[0],
             "; ".join(changed),
         )
 
 
-def resume(found: Found | None, model: VeS, optimizer: torch.optim.Optimizer) -> tuple[int, list[int]]:
-    """Load a checkpoint into model, optimiser and generators.
+def load(checkpoint: Checkpoint | None, model: VeS, optimizer: torch.optim.Optimizer) -> tuple[int, list[int]]:
+    """Load a checkpoint into model, optimiser and generator.
 
-    Returns the step to go on from and the counts saved with it; 0 and none when there is no checkpoint.
+    Returns its step and the counts saved with it; 0 and none when there is no checkpoint.
     """
-    if found is None:
+    if checkpoint is None:
         return 0, []
-    path, content = found
+    path, content = checkpoint
     model.load_trainable(load_file(path / "model.safetensors"), path / "model.safetensors")
     state = torch.load(path / "state.pt", weights_only=True, map_location=str(model.log_scale.device))
     optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"].cpu())  # all that training draws hangs on it (ves.training.randomness)
+    torch.set_rng_state(state["random"].cpu())  # every step's key comes from it (ves.training.randomness)
     return content["step"], state["counts"]

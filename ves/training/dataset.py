@@ -1,6 +1,6 @@
 """Pairs as a run reads them: clips of a split, their waveforms, their images' cached tokens, and batches of both.
 
-Every read succeeds or raises: what cannot be read was refused at ingest, and no sample ever stands in for another.
+Every read succeeds or raises: ingest refuses what cannot be read, and no sample ever replaces another.
 """
 
 from collections import deque
@@ -21,12 +21,12 @@ from ves.media.audio import RATE, window
 from ves.media.images import Geometry
 from ves.models.live import open_patches
 from ves.store.audio import AudioStore
-from ves.training.augmentation import active, augmented, draws
+from ves.training.augmentation import is_active, jitter, jitter_generator
 from ves.training.order import Order
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
-READ = ["shard", "row", "image_row"]  # what reading takes: 12 bytes a clip, where all columns take hundreds
-AHEAD = 2  # batches read before they are asked for
+READ = ["shard", "row", "image_row"]  # all that reading needs: 12 bytes a clip, where all columns take hundreds
+AHEAD = 2  # batches read before they are needed
 
 
 def clips(
@@ -34,10 +34,10 @@ def clips(
 ) -> pl.DataFrame:
     """The clips of one split, sorted by clip_id: these columns of the manifest, and the feature row of their image.
 
-    Raises ValueError when the split has no clip and must have some, or a clip's image is not in images.parquet.
+    Raises ValueError when the split has no clip (unless it may be empty), or images.parquet lacks a clip's image.
     """
-    asked = list(dict.fromkeys(["clip_id", "image_id", *columns]))
-    manifest = parquet.read(data.manifest, columns=[name for name in asked if name != "image_row"])
+    names = list(dict.fromkeys(["clip_id", "image_id", *columns]))
+    manifest = parquet.read(data.manifest, columns=[name for name in names if name != "image_row"])
     splits = parquet.read(data.splits, columns=["clip_id", "split"])
     images = parquet.read(data.images, columns=["image_id", "row"]).rename({"row": "image_row"})
     splits = splits.filter(pl.col("split") == split).select("clip_id")
@@ -45,19 +45,19 @@ def clips(
     if frame.is_empty() and not may_be_empty:
         raise ValueError(f"{data.splits}: no clip is in split {split!r}")
     if frame["image_row"].null_count():
-        raise ValueError(f"{data.images}: lacks images of {data.manifest}; both are made by one stage: run it again")
+        raise ValueError(f"{data.images}: lacks images of {data.manifest}; one stage writes both: run it again")
     return frame.sort("clip_id").select(columns)
 
 
 def to_read(data: DataPaths, split: str) -> pl.DataFrame:
-    """The clips of one split, as `clips` sorts them, with no more than what reading them takes (READ)."""
+    """The clips of one split, as `clips` sorts them, with only the columns that reading needs (READ)."""
     frame = clips(data, split, READ)
     return frame.select(pl.col("shard").cast(pl.Categorical), pl.col("row", "image_row").cast(pl.UInt32)).rechunk()
 
 
 class PairReader:
-    """Waveforms and patch tokens of clips, from the two stores of a corpus (or tokens from the pictures:
-    ves.models.live)."""
+    """Waveforms and patch tokens of clips, from the two stores of a corpus, or tokens computed from the pictures
+    (ves.models.live)."""
 
     def __init__(self, data: DataPaths, seconds: float) -> None:
         self.seconds = seconds
@@ -66,7 +66,7 @@ class PairReader:
         self.masks = self._image_masks(data)
 
     def _image_masks(self, data: DataPaths) -> Bool[Tensor, "N P"] | None:
-        """Which patches of each feature row show the picture; None where all do (every fit but `pad`)."""
+        """Which patches of each feature row show the picture; None where all do, as with every fit but `pad`."""
         attrs, (rows, columns) = self.features.attrs, self.features.grid
         if attrs["fit"] != "pad":
             return None
@@ -80,20 +80,20 @@ class PairReader:
         self,
         frame: pl.DataFrame,
         augment: AugmentConfig | None = None,
-        draw: Sequence[np.random.Generator] | None = None,
+        generators: Sequence[np.random.Generator] | None = None,
         *,
         out: tuple[Float[Tensor, "A L"], Int[Tensor, "A"]] | None = None,
     ) -> tuple[Float[Tensor, "A L"], Int[Tensor, "A"]]:
-        """Windows of the clips (ves.media.audio.window) and the number of valid samples of each; into `out` if given.
+        """Windows of the clips (ves.media.audio.window) and the number of valid samples of each, in `out` if not None.
 
-        With `draw`, a generator for each clip, they are augmented (ves.training.augmentation).
+        With `augment` and a generator for each clip, they are augmented (ves.training.augmentation).
         """
         length = round(self.seconds * RATE)
         waveform, valid = out or (torch.empty(len(frame), length), torch.empty(len(frame), dtype=torch.int64))
-        rows = waveform.numpy()  # torch's copy takes all cores, and beside busy towers 3 ms a clip to come together
+        rows = waveform.numpy()  # torch's copy uses all cores, which beside busy towers takes 3 ms a clip
         for place, (shard, row) in enumerate(frame.select("shard", "row").iter_rows()):
-            if augment is not None and draw is not None:
-                samples, valid[place] = augmented(self.audio.read(shard, row), self.seconds, augment, draw[place])
+            if augment is not None and generators is not None:
+                samples, valid[place] = jitter(self.audio.read(shard, row), self.seconds, augment, generators[place])
             else:
                 samples, valid[place] = window(self.audio.read(shard, row, length), self.seconds)
             rows[place] = samples
@@ -109,7 +109,7 @@ class PairReader:
 
 @dataclass(frozen=True)
 class Batch:
-    """B pairs; `image` is the feature row of each, by which two clips of one image are known."""
+    """B pairs; `image` is the feature row of each image, the same for two clips of one image."""
 
     waveform: Float[Tensor, "B L"]
     valid: Int[Tensor, "B"]
@@ -135,16 +135,16 @@ class Batch:
 
 @dataclass
 class _Buffers:
-    """Where one batch is read to; on CUDA in pinned memory, which is copied to the device while others are read."""
+    """The memory that one batch is read into; for CUDA it is pinned, and copied to the device while others are read."""
 
     waveform: Float[Tensor, "B L"]
     valid: Int[Tensor, "B"]
     patches: Tensor
-    copied: torch.cuda.Event | None = None  # what the device was doing when the batch was given back
+    copied: torch.cuda.Event | None = None  # all that the device had to do when the batch was released
 
     @classmethod
     def of(cls, reader: PairReader, size: int, device: torch.device) -> "_Buffers":
-        """Empty ones."""
+        """Buffers for `size` pairs, with any content."""
         pinned, rows = device.type == "cuda", (size, reader.features.patches, reader.features.width)
         return cls(
             torch.empty(size, round(reader.seconds * RATE), pin_memory=pinned),
@@ -152,14 +152,14 @@ class _Buffers:
             torch.empty(rows, dtype=torch.bfloat16, pin_memory=pinned),
         )
 
-    def give_back(self) -> None:
-        """They may be read into again, once copies from them that the device has still to make are made."""
+    def release(self) -> None:
+        """Let the next batch be read into them, once the device has made the copies that it still has to make."""
         if self.waveform.is_pinned():
             self.copied = torch.cuda.Event()
             self.copied.record()
 
     def wait(self) -> None:
-        """Until nothing is copied from them."""
+        """Wait until the device no longer copies from them."""
         if self.copied is not None:
             self.copied.synchronize()
 
@@ -175,22 +175,22 @@ def batches(
     device: torch.device,
     rows: slice = slice(None),
 ) -> Iterator[Batch]:
-    """Batches number `first` up to `last`; of each, the pairs `rows`. A pure function of (seed, number).
+    """Batches number `first` up to `last`, of each the pairs `rows`: a pure function of (seed, number).
 
-    They are read in a background thread, AHEAD of the one in use, into buffers that come round again: a batch is valid
-    until the next is asked for. `frame` needs the columns READ.
+    A background thread reads them, AHEAD of the one in use, into buffers that are used again: a batch is valid until
+    the next one is requested. `frame` needs the columns READ.
     """
     order, part = Order(len(frame), seed), range(train.batch_size)[rows]
     slots = [_Buffers.of(reader, len(part), device) for _ in range(AHEAD + 1)]
-    plain = not active(train.augment)
+    augmenting = is_active(train.augment)
 
     def read(number: int) -> Batch:
         slot = slots[number % len(slots)]
         slot.wait()
-        chosen = frame[order.take(number * train.batch_size + part.start, len(part))]
-        images = chosen["image_row"].to_numpy()
-        draw = None if plain else [draws(seed, number, place) for place in part]
-        reader.waveforms(chosen, train.augment, draw, out=(slot.waveform, slot.valid))
+        pairs = frame[order.take(number * train.batch_size + part.start, len(part))]
+        images = pairs["image_row"].to_numpy()
+        generators = [jitter_generator(seed, number, place) for place in part] if augmenting else None
+        reader.waveforms(pairs, train.augment, generators, out=(slot.waveform, slot.valid))
         _, mask = reader.patches(images, out=slot.patches)
         return Batch(slot.waveform, slot.valid, slot.patches, mask, torch.from_numpy(images.astype(np.int64)))
 
@@ -201,4 +201,4 @@ def batches(
             if number + AHEAD < last:
                 ahead.append(pool.submit(read, number + AHEAD))
             yield batch
-            slots[number % len(slots)].give_back()
+            slots[number % len(slots)].release()

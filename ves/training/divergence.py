@@ -1,4 +1,4 @@
-"""What goes wrong with a loss: steps that are not finite, and a loss that has learnt nothing."""
+"""What goes wrong with a loss: steps that are not finite, and a loss at the level of chance."""
 
 import json
 import logging
@@ -11,20 +11,20 @@ from ves.config.experiment import TrainConfig
 
 log = logging.getLogger(__name__)
 
-WINDOW = 100  # steps over which a loss is averaged before it is called collapsed
+WINDOW = 100  # steps over which a loss is averaged before it counts as collapsed
 NEAR = 0.01  # share of chance_loss by which that mean may differ from it
 
 
 def chance_loss(train: TrainConfig) -> float:
-    """The contrastive loss (nats) where all scores are equal: log B, or, of micro-batches that are each other's
-    negatives, the mean of their logarithms by their clips (the last may be smaller)."""
+    """The contrastive loss (nats) where all scores are equal: log B, where B is the number of clips among which the
+    negatives are. For micro-batches it is the mean of their log B, weighted by clips; the last may be smaller."""
     size = min(train.micro_batch, train.batch_size) if train.negatives == "micro_batch" else train.batch_size
     parts = [min(size, train.batch_size - start) for start in range(0, train.batch_size, size)]
     return sum(part * math.log(part) for part in parts) / train.batch_size
 
 
 class Divergence:
-    """Counts skipped steps, which a checkpoint keeps, and looks on as losses come."""
+    """Counts skipped steps and watches for a collapsed loss."""
 
     def __init__(self, run: Path, train: TrainConfig, steps: int, counts: list[int]) -> None:
         self.run, self.train = run, train
@@ -36,20 +36,21 @@ class Divergence:
 
     @property
     def counts(self) -> list[int]:
-        """What a checkpoint keeps."""
+        """Skipped steps in all, and in a row up to now: what a checkpoint keeps."""
         return [self.skipped, self.in_a_row]
 
-    def look_back(self, log: Path) -> None:
-        """Take in the losses of the last steps in the log: a run may be resumed more often than every WINDOW steps."""
-        for line in log.read_text(encoding="utf-8").splitlines()[-WINDOW:]:
+    def look_back(self, path: Path) -> None:
+        """Take in the losses of the last WINDOW steps in the log, since a run may resume more often than that."""
+        for line in path.read_text(encoding="utf-8").splitlines()[-WINDOW:]:
             entry = json.loads(line)
-            if entry["step"] > self.begins and "gradient_norm" in entry:  # not of steps that were skipped
+            if entry["step"] > self.begins and "gradient_norm" in entry:  # without skipped steps
                 for name in self.train.objective:
                     self._recent[name].append(entry[f"{name}/loss"])
 
     def see(self, step: int, entry: Mapping[str, float | int]) -> int:
-        """Take note of what is logged of a step; how many were skipped up to now, which those are whose gradient is not
-        finite. Raises FloatingPointError when too many in a row were.
+        """Take in a step's entry; returns how many steps were skipped up to now, because their gradient is not finite.
+
+        Raises FloatingPointError when `max_skipped` in a row were.
         """
         skipped = not math.isfinite(entry["gradient_norm"])
         self.in_a_row = self.in_a_row + 1 if skipped else 0
@@ -59,7 +60,7 @@ class Divergence:
         if self.in_a_row >= self.train.max_skipped:
             raise FloatingPointError(
                 f"{self.run}: step {step}: loss or gradient was not finite in {self.in_a_row} steps in a row "
-                "(train.max_skipped); no checkpoint was written in these. If it fails again from there, start anew "
+                "(train.max_skipped); no checkpoint has them. If they fail again after a resume, start over "
                 "(`ves train --fresh`) with a lower train.learning_rate, a longer train.warmup or train.precision: fp32"
             )
         for name in self.train.objective:
@@ -68,15 +69,15 @@ class Divergence:
         return self.skipped
 
     def _collapsed(self, step: int, name: str, loss: float) -> None:
-        """Warn, once for each term, when its loss is what a constant score would give."""
+        """Warn, once for each term, when its loss is that of constant scores."""
         recent = self._recent[name]
         recent.append(loss)
         mean = sum(recent) / len(recent)
         if len(recent) == WINDOW and name not in self._warned and mean > (1 - NEAR) * self.chance:
             self._warned.add(name)
             log.warning(
-                "%s: step %d: the loss of %s has collapsed: %.3f over the last %d steps, and log B = %.3f is what "
-                "equal scores for all give. Try a lower train.learning_rate, a longer train.warmup, a larger "
-                "train.batch_size; if nothing helps, see whether the clips are about their pictures",
+                "%s: step %d: the loss of %s has collapsed: it is %.3f over the last %d steps, and equal scores for "
+                "all pairs give log B = %.3f. Try a lower train.learning_rate, a longer train.warmup, a larger "
+                "train.batch_size; if nothing helps, check that the clips describe their pictures",
                 *(self.run, step, name, mean, WINDOW, self.chance),
             )

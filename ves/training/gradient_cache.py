@@ -1,13 +1,13 @@
-"""The gradient of one training step: where losses, similarities, regularisers and the model meet.
+"""The gradient of one training step, in the memory of a micro-batch.
 
-The true contrastive loss over a batch needs the tokens of all its pairs at once, but not all that was computed on the
-way to them. So a batch larger than `micro_batch` goes through the towers twice (gradient caching, Gao et al. 2021):
-once without a graph, for its tokens; then the loss and its gradient by the tokens are taken; then once more, with a
-graph and the same random draws, micro-batch by micro-batch, to carry that gradient on into the parameters. Memory is
-that of one micro-batch and of the tokens.
+The true contrastive loss over a batch needs the tokens of all its pairs at once, but not everything that was computed
+on the way to them. So a batch larger than `micro_batch` goes through the towers twice (gradient caching, Gao et al.
+2021). The first pass computes the tokens, without a graph. Then the loss and its gradient with respect to the tokens
+are computed. The second pass, micro-batch by micro-batch, has a graph and the same random numbers, and carries that
+gradient on into the parameters. Memory is that of one micro-batch and of the tokens.
 
-Several processes (ves.training.distributed) embed some of the pairs each. Every one compares its utterances with the
-images of all: together these are all the similarities, each taken once.
+Several processes (ves.training.distributed) embed some of the pairs each. Each compares its utterances with the images
+of all of them; together these are all similarities, each computed once.
 
 Dimension key
     A utterances of this process    V images of all processes (A = V in one)
@@ -16,219 +16,155 @@ Dimension key
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import batched
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ves.base.cpu import side_by_side, use_cores
-from ves.base.precision import widened
 from ves.config.experiment import TrainConfig
-from ves.losses.contrastive import LOSSES
-from ves.losses.regularisers import REGULARISERS
 from ves.models.towers import VeS, plain_attention
-from ves.similarity.pairwise import SIMILARITIES
 from ves.training.dataset import Batch
-from ves.training.distributed import ALONE, Ranks
-from ves.training.randomness import drawn_from, new_key
+from ves.training.distributed import ALONE, World
+from ves.training.objective import Pairs, objective, represent
+from ves.training.randomness import new_key, rng_from_key
 
 
-def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe, or nothing for fp32 and fp64.
+def own_rows(train: TrainConfig, world: World) -> slice:
+    """The rows of a step's batch that this process reads.
 
-    On a CPU, weights are not kept in bfloat16 from one use to the next: that cache is the process's, emptied whenever
-    any thread leaves autocast, and gradients of two uses of one copy are added in bfloat16, of two copies in fp32.
+    Raises ValueError when the processes cannot have the same number of rows, or would have other negatives than one
+    process has.
     """
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16", cache_enabled=device.type != "cpu"
-    )
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Tokens of utterances and of the images that they are compared with; utterance a is of image `first + a`.
-
-    `picture` numbers the images by content: equal numbers are one picture.
-    """
-
-    audio: Float[Tensor, "A T D"]
-    mask: Bool[Tensor, "A T"]
-    image: Float[Tensor, "V P D"]
-    image_mask: Bool[Tensor, "V P"] | None
-    picture: Int[Tensor, "V"]
-    first: int
-
-    @property
-    def same_image(self) -> Bool[Tensor, "V V"]:
-        """Marks pairs (i, j) that show one picture, so are not negatives of each other."""
-        return self.picture[:, None] == self.picture[None, :]
-
-
-def represent(model: VeS, batch: Batch, train: TrainConfig) -> Pairs:
-    """The tokens of a batch, which must be on the model's device."""
-    with autocast(train, batch.valid.device):
-        audio, mask = model.audio_tokens(batch.waveform, batch.valid)
-        image = model.image_tokens(batch.patches, batch.image_mask)
-    return Pairs(audio, mask, image, batch.image_mask, batch.image, 0)
-
-
-def objective(
-    pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, ranks: Ranks = ALONE
-) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-    """The weighted sum of losses and regularisers over pairs that are each other's negatives, and what to log of it.
-
-    All losses share one temperature, as in the reference code. `effective_scale` of a term is the standard deviation of
-    its logits over the negatives: what the softmax of that term really sees of the shared scale. It is left out where
-    there are fewer than two negatives, which have no standard deviation. `masked_pairs` is the share of the pairs of
-    two clips that are no negatives, being of one picture. Over ranks the gradients add up to that of the whole, and
-    what is logged is of the whole.
-    """
-    tokens = (pairs.audio, pairs.mask, pairs.image, pairs.image_mask)
-    same_image, logged = pairs.same_image, {}
-    total = torch.zeros((), device=pairs.audio.device)
-    with autocast(train, pairs.audio.device):
-        for name, weight in train.objective.items():
-            logits = ranks.complete(log_scale.exp() * widened(SIMILARITIES[name](*tokens)))
-            loss = LOSSES[train.loss](logits, same_image)
-            total = total + weight * loss
-            logged[f"{name}/loss"] = loss.detach()
-            negatives = logits.detach()[~same_image]
-            if len(negatives) > 1:
-                logged[f"{name}/effective_scale"] = negatives.std()
-        for name, weight in train.regularisers.items():
-            added, count = REGULARISERS[name](*tokens, pairs.first)
-            count = ranks.sum(count).clamp(min=1)
-            total = total + weight * added / count
-            logged[f"{name}/loss"] = ranks.sum(added.detach()) / count
-    others = max(1, len(same_image) * (len(same_image) - 1))
-    logged["masked_pairs"] = (same_image.sum() - len(same_image)) / others
-    return total, logged
-
-
-def rows(train: TrainConfig, ranks: Ranks) -> slice:
-    """Which rows of a step's batch this process reads. Raises ValueError when they do not share it out evenly."""
-    share, rest = divmod(train.batch_size, ranks.size)
+    share, rest = divmod(train.batch_size, world.size)
     if rest:
-        raise ValueError(f"train.batch_size: {train.batch_size} does not divide by the {ranks.size} processes")
-    if train.negatives == "micro_batch" and share % train.micro_batch and ranks.size > 1:
+        raise ValueError(f"train.batch_size: {train.batch_size} does not divide by the {world.size} processes")
+    if train.negatives == "micro_batch" and share % train.micro_batch and world.size > 1:
         raise ValueError(
-            f"train.micro_batch: {train.micro_batch} does not divide the {share} clips of each of {ranks.size} "
+            f"train.micro_batch: {train.micro_batch} does not divide the {share} clips of each of {world.size} "
             "processes, so that other clips would be negatives than in one process (negatives: micro_batch)"
         )
-    return slice(ranks.rank * share, (ranks.rank + 1) * share)
+    return slice(world.rank * share, (world.rank + 1) * share)
 
 
 def _parts(batch: Batch, size: int) -> Iterator[tuple[int, Batch]]:
-    """The batch in pieces of `size` pairs, each with the number of its first row."""
+    """The batch in parts of `size` pairs, each with the number of its first row; the last may be smaller."""
     for start in range(0, len(batch), size):
         yield start, batch[start : start + size]
 
 
-def _join(parts: list[Pairs], ranks: Ranks) -> Pairs:
-    """All pairs as one, with the images of all ranks; its tokens are leaves, which collect the gradient of a loss."""
-    masks = [part.image_mask for part in parts if part.image_mask is not None]  # all have one, or none has
-    mask = ranks.gather(torch.cat(masks)) if masks else None
+def _join(parts: list[Pairs], world: World) -> Pairs:
+    """The pairs of all parts, with the images of all processes. Tokens are leaves, which collect a loss's gradient."""
+    masks = [part.image_mask for part in parts if part.image_mask is not None]  # every part has one, or none does
+    mask = world.gather(torch.cat(masks)) if masks else None
     audio = torch.cat([part.audio.detach() for part in parts])
-    image = ranks.gather(torch.cat([part.image.detach() for part in parts]))
-    picture = ranks.gather(torch.cat([part.picture for part in parts]))
+    image = world.gather(torch.cat([part.image.detach() for part in parts]))
+    picture = world.gather(torch.cat([part.picture for part in parts]))
     audible = torch.cat([part.mask for part in parts])
-    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, ranks.rank * len(audio))
+    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, world.rank * len(audio))
 
 
 def _whole_on_a_core(model: VeS, device: torch.device) -> bool:
-    """Whether each core of a CPU can have clips of its own: where nothing is drawn at random, from one generator."""
-    return device.type == "cpu" and not model.draws
+    """Whether each core of a CPU can have clips of its own: not where random numbers come from one generator."""
+    return device.type == "cpu" and not model.is_stochastic
 
 
 def share_cores(model: VeS, train: TrainConfig) -> None:
-    """Give the steps of a training in this thread `train.threads` cores."""
+    """Let training steps of this thread use `train.threads` cores."""
     use_cores(train.threads, whole=_whole_on_a_core(model, model.log_scale.device))
 
 
 class _Towers:
-    """The towers over the parts of some pairs, several at once where each core of a CPU can have one."""
+    """Both passes of some pairs through the towers, in parts; several at once where each core of a CPU can have one."""
 
     def __init__(self, model: VeS, batch: Batch, train: TrainConfig, key: tuple[int, int]) -> None:
         self.model, self.train, self.key, self.device = model, train, key, model.log_scale.device
         self.threads = train.threads if _whole_on_a_core(model, self.device) else 1
         at_once = min(train.micro_batch, len(batch))
         self.parts = list(_parts(batch, -(-at_once // self.threads)))
-        self.once = at_once == len(batch)  # nothing to cache: graphs are kept
+        self.one_pass = at_once == len(batch)  # graphs are kept, and nothing is computed twice
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def tokens(self, numbered: tuple[int, Batch], graph: bool) -> Pairs:
-        """Of one part; what is drawn hangs on the number of its first row."""
-        start, part = numbered
-        drawn = drawn_from(self.device, self.key[0], self.key[1] + start) if self.threads == 1 else nullcontext()
-        with torch.set_grad_enabled(graph), drawn:
+    def tokens(self, number: int, *, graph: bool) -> Pairs:
+        """The tokens of one part; its random numbers depend on the step and on the number of the part's first row."""
+        start, part = self.parts[number]
+        step, row = self.key
+        rng = rng_from_key(self.device, step, row + start) if self.threads == 1 else nullcontext()
+        with torch.set_grad_enabled(graph), rng:
             return represent(self.model, part.to(self.device), self.train)
 
     def forward(self) -> list[Pairs]:
         """The tokens of every part."""
-        with plain_attention(self.device):  # a switch of the whole process: not one for each thread to turn
-            return side_by_side(lambda part: self.tokens(part, self.once), self.parts, self.threads)
+        numbers = range(len(self.parts))
+        with plain_attention(self.device):  # a switch of the whole process, so no thread may turn it
+            return side_by_side(lambda number: self.tokens(number, graph=self.one_pass), numbers, self.threads)
 
-    def backward(self, found: list[Pairs], audio: Tensor, image: Tensor) -> None:
-        """Add to the parameters' gradients what these gradients of all tokens make of them, part after part."""
+    def backward(self, graphs: list[Pairs], audio: Float[Tensor, "A T D"], image: Float[Tensor, "A P D"]) -> None:
+        """Carry the gradients of all audio and image tokens on into the parameters, part after part.
 
-        def carried(number: int) -> tuple[Tensor | None, ...]:
+        `graphs` is what `forward` returned; it is not used where the parts must be computed once more.
+        """
+
+        def carry_on(number: int) -> tuple[Tensor | None, ...]:
             start, part = self.parts[number]
-            again = found[number] if self.once else self.tokens(self.parts[number], True)
-            given = (audio[start : start + len(part)], image[start : start + len(part)])
-            return torch.autograd.grad((again.audio, again.image), self.parameters, given, allow_unused=True)
+            pairs = graphs[number] if self.one_pass else self.tokens(number, graph=True)
+            of_tokens = (audio[start : start + len(part)], image[start : start + len(part)])
+            return torch.autograd.grad((pairs.audio, pairs.image), self.parameters, of_tokens, allow_unused=True)
 
         with plain_attention(self.device):
-            for some in batched(range(len(self.parts)), self.threads):
-                for gradients in side_by_side(carried, some, self.threads):
-                    for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                        if gradient is not None:
-                            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+            for numbers in batched(range(len(self.parts)), self.threads):
+                for of_part in side_by_side(carry_on, numbers, self.threads):
+                    for parameter, added in zip(self.parameters, of_part, strict=True):
+                        if added is not None:
+                            parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
 
 
-def _contrast(
-    model: VeS, batch: Batch, train: TrainConfig, share: float, key: tuple[int, int], ranks: Ranks
+def _accumulate(
+    model: VeS, batch: Batch, train: TrainConfig, share: float, key: tuple[int, int], world: World
 ) -> dict[str, float]:
-    """Add `share` of the gradient of the objective over pairs that are each other's negatives; what to log of it.
+    """Add `share` of the gradient of the objective over pairs that are each other's negatives; returns its metrics.
 
-    `key` is of what is drawn: the number of the step and that of the first row of this batch in the whole one.
+    `key` decides the random numbers: the number of the step, and that of this batch's first row in the whole batch.
     """
     towers = _Towers(model, batch, train, key)
-    pairs = _join(found := towers.forward(), ranks)
-    found = found if towers.once else []  # without graphs all is in `pairs`: 0.4 GB less at 1,024
-    loss, logged = objective(pairs, model.log_scale, train, ranks)
+    parts = towers.forward()
+    pairs = _join(parts, world)
+    graphs = parts if towers.one_pass else []
+    del parts  # without graphs, `pairs` has all that is needed: 0.4 GB less at 1,024
+    loss, metrics = objective(pairs, model.log_scale, train, world)
     (loss * share).backward()
     assert pairs.audio.grad is not None and pairs.image.grad is not None
-    image_gradient = ranks.sum(pairs.image.grad)[pairs.first :]  # every rank has compared its utterances with them
-    towers.backward(found, pairs.audio.grad, image_gradient)
-    return {name: value.item() for name, value in logged.items()}
+    image_gradient = world.sum(pairs.image.grad)  # every process compares its utterances with all images
+    towers.backward(graphs, pairs.audio.grad, image_gradient[pairs.first : pairs.first + len(batch)])
+    return {name: value.item() for name, value in metrics.items()}
 
 
 def _mean(groups: list[tuple[float, dict[str, float]]], train: TrainConfig) -> dict[str, float]:
-    """What to log of a step, out of that of its groups of negatives by their shares: all that every group has."""
-    names = [name for name in groups[0][1] if all(name in logged for _, logged in groups)]
-    logs = {name: sum(share * logged[name] for share, logged in groups) for name in names}
+    """Metrics of a step: those that all of its groups of negatives have, averaged by the groups' shares; and `loss`,
+    the weighted sum of the losses of all terms."""
+    names = [name for name in groups[0][1] if all(name in metrics for _, metrics in groups)]
+    means = {name: sum(share * metrics[name] for share, metrics in groups) for name in names}
     weights: Mapping[str, float] = train.objective | train.regularisers
-    return {"loss": sum(weight * logs[f"{name}/loss"] for name, weight in weights.items())} | logs
+    return {"loss": sum(weight * means[f"{name}/loss"] for name, weight in weights.items())} | means
 
 
-def gradient(model: VeS, batch: Batch, train: TrainConfig, ranks: Ranks = ALONE) -> dict[str, float]:
-    """Add the gradient of the objective over a step's batch to the parameters' `.grad`; what to log of it.
+def gradient(model: VeS, batch: Batch, train: TrainConfig, world: World = ALONE) -> dict[str, float]:
+    """Add the gradient of the objective over a step's batch to the parameters' `.grad`; returns the step's metrics.
 
-    `batch` holds this rank's rows of it (see `rows`); gradients and what is logged are of the whole, on every rank,
-    to the same bits. With `negatives: batch` all other clips are a clip's negatives. With `negatives: micro_batch`
-    the objective is the mean of those of the micro-batches, as in the paper, each by its number of clips: a clip's
-    negatives are those of its own micro-batch.
+    `batch` has this process's rows (see `own_rows`). Gradients and metrics are those of the whole batch, and the same
+    to the bit in every process. With `negatives: batch` a clip's negatives are all other clips. With `negatives:
+    micro_batch`, as in the paper, they are the others of its micro-batch, and the objective is the mean over the
+    micro-batches, each weighted by its number of clips.
     """
-    step, first = ranks.of_first(new_key()), ranks.rank * len(batch)
+    step, first = world.broadcast(new_key()), world.rank * len(batch)
     if train.negatives == "batch":
-        groups = [(1.0, _contrast(model, batch, train, 1.0, (step, first), ranks))]
+        groups = [(1.0, _accumulate(model, batch, train, 1.0, (step, first), world))]
     else:
         groups = []
         for start, part in _parts(batch, train.micro_batch):
-            share = len(part) / (len(batch) * ranks.size)
-            groups.append((share, _contrast(model, part, train, share, (step, first + start), ALONE)))
-        groups = ranks.collect(groups)
-    ranks.sum_gradients(model.parameters())
+            share = len(part) / (len(batch) * world.size)
+            groups.append((share, _accumulate(model, part, train, share, (step, first + start), ALONE)))
+        groups = world.gather_objects(groups)
+    world.sum_gradients(model.parameters())
     return _mean(groups, train)

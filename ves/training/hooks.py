@@ -1,7 +1,7 @@
-"""Who looks on while a model trains: what the trainer tells them, and the bar that everybody sees.
+"""What training calls while it runs: watchers, such as the progress bar, and the measurement of recall.
 
-The trainer is given a `Watching` and knows no more of it, so that figures may open what training must not. In the same
-way it is given a `Recall`, and knows nothing of retrieval.
+Training takes a `Watching` and a `Recall` as arguments and knows nothing else about them. So watchers may draw figures,
+which open what training must not, and training needs no code of retrieval.
 """
 
 import os
@@ -19,43 +19,44 @@ from ves.config.experiment import RunConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.training.dataset import PairReader
 
-RECENT = 50  # steps that a rate is the mean of
+RECENT = 50  # steps over which rates are averaged
 
 
 @runtime_checkable
 class Watcher(Protocol):
-    """Is told of every step, after it is logged. Changes nothing: neither weights, nor modes, nor random states."""
+    """Called after every step, once that is logged. Changes nothing: no weight, no mode, no random state."""
 
     def step(self, entry: Mapping[str, Any], model: VeS, reader: PairReader) -> None:
-        """`entry` is the line of log.jsonl, `model` has just taken that step."""
+        """`entry` is the step's line of log.jsonl; `model` has just taken that step."""
         ...
 
 
-# of a run directory, its configuration, the folder of checkpoints and log, the steps done before, the last step
+# opens a watcher; arguments: the run's folder, its configuration, the folder of checkpoints and log, the number of
+# steps that were done before, the last step
 Watching = Callable[[Path, RunConfig, Path, int, int], AbstractContextManager[Watcher]]
-# of a model, what it reads, clips, the settings and a device: what to log of the model on these clips
+# measures a model; arguments: the model, its reader, the clips, the settings, the device; returns what is logged
 Recall = Callable[[VeS, PairReader, pl.DataFrame, TrainConfig, torch.device], dict[str, float]]
 
 
 def resident() -> int:
-    """Bytes of main memory that this process holds now."""
+    """Bytes of main memory that this process uses now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Bar:
-    """What stands beside the progress bar: the loss, the pace, what the step waits for, and memory."""
+    """A progress bar with the loss, pairs per second, the share of time spent waiting for data, and memory."""
 
     def __init__(self, batch_size: int, advance: Callable[[str], object]) -> None:
         self.batch_size, self.advance = batch_size, advance
-        self.recent: deque[tuple[float, float]] = deque(maxlen=RECENT)  # seconds of a step, of them waiting
+        self.recent: deque[tuple[float, float]] = deque(maxlen=RECENT)  # seconds of a step, and of its waiting
 
     def step(self, entry: Mapping[str, Any], model: VeS, reader: PairReader) -> None:
-        """Move the bar by one step."""
+        """Advance the bar by one step."""
         self.recent.append((entry["seconds"], entry["data_wait"]))
         self.advance(self.text(entry))
 
     def text(self, entry: Mapping[str, Any]) -> str:
-        """Loss and temperature of this step; pairs a second and the share of waiting for data over the recent ones."""
+        """Loss and temperature of this step; pairs per second and the share of waiting over the last RECENT steps."""
         seconds, waited = (max(sum(column), 1e-9) for column in zip(*self.recent, strict=True))
         parts = [f"{name} {entry[name]:.4g}" for name in ("loss", "temperature") if name in entry]
         parts += [f"{len(self.recent) * self.batch_size / seconds:.3g} pairs/s", f"data wait {waited / seconds:.1%}"]
@@ -66,7 +67,7 @@ class Bar:
 
 
 @contextmanager
-def bar(run: Path, config: RunConfig, folder: Path, first: int, last: int) -> Iterator[Watcher]:
-    """The bar alone: what a training shows that is asked for nothing else. A `Watching`."""
-    with steps(label=f"train {config.run}", total=last, done=first) as advance:
+def bar(run: Path, config: RunConfig, folder: Path, done: int, last: int) -> Iterator[Watcher]:
+    """The progress bar alone, the default of training. A `Watching`."""
+    with steps(label=f"train {config.run}", total=last, done=done) as advance:
         yield Bar(config.train.batch_size, advance)

@@ -2,8 +2,11 @@
 
 import json
 import logging
+import math
 import shutil
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -12,23 +15,48 @@ from safetensors.torch import save_file
 from ves.base.files import atomic, remove
 from ves.models.towers import VeS
 from ves.training import checkpoint
+from ves.training.dataset import PairReader
+from ves.training.distributed import World
+from ves.training.hooks import Watching
 
 log = logging.getLogger(__name__)
 
 
+@contextmanager
+def reports(
+    attempt: checkpoint.Attempt, done: int, watching: Watching, world: World
+) -> Iterator[Callable[[Mapping[str, float | int], VeS, PairReader], None]]:
+    """A function for each step's entry: it writes a line of the log, then calls the watcher.
+
+    Entries begin after step `done`. Numbers that are not finite are left out of the log, since JSON has none. Only the
+    main process has a log and a watcher; in the others the function does nothing.
+    """
+    if not world.is_main:
+        yield lambda *_: None
+        return
+    run, folder = attempt.run, attempt.folder
+    with open_log(run, folder, done) as lines, watching(run, attempt.config, folder, done, attempt.steps) as watcher:
+
+        def report(entry: Mapping[str, float | int], model: VeS, reader: PairReader) -> None:
+            lines.write(json.dumps({key: value for key, value in entry.items() if math.isfinite(value)}) + "\n")
+            watcher.step(entry, model, reader)
+
+        yield report
+
+
 def open_log(run: Path, folder: Path, step: int) -> TextIO:
-    """The log beside the checkpoints of an attempt, cut after `step`; a link shows it as <run>/log.jsonl."""
+    """The log beside an attempt's checkpoints, cut off after `step`; <run>/log.jsonl becomes a link to it."""
     folder.mkdir(parents=True, exist_ok=True)
     cut_log(folder / "log.jsonl", step)
     link = run / "log.jsonl.link"
     remove(link)
     link.symlink_to((folder / "log.jsonl").relative_to(run))
-    link.replace(run / "log.jsonl")  # in one step: there always is a log to read
+    link.replace(run / "log.jsonl")  # in one step, so that there is a log to read at any moment
     return open(folder / "log.jsonl", "a", buffering=1, encoding="utf-8")
 
 
 def publish(run: Path, folder: Path, model: VeS) -> None:
-    """Put the finished log, as a file that outlives the checkpoints, and last the model into the run's directory."""
+    """Put the finished log into the run's folder, as a file that outlives the checkpoints, and last the model."""
     with atomic(run / "log.jsonl") as temporary:
         shutil.copyfile(folder / "log.jsonl", temporary)
     with atomic(run / "model.safetensors") as temporary:
@@ -36,29 +64,29 @@ def publish(run: Path, folder: Path, model: VeS) -> None:
 
 
 def cut_log(path: Path, step: int) -> None:
-    """Drop the lines of steps after the checkpoint: they will be made again. Warns of steps that it should have.
+    """Drop the lines of steps after the checkpoint, which will be trained again. Warns when earlier ones are missing.
 
-    Raises ValueError that names a line which is damaged; the last one may be cut off.
+    Raises ValueError that names a damaged line; the last line may be cut off.
     """
     if not path.exists():
         return
-    kept = []
+    lines = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
         if not line.endswith("\n"):
             break
         try:
             if json.loads(line)["step"] <= step:
-                kept.append(line)
+                lines.append(line)
         except (ValueError, LookupError, TypeError) as error:
-            raise ValueError(f"{path}: line {number} is damaged ({error!r}); delete that line and go on") from error
-    if len(kept) != step:
-        log.warning("%s: it has %d of the %d steps up to the checkpoint; the others were lost", path, len(kept), step)
+            raise ValueError(f"{path}: line {number} is damaged ({error!r}); delete that line and resume") from error
+    if len(lines) != step:
+        log.warning("%s: it has %d of the %d steps up to the checkpoint; the others were lost", path, len(lines), step)
     with atomic(path) as temporary:
-        temporary.write_text("".join(kept), encoding="utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 class Times:
-    """How long steps take, evaluation aside, and how much of that is waiting for data (seconds)."""
+    """How long steps take, without evaluation, and how much of that is waiting for data (seconds)."""
 
     def __init__(self) -> None:
         self._started = self._waiting = self._steps = 0.0
@@ -68,18 +96,18 @@ class Times:
         self._started = time.perf_counter()
 
     def since_start(self) -> float:
-        """Since the step began."""
+        """Seconds since the step began."""
         return time.perf_counter() - self._started
 
     def waited(self) -> float:
-        """Its data are there; how long that took."""
+        """The step's data are there; returns how long that took."""
         self._waiting += (wait := self.since_start())
         return wait
 
     def stepped(self) -> None:
-        """The weights have moved."""
+        """The weights have changed."""
         self._steps += self.since_start()
 
     def share(self) -> float:
-        """Of the time of all steps, what was waiting."""
+        """The share of the time of all steps that was spent waiting."""
         return self._waiting / self._steps if self._steps else 0.0

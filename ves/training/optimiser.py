@@ -1,4 +1,4 @@
-"""How far a run goes and how its weights move: number of steps, learning rates, parameter groups, the optimiser."""
+"""Number of steps, learning rates, parameter groups and the optimiser of a run."""
 
 import math
 
@@ -28,7 +28,7 @@ def learning_rate_at(step: int, steps: int, warmup: float) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, train: TrainConfig, step: int, steps: int) -> float:
-    """Set every group to its rate at `step` (counted from 0) of `steps`; returns the one of the new parts."""
+    """Set the learning rate of every group at `step` (from 0) of `steps`; returns that of the new parts."""
     factor = learning_rate_at(step, steps, train.warmup)
     for group in optimizer.param_groups:
         group["lr"] = factor * group["initial_lr"]
@@ -36,7 +36,8 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, train: TrainConfig, step
 
 
 def parameter_groups(model: VeS, train: TrainConfig) -> list[dict]:
-    """Matrices decay, vectors and the temperature do not; the pretrained speech backbone has its own learning rate."""
+    """Weight decay is for matrices, not for vectors and the temperature. The pretrained speech backbone has its own
+    learning rate."""
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -53,10 +54,10 @@ def parameter_groups(model: VeS, train: TrainConfig) -> list[dict]:
 
 
 def make_optimizer(model: VeS, train: TrainConfig) -> torch.optim.Optimizer:
-    """Fused AdamW, or Adam with 8-bit state (bitsandbytes; its weight decay is decoupled too)."""
+    """Fused AdamW, or Adam with 8-bit state (bitsandbytes), whose weight decay is decoupled too."""
     groups = parameter_groups(model, train)
     if train.optimizer == "adamw":
         return torch.optim.AdamW(groups, fused=True)
-    from bitsandbytes.optim.adam import Adam8bit  # takes seconds to import, and most runs do not need it
+    from bitsandbytes.optim.adam import Adam8bit  # its import takes seconds, and most runs do not need it
 
     return Adam8bit(groups)

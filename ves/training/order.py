@@ -1,7 +1,7 @@
-"""The order in which training sees its clips: a seeded permutation for each epoch, computed place by place.
+"""The order in which training reads its clips: a seeded permutation for each epoch, computed place by place.
 
-Nothing is shuffled and nothing kept: which clip stands at a place is a formula of (seed, epoch, place), so 24 M clips
-need no array of 24 M numbers, and a run resumed at any step finds its clips at once. The formula is a Feistel network
+Nothing is shuffled or stored: the clip at a place is a formula of (seed, epoch, place). So 24 M clips need no array of
+24 M numbers, and a run that resumes at any step has its clips at once. The formula is a Feistel network
 over the smallest even number of bits that holds the clips (a bijection whatever its round function; Luby and Rackoff
 1988); places that it sends beyond the last clip go through it again (cycle walking; Black and Rogaway 2002).
 """
@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt64
 from ves.base.hashing import mixed
 
 ROUNDS = 6
-LEAST_BITS = 2  # in each half: a network of single bits knows few permutations
+LEAST_BITS = 2  # in each half: a network of single bits has few permutations
 
 
 class Order:
@@ -26,17 +26,20 @@ class Order:
         """Clip indices at places start .. start + count of the sequence."""
         places = np.arange(start, start + count)
         epochs, places = places // self.clips, (places % self.clips).astype(np.uint64)
-        taken = np.empty(count, np.int64)
+        clips = np.empty(count, np.int64)
         for epoch in np.unique(epochs).tolist():
             here = epochs == epoch
-            taken[here] = self._permuted(places[here], self._keys(epoch))
-        return taken
+            clips[here] = self._permuted(places[here], self._keys(epoch))
+        return clips
 
     def _keys(self, epoch: int) -> UInt64[np.ndarray, " rounds"]:
         return np.random.SeedSequence([self.seed, epoch]).generate_state(ROUNDS, np.uint64)
 
     def _permuted(self, places: UInt64[np.ndarray, " n"], keys: UInt64[np.ndarray, " rounds"]) -> np.ndarray:
-        """Walk each place along its cycle until it is a clip; at most three quarters of a large domain are none."""
+        """The clip at each place: what the network gives, applied again while that is beyond the last clip.
+
+        At most three quarters of a large domain are.
+        """
         places = self._network(places, keys)
         while (beyond := places >= self.clips).any():
             places[beyond] = self._network(places[beyond], keys)

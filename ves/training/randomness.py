@@ -1,8 +1,8 @@
-"""Randomness of training as a function of numbers, so that a forward pass can be done again with the same draws.
+"""Random numbers of training as a function of a key, so that a forward pass can be repeated with the same ones.
 
-Dropout and layer drop draw from torch's default generators, and so does SpecAugment (ves.models.speech). Here
-these are set from a key for as long as a forward pass lasts, and put back: what is drawn does not depend on what was
-drawn before, and nothing need be saved to draw it once more, but the key.
+Dropout, layer drop and SpecAugment (ves.models.speech) use torch's default generators. For the time of a forward pass
+these are seeded from a key, and afterwards they are as before. So random numbers do not depend on earlier ones, and the
+key is all that is needed to get them again.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,16 @@ import torch
 
 
 def new_key() -> int:
-    """A number for `drawn_from`, out of torch's default CPU generator (its state is in every checkpoint)."""
+    """A key for `rng_from_key`, from torch's default CPU generator, whose state is in every checkpoint."""
     return int(torch.randint(2**62, ()))
 
 
 @contextmanager
-def drawn_from(device: torch.device, *key: int) -> Iterator[None]:
-    """All that torch draws inside, on the CPU and on the device, is a function of the key; outside nothing moves.
+def rng_from_key(device: torch.device, *key: int) -> Iterator[None]:
+    """Inside, torch's random numbers on the CPU and on the device are a function of the key; outside nothing changes.
 
-    Keys are numbers from 0. Two keys rarely (2**-32) draw the same: torch's CPU generator takes 32 bits of a seed.
+    A key is one or more numbers from 0. Two keys rarely (2**-32) give the same random numbers: torch's CPU generator
+    takes 32 bits of a seed.
     """
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
     with torch.random.fork_rng([device] if device.type == "cuda" else []):

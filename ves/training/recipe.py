@@ -1,7 +1,7 @@
 """What decides the weights of a run, as keys and values that can be compared and named.
 
-A checkpoint keeps the recipe that it was trained by, and is gone on from by the same one only. Where files lie, how the
-run is called and what is written how often are no part of it.
+A checkpoint records its recipe, and only a run with the same recipe may resume from it. The paths of files, the name of
+the run, and how often what is written are not part of it.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ Recipe = dict[str, Any]
 def recipe(config: RunConfig) -> Recipe:
     """Dotted keys of the configuration with their values, the version of the code, and digests of the data.
 
-    The data are the clips with their splits, and the manifests of both stores, by content; so are a local backbone's
-    weights.
+    The data are the clips with their splits and the manifests of both stores; digests are of their content, and of the
+    weights of a local backbone.
     """
     decisive = config.model_dump(mode="json", exclude={"run": True, "data": True, "train": BOOKKEEPING})
-    found = dict(_flat("", decisive)) | {"ves.config.experiment.TRAINING": TRAINING}
+    keys = dict(_flat("", decisive)) | {"ves.config.experiment.TRAINING": TRAINING}
     data, weights = config.data, Path(config.audio.backbone) / "model.safetensors"
     files = {
         "data.manifest": Path(data.manifest),
@@ -41,19 +41,19 @@ def recipe(config: RunConfig) -> Recipe:
         "audio.backbone weights": weights,
     }
     for key, path in files.items():
-        if path.exists() or path != weights:  # a backbone of the hub is named by its revision
-            found[key] = digest(path)
-    return found
+        if path.exists() or path != weights:  # the revision identifies a backbone of the hub
+            keys[key] = digest(path)
+    return keys
 
 
 def digest(path: Path) -> str:
-    """sha256 of a file, marked as such. Raises OSError that names it when it cannot be read."""
+    """sha256 of a file, as `sha256:<hex>`. Raises OSError that names the file when it cannot be read."""
     with open(path, "rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """(dotted key, value) of a nested mapping; an objective is one value, since its names are."""
+    """(dotted key, value) of a nested mapping; an objective, whose keys are no settings, is one value."""
     out: list[tuple[str, Any]] = []
     for key, value in section.items():
         whole = not isinstance(value, dict) or (prefix == "train." and key != "augment")
@@ -62,7 +62,7 @@ def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """What differs, a line each: `key: old -> new`, or that its content changed."""
+    """A line for each difference: `key: old -> new`, or `key: content changed`."""
     lines = []
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)

@@ -1,13 +1,12 @@
 """Contrastive training of the speech tower and the visual adapter on cached patch tokens.
 
-The loop at the bottom fits on a screen; ves.training.gradient_cache has the gradient of a step.
+The loop at the bottom fits on a screen. The objective of a step is in ves.training.objective, its gradient in
+ves.training.gradient_cache.
 """
 
-import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -20,11 +19,11 @@ from ves.config.experiment import RunConfig, TrainConfig
 from ves.models.towers import VeS
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
-from ves.training.distributed import ALONE, Ranks, joined
+from ves.training.distributed import ALONE, World, join_world
 from ves.training.divergence import Divergence
-from ves.training.gradient_cache import gradient, rows, share_cores
+from ves.training.gradient_cache import gradient, own_rows, share_cores
 from ves.training.hooks import Recall, Watching, bar
-from ves.training.log import Times, open_log, publish
+from ves.training.log import Times, publish, reports
 from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.training.recipe import recipe
 
@@ -32,104 +31,121 @@ log = logging.getLogger(__name__)
 
 
 def optimise(
-    model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, train: TrainConfig, ranks: Ranks = ALONE
+    model: VeS, optimizer: torch.optim.Optimizer, batch: Batch, settings: TrainConfig, world: World = ALONE
 ) -> dict[str, float]:
-    """One step over a batch; what to log of it.
+    """Take one step over a batch; returns its metrics.
 
-    Where loss or gradient is not finite, nothing moves, and `gradient_norm` is not finite.
+    Where loss or gradient is not finite, no weight changes, and `gradient_norm` is not finite.
     """
     optimizer.zero_grad(set_to_none=True)
-    entry = gradient(model, batch, train, ranks)
-    norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], train.clip_norm)
-    entry["gradient_norm"] = norm.item() if math.isfinite(entry["loss"]) else math.nan
-    if math.isfinite(entry["gradient_norm"]):
+    metrics = gradient(model, batch, settings, world)
+    norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], settings.clip_norm)
+    metrics["gradient_norm"] = norm.item() if math.isfinite(metrics["loss"]) else math.nan
+    if math.isfinite(metrics["gradient_norm"]):
         optimizer.step()
         with torch.no_grad():  # the parameter itself is clamped: a clamp in the forward would leave it stuck above
-            model.log_scale.clamp_(max=math.log(train.max_scale))
-    return entry | {"temperature": model.log_scale.detach().neg().exp().item()}
+            model.log_scale.clamp_(max=math.log(settings.max_scale))
+    return metrics | {"temperature": model.log_scale.detach().neg().exp().item()}
 
 
 def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, fresh: bool = False) -> None:
-    """Train the run described by <run>/config.json to its last step; goes on from its newest checkpoint.
+    """Train the run described by <run>/config.json to its last step, from its newest checkpoint if there is one.
 
-    Writes checkpoints/ (ves.training.checkpoint), log.jsonl (while it trains, a link to the log there) and, last,
-    model.safetensors. Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when an unfinished
-    training with other settings is there (`fresh` puts it aside first); FloatingPointError when it has diverged.
-    `watching` is told of every step (ves.training.hooks), and `recall` asked for what to log of the model on tune.
+    Writes checkpoints/ (ves.training.checkpoint), log.jsonl (during training, a link to the log there) and, last,
+    model.safetensors. `watching` opens what is called after every step, `recall` measures the model on tune (both:
+    ves.training.hooks).
+
+    Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when there is an unfinished training
+    with other settings (`fresh` archives it first); FloatingPointError when training has diverged.
     """
     config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    with joined() as ranks, lock(run / "train") if ranks.first else nullcontext(), on_signals() as stop:
-        ranks.wait()  # for the lock
-        _train(run, config, watching, recall, fresh, stop, ranks)
+    with join_world() as world, lock(run / "train") if world.is_main else nullcontext(), on_signals() as stop:
+        world.barrier()  # until the main process has the lock
+        _train(run, config, watching, recall, fresh, stop, world)
 
 
-@contextmanager
-def _told(
-    attempt: checkpoint.Attempt, first: int, watching: Watching, ranks: Ranks
-) -> Iterator[Callable[[Mapping[str, float | int], VeS, PairReader], None]]:
-    """What becomes of each step's entry: a line of the log, and whoever looks on. Only the first process has these."""
-    if not ranks.first:
-        yield lambda *_: None
-        return
-    run, folder = attempt.run, attempt.folder
-    with open_log(run, folder, first) as lines, watching(run, attempt.config, folder, first, attempt.steps) as watch:
+def _new_model(config: RunConfig, patch_width: int, device: torch.device) -> VeS:
+    """The model before its first step."""
+    with weights_of(config.train.precision):
+        model = VeS(config.audio, config.model, patch_width, config.train.temperature).to(device).train()
+    if config.train.gradient_checkpointing:
+        model.recompute_layers()
+    return model
 
-        def tell(entry: Mapping[str, float | int], model: VeS, reader: PairReader) -> None:
-            lines.write(json.dumps({key: value for key, value in entry.items() if math.isfinite(value)}) + "\n")
-            watch.step(entry, model, reader)
 
-        yield tell
+def _resume(
+    attempt: checkpoint.Attempt, fresh: bool, model: VeS, optimizer: torch.optim.Optimizer, world: World
+) -> tuple[int, list[int]]:
+    """Load the checkpoint that training continues from, if there is one; returns its step (or 0) and its counts.
+
+    Raises ValueError when the processes do not see the same checkpoint, and as `checkpoint.choose` does.
+    """
+    chosen = checkpoint.choose(attempt, fresh=fresh) if world.is_main else None
+    world.barrier()  # until the main process has archived what has to go
+    if world.is_main:
+        checkpoint.warn_of_other_processor(chosen, world.device)
+    else:
+        chosen = checkpoint.choose(attempt, fresh=False)
+    step, counts = checkpoint.load(chosen, model, optimizer)
+    if step != world.broadcast(step):
+        raise ValueError(
+            f"{attempt.run}: rank {world.rank} sees other checkpoints than rank 0; give all processes the same folder"
+        )
+    return step, counts
 
 
 def _train(
-    run: Path, config: RunConfig, watching: Watching, recall: Recall | None, fresh: bool, stop: Stop, ranks: Ranks
+    run: Path, config: RunConfig, watching: Watching, recall: Recall | None, fresh: bool, stop: Stop, world: World
 ) -> None:
-    settings, device = config.train, ranks.device
+    # Once, before the first step: data, model and optimiser, then the newest checkpoint into them.
+    settings = config.train
     keep_freed_memory()
     checkpoint.seed_all(config.seed)
     reader = PairReader(config.data, config.audio.seconds)
-    frame, tune = to_read(config.data, "train"), to_read(config.data, "tune")
-    attempt = checkpoint.Attempt(run, config, steps := steps_of(settings, len(frame)), recipe(config))
-    with weights_of(settings.precision):
-        model = VeS(config.audio, config.model, reader.features.width, settings.temperature).to(device).train()
-    if settings.gradient_checkpointing:
-        model.recompute_layers()
+    train_clips, tune_clips = to_read(config.data, "train"), to_read(config.data, "tune")
+    steps = steps_of(settings, len(train_clips))
+    attempt = checkpoint.Attempt(run, config, steps, recipe(config))
+    model = _new_model(config, reader.features.width, world.device)
     share_cores(model, settings)
     optimizer = make_optimizer(model, settings)
-    found = checkpoint.settle(attempt, fresh=fresh) if ranks.first else None
-    ranks.wait()  # what is put aside is put aside
-    found = found if ranks.first else checkpoint.settle(attempt, fresh=False)
-    if ranks.first:
-        checkpoint.tell_other_processor(found, device)
-    first, counts = checkpoint.resume(found, model, optimizer)
-    if first != ranks.of_first(first):
-        raise ValueError(f"{run}: rank {ranks.rank} finds other checkpoints than rank 0: all must see one folder")
-    size, own = settings.batch_size, rows(settings, ranks)
-    log.info("%s: %d steps of %d clips, from %d, on %d x %s", config.run, steps, size, first, ranks.size, device)
-    stream = batches(reader, frame, settings, seed=config.seed, first=first, last=steps, device=device, rows=own)
+    done, counts = _resume(attempt, fresh, model, optimizer, world)
     divergence, times = Divergence(run, settings, steps, counts), Times()
+    rows, device = own_rows(settings, world), world.device
+    stream = batches(reader, train_clips, settings, seed=config.seed, first=done, last=steps, device=device, rows=rows)
+    numbers = (steps, settings.batch_size, done, world.size)
+    log.info("%s: %d steps of %d clips, from %d, on %d x %s", config.run, *numbers, device)
 
-    with _told(attempt, first, watching, ranks) as tell:
-        if ranks.first:
+    with reports(attempt, done, watching, world) as report:
+        if world.is_main:
             divergence.look_back(attempt.folder / "log.jsonl")
-        for step in range(first + 1, steps + 1):
+
+        for step in range(done + 1, steps + 1):
+            # Each step: a batch, its gradient, the weights.
             times.start()
             batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": times.waited()}
             entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
-            entry |= optimise(model, optimizer, batch, settings, ranks)
+            entry |= optimise(model, optimizer, batch, settings, world)
             times.stepped()
             entry["skipped"] = divergence.see(step, entry)
-            if recall is not None and ranks.first and (step % settings.evaluate_every == 0 or step == steps):
-                entry |= recall(model, reader, tune, settings, device)
+
+            # Every evaluate_every steps, and at the last: retrieval on tune.
+            if recall is not None and world.is_main and (step % settings.evaluate_every == 0 or step == steps):
+                entry |= recall(model, reader, tune_clips, settings, device)
+
+            # Each step: the log, the progress bar and whatever else watches.
             entry["seconds"] = times.since_start()
-            tell(entry, model, reader)
-            stopping = ranks.any(bool(stop.asked))  # a signal may have reached one of them only
+            report(entry, model, reader)
+
+            # Every checkpoint_every steps, at the last, and when a signal came; not while steps fail.
+            stopping = world.any(bool(stop.asked))  # the signal may have reached one process only
             due = stopping or step % settings.checkpoint_every == 0
-            if ranks.first and (step == steps or (due and divergence.in_a_row == 0)):  # while it fails, the good stay
+            if world.is_main and (step == steps or (due and divergence.in_a_row == 0)):
                 checkpoint.save(attempt, step, model, optimizer, divergence.counts)
             if stopping and step < steps:
                 raise Stopped(f"{run}: stopped by {stop.asked or 'a signal'} after step {step} of {steps}; run again")
+
+    # Once, after the last step: the log and the model into the run's folder.
     log.info("%s: waiting for data took %.2f %% of the time of the steps", config.run, 100 * times.share())
-    if ranks.first:
+    if world.is_main:
         publish(run, attempt.folder, model)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.denseav import reference_window
 from ves.evaluation.localisation.denseav import Ranked, average_precision, best_iou, pooled, ranked, window
 
 pytestmark = pytest.mark.numbers
@@ -137,13 +138,6 @@ def test_random_pools_equal_the_slow_reading():
         found = pooled([ranked(heat, mask) for heat, mask in pictures])
         assert average_precision(found) == pytest.approx(slow_precision(heats, inside), abs=1e-6)
         assert best_iou(found) == pytest.approx(slow_iou(heats, inside), abs=1e-6)
-
-
-def reference_window(start: float, end: float, seconds: float, tokens: int) -> list[int]:
-    """The reference code's one-hot sums: 1 from the first bound (included) to the second."""
-    first = math.floor(tokens * (start - 0.2) / seconds)
-    last = math.ceil(tokens * (end + 0.2) / seconds)
-    return [t for t in range(tokens) if (t >= first) + (t >= last) == 1]
 
 
 def test_the_widened_window():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.evaluation.localisation.test_denseav import reference_window
+from tests.support.denseav import reference_window
 from tests.support.embeddings import FRAMES, random_embeddings
 from tests.support.truth_corpus import Corpus, rectangle
 from ves.evaluation.localisation.protocols import Key

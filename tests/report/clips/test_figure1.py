@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.report.clips.test_gallery import GRID, PLANTED, RUNS, write_corpus, write_run
+from tests.support.gallery import GRID, PLANTED, RUNS, write_corpus, write_run
 from tests.support.viewing import make_untimed_viewing, make_viewing
 from ves.config.experiment import DataPaths
 from ves.report.clips import figure1

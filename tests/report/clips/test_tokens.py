@@ -12,7 +12,7 @@ from PIL import Image
 from tests.support.small_stores import PATCHES, ROWS, WIDTH, small_shards, some_tokens, write_store
 from ves.media.geometry import Geometry
 from ves.report.clips.tokens import GAP, SIDE, components, find, laid_out, show
-from ves.store.features_writer import shard_path
+from ves.store.features_layout import shard_path
 from ves.store.shard_format import BadStore
 
 ALL = np.ones(100, bool)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.tables.test_table1 import config
+from tests.support.tables import config
 from ves.base.files import write_json
 from ves.report.tables.localisation import PROTOCOLS, groups_csv, main_csv, protocols_csv
 

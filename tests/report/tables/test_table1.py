@@ -4,16 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tables import config
 from ves.base.files import write_json
-from ves.config.check import read_yaml, validate
 from ves.report.tables.table1 import table1
 
 ROOT = Path(__file__).parents[3]
-
-
-def config(table, seeds):
-    content = read_yaml(ROOT / "config.yaml") | {"table": table, "seeds": seeds}
-    return validate(content, [ROOT / "config.yaml"])
 
 
 def direction(first: float, n: int = 1000) -> dict:

@@ -91,6 +91,11 @@ def test_the_papers_numbers_stand_in_a_table_of_their_own(results, tmp_path):
     assert "55.36" not in "".join(text for name, text in found.items() if name != "The paper's numbers")
 
 
+def test_what_another_processor_moves_is_said_and_first_what_it_does_not(results, tmp_path):
+    said = sections(table("dense"), results, tmp_path / "table1.md")["Another processor"]
+    assert said.index("the same to the byte") < said.index("moved by")
+
+
 def test_the_same_bytes_each_time(results, tmp_path):
     for name in ("a.md", "b.md"):
         table1_page.write(table("dense"), results, "made", tmp_path / "truth", tmp_path / name)

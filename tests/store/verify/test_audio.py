@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.audio import write_audio
 from tests.support.small_stores import damage, files_of, flip, manifest_of
 from ves.base.files import read_json, write_json
 from ves.store import audio as audio_store
-from ves.store.audio import AudioStore, seal, write_group
+from ves.store.audio import AudioStore
 from ves.store.shard_format import HEADER, BadStore
 from ves.store.verify import verify
 from ves.store.verify.arrays import FOREIGN
-
-SHARDS = ("audio/A/x", "audio/B/y")
 
 
 @pytest.fixture(autouse=True)
@@ -24,15 +23,6 @@ def _small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of 3 chunks of 40 samples."""
     monkeypatch.setattr(audio_store, "CHUNK", 40)
     monkeypatch.setattr(audio_store, "SHARD", 120)
-
-
-def write_audio(store: Path, seed: int = 0, lengths: tuple[int, ...] = (50, 0, 130, 7)) -> Path:
-    rng = np.random.default_rng(seed)
-    for shard in SHARDS:
-        clips = [rng.integers(-32768, 32768, n, dtype=np.int16) for n in lengths]
-        write_group(store / shard, clips, [rng.bytes(16).hex() for _ in clips])
-    seal(store, list(SHARDS))
-    return store
 
 
 @pytest.fixture

@@ -32,7 +32,9 @@ from tests.support.small_stores import (
 )
 from ves.__main__ import main
 from ves.base.files import read_json, remove, write_json
-from ves.store.features_writer import create_features, open_features, present, set_complete, shard_path, write_shard
+from ves.store.features_layout import shard_path
+from ves.store.features_reader import open_features
+from ves.store.features_writer import create_features, present, set_complete, write_shard
 from ves.store.shard_format import HEADER, BadStore
 from ves.store.verify import verify
 from ves.store.verify.arrays import FOREIGN

@@ -18,7 +18,7 @@ from ves.store import audio as audio_store
 from ves.store import embeddings
 from ves.store.audio import AudioStore, seal, write_group
 from ves.store.describe import describe
-from ves.store.features_writer import open_features
+from ves.store.features_reader import open_features
 from ves.store.shard_format import BadStore
 from ves.store.verify import verify
 

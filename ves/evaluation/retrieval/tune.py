@@ -10,7 +10,7 @@ from ves.evaluation.retrieval.ranks import ranks, summary
 from ves.models.towers import VeS, plain_attention
 from ves.similarity.pairwise import score
 from ves.training.dataset import PairReader
-from ves.training.gradient_cache import autocast
+from ves.training.objective import autocast
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ from PIL import Image
 from ves.base import files, parquet
 from ves.media.geometry import Geometry
 from ves.media.images import decode, read_encoded
-from ves.store.features_writer import open_features
+from ves.store.features_reader import open_features
 
 log = logging.getLogger(__name__)
 
