@@ -45,7 +45,7 @@ def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
 
 def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
     """A window has at least one token."""
-    from ves.media.audio import POOL, RATE, FrameGrid  # loads numpy: this module is imported by every Snakemake command
+    from ves.media.audio import POOL, RATE, FrameGrid  # loads numpy: the workflow imports this module at every start
 
     grid = FrameGrid(tuple(backbone["conv_kernel"]), tuple(backbone["conv_stride"]), POOL)
     if not grid.tokens(round((seconds := config.audio.seconds) * RATE)):
