@@ -9,7 +9,7 @@ from ves.commands import parameters
 def store_info(path: parameters.Store) -> None:
     """Show what a store contains and whether it is complete.
 
-    These are its arrays, shapes, sizes and attributes.
+    It lists arrays, shapes, sizes and attributes.
     """
     from ves.store.describe import describe
 
