@@ -1,4 +1,4 @@
-"""VeS, from the corpus to the table and the heatmaps. What each step means is in ves/; here is what runs, and when."""
+"""VeS, from the corpus to the table and the heatmaps. ves/ says what each step means; this says what runs, and when."""
 
 from snakemake.utils import min_version
 

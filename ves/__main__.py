@@ -1,7 +1,7 @@
 """The command line: `ves <stage> ...` or `python -m ves <stage> ...`.
 
-The stages are the functions of ves.commands. One whose name begins with one of GROUPS may be written as two words:
-`vaani check`.
+The stages are functions in ves.commands. One whose name begins with one of GROUPS may also be typed as two words, such
+as `vaani check`.
 """
 
 import sys
@@ -11,8 +11,8 @@ from ves.commands import arguments, corpus, evaluation, features, process, repor
 from ves.commands.parser import parser
 
 
-def completion(shell: Annotated[Literal["bash", "zsh"], "the shell to complete in"]) -> None:
-    """Print a script by which a shell completes stages and options.
+def completion(shell: Annotated[Literal["bash", "zsh"], "the shell"]) -> None:
+    """Print a script that lets a shell complete stages and options.
 
     In ~/.bashrc: source <(ves completion bash); in ~/.zshrc: source <(ves completion zsh).
     """
@@ -23,24 +23,24 @@ def completion(shell: Annotated[Literal["bash", "zsh"], "the shell to complete i
 
 FILES = (sources, corpus, features, training, evaluation, report, stores)
 STAGES = (*(stage for file in FILES for stage in file.STAGES), completion)
-GROUPS = ("vaani", "store")  # first words of stages of two words
-TYPED = (  # what people type, as the overview shows it; all others are for the workflow
+GROUPS = ("vaani", "store")  # the first words of two-word stages
+TYPED = (  # by people, in the order of the overview; all others are for the workflow
     *("train", "evaluate", "localise", "results", "curves", "heatmaps", "explorer"),
     *("store-info", "store-verify", "store-show", "vaani-check", "completion"),
 )
 
 
-def main(given_arguments: list[str] | None = None) -> int:
-    """Run one stage; 0 when it is done, 1 after an error."""
+def main(command_line: list[str] | None = None) -> int:
+    """Run one stage and return its exit code: 0 if it succeeded, 1 after an error, 75 if a signal stopped it."""
     process.wait_asleep()
-    given = vars(parser(STAGES, GROUPS, TYPED).parse_args(given_arguments))
-    name, second, function, log_file = (given.pop(key, "") for key in ("stage", "second", "function", "log"))
+    values = vars(parser(STAGES, GROUPS, TYPED).parse_args(command_line))
+    name, second, function, log_file = (values.pop(key, "") for key in ("stage", "second", "function", "log"))
 
     def checked(**settings: Any) -> None:
         arguments.check(function, settings)
         function(**settings)
 
-    return process.run(f"{name} {second}".rstrip(), checked, given, log_file)
+    return process.run(f"{name} {second}".rstrip(), checked, values, log_file)
 
 
 if __name__ == "__main__":

@@ -88,14 +88,14 @@ def test_an_option_that_is_like_none_is_only_named(capsys: pytest.CaptureFixture
 def test_the_overview_has_two_groups_with_the_first_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parsed("--help")
-    _, typed, others = capsys.readouterr().out.split("\nWhat ")
+    _, typed, others = capsys.readouterr().out.split("\nFor ")
     assert typed.splitlines()[:3] == [
-        "people type:",
+        "you to type:",
         "  localise            Spelt in two ways.",
         "  store info          What a store holds.",
     ]
     assert others.splitlines()[:3] == [
-        "the workflow calls:",
+        "the workflow:",
         "  store copy          A copy.",
         "  storey              Of no group, whatever its name begins with.",
     ]

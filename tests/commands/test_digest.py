@@ -38,19 +38,19 @@ TREE = {
     "store/bfloat16.py": "",
     "report/pages/page.html": "<p>",
     "commands/__init__.py": "",
-    "commands/given.py": "Run = str\n\ndef read(path):\n    return _text(path)\n\n"
+    "commands/inputs.py": "Run = str\n\ndef read(path):\n    return _text(path)\n\n"
     "def _text(path):\n    import ves.base.files\n\n"
     "def spellings():\n    import ves.models.slow\n",
-    "commands/stages.py": "from ves.commands import given\nfrom ves.base import files\n\nSIZE = 3\n\n"
-    "def train(run: given.Run):\n    'The help.'\n    from ves.models.towers import build\n"
-    "    return build(given.read(run))\n\n"
+    "commands/stages.py": "from ves.commands import inputs\nfrom ves.base import files\n\nSIZE = 3\n\n"
+    "def train(run: inputs.Run):\n    'The help.'\n    from ves.models.towers import build\n"
+    "    return build(inputs.read(run))\n\n"
     "def draw(out):\n    from ves.report import lettering\n    from ves.models.face import shown\n"
     "    return shown, SIZE\n\ndef plot():\n    import ves.report.plots.plot\n\n"
     "def show(draw, out):\n    from ves.report.pages import write as train\n    train(draw)\n",
 }
 ALWAYS = {"__init__.py", "base/__init__.py", "base/files.py"}
 TRAINED = {"models/__init__.py", "models/names.py", "models/towers.py", "models/lazy.py", "models/speech.py"}
-READ = {"commands/given.py:read", "commands/given.py:_text"}
+READ = {"commands/inputs.py:read", "commands/inputs.py:_text"}
 FACE = {"models/__init__.py", "models/names.py", "models/face/__init__.py", "models/face/inner.py"}
 EXPECTED = {
     "train": ALWAYS | TRAINED | READ | {"models/vision.py", "commands/stages.py:train"},
@@ -104,12 +104,12 @@ def test_editing_a_file_changes_the_digests_of_the_stages_that_run_it(tree: Path
         ("stages.py", "SIZE = 3", "SIZE = 4", {"draw"}),
         ("stages.py", "return build(", "return  build(1, ", {"train"}),
         ("stages.py", "train(draw)", "train(draw, 1)", {"show"}),
-        ("given.py", "return _text(path)", "return _text(path) or None", {"train"}),
-        ("given.py", "def _text(path):", "def _text(path, more=None):", {"train"}),
-        ("given.py", "def spellings():", "def spellings(more):", set()),
-        ("given.py", "Run = str", "Run = int", set()),  # how the command line is read
+        ("inputs.py", "return _text(path)", "return _text(path) or None", {"train"}),
+        ("inputs.py", "def _text(path):", "def _text(path, more=None):", {"train"}),
+        ("inputs.py", "def spellings():", "def spellings(more):", set()),
+        ("inputs.py", "Run = str", "Run = int", set()),  # how the command line is read
         ("stages.py", "The help.", "Help.", set()),
-        ("given.py", "def spellings():", "# a remark\ndef spellings():", set()),
+        ("inputs.py", "def spellings():", "# a remark\ndef spellings():", set()),
     ],
 )
 def test_of_the_commands_only_what_a_stage_names_counts(

@@ -31,13 +31,13 @@ def ves(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_every_stage_has_help_from_its_own_docstring() -> None:
     shown = ves("--help").stdout
-    typed, others = shown.split("What people type:")[1].split("What the workflow calls:")
+    typed, others = shown.split("For you to type:")[1].split("For the workflow:")
     assert len(command_line.STAGES) > 40
     for function in command_line.STAGES:
         name = name_of(function)
         part = typed if name in command_line.TYPED else others
         assert f"\n  {two_words(function, command_line.GROUPS)} " in part
-    assert "goes on from its newest checkpoint" in " ".join(ves("train", "--help").stdout.split())
+    assert "resume its training from the newest checkpoint" in " ".join(ves("train", "--help").stdout.split())
 
 
 def test_what_people_type_is_there() -> None:
@@ -104,9 +104,9 @@ def test_settings_reach_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_check_wants_one_corpus_and_one_of_vaani(tmp_path: Path) -> None:
     ended = ves("vaani", "check")
     assert ended.returncode == 1
-    assert ended.stderr.startswith("vaani check: give --configfile, such as config/vaani-mini.yaml, or --corpus")
+    assert ended.stderr.startswith("vaani check: give either --configfile, such as config/vaani-mini.yaml, or --corpus")
     ended = ves("vaani-check", "--configfile", "config/toy.yaml")
-    assert ended.stderr.startswith("vaani-check: corpus.kind: 'scenes'; only of 'vaani' is anything assumed")
+    assert ended.stderr.startswith("vaani-check: corpus.kind: 'scenes', but only a corpus of kind 'vaani'")
 
 
 def test_the_console_script_is_this_command_line() -> None:
@@ -172,7 +172,7 @@ def test_only_faults_of_ours_show_a_traceback(
     monkeypatch.setattr(stage, "start_log", lambda path: None)
     assert command_line.main(["fail"]) == 1
     shown = capsys.readouterr().err
-    assert ("fault of VeS" in caplog.text and "Traceback" in caplog.text) == traceback
+    assert ("bug in VeS" in caplog.text and "Traceback" in caplog.text) == traceback
     assert shown.startswith("fail: ") != traceback
     assert ("train.batch_size" in shown) == isinstance(error, torch.cuda.OutOfMemoryError)
 
@@ -186,7 +186,7 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
         *("--out", tmp_path / "out", "--summary", tmp_path / "summary", "--plot", tmp_path / "plot"),
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"split: {manifest}: not a whole parquet file (")
+    assert ended.stderr.startswith(f"split: {manifest}: not a complete parquet file (")
     assert "Traceback" not in ended.stderr
 
 

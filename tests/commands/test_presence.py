@@ -48,23 +48,23 @@ def test_a_file_that_is_not_there(results: Path) -> None:
     assert refusal(presence.file, wrong) == f"{wrong}: no such file; did you mean {results}/photo.jpg?"
     assert refusal(presence.file, results / "x") == f"{results}/x: no such file"
     assert refusal(presence.file, results / "gone" / "photo.jpg") == f"{results}/gone/photo.jpg: no such file"
-    assert refusal(presence.file, results / "notes") == f"{results}/notes: a folder; a file is wanted"
+    assert refusal(presence.file, results / "notes") == f"{results}/notes: this is a folder, not a file"
 
 
 def test_a_folder_that_is_not_there(results: Path) -> None:
     wrong = results / "note"
     assert refusal(presence.folder, wrong) == f"{wrong}: no such folder; did you mean {results}/notes?"
     assert refusal(presence.store, wrong) == f"{wrong}: no such store; did you mean {results}/notes?"
-    assert refusal(presence.folder, results / "photo.jpg") == f"{results}/photo.jpg: a file; a folder is wanted"
+    assert refusal(presence.folder, results / "photo.jpg") == f"{results}/photo.jpg: this is a file, not a folder"
 
 
 def test_a_run_that_is_not_there(results: Path) -> None:
     wrong = results / "dens-s0"
-    meant = f"{wrong}: no run: there is no such folder; did you mean {results}/dense-s0?"
+    meant = f"{wrong}: not a run: there is no such folder; did you mean {results}/dense-s0?"
     for check in (presence.run, presence.trained, presence.embedded):
         assert refusal(check, wrong) == meant
     assert refusal(presence.run, results / "notes") == (
-        f"{results}/notes: no run: there is no config.json in it; "
+        f"{results}/notes: not a run: there is no config.json in it; "
         "the workflow makes the runs that config.yaml names, as results/<corpus>/<run>"
     )
 
@@ -72,11 +72,11 @@ def test_a_run_that_is_not_there(results: Path) -> None:
 def test_a_run_that_has_come_less_far(results: Path) -> None:
     run = results / "dense-s0"
     assert refusal(presence.trained, run) == (
-        f"{run}: not trained to its end: there is no model.safetensors in it; first: ves train {run}"
+        f"{run}: its training is not finished: there is no model.safetensors in it; run first: ves train {run}"
     )
     assert refusal(presence.embedded, run) == (
         f"{run}: its validation clips are not embedded: there is no {run}/embeddings/val.zarr.manifest.json; "
-        f"first: ves embed {run} --split val --out {run}/embeddings/val.zarr"
+        f"run first: ves embed {run} --split val --out {run}/embeddings/val.zarr"
     )
     assert "no checkpoint: it has no model.safetensors" in refusal(presence.checkpoint, run)
 

@@ -24,7 +24,7 @@ from ves.config.experiment import features_name
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
 from ves.similarity.pairwise import SIMILARITIES
-from ves.sources.kinds import SOURCES
+from ves.sources.kinds import SOURCES, source
 from ves.sources.scenes import lexicon
 from ves.store.compression import CODECS
 
@@ -63,7 +63,7 @@ def test_a_configuration_is_loaded_over_another(tmp_path: Path) -> None:
 
 def test_a_table_of_spellings_that_is_not_there_is_a_fault(content: dict[str, Any], tmp_path: Path) -> None:
     put(content, "corpus.labels", "config/lables.yaml")
-    with pytest.raises(ValueError, match=r"^corpus.labels: there is no file 'config/lables.yaml' here"):
+    with pytest.raises(ValueError, match=r"^corpus.labels: there is no file 'config/lables.yaml'; null means no table"):
         validate_source(validate(content, [DEFAULT]))
 
 
@@ -117,26 +117,26 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ("vision.fit", "squash", "FILE: vision.fit: Input should be 'stretch', 'pad' or 'crop' (given: 'squash')"),
         ("corpus.kind", "video", "FILE: corpus.kind: 'video' is not one of scenes, pairs, vaani"),
         ("corpus.scenes.languages", ["hi", "en"], "FILE: corpus.scenes.languages: 'en' is not one of bn, gu, hi, "),
-        ("corpus.scenes.languages", ["hi", "hi"], "FILE: corpus.scenes.languages: 'hi' is named twice"),
+        ("corpus.scenes.languages", ["hi", "hi"], "FILE: corpus.scenes.languages: 'hi' is listed twice"),
         ("table", ["dense", "sparse"], "FILE: table: 'sparse' is not one of the runs: dense, global, "),
         # impossible values
         (
             "train.learning_rate",
             "1e-3",
-            "FILE: train.learning_rate: Input should be a valid number (given: '1e-3'); YAML takes",
+            "FILE: train.learning_rate: Input should be a valid number (given: '1e-3'); YAML reads",
         ),
         ("train.epochs", 0, "FILE: train.epochs: Input should be greater than 0 (given: 0)"),
         ("train.objective", {}, "FILE: train.objective: Dictionary should have at least 1 item"),
         (
             "train.batch_size",
             13_701,
-            "FILE: train.batch_size: 13701 is more than the clips to train on (at most 13700)",
+            "FILE: train.batch_size: 13701 is more than there are training clips (at most 13700)",
         ),
         ("train.epochs", math.inf, "FILE: train.epochs: Input should be a finite number (given: inf)"),
         ("train.epochs", math.nan, "FILE: train.epochs: Input should be a finite number (given: nan)"),
         ("corpus.scenes.snr_db", [5, math.inf], "FILE: corpus.scenes.snr_db.1: Input should be a finite number"),
-        ("train.temperature", 0.001, "FILE: train.temperature: 0.001 is below 1/max_scale, 0.01"),
-        ("train.max_scale", 10.0, "FILE: train.temperature: 0.05 is below 1/max_scale, 0.1"),
+        ("train.temperature", 0.001, "FILE: train.temperature: 0.001 is less than 1/max_scale, 0.01"),
+        ("train.max_scale", 10.0, "FILE: train.temperature: 0.05 is less than 1/max_scale, 0.1"),
         ("seeds", [-1], "FILE: seeds.0: Input should be greater than or equal to 0 (given: -1)"),
         ("seeds", [2**32], "FILE: seeds.0: Input should be less than 4294967296"),
         ("split.seed", -1, "FILE: split.seed: Input should be greater than or equal to 0 (given: -1)"),
@@ -156,8 +156,8 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
             [20, 90],
             "FILE: corpus.scenes.image_side.0: Input should be greater than or equal",
         ),
-        ("table", ["dense", "dense"], "FILE: table: 'dense' stands twice"),
-        ("runs.chance", {}, "FILE: runs.chance: the tables call their row of random ranks so; take another name"),
+        ("table", ["dense", "dense"], "FILE: table: 'dense' is listed twice"),
+        ("runs.chance", {}, "FILE: runs.chance: the tables use this name for random ranks; take another"),
         ("corpus.scenes.objects", [6, 2], "FILE: corpus.scenes.objects: [6, 2] is not an ascending range"),
         (
             "corpus.scenes.mentions",
@@ -168,7 +168,7 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ("plan.download_mb_s", 0.0, "FILE: plan.download_mb_s: Input should be greater than 0 (given: 0.0)"),
         ("corpus.name", "../scenes", "FILE: corpus.name: String should match pattern"),
         ("split.high", 0.9, "FILE: split.high: 0.9 is not below mid: 0.85"),
-        ("split.val", 4_200, "FILE: split.val: with split.tune it must be below corpus.scenes.images (4300)"),
+        ("split.val", 4_200, "FILE: split.val: the sum with split.tune must be less than corpus.scenes.images (4300)"),
         ("seeds", [0, 1, 0], "FILE: seeds: [0, 1, 0] repeats a seed"),
         ("seeds", [], "FILE: seeds: List should have at least 1 item"),
         # the same in a run's own block
@@ -181,12 +181,16 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ("runs.dense", {"loss": "nce"}, "FILE: runs.dense.loss: 'nce' is not one of info_nce"),
         ("runs.dense", {"objective": {"max": 1.0}}, "FILE: runs.dense.objective.max: 'max' is not one of max_mean, "),
         ("runs.dense", {"epochs": -1}, "FILE: runs.dense.epochs: Input should be greater than 0 (given: -1)"),
-        ("runs.dense", {"batch_size": 99_999}, "FILE: runs.dense.batch_size: 99999 is more than the clips to train on"),
-        ("runs.dense", {"temperature": 0.001}, "FILE: runs.dense.temperature: 0.001 is below 1/max_scale, 0.01"),
+        (
+            "runs.dense",
+            {"batch_size": 99_999},
+            "FILE: runs.dense.batch_size: 99999 is more than there are training clips",
+        ),
+        ("runs.dense", {"temperature": 0.001}, "FILE: runs.dense.temperature: 0.001 is less than 1/max_scale, 0.01"),
         (
             "runs.dense",
             {"negatives": "micro_batch", "micro_batch": 31},
-            "FILE: runs.dense.micro_batch: 32 clips in micro-batches of 31 leave one alone, without negatives",
+            "FILE: runs.dense.micro_batch: 32 clips in micro-batches of 31 leave one clip alone, without negatives",
         ),
         ("runs.Dense run", {}, "FILE: runs.Dense run: String should match pattern"),
     ],
@@ -224,7 +228,9 @@ def test_a_revision_that_may_move_is_refused_with_the_command_that_pins_it(
     put(content, "corpus.kind", "vaani")
     put(content, "corpus.vaani", VAANI | {"revision": revision})
     message = fault(tmp_path, content)
-    assert message.startswith(f"FILE: corpus.vaani.revision: {revision!r} is no full commit id; a branch or tag moves")
+    assert message.startswith(
+        f"FILE: corpus.vaani.revision: {revision!r} is not a full commit id; a branch or tag moves"
+    )
     name = f"'{revision}'" if " " in revision else revision  # can be pasted into a shell
     assert f"`hf datasets info ARTPARK-IISc/Vaani --revision {name} --expand sha`" in message
     assert "\n" not in message
@@ -270,7 +276,7 @@ def test_every_key_is_required(key: str, content: dict[str, Any], tmp_path: Path
 
 def test_the_block_of_the_kind_is_required(content: dict[str, Any], tmp_path: Path) -> None:
     del content["corpus"]["scenes"]
-    assert fault(tmp_path, content) == "FILE: corpus.scenes: kind is 'scenes', so this block is needed"
+    assert fault(tmp_path, content) == "FILE: corpus.scenes: this block is required, because kind is 'scenes'"
 
 
 def test_all_faults_are_reported_at_once(content: dict[str, Any], tmp_path: Path) -> None:
@@ -300,7 +306,7 @@ def test_a_key_that_stands_twice_is_an_error(content: dict[str, Any], tmp_path: 
     """YAML would let the last one win."""
     file = tmp_path / "twice.yaml"
     file.write_text("train:\n  epochs: 1\n  warmup: 0.1\n  epochs: 2\n")
-    with pytest.raises(ValueError, match="twice.yaml: line 2: key 'epochs' stands twice"):
+    with pytest.raises(ValueError, match="twice.yaml: line 2: key 'epochs' is set twice"):
         validate(content, [file])
 
 
@@ -328,10 +334,12 @@ def test_the_names_that_are_allowed_are_those_that_are_registered(
     assert names == tuple(registry)
 
 
-def test_every_kind_of_source_has_a_file_of_rules() -> None:
-    assert KINDS
-    for kind in KINDS:
-        assert Path(f"workflow/rules/{kind}.smk").is_file()
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_source_has_a_file_of_rules_and_the_functions_of_a_source(kind: str) -> None:
+    assert Path(f"workflow/rules/{kind}.smk").is_file()
+    module = source(kind)
+    assert callable(module.list_shards) and callable(module.fetch)
+    assert hasattr(module, "origins") == (not SOURCES[kind].downloaded)
 
 
 def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -> None:
@@ -377,21 +385,21 @@ def test_two_choices_of_features_never_share_a_name(content: dict[str, Any], tmp
 
 def test_a_backbone_is_a_folder_or_a_name_on_the_hub(content: dict[str, Any]) -> None:
     validate_backbones(validate(put(content, "vision.backbone", "facebook/dinov2-large"), [DEFAULT]))
-    with pytest.raises(ValueError, match=r"audio.backbone: 'ves/standins/hubert' is neither a folder here nor "):
+    with pytest.raises(ValueError, match=r"audio.backbone: 'ves/standins/hubert' is neither an existing folder nor "):
         validate_backbones(validate(put(content, "audio.backbone", "ves/standins/hubert"), [DEFAULT]))
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("vision.image_size", 150, "vision.image_size: 150 is not a multiple of the patches, 14; take 140 or 154"),
+        ("vision.image_size", 150, "vision.image_size: 150 is not a multiple of the patch size, 14; take 140 or 154"),
         (
             "model.visual_heads",
             5,
             "model.visual_heads: 5 does not divide the backbone's width, 192; take 1, 2, 3, 4, 6",
         ),
-        ("audio.seconds", 0.01, "audio.seconds: 0.01 is less than one token takes, 0.0"),
-        ("audio.backbone", "tests", "audio.backbone: the folder 'tests' has no config.json, so it is no backbone"),
+        ("audio.seconds", 0.01, "audio.seconds: 0.01 is shorter than one token, 0.0"),
+        ("audio.backbone", "tests", "audio.backbone: the folder 'tests' has no config.json, so it is not a backbone"),
     ],
 )
 def test_sizes_must_fit_a_backbone_that_is_here(

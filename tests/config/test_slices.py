@@ -13,7 +13,7 @@ from snakemake.utils import update_config
 from ves.config import slices
 from ves.config.check import load, read_yaml, validate
 from ves.config.experiment import features_name
-from ves.config.fields import Section
+from ves.config.fields import StrictModel
 
 SCENES = {
     "corpus",
@@ -30,7 +30,7 @@ WATCHED = {"dense-s0/watch", "hybrid-s0/watch"}
 LIVE = {"runs": {"dense": {"features": "live"}}}
 
 
-def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, Section]:
+def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
     """The slices of the toy experiment, of config/vaani.yaml or of own pairs, by short names; two runs only."""
     files = [Path("config.yaml"), Path("config/toy.yaml" if kind == "scenes" else f"config/{kind}.yaml")]
     content = read_yaml(files[0])

@@ -145,7 +145,7 @@ def test_a_second_run_gives_the_same_bytes(tmp_path: Path):
 def test_a_cut_off_shard_is_named(tmp_path: Path, share: float):
     source = write(tmp_path / "s.parquet", [clip(wav(i)) for i in range(8)], row_group_size=2)
     source.write_bytes(source.read_bytes()[: int(share * source.stat().st_size)])
-    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file .*delete it and run again"):
+    with pytest.raises(ValueError, match=r"s\.parquet: not a complete parquet file .*delete it and run again"):
         ingest_audio(corpus(), SHARD, source, tmp_path / "audio.zarr", tmp_path / "part.parquet")
     assert not (tmp_path / "part.parquet").exists()
     assert not (tmp_path / "audio.zarr" / SHARD).exists()
@@ -159,7 +159,7 @@ def test_a_shard_of_which_too_much_is_refused_leaves_nothing(tmp_path: Path):
         ingest_audio(corpus(most=0.5), SHARD, *paths)
     shown = "(0.5): empty 2, such as row 3, y.wav: 0 bytes; unreadable 1, such as row 1, x.wav: .*; no_language 1, "
     assert re.search(re.escape(shown).replace(r"\.\*", ".*"), str(caught.value))
-    assert str(caught.value).endswith("if the others are to be used all the same, raise corpus.max_refused")
+    assert str(caught.value).endswith("to use the other rows all the same, raise corpus.max_refused")
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != source]
     ingest_audio(corpus(most=4 / 6), SHARD, *paths)
     assert (tmp_path / "audio.zarr" / SHARD / "zarr.json").is_file()

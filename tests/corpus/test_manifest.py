@@ -137,7 +137,7 @@ def test_a_district_less_numbers_anew(tmp_path: Path, parts):
 
 def test_a_damaged_part_is_named(tmp_path: Path, parts):
     parts[0][1].write_bytes(parts[0][1].read_bytes()[:-9])
-    with pytest.raises(ValueError, match=r"audio/b\.parquet: not a whole parquet file .*delete it and run again"):
+    with pytest.raises(ValueError, match=r"audio/b\.parquet: not a complete parquet file .*delete it and run again"):
         merged(tmp_path, *parts)
 
 
@@ -165,7 +165,7 @@ def test_what_is_read_of_a_part_is_what_ingest_writes():
 
 def test_a_part_that_lacks_a_column_is_named(tmp_path: Path, parts):
     pl.read_parquet(parts[0][1]).drop("speaker").write_parquet(parts[0][1])
-    with pytest.raises(ValueError, match=r"(?s)audio/b\.parquet: not a whole .*speaker.*delete it and run again"):
+    with pytest.raises(ValueError, match=r"(?s)audio/b\.parquet: not a complete .*speaker.*delete it and run again"):
         merged(tmp_path, *parts)
 
 
@@ -193,7 +193,7 @@ def test_labels_are_spelt_as_the_table_says_and_kept_as_they_were(
     assert manifest.with_columns(language="language_raw").equals(plain)
     assert same.equals(refused)
     assert "language Hindi is now spelt Hindustani: 4 clips" in caplog.text
-    assert "1 of 2 entries of the table of spellings fit no clip" in caplog.text
+    assert "1 of 2 entries of the table of spellings match no clip" in caplog.text
 
 
 def test_references_are_counted_by_what_of_the_name_they_share(tmp_path: Path, parts, caplog: pytest.LogCaptureFixture):

@@ -41,7 +41,7 @@ def test_the_message_has_the_first_row_of_every_reason_the_commonest_first():
         refusals.check("audio/x", rows(None, "a", "b", "b", None), 0.5)
     assert str(caught.value) == (
         "audio/x: 3 of 5 rows refused, more than corpus.max_refused (0.5): b 2, such as row 2, 2.wav: seen in 2; a 1, "
-        "such as row 1, 1.wav: seen in 1. Look at these; if the others are to be used all the same, raise "
+        "such as row 1, 1.wav: seen in 1. Look at these; to use the other rows all the same, raise "
         "corpus.max_refused"
     )
 

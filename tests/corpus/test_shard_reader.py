@@ -48,9 +48,9 @@ def test_chosen_rows_are_given_and_groups_without_any_are_not_read(tmp_path: Pat
     source.write_bytes(whole[:begin] + bytes(64) + whole[begin + 64 :])  # the second group, rows 4 to 7, is damaged
     chosen = np.array([0, 3, 9], np.uint32)
     assert [row["source_row"] for row in rows(source, "audio", chosen)] == [0, 3, 9]
-    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file .*delete it and run again"):
+    with pytest.raises(ValueError, match=r"s\.parquet: not a complete parquet file .*delete it and run again"):
         list(rows(source, "audio", np.array([0, 5], np.uint32)))
-    with pytest.raises(ValueError, match=r"s\.parquet: row 12 was chosen, it has 12"):
+    with pytest.raises(ValueError, match=r"s\.parquet: row 12 was chosen, but it has 12 rows"):
         list(rows(source, "audio", np.array([0, 12], np.uint32)))
 
 
@@ -68,9 +68,7 @@ def test_the_listing_vouches_for_the_chosen_rows(tmp_path: Path):
     assert chosen_rows(listing, entry | {"chosen": None}) is None
     assert chosen_rows(listing, {"name": "audio/Goa/x", "part": "audio"}) is None
     pl.DataFrame({"source_row": numbers[:2]}).write_parquet(path)
-    with pytest.raises(
-        ValueError, match=r"x\.parquet: 2 rows, not the 3 that .*shards\.json means; delete the listing"
-    ):
+    with pytest.raises(ValueError, match=r"x\.parquet: 2 rows, not the 3 of .*shards\.json; delete the listing"):
         chosen_rows(listing, entry)
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"x\.parquet"):
@@ -100,10 +98,10 @@ def test_texts_may_be_numbers_or_categories(tmp_path: Path):
         ({"audio": None}, "no column audio of bytes and path; it has language, referenceImage"),
         (
             {"referenceImage": None},
-            "no column of the image_reference, called referenceImage, reference_image, imageFileName; "
+            "no column for the image_reference, called referenceImage or reference_image or imageFileName; "
             "it has audio, language",
         ),
-        ({"language": None}, "no column of the language, called language; it has audio, referenceImage"),
+        ({"language": None}, "no column for the language, called language; it has audio, referenceImage"),
         (
             {"speaker": ["a"], "speakerID": ["b"]},
             "columns speaker and speakerID may both be the speaker; rename or drop",
@@ -113,10 +111,10 @@ def test_texts_may_be_numbers_or_categories(tmp_path: Path):
         ({"language": [b"a"]}, "column language is binary; it has to be text"),
         ({"audio": ["a.wav"]}, "column audio is string; it has to be a struct of bytes (a whole file) and path"),
         ({"audio": [b"RIFF"]}, "column audio is binary; it has to be a struct"),
-        ({"audio": [[0.5, 0.25]]}, "column audio holds decoded samples or pixels; it has to be a struct"),
+        ({"audio": [[0.5, 0.25]]}, "column audio has decoded samples or pixels; it has to be a struct"),
         (
             {"audio": [{"array": [0.5], "path": "a", "sampling_rate": 9}]},
-            "column audio holds decoded samples or pixels",
+            "column audio has decoded samples or pixels",
         ),
         ({"audio": [{"bytes": "RIFF", "path": "a"}]}, "column audio.bytes is string; it has to be binary"),
         ({"audio": [{"bytes": b"RIFF", "path": b"a"}]}, "column audio.path is binary; it has to be text"),
@@ -161,13 +159,13 @@ def test_a_footer_that_promises_what_cannot_be_is_refused_before_anything_is_rea
     bomb = shard(tmp_path / "s.parquet", 200, size=1 << 16)
     pq.write_table(pq.read_table(bomb), bomb, compression="zstd", use_dictionary=False)
     with pytest.raises(
-        ValueError, match=r"s\.parquet: its footer promises 131\d{5} bytes unpacked of \d+, at most 100"
+        ValueError, match=r"s\.parquet: its footer claims that \d+ bytes unpack to 131\d{5}; the limits are 100"
     ):
         list(rows(bomb, "audio"))
     pq.write_table(pq.read_table(bomb), bomb, compression="none", use_dictionary=False)
     assert len(list(rows(bomb, "audio"))) == 200
     monkeypatch.setattr(shard_reader, "LARGEST_GROUP", 13_000_000)
-    with pytest.raises(ValueError, match=r"13000000 in a row group are read; it is damaged, or made to fill memory"):
+    with pytest.raises(ValueError, match=r"13000000 in a row group; it is damaged, or made to fill the memory"):
         list(rows(bomb, "audio"))
 
 
@@ -200,12 +198,12 @@ def test_a_shard_without_rows_is_empty(tmp_path: Path):
 def test_a_cut_off_file_is_named(tmp_path: Path, share: float):
     source = shard(tmp_path / "s.parquet", 40, size=999)
     source.write_bytes(source.read_bytes()[: int(share * source.stat().st_size)])
-    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file .*delete it and run again"):
+    with pytest.raises(ValueError, match=r"s\.parquet: not a complete parquet file .*delete it and run again"):
         list(rows(source, "audio"))
 
 
 def test_a_footer_of_absurd_length_is_named(tmp_path: Path):
     source = shard(tmp_path / "s.parquet")
     source.write_bytes(source.read_bytes()[:-8] + struct.pack("<I", 0x7FFFFFFF) + b"PAR1")
-    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file"):
+    with pytest.raises(ValueError, match=r"s\.parquet: not a complete parquet file"):
         list(rows(source, "audio"))

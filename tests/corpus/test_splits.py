@@ -151,7 +151,7 @@ def test_unknown_speakers_are_reported_on_only_where_none_is_known():
 
 def test_too_few_pairs_says_how_many_there_are():
     manifest, images = corpus(200, 50, 20, 3)
-    with pytest.raises(ValueError, match=r"val 1000 and tune 300 pairs are asked for, but only \d+ can be") as caught:
+    with pytest.raises(ValueError, match=r"val needs 1000 pairs and tune 300, but only \d+ are possible") as caught:
         assign(manifest, images, config())
     found = int(str(caught.value).split("only ")[1].split()[0])
     assert 10 < found < 50
@@ -160,7 +160,7 @@ def test_too_few_pairs_says_how_many_there_are():
 
 def test_a_manifest_of_other_images_is_refused():
     manifest, images = corpus(200, 50, 20)
-    with pytest.raises(ValueError, match=r"\d+ clips of the manifest are of images that images\.parquet lacks"):
+    with pytest.raises(ValueError, match=r"\d+ clips of the manifest are about images that images\.parquet lacks"):
         assign(manifest, images.head(10), config(val=2, tune=2))
 
 
@@ -229,14 +229,14 @@ def test_a_split_made_again_tells_what_it_changes(tmp_path: Path, caplog: pytest
     for old, new, n in both.group_by("split", "split_right").len().iter_rows():
         line = f"| {old or '-'} | {new or '-'} | {n} |"
         assert (line in page.split("## Changed")[1].split("## Dropped")[0]) == (old != new), line
-        told = f"{n} clips were {old or 'not there'} before and are {new or 'not there'} now"
+        told = f"{n} clips were {old or 'absent'} and are now {new or 'absent'}"
         assert (told in caplog.text) == (old != new), told
 
 
 def test_a_damaged_split_of_before_is_named(tmp_path: Path):
     manifest, images = corpus(300, 80, 20)
     (tmp_path / "s.parquet").write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(ValueError, match=r"s\.parquet: not a whole parquet file .*delete it and run again"):
+    with pytest.raises(ValueError, match=r"s\.parquet: not a complete parquet file .*delete it and run again"):
         written(tmp_path, manifest, images, config(val=8, tune=4))
 
 

@@ -76,7 +76,9 @@ def test_another_split_goes_where_it_is_asked_to(tiny, run: Path, tmp_path: Path
     assert main(["evaluate", str(step), "--split", "tune", "--out", str(tmp_path / "out")]) == 0
     assert read_json(tmp_path / "out" / "retrieval.json")["split"] == "tune"
     own, other = Path(tiny[1].manifest).parent / "truth", tmp_path / "truth"
-    for file in (own / "audio").rglob("*.parquet"):
+    files = list((own / "audio").rglob("*.parquet"))
+    assert files
+    for file in files:
         (copy := other / file.relative_to(own)).parent.mkdir(parents=True, exist_ok=True)
         pl.read_parquet(file).drop("start_s").write_parquet(copy)
     assert main(["evaluate", str(step), "--split", "tune", "--truth", str(other)]) == 0

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support.spoken_corpus import Corpus
-from tests.support.stored import random_embeddings
+from tests.support.embeddings import random_embeddings
+from tests.support.truth_corpus import Corpus
 from ves.evaluation.localisation import report as localisation
 from ves.evaluation.provenance import refuse_other_model
 from ves.store.embeddings import load, write

@@ -8,7 +8,7 @@ from socket import gethostname
 import pytest
 import torch
 
-from tests.support.extracted import Corpus, save_backbone
+from tests.support.features import Corpus, save_backbone
 from ves.base import files, locks
 from ves.base.files import read_json
 from ves.config.experiment import VisionConfig

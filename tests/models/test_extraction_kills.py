@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.extracted import Corpus, save_backbone
+from tests.support.features import Corpus, save_backbone
 from tests.support.waiting import until
 from tests.support.warm import Order, Warm, warm
 from ves.base.files import write_json

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
-from tests.support.extracted import SMALL, Corpus, save_backbone
+from tests.support.features import SMALL, Corpus, save_backbone
 from ves.base.files import read_json
 from ves.base.hashing import file_sha256, weight_hash
 from ves.config.experiment import VisionConfig, features_name

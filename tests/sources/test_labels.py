@@ -86,7 +86,10 @@ def test_changes_are_counted(tmp_path: Path):
             "- {column: language, old: A, new: A, source: s}",
             "entry 1 (language 'A'): its new spelling 'A' is an old one",
         ),
-        ("- {column: state, old: A, new: B, source: s, state: C}", "entry 1 (state 'A'): a state goes with a district"),
+        (
+            "- {column: state, old: A, new: B, source: s, state: C}",
+            "entry 1 (state 'A'): only an entry for a district may",
+        ),
     ],
 )
 def test_faults_of_an_entry_are_named(text: str, fault: str, tmp_path: Path):
@@ -98,11 +101,11 @@ def test_faults_of_an_entry_are_named(text: str, fault: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("entries", "fault"),
     [
-        (["language A B", "language A C"], r"entry 2 \(language 'A'\): entry 1 has it already, as 'B'"),
+        (["language A B", "language A C"], r"entry 2 \(language 'A'\): entry 1 already has it, as 'B'"),
         (["language A B", "language B C"], r"entry 1 \(language 'A'\): its new spelling 'B' is an old one in entry 2"),
-        (["district A B", "district A C S"], r"entry 2 \(district 'A'\): entry 1 has it already"),
+        (["district A B", "district A C S"], r"entry 2 \(district 'A'\): entry 1 already has it"),
         (["district A B S", "district B C"], r"entry 1 .*an old one in entry 2"),
-        (["state S T", "district A B S"], r"entry 2 .*its state is an old spelling in entry 1; name it 'T'"),
+        (["state S T", "district A B S"], r"entry 2 .*its state is an old spelling in entry 1; write 'T'"),
         (["district A C", "district B A S"], r"entry 2 .*an old one in entry 1"),
         (["language A B", "district A C", "language X B"], None),  # other columns; two old spellings of one
         (["district A B S", "district A C T", "district C D S"], None),  # other states: no chain, no clash

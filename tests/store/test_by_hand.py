@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.little_stores import IDS, small_shards, some_tokens, write_images, write_store
 from tests.support.pages import commands, fenced, text
+from tests.support.small_stores import IDS, small_shards, some_tokens, write_images, write_store
 from ves.__main__ import main
 from ves.store.features_layout import shard_path
 from ves.store.shard_format import HEADER
@@ -45,14 +45,14 @@ def test_the_commands_of_the_page_work(store: Path, capsys: pytest.CaptureFixtur
     assert main(info) == 0
     assert "patch_tokens  10 x 4 x 8" in capsys.readouterr().out
     assert main(verify) == 0
-    assert capsys.readouterr().out == f"{NAME}: sound\n"
+    assert capsys.readouterr().out == f"{NAME}: intact\n"
     content = bytearray(shard_path(store, 1).read_bytes())
     content[HEADER + 70] ^= 1
     shard_path(store, 1).write_bytes(content)
     assert main(verify) == 1
     said = capsys.readouterr()
     assert said.out.splitlines()[0] == f"{NAME}/patch_tokens/c/1/0/0: row 5: wrong checksum"
-    assert said.err.splitlines()[-1].startswith(f"store verify: {NAME}: not sound, places: 1; extract again: delete")
+    assert said.err.splitlines()[-1].startswith(f"store verify: {NAME}: damaged, places: 1; extract again: delete")
     assert main(show) == 1
     assert f"store show: {NAME}: no image whose id begins with '19f7d7', among 10" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ import torch
 import zarr
 from numcodecs.blosc import get_nthreads, set_nthreads
 
-from tests.support.little_stores import IDS, ROWS, flip, small_shards, some_tokens, write_store
+from tests.support.small_stores import IDS, ROWS, flip, small_shards, some_tokens, write_store
 from ves.base.files import read_json, write_json
 from ves.store import features_layout, shard_format
 from ves.store.compression import CODECS, codec, packed, unpacker

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.audio import write_audio
-from tests.support.little_stores import manifest_of, small_shards, some_tokens, write_store
-from tests.support.stored import random_embeddings
+from tests.support.embeddings import random_embeddings
+from tests.support.small_stores import manifest_of, small_shards, some_tokens, write_store
 from ves.store import embeddings
 from ves.store.describe import describe
 from ves.store.features_layout import shard_path

@@ -7,8 +7,8 @@ import pytest
 import torch
 import zarr
 
-from tests.support.evaluated import CLIPS, IMAGES, split_in_two
-from tests.support.stored import random_embeddings
+from tests.support.embeddings import random_embeddings
+from tests.support.run_folders import CLIPS, IMAGES, split_in_two
 from ves.store.embeddings import ARRAYS, Embeddings, joined, load, manifest_path, write
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from PIL import Image
 
-from tests.support.stored import embeddings
+from tests.support.embeddings import embeddings
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
 from ves.store.audio import write_group

@@ -122,7 +122,7 @@ class Pipeline:
         inputs = {"settings": data / "plan_settings.json", "survey": survey, "listing": listing}
         options = _options(**inputs, data=data, page=self.results / "plan.md", out=plan)
         yield Step("plan", ["plan", *options], [plan], [*inputs.values()])
-        yield Step("check-room", ["check-room", *_options(plan=plan, data=data)], [], [plan])
+        yield Step("check-disk-space", ["check-disk-space", *_options(plan=plan, data=data)], [], [plan])
         shards = read_json(listing)["shards"]
         for shard in shards:
             yield from self._shard(shard)

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support.extracted import extract_all
+from tests.support.features import extract_all
 from ves.base.files import write_json
 from ves.config.check import read_yaml, validate
 from ves.config.corpus import CorpusConfig

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import pytest
 from playwright.sync_api import Page
 
-from tests.support.recorded import environment
+from tests.support.stage_recorder import environment
 
 PARTS = ("Snakefile", "config.yaml", "config", "profiles", "ves", "workflow")
 SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")

@@ -71,8 +71,12 @@ def test_resuming_in_the_middle_reads_the_same_batches(stream, augment):
     whole = [digest(batch) for batch in stream(0, 6, **augment)]
     assert len(set(whole)) == 6
     assert [digest(batch) for batch in stream(4, 6, **augment)] == whole[4:]
-    if augment:
-        assert not set(whole) & {digest(batch) for batch in stream(0, 6)}
+
+
+def test_augmentation_changes_every_batch(stream):
+    plain, augmented = ({digest(batch) for batch in stream(0, 6, **augment)} for augment in ({}, ON))
+    assert len(plain) == len(augmented) == 6
+    assert not plain & augmented
 
 
 @pytest.mark.parametrize("augment", [{}, ON])

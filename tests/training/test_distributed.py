@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.support.forked import WARM
+from tests.support.fork_server import WARM
 from tests.support.steps import REGULARISED, assert_equal, gradients, pairs, settings, towers
 from tests.support.waiting import PATIENCE, until
 from ves.base import gpus

@@ -12,9 +12,13 @@ from ves.training.order import Order
 def test_every_epoch_is_a_permutation(clips):
     epochs = Order(clips, seed=3).take(0, 3 * clips).reshape(3, clips)
     assert all(np.array_equal(np.sort(epoch), np.arange(clips)) for epoch in epochs)
-    if clips >= 10:
-        assert not np.array_equal(epochs[0], epochs[1])
-        assert not np.array_equal(epochs[0], np.arange(clips))
+
+
+@pytest.mark.parametrize("clips", [10, 255, 256, 257, 1000, 5000])
+def test_every_epoch_has_an_order_of_its_own(clips):
+    first, second = Order(clips, seed=3).take(0, 2 * clips).reshape(2, clips)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, np.arange(clips))
 
 
 def test_what_stands_at_a_place_depends_on_nothing_else():

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tests.support.extracted import extract_all
+from tests.support.features import extract_all
 from tests.support.tiny_corpus import tiny_config
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig, features_name

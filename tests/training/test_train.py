@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import ves.training.train as train_module
-from tests.support.forked import WARM
+from tests.support.fork_server import WARM
 from tests.support.waiting import PATIENCE
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL

@@ -27,7 +27,7 @@ from tests.support.warm import Warm, warm
 FILES = repository()
 SHARDS = {path: content for path, content in FILES.items() if path.endswith(".parquet")}
 SIZE = sum(map(len, SHARDS.values()))
-LAST_BEFORE = "check-room"  # the last step before anything is downloaded
+LAST_BEFORE = "check-disk-space"  # the last step before anything is downloaded
 KIB = 1024
 CHUNK = int(QUICK["ves.sources.hub.download:CHUNK"])
 
@@ -396,7 +396,7 @@ def test_a_district_more_leaves_what_is_there_alone(hub: Hub, run: Pipeline, und
     took = run.run()
     shards = [f"audio/Bihar/Jamui/train-{number:05}-of-00002" for number in range(2)]
     new = [f"{stage} {shard}" for shard in shards for stage in ("fetch", "ingest-audio")]
-    assert took == ["survey", "choose", "plan", "check-room", *new, "merge", "seal-audio", "split"]
+    assert took == ["survey", "choose", "plan", "check-disk-space", *new, "merge", "seal-audio", "split"]
     assert all("/Bihar/" in request.path for request in hub.downloads()[asked:])
     images = pl.read_parquet(run.data / "images.parquet")
     assert images.head(len(rows)).select("image_id", "row").equals(rows.select("image_id", "row"))

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from tests.support.browsing import launched, needs_chromium, opened
-from tests.support.little_scenes import settings
 from tests.support.recordings import encoded
 from tests.support.workflow import copy_to, method, planned, report, run
 from ves.sources import scenes

@@ -22,7 +22,7 @@ import soundfile
 from PIL import Image
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
-from tests.support.recorded import COMMAND_LINE, environment, recorded
+from tests.support.stage_recorder import COMMAND_LINE, environment, files_of_stages
 from tests.support.workflow import copy_to
 from ves.commands.digest import sources
 
@@ -112,7 +112,7 @@ def fetched(hub: Hub) -> Counter[str]:
 def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
     jobs, _ = run(copy, hub, "plan")
     assert jobs.keys() >= {"survey", "choose", "write_plan"}
-    assert not jobs.keys() & {"check_room", "list_shards", "fetch"}
+    assert not jobs.keys() & {"check_disk_space", "list_shards", "fetch"}
     assert not fetched(hub)
     page = (copy / "results/t/plan.md").read_text()
     assert "72 clips of 72 in these shards, 0.0 hours, 2 languages" in page
@@ -122,7 +122,7 @@ def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
     before = plan.read_text()
     plan.write_text(before.replace('"audio.zarr": ', '"audio.zarr": 99999999'))
     _, output = run(copy, hub, TARGET, fails=True)
-    assert re.search(r"check-room: data/t: the corpus needs [\d.]+ GB more on this disk", output)
+    assert re.search(r"check-disk-space: data/t: the corpus needs [\d.]+ GB more on this disk", output)
     assert not fetched(hub)
     plan.write_text(before)
 
@@ -148,7 +148,7 @@ def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
     run(copy, hub, TARGET, changes="corpus: {max_refused: 0.5, vaani: {clips_per_language: 12}}")
     assert not hub.requests, "a setting that lists and chooses nothing else asks the hub nothing"
 
-    found = recorded(copy)
+    found = files_of_stages(copy)
     for stage in ("choose", "plan"):
         assert found[stage]
         assert not found[stage] - found[COMMAND_LINE] - sources(stage).keys()

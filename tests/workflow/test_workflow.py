@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.browsing import launched, needs_chromium, opened
-from tests.support.recorded import COMMAND_LINE, cheap_stages, recorded
+from tests.support.stage_recorder import COMMAND_LINE, cheap_stages, files_of_stages
 from tests.support.waiting import until
 from tests.support.workflow import copy_to, method, planned, report, run, start
 from ves.commands.digest import sources
@@ -159,7 +159,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
 
 def test_the_digest_of_a_cheap_step_has_every_file_that_it_runs_and_few_others(reference: Path) -> None:
     """What the step imported and opened in the finished workflow, but for what reads any command line."""
-    found = recorded(reference)
+    found = files_of_stages(reference)
     stages = cheap_stages() - {"choose", "plan"}  # these are Vaani's
     assert len(stages) > 15
     for stage in sorted(stages):
@@ -261,7 +261,9 @@ def test_a_faulty_configuration_stops_before_any_job(fresh: Path) -> None:
 
 def test_sizes_that_do_not_fit_the_backbone_stop_before_any_job(fresh: Path) -> None:
     output = run(fresh, *overlay(fresh, "vision: {image_size: 150}"), fails=True)
-    assert "config/edited.yaml: vision.image_size: 150 is not a multiple of the patches, 14; take 140 or 154" in output
+    assert (
+        "config/edited.yaml: vision.image_size: 150 is not a multiple of the patch size, 14; take 140 or 154" in output
+    )
     assert not (fresh / "data").exists()
 
 
@@ -275,9 +277,7 @@ def test_without_a_revision_nothing_is_started(fresh: Path) -> None:
 
 def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Path) -> None:
     output = run(fresh, "plan", *TOY, fails=True)
-    assert (
-        "There is nothing to plan: a plan is of what is downloaded (corpus.kind: vaani), and the corpus toy" in output
-    )
+    assert "There is nothing to plan: a plan is for a download (corpus.kind: vaani), and the corpus toy" in output
     jobs = planned(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
     settings = {f"write_settings data/vaani_mini/{name}.json" for name in ("corpus", "survey_config", "plan_settings")}
     assert jobs == settings | {"survey", "choose", "write_plan", "plan"}
@@ -286,7 +286,7 @@ def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Pat
 
 def test_a_dry_run_needs_no_network_and_no_listing(fresh: Path) -> None:
     jobs = planned(fresh, "results/table1.csv", "--configfile", "config/vaani.yaml")
-    assert {"survey", "check_room", "list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
+    assert {"survey", "check_disk_space", "list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
     assert planned(fresh, "train_global") >= {"list_shards", "train global-s0"}
     assert "draw_heatmaps" in planned(fresh, "heatmaps")
     assert not (fresh / "data").exists()

@@ -14,7 +14,7 @@ def naming(path: Path | str) -> Iterator[None]:
         yield
     except pl.exceptions.PolarsError as error:
         what = str(error).partition("\n")[0]  # what follows is its plan of the query
-        raise ValueError(f"{path}: not a whole parquet file ({what}); delete it and run again") from error
+        raise ValueError(f"{path}: not a complete parquet file ({what}); delete it and run again") from error
 
 
 def read(path: Path | str, columns: list[str] | None = None) -> pl.DataFrame:

@@ -1,8 +1,8 @@
-"""The arguments of a command line, read off the signatures of the functions that it calls.
+"""The arguments of a command line, derived from the signatures of the functions that it calls.
 
-Positional parameters are positional arguments, keyword-only ones are options of that name, required unless they have a
-default. `Annotated[kind, "help"]` gives the line of help, `Annotated[kind, "help", check]` also a function that raises
-ValueError for a value that will not do. A bool is a switch, a Literal a choice, a list several values.
+A positional parameter is a positional argument. A keyword-only parameter is an option of that name, which is required
+unless it has a default. `Annotated[kind, "help"]` adds the line of help, and `Annotated[kind, "help", check]` also a
+function that raises ValueError for a bad value. A bool is a switch, a Literal a choice, a list several values.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from typing import Any
 
 Stage = Callable[..., None]
 Check = Callable[[Any], object]
-ALIASES = {"localise": ("localize",)}  # stages that are spelt in two ways
+ALIASES = {"localise": ("localize",)}  # stages whose names have two spellings
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Argument:
     """One parameter of a stage."""
 
     key: str
-    kind: Callable[[str], Any]  # of each value: reads it from text
+    kind: Callable[[str], Any]  # parses each value
     help: str
     check: Check | None
     several: bool
@@ -58,7 +58,7 @@ def _argument(parameter: inspect.Parameter) -> Argument:
 
 
 def _plain(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """(kind, metadata) of `kind`, `Annotated[kind, *metadata]` and either `| None` (the argument may be absent)."""
+    """(kind, metadata) of `kind` or `Annotated[kind, *metadata]`, either also as `... | None`, an optional argument."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         (annotation,) = (kind for kind in typing.get_args(annotation) if kind is not types.NoneType)
     if typing.get_origin(annotation) is typing.Annotated:
@@ -67,10 +67,10 @@ def _plain(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     return annotation, ()
 
 
-def check(stage: Stage, given: Mapping[str, Any]) -> None:
-    """Check what a stage is about to be given. Raises ValueError as the checks of its arguments do, for the first."""
+def check(stage: Stage, values: Mapping[str, Any]) -> None:
+    """Check the values of a stage's arguments before it runs. Raises the ValueError of the first check that fails."""
     for argument in arguments(stage):
-        value = given[argument.key]
+        value = values[argument.key]
         if argument.check is None or value is None:
             continue
         for one in value if argument.several else (value,):
@@ -83,12 +83,12 @@ def name_of(stage: Stage) -> str:
 
 
 def two_words(stage: Stage, groups: Sequence[str]) -> str:
-    """The name as people type it: of a stage of a group, `<group> <rest>`."""
+    """The name as people type it: `<group> <rest>` for a stage that belongs to a group."""
     group, dash, rest = name_of(stage).partition("-")
     return f"{group} {rest}" if dash and group in groups else name_of(stage)
 
 
 def paragraphs(stage: Stage) -> list[str]:
-    """The docstring, each paragraph in one line."""
+    """The paragraphs of the docstring, each on one line."""
     text = inspect.getdoc(stage) or ""
     return [" ".join(part.split()) for part in text.split("\n\n")]

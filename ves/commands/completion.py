@@ -1,6 +1,6 @@
-"""Completion of stages, options and choices for bash and zsh, by a script that a shell reads once.
+"""Completion of stages, options and choices for bash and zsh, as a script that the shell reads once.
 
-The script starts nothing when the tab key is pressed. Whatever is no stage, option or choice is a file.
+Pressing the tab key starts no program. Any other word is completed as the name of a file.
 """
 
 from collections.abc import Sequence
@@ -23,22 +23,26 @@ complete -o default -F _ves ves
 ZSH = """\
 # Completion of ves for zsh. In ~/.zshrc: source <(ves completion zsh)
 _ves() {{
-    local current=${{words[CURRENT]}} found="" options="--help"
+    local current=${{words[CURRENT]}} choices="" options="--help"
     case "${{(j: :)words[2,CURRENT-1]}} " in
 {cases}
     esac
-    if [[ $current == -* ]]; then found=$options; fi
-    if [[ -n $found ]]; then compadd -- ${{=found}}; else _files; fi
+    if [[ $current == -* ]]; then choices=$options; fi
+    if [[ -n $choices ]]; then compadd -- ${{=choices}}; else _files; fi
 }}
 whence compdef > /dev/null || {{ autoload -Uz compinit && compinit }}
 compdef _ves ves
 """
 
-SHELLS = {"bash": (BASH, "words"), "zsh": (ZSH, "found")}  # the script, and its variable of what may stand here
+SHELLS = {
+    "bash": (BASH, "words"),
+    "zsh": (ZSH, "choices"),
+}  # the script, and its variable for the words that may come next
 
 
 def script(shell: str, stages: Sequence[Stage], groups: Sequence[str]) -> str:
-    """The script for a shell. Every stage of a group completes as two words; as one word it is understood too."""
+    """The script for a shell. It offers a stage of a group as two words, and completes its options in both
+    spellings."""
     text, variable = SHELLS[shell]
     single = [name for name in map(name_of, stages) if name.partition("-")[0] not in groups]
     cases = [_case('" "', variable, [*single, *groups], ["--help", "--version"])]
@@ -48,9 +52,9 @@ def script(shell: str, stages: Sequence[Stage], groups: Sequence[str]) -> str:
     for stage in stages:
         name = name_of(stage)
         spellings = sorted({name, two_words(stage, groups), *ALIASES.get(name, ())})
-        given = arguments(stage)
-        choices = [choice for argument in given if argument.positional for choice in argument.choices]
-        options = [f"--{argument.key}" for argument in given if not argument.positional]
+        parameters = arguments(stage)
+        choices = [choice for argument in parameters if argument.positional for choice in argument.choices]
+        options = [f"--{argument.key}" for argument in parameters if not argument.positional]
         pattern = "|".join(f'"{spelling} "*' for spelling in spellings)
         cases.append(_case(pattern, variable, choices, [*options, "--log", "--help"]))
     return text.format(cases="\n".join(cases))

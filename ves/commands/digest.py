@@ -1,10 +1,10 @@
-"""A hash of the code that a stage runs: the workflow runs a cheap step again when it changes.
+"""A hash of the code that a stage runs. When the hash changes, the workflow runs a cheap step again.
 
-What runs is found in the source; nothing is imported. In ves.commands it is the function of the stage and what that
-names there, so other stages may change; outside, every module that is imported, at the top of a file or in a function,
-by a statement or by its full name in a string. With a module come the `__init__` of its packages, the data beside it,
-and those that it names by a path, such as fonts. What every command loads to read its command line is no part of a
-result.
+The code is found by reading the source; nothing is imported. In ves.commands, the hash covers the function of the stage
+and the definitions there that it uses, so a change of another stage does not count. Elsewhere it covers every module
+that is imported: at the top of a file or in a function, by a statement or by its full name in a string. With a module
+come the `__init__` files of its packages, the data files beside it, and those that it names by a path, such as fonts.
+The code that parses the command line is left out, because no result depends on it.
 """
 
 import ast
@@ -17,24 +17,24 @@ from pathlib import Path
 
 VES = Path(__file__).parents[1]
 COMMANDS = VES / "commands"
-PLUGINS = {"zarr": "ves.store.bfloat16"}  # loaded when these libraries are (the entry points of pyproject.toml)
+PLUGINS = {"zarr": "ves.store.bfloat16"}  # loaded together with these libraries (entry points of pyproject.toml)
 
-Module = tuple[Path, bool]  # a file, and whether its functions are called; of a package on the way they are not
+Module = tuple[Path, bool]  # a file, and whether its functions may be called (not those of an `__init__` on the way)
 
 
 def digest(stage: str) -> str:
-    """Twelve hexadecimal digits. Raises LookupError for a stage that ves.commands does not define."""
+    """Twelve hexadecimal digits. Raises LookupError if ves.commands does not define the stage."""
     text = "".join(f"{path} {content}\n" for path, content in sorted(sources(stage).items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def sources(stage: str) -> dict[str, str]:
-    """Everything in ves that a stage runs or reads: the path below ves, and a hash of the content; of ves.commands the
-    path and name of each definition, and its text. Raises LookupError as `digest` does."""
-    found, ahead = definitions(stage), set[Module]()
-    for file in {COMMANDS / place.split(":")[0].removeprefix("commands/") for place in found}:
+    """Everything in ves that a stage runs or reads: paths of files below ves with hashes of their contents, and paths
+    and names of definitions in ves.commands with their texts. Raises LookupError as `digest` does."""
+    texts, ahead = definitions(stage), set[Module]()
+    for file in {COMMANDS / place.split(":")[0].removeprefix("commands/") for place in texts}:
         ahead |= _imported(file, called=False)
-    for content in found.values():
+    for content in texts.values():
         ahead |= _imports([ast.parse(content)], called=True)
     modules: set[Module] = set()
     while ahead := {module for module in ahead if module[0].parent != COMMANDS} - modules:
@@ -42,29 +42,30 @@ def sources(stage: str) -> dict[str, str]:
         ahead = set().union(*(_imported(file, called=called) for file, called in ahead))
     files = {file for file, _ in modules}
     files |= {data for file, called in modules if called for data in _data_of(file)}
-    return found | {file.relative_to(VES).as_posix(): _sha256(file) for file in files}
+    return texts | {file.relative_to(VES).as_posix(): _sha256(file) for file in files}
 
 
 def definitions(stage: str) -> dict[str, str]:
-    """The function of a stage and all in ves.commands that it names, by file and name, such as commands/x.py:read."""
+    """The text of a stage's function and of every definition in ves.commands that it uses, by file and name, such as
+    commands/x.py:read."""
     name = stage.replace("-", "_")
     homes = [file for file in sorted(COMMANDS.glob("*.py")) if isinstance(_top(file).get(name), ast.FunctionDef)]
     if len(homes) != 1:
         raise LookupError(f"{COMMANDS}: {len(homes)} files define a stage {name!r}; there must be one")
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     ahead = {(homes[0], name)}
     while ahead:
         file, name = ahead.pop()
         place = f"commands/{file.name}:{name}"
-        if place not in found:
+        if place not in texts:
             node = _without_help(_top(file)[name])
-            found[place] = ast.unparse(node)
+            texts[place] = ast.unparse(node)
             ahead |= set(_names(file, node))
-    return found
+    return texts
 
 
 def _without_help(node: ast.stmt) -> ast.stmt:
-    """A definition without what only the command line reads: its docstring and what annotates its parameters."""
+    """A definition without its docstring and the annotations of its parameters, which only the command line reads."""
     if isinstance(node, ast.FunctionDef):
         node = copy.deepcopy(node)
         for parameter in ast.walk(node.args):
@@ -75,11 +76,11 @@ def _without_help(node: ast.stmt) -> ast.stmt:
 
 
 def _names(file: Path, node: ast.AST) -> Iterator[tuple[Path, str]]:
-    """What a definition in ves.commands names of that package: in its own file, or as `module.name`."""
+    """The definitions in ves.commands that one of them uses: those of its own file, and those written `module.name`."""
     inside = list(ast.walk(node))
     local = {used.arg for used in inside if isinstance(used, ast.arg)}
     local |= {alias.asname or alias.name for used in inside if isinstance(used, ast.ImportFrom) for alias in used.names}
-    own = {name: found for name, found in _top(file).items() if name not in local}
+    own = {name: defined for name, defined in _top(file).items() if name not in local}
     for used in inside:
         if isinstance(used, ast.Name) and not isinstance(own.get(used.id), ast.ImportFrom | None):
             yield file, used.id
@@ -96,16 +97,16 @@ def _tree(file: Path) -> ast.Module:
 
 @cache
 def _top(file: Path) -> dict[str, ast.stmt]:
-    """What a file defines, assigns or imports at its top, by name."""
-    found: dict[str, ast.stmt] = {}
+    """The statements at the top level of a file that define, assign or import a name, by that name."""
+    statements: dict[str, ast.stmt] = {}
     for node in _tree(file).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found[node.name] = node
+            statements[node.name] = node
         elif isinstance(node, ast.Assign):
-            found |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
+            statements |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.ImportFrom):
-            found |= {alias.asname or alias.name: node for alias in node.names}
-    return found
+            statements |= {alias.asname or alias.name: node for alias in node.names}
+    return statements
 
 
 @cache
@@ -119,8 +120,8 @@ def _sha256(file: Path) -> str:
 
 
 def _imports(nodes: Iterable[ast.AST], *, called: bool) -> set[Module]:
-    """The modules of ves that some code imports, with the packages that they are in; `called`: functions in it run."""
-    found: set[Module] = set()
+    """The modules of ves that some code imports, and their packages; `called` says whether its functions may run."""
+    modules: set[Module] = set()
     for node in (inner for outer in nodes for inner in _running(outer, called)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -134,14 +135,14 @@ def _imports(nodes: Iterable[ast.AST], *, called: bool) -> set[Module]:
             continue
         for name in names + [PLUGINS[library] for name in names if (library := name.split(".")[0]) in PLUGINS]:
             if file := _file(name):
-                found.add((file, True))
+                modules.add((file, True))
                 parents = [package / "__init__.py" for package in file.parents if VES in (package, *package.parents)]
-                found |= {(package, False) for package in parents if package != file}
-    return found
+                modules |= {(package, False) for package in parents if package != file}
+    return modules
 
 
 def _running(node: ast.AST, called: bool) -> Iterator[ast.AST]:
-    """A node and those below it, but for what only type checkers read and, unless `called`, what functions do."""
+    """A node and all nodes below it, except code for type checkers only and, unless `called`, bodies of functions."""
     yield node
     below: Iterable[ast.AST] = ast.iter_child_nodes(node)
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -154,7 +155,7 @@ def _running(node: ast.AST, called: bool) -> Iterator[ast.AST]:
 
 @cache
 def _file(name: str) -> Path | None:
-    """The source of a module of ves by its full name; of a package, its `__init__`. None for what is no such module."""
+    """The source of a module of ves by its full name; of a package, its `__init__`. None if it is not one."""
     first, *parts = name.split(".")
     path = VES.joinpath(*parts)
     files = [path.parent / f"{path.name}.py"] * bool(parts) + [path / "__init__.py"]
@@ -163,7 +164,7 @@ def _file(name: str) -> Path | None:
 
 @cache
 def _data_of(file: Path) -> list[Path]:
-    """The data files beside a module, and those in folders of ves that it names by a path with a slash."""
+    """The data files beside a module, and those in folders of ves that it names by a path with a slash in it."""
     folders = [file.parent]
     for node in ast.walk(_tree(file)):
         if (
@@ -172,20 +173,21 @@ def _data_of(file: Path) -> list[Path]:
             and re.fullmatch(r"[\w.-]+(/[\w.-]+)+", node.value)
         ):
             folders += [
-                found
+                named
                 for above in file.parents
                 if VES in (above, *above.parents)
-                if (found := above / node.value).is_dir()
+                if (named := above / node.value).is_dir()
             ]
     return [data for folder in folders for data in _data(folder)]
 
 
 def _data(folder: Path) -> list[Path]:
-    """The data files in a folder, and in those below it that are no packages; what is Markdown only people read."""
-    found: list[Path] = []
+    """The data files in a folder and in its subfolders, packages excepted. Markdown is left out: only people read
+    it."""
+    files: list[Path] = []
     for path in sorted(folder.glob("[!.]*")):
         if path.is_dir():
-            found += [] if path.name == "__pycache__" or (path / "__init__.py").exists() else _data(path)
+            files += [] if path.name == "__pycache__" or (path / "__init__.py").exists() else _data(path)
         elif path.suffix not in (".md", ".py"):
-            found.append(path)
-    return found
+            files.append(path)
+    return files

@@ -4,22 +4,22 @@ from pathlib import Path
 from typing import Annotated
 
 from ves.base.cpu import one_core
-from ves.commands import given, parameters, presence
-from ves.config import experiment
+from ves.commands import parameters, presence
+from ves.config import experiment, fields
 
 
 def evaluate(
-    checkpoint: Annotated[Path, "a run, a step-<n>/ folder, or a folder of those", presence.checkpoint],
+    checkpoint: Annotated[Path, "a run, a step-<n>/ folder, or a folder of such folders", presence.checkpoint],
     *,
-    split: Annotated[str, "the split to score on"] = "val",
-    out: Annotated[Path, "the folder for the metrics (default: <run>/evaluated/<checkpoint>-<split>)"] | None = None,
+    split: Annotated[str, "split to evaluate on"] = "val",
+    out: Annotated[Path, "folder for the metrics (default: <run>/evaluated/<checkpoint>-<split>)"] | None = None,
     truth: parameters.TruthOfRun | None = None,
 ) -> None:
-    """Score any checkpoint, also of an unfinished run.
+    """Evaluate any checkpoint, even of an unfinished run.
 
-    Measured are retrieval and, where the corpus has a truth, pointing. CHECKPOINT is a step-<n>/ folder, a folder of
-    those (the newest is taken), or a run directory: its model, or its newest checkpoint. The metrics are printed and
-    written to OUT, by default <run>/evaluated/<checkpoint>-<split>/. TRUTH is by default that of the run's corpus.
+    This measures retrieval and, if the corpus has word timings and object masks, pointing. CHECKPOINT is a step-<n>/
+    folder, a folder of such folders (the newest is used), or the folder of a run (its model, or else its newest
+    checkpoint). The metrics are printed, and written to OUT.
     """
     from ves.evaluation.checkpoint import evaluate
 
@@ -29,10 +29,10 @@ def evaluate(
 def embed(
     run: parameters.TrainedRun,
     *,
-    split: Annotated[str, "the split to embed, such as val"],
+    split: Annotated[str, "split to embed, such as val"],
     out: Annotated[Path, "where to write the embeddings (a .zarr folder)"],
 ) -> None:
-    """Embed the clips and images of a split with the model of a run: on a GPU, or on one core."""
+    """Embed the clips and pictures of a split with the model of a run, on a GPU or on one core."""
     from ves.base import gpus
     from ves.evaluation.embed import embed
 
@@ -47,7 +47,7 @@ def retrieval(
     ranks: parameters.Ranks,
     out: Annotated[Path, "where to write the metrics (JSON)"],
 ) -> None:
-    """Recall and ranks, both directions, by the paper's protocol: one clip to an image."""
+    """Measure retrieval in both directions by the paper's protocol, one clip for each picture."""
     one_core()
     from ves.evaluation.retrieval.protocols import paper
 
@@ -61,7 +61,7 @@ def multi_positive(
     ranks: parameters.Ranks,
     out: Annotated[Path, "where to write the metrics (JSON)"],
 ) -> None:
-    """The same of all clips of the images of val, where any clip that shows the image is right."""
+    """Measure retrieval with all clips of the pictures of val; any clip of the right picture counts."""
     one_core()
     from ves.evaluation.retrieval.protocols import multi_positive
 
@@ -71,17 +71,17 @@ def multi_positive(
 def localisation(
     *,
     run: parameters.Run,
-    embeddings: Annotated[Path, "the embeddings of val: a .zarr folder"],
+    embeddings: Annotated[Path, "embeddings of val: a .zarr folder"],
     truth: parameters.Truth,
     out: Annotated[Path, "where to write the metrics (JSON)"],
 ) -> None:
-    """Where spoken nouns point, by every protocol, beside what the numbers mean."""
+    """Measure where spoken nouns point, by every protocol."""
     one_core()
     from ves.evaluation.localisation.report import evaluate
     from ves.evaluation.provenance import refuse_other_model
     from ves.store.embeddings import load
 
-    settings = given.read(experiment.RunConfig, run / "config.json")
+    settings = fields.read(experiment.RunConfig, run / "config.json")
     refuse_other_model(load(embeddings), embeddings, run, settings.run)
     evaluate(embeddings, settings.data, truth, out)
 

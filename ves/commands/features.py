@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from ves.commands import given, parameters
-from ves.config import experiment
+from ves.commands import parameters
+from ves.config import experiment, fields
 
 
 def features(
@@ -13,28 +13,28 @@ def features(
     images: parameters.Images,
     pictures: parameters.Pictures,
     store: parameters.Features,
-    part: Annotated[str, "which part, such as 2-of-8"],
+    part: Annotated[str, "part to compute, such as 2-of-8"],
     out: Annotated[Path, "where to write the record of the part (JSON)"],
 ) -> None:
-    """Patch tokens of one part of the pictures, such as 2-of-8, from the frozen backbone; goes on where it was stopped.
+    """Compute the patch tokens of one part of the pictures; resumes where it was stopped.
 
-    A part is whole shards of the store. OUT is the record of them that seal-features asks for.
+    A part is several whole shards of the store. OUT is the record of these shards, which seal-features reads.
     """
     from ves.base import gpus
     from ves.models.extraction import extract
 
     gpus.take()
-    extract(given.read(experiment.VisionConfig, vision), images, pictures, store, part, out)
+    extract(fields.read(experiment.VisionConfig, vision), images, pictures, store, part, out)
 
 
 def seal_features(
     *,
     images: parameters.Images,
     store: parameters.Features,
-    parts: Annotated[list[Path], "the records of all parts"],
+    parts: Annotated[list[Path], "records of all parts"],
     manifest: Annotated[Path, "where to write the manifest of the store (JSON)"],
 ) -> None:
-    """Mark the features complete once every part is there, and write their manifest."""
+    """Complete the feature store once all parts are computed, and write its manifest."""
     from ves.models.extraction import seal
 
     seal(images, store, parts, manifest)

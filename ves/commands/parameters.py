@@ -1,41 +1,43 @@
-"""Arguments that several stages have: their kind, their line of help and, where people type them, a check."""
+"""Arguments that several stages share: type, line of help and, for those that people type, a check."""
 
 from pathlib import Path
 from typing import Annotated
 
 from ves.commands import presence
 
-# What people name
-Run = Annotated[Path, "the run: its folder, such as results/scenes/dense-s0", presence.run]
-TrainedRun = Annotated[Path, "a trained run: its folder, such as results/scenes/dense-s0", presence.trained]
-EmbeddedRuns = Annotated[list[Path], "the runs to compare: their folders, with embeddings of val", presence.embedded]
-Store = Annotated[Path, "the store: its folder, such as data/scenes/audio.zarr", presence.store]
-ConfigFiles = Annotated[list[Path], "configuration files, laid over ./config.yaml in turn", presence.file]
-Clips = Annotated[int, "how many validation clips to show"]
+# Typed by people
+Run = Annotated[Path, "folder of the run, such as results/scenes/dense-s0", presence.run]
+TrainedRun = Annotated[Path, "folder of a trained run, such as results/scenes/dense-s0", presence.trained]
+EmbeddedRuns = Annotated[list[Path], "folders of the runs to compare, with embeddings of val", presence.embedded]
+Store = Annotated[Path, "folder of the store, such as data/scenes/audio.zarr", presence.store]
+ConfigFiles = Annotated[list[Path], "configuration files, which override ./config.yaml in turn", presence.file]
+Clips = Annotated[int, "number of validation clips to show"]
 
-# Settings that the workflow writes
+# Settings files, written by the workflow
 Corpus = Annotated[Path, "corpus.json: the settings of the corpus"]
 Vision = Annotated[Path, "vision.json: the settings of the vision backbone"]
-Table = Annotated[Path, "table.json: the settings of the tables, such as which runs they have"]
-Results = Annotated[Path, "the folder results/<corpus>, with the runs"]
+Table = Annotated[Path, "table.json: the settings of the tables, such as their runs"]
+Results = Annotated[Path, "folder results/<corpus>, which has the runs"]
 
 # Files of a corpus
-Listing = Annotated[Path, "the list of the shards, shards.json or choice.json"]
-Shard = Annotated[str, "the name of the shard, as the list has it"]
-Source = Annotated[Path, "the shard as it was fetched: a parquet file"]
+Listing = Annotated[Path, "list of the shards: shards.json or choice.json"]
+Shard = Annotated[str, "name of the shard in that list"]
+Source = Annotated[Path, "the raw shard (parquet)"]
 Survey = Annotated[Path, "survey.json: the summary of the survey"]
-SurveyFolder = Annotated[Path, "the folder of the survey, with a table of each file"]
+SurveyFolder = Annotated[Path, "folder of the survey, with a table for each file"]
 Manifest = Annotated[Path, "manifest.parquet: the clips"]
 Images = Annotated[Path, "images.parquet: the distinct pictures"]
-Refused = Annotated[Path, "refused.parquet: the clips and pictures left out"]
-Pictures = Annotated[Path, "the folder of the accepted pictures, data/<corpus>/images", presence.folder]
-PicturesOfRun = Annotated[Path, "the folder of the pictures (default: that of the run's corpus)", presence.folder]
-ImagesOfStore = Annotated[Path, "images.parquet (default: that of the corpus around the store)", presence.file]
-PicturesOfStore = Annotated[Path, "the folder of the pictures (default: beside images.parquet)", presence.folder]
-Features = Annotated[Path, "the feature store: a .zarr folder"]
-Truth = Annotated[Path, "the folder of words and objects, data/<corpus>/truth; a corpus need not have one"]
-TruthOfRun = Annotated[Path, "the folder of words and objects (default: that of the run's corpus, if it has one)"]
+Refused = Annotated[Path, "refused.parquet: the clips and pictures that were left out"]
+Pictures = Annotated[Path, "folder of the accepted pictures, data/<corpus>/images", presence.folder]
+PicturesOfRun = Annotated[Path, "folder of the pictures (default: that of the run's corpus)", presence.folder]
+ImagesOfStore = Annotated[
+    Path, "images.parquet (default: that of the corpus which the store belongs to)", presence.file
+]
+PicturesOfStore = Annotated[Path, "folder of the pictures (default: images/ beside images.parquet)", presence.folder]
+Features = Annotated[Path, "feature store: a .zarr folder"]
+Truth = Annotated[Path, "folder of word timings and object masks, data/<corpus>/truth; it may be absent"]
+TruthOfRun = Annotated[Path, "folder of word timings and object masks (default: that of the run's corpus)"]
 
-# What evaluation makes
-Blocks = Annotated[Path, "the folder of the similarities in blocks, which retrieval stages share"]
+# Made by evaluation
+Blocks = Annotated[Path, "folder of blocks of similarities, which the retrieval stages share"]
 Ranks = Annotated[Path, "where to write the rank of every query (parquet)"]

@@ -1,4 +1,4 @@
-"""What is checked before any job starts, against what is here: backbones, own pairs, a corpus that is already split."""
+"""Checks, before any job starts, of the configuration against the files: backbones, own pairs, an existing split."""
 
 import math
 import re
@@ -12,14 +12,17 @@ from ves.config.experiment import Config, SplitConfig
 
 
 def validate_backbones(config: Config) -> None:
-    """Check that each backbone is a folder that is there or could be a name on the hub, and that of a folder the sizes
-    fit. Those of the hub are seen when it has been downloaded. Raises ValueError that begins with the key.
+    """Check that each backbone is an existing folder or a possible name on the hub and, of a folder, that sizes fit.
+
+    A backbone of the hub is checked once it has been downloaded. Raises ValueError that begins with the key.
     """
     for key, backbone in (("vision", config.vision.backbone), ("audio", config.audio.backbone)):
         if not (Path(backbone).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", backbone)):
-            raise ValueError(f"{key}.backbone: {backbone!r} is neither a folder here nor <owner>/<name> on the hub")
+            raise ValueError(
+                f"{key}.backbone: {backbone!r} is neither an existing folder nor <owner>/<name> on the hub"
+            )
         if Path(backbone).is_dir() and not (Path(backbone) / "config.json").is_file():
-            raise ValueError(f"{key}.backbone: the folder {backbone!r} has no config.json, so it is no backbone")
+            raise ValueError(f"{key}.backbone: the folder {backbone!r} has no config.json, so it is not a backbone")
     if Path(config.vision.backbone).is_dir():
         _fits_vision(config, read_json(Path(config.vision.backbone) / "config.json"))
     if Path(config.audio.backbone).is_dir():
@@ -27,13 +30,13 @@ def validate_backbones(config: Config) -> None:
 
 
 def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
-    """Whole patches, and an equal share of the width for each head."""
+    """The image size is a multiple of the patch size, and the heads divide the width."""
     size, patch, width = config.vision.image_size, backbone["patch_size"], backbone["hidden_size"]
     step = patch if isinstance(patch, int) else math.lcm(*patch)
     if size % step:
         near = [str(n) for n in (size // step * step, (size // step + 1) * step) if n]
         raise ValueError(
-            f"vision.image_size: {size} is not a multiple of the patches, {step}; take {' or '.join(near)}"
+            f"vision.image_size: {size} is not a multiple of the patch size, {step}; take {' or '.join(near)}"
         )
     if width % (heads := config.model.visual_heads):
         divisors = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
@@ -41,62 +44,65 @@ def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
 
 
 def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
-    """At least one token in a window."""
-    from ves.media.audio import POOL, RATE, FrameGrid  # numpy: this module is read at the start of every command
+    """A window has at least one token."""
+    from ves.media.audio import POOL, RATE, FrameGrid  # loads numpy: the workflow imports this module at every start
 
     grid = FrameGrid(tuple(backbone["conv_kernel"]), tuple(backbone["conv_stride"]), POOL)
     if not grid.tokens(round((seconds := config.audio.seconds) * RATE)):
-        raise ValueError(f"audio.seconds: {seconds} is less than one token takes, {grid.field / RATE:g}")
+        raise ValueError(f"audio.seconds: {seconds} is shorter than one token, {grid.field / RATE:g}")
 
 
 def validate_source(config: Config) -> None:
-    """Check that the table of spellings is there, and that own pairs have their folder and readable tables.
+    """Check that the table of spellings exists, and that own pairs have their folder and readable tables.
 
     Raises ValueError that begins with the key.
     """
     if (labels := config.corpus.labels) is not None and not Path(labels).is_file():
-        raise ValueError(f"corpus.labels: there is no file {labels!r} here; null is for no table")
+        raise ValueError(f"corpus.labels: there is no file {labels!r}; null means no table")
     if config.corpus.kind == "pairs" and (pairs := config.corpus.pairs):
-        from ves.sources.pairs.packing import list_shards  # polars: this module is read at the start of every command
+        from ves.sources.pairs.packing import list_shards  # loads polars, which most commands do not need
 
         list_shards(pairs)
         _check_enough(pairs, config.split)
 
 
 def _check_enough(pairs: PairsConfig, split: SplitConfig) -> None:
-    """Raise ValueError, long before the split would, when there are fewer pictures than pairs to draw."""
+    """Raise ValueError, long before the split would, if there are fewer pictures than pairs to draw."""
     from ves.sources.pairs.tables import read
 
     rows = read(pairs)
-    least = sum(getattr(split, kind) for kind in ("val", "tune") if kind not in rows["split"])  # given: none is drawn
+    least = sum(
+        getattr(split, kind) for kind in ("val", "tune") if kind not in rows["split"]
+    )  # a split in the tables: none is drawn
     if (most := rows["image"].drop_nulls().n_unique()) < least:
         raise ValueError(
-            f"split.val: {least} pairs are to be drawn for val and tune, each of another picture, but the tables name "
+            f"split.val: val and tune need {least} pairs, each with a different picture, but the tables name only "
             f"{most} pictures; lower split.val or split.tune (a fifth of the pictures for both is a good size)"
         )
 
 
 def _changed_since(splits: Path, config: Config) -> bool:
-    """Whether a table of own pairs is newer than the split: pairs may have been added, and will be."""
+    """Whether a table of own pairs is newer than the split; its new pairs are not in the split yet."""
     if config.corpus.pairs is None or config.corpus.kind != "pairs":
         return False
-    from ves.sources.pairs.tables import files  # polars: this module is read at the start of every command
+    from ves.sources.pairs.tables import files  # loads polars, which most commands do not need
 
     return any(file.stat().st_mtime_ns > splits.stat().st_mtime_ns for file in files(config.corpus.pairs))
 
 
 def validate_batches(config: Config, data: Path) -> None:
-    """Check every run's batch size against the training clips, where this corpus is already split.
+    """Check every run's batch size against the number of training clips, if this corpus is already split.
 
-    Raises ValueError that names the key. Says nothing of a corpus whose settings have changed since: it is made anew.
+    Nothing is checked if the settings of the corpus have changed since, because it will be made again. Raises
+    ValueError that names the key.
     """
     settings = {data / "corpus.json": slices.corpus(config), data / "split.json": config.split}
     if not all(file.is_file() for file in [*settings, data / "splits.parquet"]):
         return
-    changed = any(read_json(file) != section.model_dump(mode="json") for file, section in settings.items())
+    changed = any(read_json(file) != block.model_dump(mode="json") for file, block in settings.items())
     if changed or _changed_since(data / "splits.parquet", config):
         return
-    from ves.base import parquet  # polars: only now, as this module is read at the start of every command
+    from ves.base import parquet  # loads polars, which most commands do not need
 
     splits = data / "splits.parquet"
     clips = parquet.read(splits, columns=["split"])["split"].eq("train").sum()

@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 from ves.base.cpu import one_core
-from ves.commands import given, parameters, presence
-from ves.config import experiment
+from ves.commands import parameters, presence
+from ves.config import experiment, fields
 
 
 def table1(
     *, table: parameters.Table, results: parameters.Results, out: Annotated[Path, "where to write the table (CSV)"]
 ) -> None:
-    """The table of retrieval results, with the chance rows."""
+    """Make Table 1, the retrieval results with chance."""
     from ves.report.tables.table1 import table1
 
-    table1(given.read(experiment.TableConfig, table), results, out)
+    table1(fields.read(experiment.TableConfig, table), results, out)
 
 
 def localisation_table(
@@ -22,13 +22,13 @@ def localisation_table(
     table: parameters.Table,
     results: parameters.Results,
     out: Annotated[Path, "where to write the main table (CSV)"],
-    protocols: Annotated[Path, "where to write the table of every protocol (CSV)"],
+    protocols: Annotated[Path, "where to write the table of all protocols (CSV)"],
     by: Annotated[Path, "where to write the table by language and kind (CSV)"],
 ) -> None:
-    """The tables of localisation: the main numbers, every protocol, and by language and kind."""
+    """Make the tables of localisation: main numbers, all protocols, and by language and kind."""
     from ves.report.tables import localisation as localisation_tables
 
-    settings = given.read(experiment.TableConfig, table)
+    settings = fields.read(experiment.TableConfig, table)
     localisation_tables.main_csv(settings, results, out)
     localisation_tables.protocols_csv(settings, results, protocols)
     localisation_tables.groups_csv(settings, results, by)
@@ -37,11 +37,11 @@ def localisation_table(
 def comparisons(
     *, table: parameters.Table, results: parameters.Results, out: Annotated[Path, "where to write the table (CSV)"]
 ) -> None:
-    """How much better the first objective of the table is than each other one, with intervals."""
+    """Compare the first objective of the table with each other one, with intervals."""
     one_core()
     from ves.report.tables.comparisons import comparisons
 
-    comparisons(given.read(experiment.TableConfig, table), results, out)
+    comparisons(fields.read(experiment.TableConfig, table), results, out)
 
 
 def breakdown(
@@ -53,26 +53,26 @@ def breakdown(
     truth: parameters.Truth,
     out: Annotated[Path, "where to write the table (CSV)"],
 ) -> None:
-    """Retrieval by language, stratum, speaker, length and noise of the clip, with intervals."""
+    """Make the table of retrieval by language, stratum, speaker, length and noise, with intervals."""
     one_core()
     from ves.report.tables.breakdown import breakdown
 
-    breakdown(given.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
+    breakdown(fields.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
 
 
 def retrieval_page(
     *,
     table: parameters.Table,
     results: parameters.Results,
-    corpus: Annotated[str, "the name of the corpus"],
+    corpus: Annotated[str, "name of the corpus"],
     truth: parameters.Truth,
     out: Annotated[Path, "where to write the page (Markdown)"],
 ) -> None:
-    """The tables of retrieval for reading: with intervals, under other similarities, of all clips of a picture."""
+    """Make the page of retrieval: with intervals, under other similarities, and for all clips of a picture."""
     one_core()
     from ves.report.tables.table1_page import write
 
-    write(given.read(experiment.TableConfig, table), results, corpus, truth, out)
+    write(fields.read(experiment.TableConfig, table), results, corpus, truth, out)
 
 
 def retrieval_figures(
@@ -82,30 +82,31 @@ def retrieval_figures(
     groups: Annotated[Path, "retrieval_by.csv: recall of each group of clips"],
     out: Annotated[list[Path], "where to write the three figures (PNG)"],
 ) -> None:
-    """Recall by language, recall over K, and how ranks are distributed, as PNG files at these three places."""
+    """Draw recall by language, recall over k, and the distribution of ranks."""
     one_core()
     from ves.report.tables.recall_plots import draw
 
-    draw(given.read(experiment.TableConfig, table), results, groups, *out)
+    draw(fields.read(experiment.TableConfig, table), results, groups, *out)
 
 
 def _corpus(run: Path, pictures: Path | None, truth: Path | None) -> tuple[experiment.DataPaths, Path, Path]:
-    """Where the corpus of a run is, its pictures and its truth; raises ValueError for a truth that is not of it."""
+    """The files of a run's corpus, its pictures and its truth. Raises ValueError if the truth is that of another
+    corpus."""
     from ves.evaluation.truth import folder_of
 
-    data = given.read(experiment.RunConfig, run / "config.json").data
+    data = fields.read(experiment.RunConfig, run / "config.json").data
     return data, pictures or Path(data.images).parent / "images", folder_of(data, truth)
 
 
 def heatmaps(
     *,
     runs: parameters.EmbeddedRuns,
-    out: Annotated[Path, "the folder for the gallery"],
+    out: Annotated[Path, "folder to write the gallery into"],
     clips: parameters.Clips,
     pictures: parameters.PicturesOfRun | None = None,
     truth: parameters.TruthOfRun | None = None,
 ) -> None:
-    """Draw heatmaps of validation clips, the runs side by side."""
+    """Draw heatmaps and films of validation clips, with the runs side by side."""
     one_core()
     data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.clips.gallery import draw
@@ -116,14 +117,14 @@ def heatmaps(
 def explorer(
     *,
     runs: parameters.EmbeddedRuns,
-    out: Annotated[Path, "the folder for the page"],
+    out: Annotated[Path, "folder to write the page into"],
     clips: parameters.Clips,
     pictures: parameters.PicturesOfRun | None = None,
     truth: parameters.TruthOfRun | None = None,
 ) -> None:
-    """Make a page that plays clips and shows what runs find.
+    """Make a page that plays clips and shows what the runs find.
 
-    It shows some validation clips: what each run finds in their pictures, and when.
+    For some validation clips, it shows what each run finds in the picture at each moment.
     """
     one_core()
     data, pictures, truth = _corpus(runs[0], pictures, truth)
@@ -140,7 +141,7 @@ def figure1(
     pictures: parameters.PicturesOfRun | None = None,
     truth: parameters.TruthOfRun | None = None,
 ) -> None:
-    """Draw Figure 1: words of some validation clips by the runs side by side."""
+    """Draw Figure 1: words of some validation clips, with the runs side by side."""
     one_core()
     data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.clips.figure1 import draw
@@ -155,25 +156,25 @@ def refused_table(
     images: parameters.Images,
     out: Annotated[Path, "where to write the table (CSV)"],
 ) -> None:
-    """What was refused, and why, counted by reason, with examples."""
+    """Make the table of what was refused: counts for each reason, with examples."""
     from ves.report.tables.refused import write
 
     write(refused, manifest, images, out)
 
 
 def stage_times(
-    logs: Annotated[Path, "the folder logs/<corpus>"], *, out: Annotated[Path, "where to write the table (CSV)"]
+    logs: Annotated[Path, "folder logs/<corpus>"], *, out: Annotated[Path, "where to write the table (CSV)"]
 ) -> None:
-    """What each stage cost, from the measurements beside the logs of a corpus, the folder LOGS."""
+    """Make the table of what each stage cost, from the measurements beside the logs."""
     from ves.report.tables.times import write
 
     write(logs, out)
 
 
 def results(*, configfile: parameters.ConfigFiles | None = None) -> None:
-    """Print Table 1, and what there is to open beside it.
+    """Print Table 1, and list the pages and figures to open.
 
-    The corpus is that of config.yaml in this folder, with configuration files laid over it.
+    The corpus is that of ./config.yaml, overridden by the configuration files.
     """
     from ves.config.check import load
     from ves.report.tables.overview import overview
@@ -182,11 +183,11 @@ def results(*, configfile: parameters.ConfigFiles | None = None) -> None:
 
 
 def html(
-    files: Annotated[list[Path], "the tables (CSV) and pages (Markdown)"],
+    files: Annotated[list[Path], "tables (CSV) and pages (Markdown)"],
     *,
-    out: Annotated[Path, "the folder for the pages"],
+    out: Annotated[Path, "folder to write the pages into"],
 ) -> None:
-    """Tables (CSV) and pages (Markdown) as HTML pages of the same names, in the folder OUT."""
+    """Convert tables (CSV) and pages (Markdown) to HTML pages of the same names."""
     from ves.report.html import write
 
     for file in files:
@@ -194,16 +195,16 @@ def html(
 
 
 def localise(
-    picture: Annotated[Path, "the picture, of any format that Pillow reads", presence.file],
-    audio: Annotated[Path, "the recording or film, of any length", presence.file],
+    picture: Annotated[Path, "picture, in any format that Pillow reads", presence.file],
+    audio: Annotated[Path, "recording or film of any length", presence.file],
     *,
     run: parameters.TrainedRun,
-    out: Annotated[Path, "the folder to write into"],
+    out: Annotated[Path, "folder to write into"],
 ) -> None:
-    """Show what a run sees in your picture while it hears you.
+    """Show what a run finds in your picture while it hears your recording.
 
-    A PNG, a film and a page are written into the folder OUT, and named. Any picture that Pillow reads, any recording or
-    film that libsndfile or FFmpeg reads, of any length.
+    The recording may be anything that libsndfile or FFmpeg reads. The folder OUT gets a PNG, a film and a page; their
+    names are printed.
     """
     from ves.models.localise import load
     from ves.report.own import write

@@ -1,35 +1,35 @@
-"""From what there is to shards: listed, surveyed, chosen, planned, downloaded, packed or synthesised."""
+"""The stages that bring shards: list, survey, choose and plan them, then download, pack or synthesise them."""
 
 from pathlib import Path
 from typing import Annotated
 
 from ves.base.files import write_json
-from ves.commands import given, parameters, presence
-from ves.config import experiment
+from ves.commands import inputs, parameters, presence
+from ves.config import experiment, fields
 from ves.config.corpus import SurveyConfig
 
 
 def list_shards(*, corpus: parameters.Corpus, out: Annotated[Path, "where to write the list (JSON)"]) -> None:
-    """List the shards of a corpus: one small file, on which all that follows depends."""
+    """List the shards of a corpus, in one small file that all later steps depend on."""
     from ves.sources.kinds import source
 
-    settings = given.corpus(corpus)
+    settings = inputs.corpus(corpus)
     block = getattr(settings, settings.kind)
     shards = source(settings.kind).list_shards(block)
-    shards = [shard | {"chosen": None} for shard in shards]  # all rows
+    shards = [shard | {"chosen": None} for shard in shards]  # every row is used
     write_json(out, {"revision": getattr(block, "revision", None), "shards": shards})
 
 
 def survey(
     *,
     settings: Annotated[Path, "survey_config.json: which files of the repository are surveyed"],
-    folder: Annotated[Path, "the folder for a table of each file; what is there already is not read again"],
+    folder: Annotated[Path, "folder for a table of each file; existing tables are kept"],
     out: Annotated[Path, "where to write the summary (JSON)"],
 ) -> None:
-    """Read the listing of Vaani, and of each file the footer and the texts; nothing of the sound or the pictures."""
+    """Read what Vaani's files contain, without sound and pictures: the listing, and each file's footer and texts."""
     from ves.sources.vaani.survey import survey
 
-    survey(given.read(SurveyConfig, settings), folder, out)
+    survey(fields.read(SurveyConfig, settings), folder, out)
 
 
 def choose(
@@ -37,14 +37,14 @@ def choose(
     corpus: parameters.Corpus,
     survey: parameters.Survey,
     folder: parameters.SurveyFolder,
-    chosen: Annotated[Path, "the folder for the chosen rows of each shard"],
-    out: Annotated[Path, "where to write the list of the shards that are wanted (JSON)"],
+    chosen: Annotated[Path, "folder for the chosen rows of each shard"],
+    out: Annotated[Path, "where to write the list of the shards to download (JSON)"],
 ) -> None:
-    """Choose among the surveyed clips by label and caps; list the shards that are wanted."""
+    """Choose among the surveyed clips by labels and caps, and list the shards to download."""
     from ves.sources.vaani.choice import choose
 
-    settings = given.corpus(corpus)
-    choose(given.block(settings.vaani), given.spellings(settings), survey, folder, chosen, out)
+    settings = inputs.corpus(corpus)
+    choose(inputs.block(settings.vaani), inputs.spellings(settings), survey, folder, chosen, out)
 
 
 def plan(
@@ -52,54 +52,54 @@ def plan(
     settings: Annotated[Path, "plan_settings.json: the settings that the plan depends on"],
     survey: parameters.Survey,
     listing: parameters.Listing,
-    data: Annotated[Path, "the folder data/<corpus>, where the survey and the chosen rows are"],
+    data: Annotated[Path, "folder data/<corpus>, which has the survey and the chosen rows"],
     page: Annotated[Path, "where to write the page (Markdown)"],
     out: Annotated[Path, "where to write the numbers (JSON)"],
 ) -> None:
-    """What a download will bring, weigh and take: a page for people, and the numbers as JSON.
+    """Plan a download: its contents, size and time, as a page and as JSON.
 
-    DATA is the folder of the corpus: what was surveyed and chosen is read there, and what is there already counts.
+    DATA is the folder of the corpus. The survey and the choice are read from it, and what is already downloaded counts.
     """
     from ves.report.tables.plan import write
 
-    write(given.read(experiment.PlanSettings, settings), survey, listing, data, page, out)
+    write(fields.read(experiment.PlanSettings, settings), survey, listing, data, page, out)
 
 
-def check_room(
+def check_disk_space(
     *,
-    plan: Annotated[Path, "plan.json: what the download will weigh"],
-    data: Annotated[Path, "the folder data/<corpus>, on the disk that must hold it"],
+    plan: Annotated[Path, "plan.json: the plan of the download"],
+    data: Annotated[Path, "folder data/<corpus>, on the disk that has to hold the download"],
 ) -> None:
-    """Fail, before anything is downloaded, when the disk cannot hold what the plan foresees."""
-    from ves.sources.vaani.disk_space import check_room
+    """Fail, before anything is downloaded, if the disk cannot hold what the plan expects."""
+    from ves.sources.vaani.disk_space import check_disk_space
 
-    check_room(plan, data)
+    check_disk_space(plan, data)
 
 
 def vaani_check(
     *,
     configfile: parameters.ConfigFiles | None = None,
-    corpus: Annotated[Path, "corpus.json, in place of configuration files", presence.file] | None = None,
+    corpus: Annotated[Path, "corpus.json, instead of configuration files", presence.file] | None = None,
     out: Annotated[Path, "where to write the table (default: results/<corpus>/vaani-check.md)"] | None = None,
 ) -> None:
-    """Compare Vaani with what VeS assumes of it.
+    """Compare Vaani with what VeS assumes about it.
 
-    One row group of its smallest shards is read; what differs goes into a table. The corpus is that of configuration
-    files, laid over the config.yaml of this folder, or of a corpus.json. The table goes to OUT, by default to
-    results/<corpus>/vaani-check.md.
+    One row group of its smallest shards is read, and the result is a table of all assumptions. The corpus is that of
+    ./config.yaml, overridden by the configuration files, or that of a corpus.json. The table is printed, and written to
+    OUT, by default results/<corpus>/vaani-check.md.
     """
     from ves.config.check import load
 
     if (configfile is None) == (corpus is None):
-        raise ValueError("give --configfile, such as config/vaani-mini.yaml, or --corpus, a corpus.json; one of them")
-    settings = given.corpus(corpus) if corpus else load(Path("config.yaml"), configfile or []).corpus
+        raise ValueError("give either --configfile, such as config/vaani-mini.yaml, or --corpus with a corpus.json")
+    settings = inputs.corpus(corpus) if corpus else load(Path("config.yaml"), configfile or []).corpus
     if settings.kind != "vaani":
-        raise ValueError(f"corpus.kind: {settings.kind!r}; only of 'vaani' is anything assumed that could be checked")
+        raise ValueError(f"corpus.kind: {settings.kind!r}, but only a corpus of kind 'vaani' can be checked")
     from ves.sources.vaani.check import check
 
-    surveyed = Path("data") / settings.name / "survey"  # used where it is there
+    surveyed = Path("data") / settings.name / "survey"  # used if it exists
     out = out or Path("results") / settings.name / "vaani-check.md"
-    check(given.block(settings.vaani), given.spellings(settings), surveyed, out)
+    check(inputs.block(settings.vaani), inputs.spellings(settings), surveyed, out)
 
 
 def fetch(
@@ -109,20 +109,20 @@ def fetch(
     shard: parameters.Shard,
     out: Annotated[Path, "where to write the shard (parquet)"],
 ) -> None:
-    """Download one shard of Vaani; resumes, and verifies what came."""
+    """Download one shard of Vaani and verify it; resumes an unfinished download."""
     from ves.sources.vaani.listing import fetch
 
-    entry = given.listed(listing, shard)
-    fetch(given.block(given.corpus(corpus).vaani), entry, out)
+    entry = inputs.shard_entry(listing, shard)
+    fetch(inputs.block(inputs.corpus(corpus).vaani), entry, out)
 
 
 def pack(
     *, corpus: parameters.Corpus, shard: parameters.Shard, out: Annotated[Path, "where to write the shard (parquet)"]
 ) -> None:
-    """Pack one shard of your own pairs from the files that the tables name."""
+    """Pack one shard of your own pairs from the files that the tables list."""
     from ves.sources.pairs.packing import fetch
 
-    fetch(given.block(given.corpus(corpus).pairs), shard, out)
+    fetch(inputs.block(inputs.corpus(corpus).pairs), shard, out)
 
 
 def generate(
@@ -130,12 +130,12 @@ def generate(
     corpus: parameters.Corpus,
     shard: parameters.Shard,
     out: Annotated[Path, "where to write the shard (parquet)"],
-    truth: Annotated[Path, "where to write what only evaluation may know of it (parquet)"],
+    truth: Annotated[Path, "where to write its word timings or object masks (parquet)"],
 ) -> None:
-    """Synthesise one shard of Spoken Scenes, and what only evaluation may know of it."""
+    """Synthesise one shard of Spoken Scenes, and the word timings or object masks for its evaluation."""
     from ves.sources.scenes import fetch
 
-    fetch(given.block(given.corpus(corpus).scenes), shard, out, truth)
+    fetch(inputs.block(inputs.corpus(corpus).scenes), shard, out, truth)
 
 
 STAGES = (
@@ -143,7 +143,7 @@ STAGES = (
     survey,
     choose,
     plan,
-    check_room,
+    check_disk_space,
     vaani_check,
     fetch,
     pack,

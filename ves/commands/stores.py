@@ -1,4 +1,4 @@
-"""Looking at stores."""
+"""Inspecting stores."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,9 +7,9 @@ from ves.commands import parameters
 
 
 def store_info(path: parameters.Store) -> None:
-    """Show what a store holds, and whether all of it is there.
+    """Show what a store contains and whether it is complete.
 
-    Arrays, shapes, sizes and attributes.
+    It lists arrays, shapes, sizes and attributes.
     """
     from ves.store.describe import describe
 
@@ -17,10 +17,10 @@ def store_info(path: parameters.Store) -> None:
 
 
 def store_verify(path: parameters.Store, *, images: parameters.ImagesOfStore | None = None) -> None:
-    """Check every byte of a store, and list all that is wrong.
+    """Check every byte of a store and list all errors.
 
-    The store is a feature store, an audio store or embeddings. Where something is wrong it ends with exit code 1.
-    IMAGES is the images.parquet that the features are of, by default that of the corpus that the store lies in.
+    The store is a feature store, an audio store or embeddings. If anything is wrong, the exit code is 1. Features are
+    also compared with IMAGES.
     """
     from ves.store.shard_format import BadStore
     from ves.store.verify import repair, verify
@@ -30,13 +30,13 @@ def store_verify(path: parameters.Store, *, images: parameters.ImagesOfStore | N
         print(fault)
     if faults:
         what_to_do = f"; {repair(path)}" if any(fault.what != STRAY for fault in faults) else ""
-        raise BadStore(f"{path}: not sound, places: {len(faults)}{what_to_do}")
-    print(f"{path}: sound")
+        raise BadStore(f"{path}: damaged, places: {len(faults)}{what_to_do}")
+    print(f"{path}: intact")
 
 
 def store_show(
     path: parameters.Store,
-    image_id: Annotated[str, "the image, or the first digits of its id"],
+    image_id: Annotated[str, "id of the image, or its first digits"],
     *,
     out: Annotated[Path, "where to write the figure (PNG; default: <first 16 digits>.png)"] | None = None,
     images: parameters.ImagesOfStore | None = None,
@@ -44,9 +44,7 @@ def store_show(
 ) -> None:
     """Draw a picture beside its patch tokens.
 
-    Their first three principal components are red, green and blue. The beginning of an IMAGE_ID is enough. IMAGES and
-    PICTURES are by default images.parquet and images/ of the corpus that the store lies in; the PNG goes to OUT, by
-    default to <first 16 digits>.png in this folder.
+    The first three principal components of the tokens are shown as red, green and blue.
     """
     from ves.report.clips.tokens import show
 

@@ -1,4 +1,4 @@
-"""One run, and the figure of how it went."""
+"""Training of one run, and its curves."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,13 @@ from ves.commands import parameters
 
 
 def train(
-    run: parameters.Run, *, fresh: Annotated[bool, "put an unfinished training aside and start anew"] = False
+    run: parameters.Run, *, fresh: Annotated[bool, "put an unfinished training aside and start over"] = False
 ) -> None:
-    """Train the run described by RUN/config.json.
+    """Train a run, or resume its training from the newest checkpoint.
 
-    It goes on from its newest checkpoint. Other settings than those of an unfinished training are refused; --fresh puts
-    that aside, in a folder checkpoints-archive-<n>, and starts anew. SIGTERM or SIGINT (Ctrl-C) write a checkpoint and
-    end with exit code 75; the same command goes on.
+    The settings are in RUN/config.json. If they differ from those of an unfinished training, nothing is trained; with
+    --fresh, that training is moved to a folder checkpoints-archive-<n>, and a new one starts. After SIGTERM or SIGINT
+    (Ctrl-C), a checkpoint is written and the exit code is 75; the same command resumes.
     """
     from ves.evaluation.retrieval.tune import recall
     from ves.report.monitoring.watch import watching
@@ -25,7 +25,7 @@ def train(
 def curves(run: parameters.Run, *, out: Annotated[Path, "where to write the figure (PNG)"]) -> None:
     """Draw the curves of a training.
 
-    Loss, temperature, learning rate, gradient norm and recall on tune against steps.
+    These are loss, temperature, learning rate, gradient norm and recall on tune, by step.
     """
     from ves.report.monitoring.curves import draw
 

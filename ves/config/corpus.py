@@ -1,4 +1,4 @@
-"""The block `corpus` of the configuration: where pairs come from, and what a corpus of each kind is made of."""
+"""The block `corpus` of the configuration: where pairs come from, and the settings of each kind of source."""
 
 import re
 import shlex
@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, one_of
+from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of
 
-MOST_DISTRICTS = 12  # that Spoken Scenes has names for (ves.sources.scenes.assignment.DISTRICTS)
-MOST_THINGS = 8  # in one picture; more hide one another
-LEAST_SIDE = 64  # pixels; on less, things are specks
+MOST_DISTRICTS = 12  # Spoken Scenes has no more names (ves.sources.scenes.assignment.DISTRICTS)
+MOST_THINGS = 8  # in one picture; more would hide each other
+LEAST_SIDE = 64  # pixels; objects are specks on a smaller picture
 LANGUAGES = (
     "bn",
     "gu",
@@ -25,21 +25,21 @@ LANGUAGES = (
     "ta",
     "te",
     "ur",
-)  # of ves/sources/scenes/lexicon
+)  # the word tables in ves/sources/scenes/lexicon; a test holds them equal
 
 
 def _spoken(languages: list[str]) -> list[str]:
-    """Validator: each language has a word table, and none is named twice."""
+    """Validator: each language has a word table, and none is listed twice."""
     for language in languages:
         if language not in LANGUAGES:
             raise ValueError(f"{language!r} is not one of {', '.join(LANGUAGES)}")
         if languages.count(language) > 1:
-            raise ValueError(f"{language!r} is named twice")
+            raise ValueError(f"{language!r} is listed twice")
     return languages
 
 
-class ScenesConfig(Section):
-    """The embedded corpus, synthesised (ves.sources.scenes)."""
+class ScenesConfig(StrictModel):
+    """Spoken Scenes, the synthesised corpus (ves.sources.scenes)."""
 
     seed: Seed
     images: Positive
@@ -67,7 +67,8 @@ class ScenesConfig(Section):
 
     @model_validator(mode="after")
     def _shares_out(self) -> "ScenesConfig":
-        """There are enough of each thing to give every other its own (ves.sources.scenes.assignment)."""
+        """Enough speakers, clips and images, so that nothing that needs one goes without
+        (ves.sources.scenes.assignment)."""
         if self.speakers < (least := max(len(self.languages), self.audio_shards)):
             raise ValueError(
                 f"speakers: {self.speakers}, but each language and audio shard needs one, so {least} or more"
@@ -82,15 +83,15 @@ class ScenesConfig(Section):
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
-class SurveyConfig(Section):
+class SurveyConfig(StrictModel):
     """Which files of Project Vaani on the hub are surveyed (ves.sources.vaani.listing).
 
-    Alone it is data/<corpus>/survey_config.json: which of their clips are taken changes nothing in the survey.
+    These keys alone make up data/<corpus>/survey_config.json: the survey does not depend on the choice of clips.
     """
 
     repository: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
-    revision: str | None  # a full commit; null: not chosen yet
-    audio: Names  # patterns of paths
+    revision: str | None  # a full commit id; null: not chosen yet
+    audio: Names  # path patterns
     images: Names
     shards_per_district: Positive | None
 
@@ -99,48 +100,48 @@ class SurveyConfig(Section):
         if self.revision is not None and not re.fullmatch(r"[0-9a-f]{40}", self.revision):
             command = f"hf datasets info {self.repository} --revision {shlex.quote(self.revision)} --expand sha"
             raise ValueError(
-                f"revision: {self.revision!r} is no full commit id; a branch or tag moves, and a short id may come to "
-                f"mean two; `{command}` prints the commit that it is now at: write its 40 digits"
+                f"revision: {self.revision!r} is not a full commit id; a branch or tag moves, and a short id may "
+                f"become ambiguous; `{command}` prints the commit that it means now: write its 40 digits"
             )
         return self
 
     def commit(self) -> str:
-        """The commit that everything is read at. Raises ValueError, with the command that names one, without one."""
+        """The commit that everything is read from. Raises ValueError if it is not set; the message has the command to
+        find it."""
         if self.revision is None:
             raise ValueError(
                 f"corpus.vaani.revision is not set; `hf datasets info {self.repository} --expand sha` prints the "
-                "present commit of the repository: write its 40 digits there, so that every later run reads the same "
-                "files"
+                "repository's current commit: write its 40 digits there, so that every later run reads the same files"
             )
         return self.revision
 
 
 class VaaniConfig(SurveyConfig):
-    """Project Vaani: the files that are surveyed, and which of their clips are taken (ves.sources.vaani.choice)."""
+    """Project Vaani: which files are surveyed, and which of their clips are used (ves.sources.vaani.choice)."""
 
-    languages: Names | None  # labels as the table of spellings leaves them; null: all
+    languages: Names | None  # labels in the spelling that corpus.labels gives them; null: all
     districts: Names | None
-    clips: Positive | None  # in total, in proportion over the languages
+    clips: Positive | None  # in total, shared out over the languages in proportion
     clips_per_language: Positive | None
     clips_per_image: Positive | None
-    seed: Seed  # of the chances by which clips fall to a cap
+    seed: Seed  # of the hash that decides which clips a cap removes
 
     def capped(self) -> bool:
-        """Whether some clips may be left out for their number alone."""
+        """Whether any cap limits the number of clips."""
         return (self.clips, self.clips_per_language, self.clips_per_image) != (None, None, None)
 
 
-class PairsConfig(Section):
-    """Own recordings and pictures in a folder, paired by tables (ves.sources.pairs.packing)."""
+class PairsConfig(StrictModel):
+    """Your own recordings and pictures in a folder, paired by tables (ves.sources.pairs.packing)."""
 
     folder: str
-    tables: Annotated[list[str], Field(min_length=1)]  # names or patterns, in the folder
-    language: Annotated[str, Field(min_length=1)]  # of rows that name none
+    tables: Annotated[list[str], Field(min_length=1)]  # file names or patterns, in the folder
+    language: Annotated[str, Field(min_length=1)]  # of rows that do not name one
     rows_per_shard: Positive
 
 
-class SourceBlocks(Section):
-    """The kinds of sources, each with its settings. What else a kind has is found by its name: its code by
+class SourceBlocks(StrictModel):
+    """The kinds of sources, each with its settings. All else about a kind is looked up by its name: its code in
     ves.sources.kinds.SOURCES, its rules in workflow/rules/<kind>.smk."""
 
     scenes: ScenesConfig | None = None
@@ -158,16 +159,16 @@ class CorpusSettings(SourceBlocks):
     kind: Annotated[str, one_of(KINDS)]
     keep_seconds: PositiveFloat | None
     labels: str | None  # a YAML table of spellings (ves.sources.labels)
-    max_refused: Fraction  # of the rows of a shard; if more are refused, its ingest fails
+    max_refused: Fraction  # of the rows of a shard; its ingest fails if more are refused
 
     @model_validator(mode="after")
     def _has_its_block(self) -> "CorpusSettings":
         if getattr(self, self.kind) is None:
-            raise ValueError(f"{self.kind}: kind is {self.kind!r}, so this block is needed")
+            raise ValueError(f"{self.kind}: this block is required, because kind is {self.kind!r}")
         return self
 
 
 class CorpusConfig(CorpusSettings):
-    """The block itself; everything of a corpus lies under data/<name>/ and results/<name>/."""
+    """The whole block. All files of a corpus are under data/<name>/ and results/<name>/."""
 
-    keep_source: bool  # a raw shard that is kept after its ingest changes nothing else
+    keep_source: bool  # whether raw shards are kept after their ingest; no result depends on it

@@ -1,32 +1,32 @@
-"""The blocks of the configuration that decide what is shown, and nothing of any model or number."""
+"""The blocks of the configuration that decide what is shown; no model and no number depends on them."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ves.config.fields import Positive, Section
+from ves.config.fields import Positive, StrictModel
 
 
-class FigureConfig(Section):
-    """Words of validation clips, the runs side by side (ves.report.clips.figure1)."""
-
-    clips: Positive
-
-
-class HeatmapConfig(Section):
-    """The gallery of validation clips that people look at (ves.report.clips.gallery)."""
+class FigureConfig(StrictModel):
+    """Figure 1: words of validation clips, with all runs side by side (ves.report.clips.figure1)."""
 
     clips: Positive
 
 
-class ExplorerConfig(Section):
-    """The page that plays validation clips (ves.report.explorer)."""
+class HeatmapConfig(StrictModel):
+    """The gallery of validation clips (ves.report.clips.gallery)."""
 
     clips: Positive
 
 
-class WandbConfig(Section):
-    """A run of Weights & Biases (ves.report.monitoring.boards); `name: null` is the name of the run."""
+class ExplorerConfig(StrictModel):
+    """The interactive page that plays validation clips (ves.report.explorer)."""
+
+    clips: Positive
+
+
+class WandbConfig(StrictModel):
+    """A run of Weights & Biases (ves.report.monitoring.boards); `name: null` takes the name of the run."""
 
     project: Annotated[str, Field(min_length=1)]
     name: str | None
@@ -35,23 +35,23 @@ class WandbConfig(Section):
     mode: Literal["offline", "online"]
 
 
-class LogConfig(Section):
-    """Where a training is shown besides log.jsonl (ves.report.monitoring.boards)."""
+class LogConfig(StrictModel):
+    """Where a training is logged besides log.jsonl (ves.report.monitoring.boards)."""
 
     tensorboard: bool
     wandb: WandbConfig | None
 
 
-class VisualiseConfig(Section):
-    """Heatmaps while a model trains (ves.report.monitoring.heatmaps)."""
+class VisualiseConfig(StrictModel):
+    """Heatmaps that are drawn while a model trains (ves.report.monitoring.heatmaps)."""
 
     every: Positive | None
     samples: Positive
 
 
-class WatchConfig(Section):
-    """<run>/watch.json: what is shown of a training, and where figures find what training must not open
-    (ves.report.monitoring.watch)."""
+class WatchConfig(StrictModel):
+    """<run>/watch.json: what is shown of a training, and where its figures find the files that training itself must not
+    open (ves.report.monitoring.watch)."""
 
     log: LogConfig
     visualise: VisualiseConfig

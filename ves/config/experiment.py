@@ -1,7 +1,7 @@
 """The typed configuration: every key of config.yaml, its type and its bounds.
 
-Nothing here has a default: config.yaml is the one home of every default, and a key that is missing, misspelt or
-impossible is an error that names the file, the key and what is allowed, before any job starts.
+Nothing here has a default, because all defaults are in config.yaml. A key that is missing or misspelt, or has an
+impossible value, is an error before any job starts; it names the file, the key and what is allowed.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ves.config.corpus import CorpusConfig, ScenesConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
-from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, one_of, overrides
+from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of, overrides
 
-TRAINING = 4  # raise it when a change of code gives a training another result: runs are then trained anew
+TRAINING = 4  # raise it if a change of the code changes the result of a training: all runs are then trained again
 
 
-# The names in the registries of ves.similarity.pairwise, ves.losses and ves.store.compression, once more: to import a
-# registry takes seconds, since torch comes with it. A test holds them equal.
+# The names in the registries of ves.similarity.pairwise, ves.losses and ves.store.compression. They are repeated here
+# because a registry imports torch, which takes seconds. A test checks that they are equal.
 SIMILARITIES = ("max_mean", "mean_max", "bidirectional", "mean_mean", "mean_mean_cosine")
 LOSSES = ("info_nce",)
 REGULARISERS = ("non_negativity", "temporal_variation")
@@ -32,17 +32,17 @@ Compression = Annotated[str, one_of(CODECS)]
 
 def _ascends(bounds: list[float]) -> list[float]:
     if bounds[0] > bounds[1]:
-        raise ValueError(f"{bounds}: the first is above the second")
+        raise ValueError(f"{bounds}: the first is greater than the second")
     return bounds
 
 
 Pair = (Field(min_length=2, max_length=2), AfterValidator(_ascends))
 Bounds = Annotated[list[float], *Pair]
-Speeds = Annotated[list[Annotated[float, Field(ge=0.5, le=2)]], *Pair]  # beyond, it is nobody's speech
+Speeds = Annotated[list[Annotated[float, Field(ge=0.5, le=2)]], *Pair]  # beyond these, speech sounds like nobody's
 
 
-class StrataConfig(Section):
-    """Which languages are frequent, by their shares of all clips (ves.corpus.splits.strata)."""
+class StrataConfig(StrictModel):
+    """Which languages count as frequent, by their shares of all clips (ves.sources.labels.strata)."""
 
     high: Fraction
     mid: Fraction
@@ -64,7 +64,7 @@ class SplitConfig(StrataConfig):
     near_duplicate_bits: Annotated[int, Field(ge=0, le=16)]
 
 
-class VisionConfig(Section):
+class VisionConfig(StrictModel):
     """The frozen backbone whose patch tokens are cached (ves.models.features)."""
 
     backbone: str
@@ -76,8 +76,8 @@ class VisionConfig(Section):
     compile: bool
 
 
-class AudioConfig(Section):
-    """The speech backbone and what it is given (ves.media.audio, ves.models.towers)."""
+class AudioConfig(StrictModel):
+    """The speech backbone and its input (ves.media.audio, ves.models.towers)."""
 
     backbone: str
     revision: str | None
@@ -89,7 +89,7 @@ class AudioConfig(Section):
     layer_drop: Fraction
 
 
-class ModelConfig(Section):
+class ModelConfig(StrictModel):
     """The trainable parts around the backbones (ves.models.towers)."""
 
     dim: Positive
@@ -98,9 +98,9 @@ class ModelConfig(Section):
     dropout: Fraction
 
 
-class AugmentConfig(Section):
-    """What is changed of a clip each time it is trained on (ves.training.augmentation); pairs are bounds of what is
-    drawn."""
+class AugmentConfig(StrictModel):
+    """How a clip is changed at random each time it is trained on (ves.training.augmentation). A pair of numbers is the
+    bounds of a random value."""
 
     window: Literal["start", "random"]
     speed: Speeds | None
@@ -108,8 +108,8 @@ class AugmentConfig(Section):
     gain_db: Bounds | None
 
 
-class TrainConfig(Section):
-    """One training run (ves.training.train); `runs` overrides any of these by name."""
+class TrainConfig(StrictModel):
+    """One training run (ves.training.train). Each entry of `runs` may override any of these keys."""
 
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
     loss: Loss
@@ -139,32 +139,32 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _starts_below_the_clamp(self) -> "TrainConfig":
         if self.temperature * self.max_scale < 1:
-            raise ValueError(f"temperature: {self.temperature} is below 1/max_scale, {1 / self.max_scale:g}")
+            raise ValueError(f"temperature: {self.temperature} is less than 1/max_scale, {1 / self.max_scale:g}")
         return self
 
     @model_validator(mode="after")
     def _has_negatives(self) -> "TrainConfig":
         if self.negatives == "micro_batch" and 1 in (self.micro_batch, self.batch_size % self.micro_batch):
             raise ValueError(
-                f"micro_batch: {self.batch_size} clips in micro-batches of {self.micro_batch} leave one alone, without "
-                "negatives (negatives: micro_batch)"
+                f"micro_batch: {self.batch_size} clips in micro-batches of {self.micro_batch} leave one clip alone, "
+                "without negatives (negatives: micro_batch)"
             )
         return self
 
 
 class TrainOverrides(overrides(TrainConfig)):
-    """The keys of `train` that one of the runs sets for itself."""
+    """The keys of `train` that one of `runs` overrides."""
 
 
-class PlanConfig(Section):
-    """Rates that the plan of a download assumes (ves.sources.vaani.plan)."""
+class PlanConfig(StrictModel):
+    """The rates that the plan of a download assumes (ves.sources.vaani.plan)."""
 
     download_mb_s: PositiveFloat  # 10**6 bytes a second
     features_s: PositiveFloat  # pictures a second
 
 
-class TableConfig(Section):
-    """Rows of the tables: which runs, as means over which seeds (ves.report.tables.table1)."""
+class TableConfig(StrictModel):
+    """The rows of the tables: which runs, averaged over which seeds (ves.report.tables.table1)."""
 
     seeds: Annotated[list[Seed], Field(min_length=1)]
     table: Annotated[list[str], Field(min_length=1)]
@@ -193,68 +193,72 @@ class Config(TableConfig):
             if name not in self.runs:
                 raise ValueError(f"table: {name!r} is not one of the runs: {', '.join(self.runs)}")
             if self.table.count(name) > 1:
-                raise ValueError(f"table: {name!r} stands twice")
+                raise ValueError(f"table: {name!r} is listed twice")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} repeats a seed")
         if "chance" in self.runs:
-            raise ValueError("runs.chance: the tables call their row of random ranks so; take another name")
-        if (kept := self.corpus.keep_seconds) is not None and kept < self.audio.seconds:
-            raise ValueError(f"corpus.keep_seconds: {kept} is less than audio.seconds, {self.audio.seconds}")
+            raise ValueError("runs.chance: the tables use this name for random ranks; take another")
+        if (keep := self.corpus.keep_seconds) is not None and keep < self.audio.seconds:
+            raise ValueError(f"corpus.keep_seconds: {keep} is less than audio.seconds, {self.audio.seconds}")
         if self.corpus.kind == "scenes" and (scenes := self.corpus.scenes):
             self._fits_scenes(scenes)
         return self
 
     def _fits_scenes(self, scenes: ScenesConfig) -> None:
-        """What can be said of sizes before the corpus is there (afterwards:
-        ves.commands.preflight.validate_batches)."""
+        """What can be checked before the corpus exists; ves.commands.preflight.validate_batches checks it
+        afterwards."""
         if self.split.val + self.split.tune >= scenes.images:
-            raise ValueError(f"split.val: with split.tune it must be below corpus.scenes.images ({scenes.images})")
-        left = scenes.clips - self.split.val - self.split.tune  # and what else the held-out speakers say is not known
+            raise ValueError(
+                f"split.val: the sum with split.tune must be less than corpus.scenes.images ({scenes.images})"
+            )
+        left = (
+            scenes.clips - self.split.val - self.split.tune
+        )  # at most: other clips of held-out speakers are dropped too
         for name, own in self.runs.items():
             if (batch := own.model_dump().get("batch_size", self.train.batch_size)) > left:
                 raise ValueError(
-                    f"{self.key_of('batch_size', name)}: {batch} is more than the clips to train on (at most {left})"
+                    f"{self.key_of('batch_size', name)}: {batch} is more than there are training clips (at most {left})"
                 )
 
     def key_of(self, key: str, run: str) -> str:
-        """Where a training setting of a run is set, dotted: in its own block or in the shared one."""
+        """The dotted key that sets a training setting of a run, in its own block or in the shared one."""
         return f"runs.{run}.{key}" if key in self.runs[run].model_fields_set else f"train.{key}"
 
     def train_of(self, run: str) -> TrainConfig:
-        """The shared training block with that run's overrides."""
+        """The shared training block with the overrides of a run."""
         return TrainConfig.model_validate(self.train.model_dump() | self.runs[run].model_dump())
 
 
-class PlanSettings(Section):
-    """data/<corpus>/plan_settings.json: what decides the sizes and times of a corpus that is to be downloaded."""
+class PlanSettings(StrictModel):
+    """data/<corpus>/plan_settings.json: what decides the size of a corpus to download, and the time that it takes."""
 
     corpus: Name
     labels: str | None
     keep_seconds: PositiveFloat | None
     keep_source: bool
     strata: StrataConfig
-    pairs: Positive  # to report on and to choose by, so at least as many pictures are needed
+    pairs: Positive  # of val and tune together, so at least as many pictures are needed
     backbone: str
     image_size: Positive
     feature_store: str  # its file name
     rates: PlanConfig
-    downloads: Positive  # at once
+    downloads: Positive  # at a time
 
 
-class DataPaths(Section):
-    """Where a run finds its corpus."""
+class DataPaths(StrictModel):
+    """The files of the corpus that a run reads."""
 
     corpus: str
     manifest: str
     splits: str
     images: str
     audio: str
-    features: str  # a store or, where they are live, the settings of the backbone
-    live: bool  # whether patch tokens are computed from the pictures in every step (ves.models.live)
+    features: str  # the feature store or, if `live`, the settings of the backbone
+    live: bool  # whether every step computes patch tokens from the pictures (ves.models.live)
 
 
-class RunConfig(Section):
-    """One run, resolved: results/<corpus>/<run>/config.json, the file the trainer reads and the model is loaded by."""
+class RunConfig(StrictModel):
+    """results/<corpus>/<run>/config.json: all settings of one run, which training and loading of its model read."""
 
     run: str
     seed: Seed
@@ -265,10 +269,10 @@ class RunConfig(Section):
 
 
 def features_name(vision: VisionConfig) -> str:
-    """Name of the feature store: backbone, revision, image size, fit and compression, if there is one, so that two
+    """Name of the feature store, made of backbone, revision, image size, fit and compression (if any), so that two
     choices never share a store.
 
-    A backbone in a local folder has no revision; the hash of its weights stands for it.
+    A backbone in a local folder has no revision; the hash of its weights takes its place.
     """
     folder = Path(vision.backbone)
     revision = vision.revision or "latest"

@@ -1,4 +1,4 @@
-"""What the blocks of the configuration share: how strict they are, and the types and bounds of their values."""
+"""What all blocks of the configuration share: a strict base model, and types of values with their bounds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +11,12 @@ from ves.base.files import read_json
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]  # becomes a folder name and part of a target
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # every random generator takes these
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]  # becomes the name of a folder and part of a target
 
 
-class Section(BaseModel):
-    """A block of the configuration: unknown keys are errors, numbers are finite, values do not change."""
+class StrictModel(BaseModel):
+    """A block of settings: an unknown key is an error, numbers are finite, and no value changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -32,23 +32,23 @@ def one_of(names: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class Overrides(Section):
-    """Some keys of a block, to be laid over it; `model_fields_set` has those that are given."""
+class Overrides(StrictModel):
+    """Some keys of a block, which override its own; `model_fields_set` has the keys that are set."""
 
     @model_serializer(mode="wrap")
-    def _given(self, whole: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def _only_set(self, whole: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         return {key: value for key, value in whole(self).items() if key in self.model_fields_set}
 
 
-def overrides(block: type[Section]) -> type[Overrides]:
-    """A model of the keys and types of a block, where any may be absent. What spans keys is checked of the whole."""
+def overrides(block: type[StrictModel]) -> type[Overrides]:
+    """A model with the keys and types of a block, all optional. Checks that span keys are made on the merged block."""
     hints = get_type_hints(block, include_extras=True)
     fields: dict[str, Any] = {key: (hints[key], None) for key in block.model_fields}
     return create_model(f"{block.__name__}Overrides", __base__=Overrides, **fields)
 
 
-def read[T: Section](kind: type[T], path: Path) -> T:
-    """A JSON file as a section. Raises ValueError, one line that names the file and every key which is wrong."""
+def read[T: StrictModel](kind: type[T], path: Path) -> T:
+    """Read a JSON file as a model. Raises ValueError, one line that names the file and every key that is wrong."""
     try:
         return kind.model_validate(read_json(path))
     except ValidationError as error:

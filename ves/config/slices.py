@@ -1,7 +1,7 @@
-"""Slices of the configuration: each is one settings file, which has what decides the results of some steps, no more.
+"""Slices of the configuration: each becomes one settings file, with exactly the settings that some steps depend on.
 
-A step reads its settings from such a file, and a change of the text makes it run again. So a setting is in the slices
-of those steps whose results depend on it, and in no other.
+A step reads its settings from such a file, and runs again when the file's text changes. So a slice has a setting if and
+only if the results of its steps depend on that setting.
 """
 
 from collections.abc import Mapping
@@ -9,59 +9,59 @@ from collections.abc import Mapping
 from ves.config.corpus import KINDS, CorpusSettings, SurveyConfig, VaaniConfig
 from ves.config.display import WatchConfig
 from ves.config.experiment import Config, DataPaths, PlanSettings, RunConfig, StrataConfig, TableConfig
-from ves.config.fields import Section
+from ves.config.fields import StrictModel
 
 
-def files(config: Config, features: str, downloads: int) -> dict[str, Section]:
+def files(config: Config, features: str, downloads: int) -> dict[str, StrictModel]:
     """Every settings file of an experiment, by its path.
 
-    `features` is the name of the feature store (ves.config.experiment.features_name), which takes reading the weights;
-    so many `downloads` are made at once.
+    `features` is the name of the feature store (ves.config.experiment.features_name; finding it means reading the
+    weights), `downloads` the number of downloads at a time.
     """
     data, results = f"data/{config.corpus.name}", f"results/{config.corpus.name}"
-    found: dict[str, Section] = {
+    settings: dict[str, StrictModel] = {
         f"{data}/corpus.json": corpus(config),
         f"{data}/split.json": config.split,
         f"{data}/features/{features}.json": config.vision,
         f"{results}/table.json": table(config),
     }
     if vaani := config.corpus.vaani if config.corpus.kind == "vaani" else None:
-        found[f"{data}/survey_config.json"] = survey(vaani)
-        found[f"{data}/plan_settings.json"] = plan(config, features, downloads)
+        settings[f"{data}/survey_config.json"] = survey(vaani)
+        settings[f"{data}/plan_settings.json"] = plan(config, features, downloads)
     for run, (name, seed) in runs(config).items():
-        found[f"{results}/{run}/config.json"] = training(config, name, seed, features)
-        found[f"{results}/{run}/watch.json"] = watch(config)
-    return found
+        settings[f"{results}/{run}/config.json"] = training(config, name, seed, features)
+        settings[f"{results}/{run}/watch.json"] = watch(config)
+    return settings
 
 
 def runs(config: Config) -> Mapping[str, tuple[str, int]]:
-    """Every run of an experiment, such as dense-s0: its name in `runs`, and its seed."""
+    """Every run of an experiment by its full name, such as dense-s0: its name in `runs`, and its seed."""
     return {f"{name}-s{seed}": (name, seed) for name in config.runs for seed in config.seeds}
 
 
-def _taken[T: Section](kind: type[T], block: Section, *but: str) -> T:
-    """Those keys of a block that a smaller one has too, but for some, which keep their default."""
-    return kind(**{key: getattr(block, key) for key in kind.model_fields if key not in but})
+def _subset[T: StrictModel](kind: type[T], block: StrictModel, *omit: str) -> T:
+    """A smaller model, filled from the keys of the same names in a block; keys in `omit` keep their defaults."""
+    return kind(**{key: getattr(block, key) for key in kind.model_fields if key not in omit})
 
 
 def corpus(config: Config) -> CorpusSettings:
-    """The corpus as its stages make it: without the blocks of other kinds, and whether its raw shards are kept."""
-    return _taken(CorpusSettings, config.corpus, *(kind for kind in KINDS if kind != config.corpus.kind))
+    """What the corpus depends on: without the blocks of other kinds, and without `keep_source`."""
+    return _subset(CorpusSettings, config.corpus, *(kind for kind in KINDS if kind != config.corpus.kind))
 
 
 def survey(vaani: VaaniConfig) -> SurveyConfig:
-    """Which files are surveyed, not which of their clips are taken."""
-    return _taken(SurveyConfig, vaani)
+    """Which files are surveyed, without the choice of their clips."""
+    return _subset(SurveyConfig, vaani)
 
 
 def plan(config: Config, features: str, downloads: int) -> PlanSettings:
-    """What decides sizes and times, also whether raw shards are kept; of the split, the strata and how many pairs."""
+    """What sizes and times depend on, `keep_source` included; of the split, the strata and the number of pairs."""
     return PlanSettings(
         corpus=config.corpus.name,
         labels=config.corpus.labels,
         keep_seconds=config.corpus.keep_seconds,
         keep_source=config.corpus.keep_source,
-        strata=_taken(StrataConfig, config.split),
+        strata=_subset(StrataConfig, config.split),
         pairs=config.split.val + config.split.tune,
         backbone=config.vision.backbone,
         image_size=config.vision.image_size,
@@ -72,7 +72,7 @@ def plan(config: Config, features: str, downloads: int) -> PlanSettings:
 
 
 def training(config: Config, name: str, seed: int, features: str) -> RunConfig:
-    """Everything that decides one run: editing another run leaves this as it is."""
+    """Everything that one run depends on; editing another run changes nothing here."""
     data, train = f"data/{config.corpus.name}", config.train_of(name)
     live = train.features == "live"
     paths = DataPaths(
@@ -89,11 +89,11 @@ def training(config: Config, name: str, seed: int, features: str) -> RunConfig:
 
 
 def watch(config: Config) -> WatchConfig:
-    """What is shown of a training; it decides nothing of the model, so it is no part of the run's configuration."""
+    """What is shown of a training. The model does not depend on it, so it is not part of the run's configuration."""
     data = f"data/{config.corpus.name}"
     return WatchConfig(log=config.log, visualise=config.visualise, pictures=f"{data}/images", truth=f"{data}/truth")
 
 
 def table(config: Config) -> TableConfig:
     """The rows of the tables."""
-    return _taken(TableConfig, config)
+    return _subset(TableConfig, config)

@@ -1,13 +1,13 @@
-"""Which pairs are held out: drawn by chances that depend on what is chosen among, not on its order, or given.
+"""Which pairs are held out. They are drawn at random, whatever the order of the rows, or given by the corpus.
 
-What a corpus itself states, clip by clip (`given_split`), fixes this, and leaves the rest to draw:
+A corpus may give the split of its clips (`given_split`). The rest is drawn, by these rules:
 
-* val, tune: the pairs are one clip for each picture given so, by chance; further clips of it follow their picture, as
-  for pairs that are drawn (ves.corpus.splits.assign), whatever is given for them.
-* train: never drawn for val. Nothing else is promised: what is about a picture of val or tune is not trained on.
-* Where val is given, none is drawn, and no speaker is held out: who speaks in val is the corpus' own affair. Where tune
-  is given, none is drawn. What is not given is drawn: val among clips without a given split, of speakers without one;
-  tune among these and, where val is given, among those given train.
+* val, tune: each picture with such clips has one of them as its pair, at random. Its other clips follow the picture, as
+  for drawn pairs (ves.corpus.splits.assign), whatever their given split is.
+* train: such a clip is never drawn for val. But it is still not trained on if its picture is in val or tune.
+* If the corpus gives val, none is drawn and no speaker is held out: the corpus decides who speaks in val. If it gives
+  tune, none is drawn. Otherwise val is drawn from clips without a given split whose speakers have none either, and tune
+  from the same clips and, if the corpus gives val, also from those given as train.
 """
 
 import logging
@@ -28,28 +28,30 @@ PAIRS = ("val", "tune")
 def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     """Draw val and tune pairs, as ves.corpus.splits.assign says, from columns clip_id, group, language, reportable.
 
-    Returns clip_id, group, language, pair ("val" or "tune"); no group comes twice. Val and tune are drawn together,
-    then parted by chance within each language, so that they are alike. Raises ValueError with the number there could
-    be if that is too few.
+    Returns clip_id, group, language, pair ("val" or "tune"), with each group at most once. Val and tune are drawn
+    together and then separated at random within each language, so that they are alike. Raises ValueError, which says
+    how many pairs are possible, if there are too few.
     """
     candidates = _candidates(clips, split.seed)
     languages = clips.group_by("language").len("clips").sort("language")
     total, drawn = split.val + split.tune, candidates.clear()
-    while len(drawn) < total and not candidates.is_empty():  # again, for groups that several languages had counted on
-        there = _counts(languages, candidates)
-        quota = shares(total - len(drawn), languages["clips"].to_numpy().astype(np.float64), there)
-        for place in np.argsort(there, kind="stable").tolist():  # the language with the fewest images chooses first
+    while (
+        len(drawn) < total and not candidates.is_empty()
+    ):  # again, because several languages may have counted on one group
+        available = _counts(languages, candidates)
+        quota = shares(total - len(drawn), languages["clips"].to_numpy().astype(np.float64), available)
+        for place in np.argsort(available, kind="stable").tolist():  # the language with the fewest images chooses first
             mine = candidates.filter(pl.col("language") == languages["language"][place]).head(int(quota[place]))
             drawn = pl.concat([drawn, mine])
             candidates = candidates.join(mine, on="group", how="anti", maintain_order="left")
     if len(drawn) < total:
         raise ValueError(
-            f"split: val {split.val} and tune {split.tune} pairs are asked for, but only {len(drawn)} can be found, "
-            "one per image that a held-out speaker speaks about; lower split.val or split.tune, or raise "
+            f"split: val needs {split.val} pairs and tune {split.tune}, but only {len(drawn)} are possible, one for "
+            "each image that a held-out speaker speaks about; lower split.val or split.tune, or raise "
             "split.held_out_speakers"
         )
     counts = _counts(languages, drawn)
-    spare = np.maximum(counts - 1, 0)  # each language leaves one to val, where val has room for them all
+    spare = np.maximum(counts - 1, 0)  # each language leaves at least one pair to val, if val can have them all
     available = spare if spare.sum() >= split.tune else counts
     tune = languages.select("language", pl.Series("tune", shares(split.tune, counts.astype(np.float64), available)))
     drawn = drawn.with_columns(pl.Series("chance", chance_of_hashes(drawn["clip_id"], split.seed, "tune or val")))
@@ -60,8 +62,8 @@ def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
 
 
 def _candidates(clips: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """One reportable clip for each group and language that has any, in the order in which they are drawn: by an
-    exponential clock that runs at the weight of the group (Efraimidis and Spirakis 2006)."""
+    """One reportable clip for each pair of group and language that has any, in the order of drawing: by an exponential
+    clock whose rate is the weight of the group (Efraimidis and Spirakis 2006)."""
     lost = clips.group_by("group").agg((~pl.col("reportable")).sum().alias("lost"))
     clips = clips.filter("reportable").select("clip_id", "group", "language")
     clips = clips.with_columns(pl.Series("chance", chance_of_hashes(clips["clip_id"], seed, "clip")))
@@ -78,7 +80,7 @@ def _counts(languages: pl.DataFrame, clips: pl.DataFrame) -> Int64[np.ndarray, "
 
 
 def speakers_to_hold_out(clips: pl.DataFrame) -> pl.DataFrame:
-    """The clips of speakers that may be held out: none of one who has a given split, none at all where val is given."""
+    """The clips of speakers who may be held out: those without a given split, and nobody if the corpus gives val."""
     stated = clips.drop_nulls("given_split")
     if stated.is_empty():
         return clips
@@ -88,9 +90,9 @@ def speakers_to_hold_out(clips: pl.DataFrame) -> pl.DataFrame:
 
 
 def given_pairs(clips: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """The pairs that are given, from columns clip_id, group, language, given_split: clip_id, group, language, pair.
+    """The pairs that the corpus gives: columns clip_id, group, language, given_split -> clip_id, group, language, pair.
 
-    A picture (group) given both is in val.
+    A picture (group) that is given for both is in val.
     """
     given = clips.filter(pl.col("given_split").is_in(PAIRS))
     chance = pl.Series("chance", chance_of_hashes(given["clip_id"], seed, "given"))
@@ -101,7 +103,7 @@ def given_pairs(clips: pl.DataFrame, seed: int) -> pl.DataFrame:
 
 
 def left_to_draw(clips: pl.DataFrame, given: pl.DataFrame, split: SplitConfig) -> tuple[pl.DataFrame, SplitConfig]:
-    """The clips, no longer reportable where their given split or picture forbids it, and how many pairs are to draw."""
+    """The clips, not reportable if their given split or picture forbids it, and the numbers of pairs to draw."""
     kinds = given["pair"].unique()
     wanted = split.model_copy(update={kind: 0 for kind in PAIRS if kind in kinds})
     allowed = pl.col("given_split").is_null()
@@ -112,9 +114,9 @@ def left_to_draw(clips: pl.DataFrame, given: pl.DataFrame, split: SplitConfig) -
 
 
 def summary_of_given(clips: pl.DataFrame) -> str:
-    """What was given and what became of it, a paragraph of splits.md; empty where nothing is given.
+    """The paragraph of splits.md about the given split and what became of it; empty if there is none.
 
-    From columns split, speaker, given_split. What leaks between the given splits is also logged, as a warning.
+    It needs columns split, speaker, given_split. Overlaps between the given splits are also logged as warnings.
     """
     given = clips.drop_nulls("given_split")
     if given.is_empty():
@@ -125,7 +127,7 @@ def summary_of_given(clips: pl.DataFrame) -> str:
     leaks = [
         (
             given.filter(pl.col("given_split") == "train", pl.col("split") != "train").height,
-            "clips given train are about pictures of val or tune (the same to the eye), so they are not trained on",
+            "clips given train are about pictures of val or tune (or near-duplicates), so they are not trained on",
         ),
         (
             given.filter(pl.col("given_split") == "tune", pl.col("split").is_in(["val", "val_more"])).height,

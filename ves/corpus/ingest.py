@@ -1,8 +1,8 @@
-"""One source shard in, its part of the corpus out: every clip and picture decoded and checked once, here.
+"""From one source shard to its part of the corpus. Every clip and picture is decoded and checked here, once.
 
-What is taken can be read for ever after; what is not is a row with a reason (`reason`, `detail`) and is never replaced
-by something else. A shard of which too much is refused is refused as a whole. It is streamed (ves.corpus.shard_reader),
-so memory does not grow with it. Outputs are written whole or not at all, the part last.
+What is accepted can always be read later. What is refused is a row with a `reason` and a `detail`, and nothing takes
+its place. If too many rows are refused, the whole shard is. The shard is streamed (ves.corpus.shard_reader), so memory
+does not grow with its size. Outputs are written whole or not at all, the part last.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ from ves.store.audio import write_group
 
 log = logging.getLogger(__name__)
 
-ROW_GROUP = 64  # pictures; a reader of one picture reads this many,
-ROW_GROUP_BYTES = 32 << 20  # or about so many bytes
+ROW_GROUP = 64  # pictures at most; to read one picture, its whole row group is read
+ROW_GROUP_BYTES = 32 << 20  # or about this many bytes
 UNKNOWN_SPEAKERS = ("", "NA")
 TEXTS = ("language", "district", "state", "speaker", "image_reference", "given_split")
 COMMON = {"source_row": pl.UInt32} | dict.fromkeys(("source_path", "shard", "reason", "detail"), pl.String)
@@ -37,7 +37,7 @@ PICTURES = COMMON | {
     "image_id": pl.String, "width": pl.UInt32, "height": pl.UInt32, "phash": pl.UInt64, "row_in_shard": pl.UInt32,
 }  # fmt: skip
 TRUTH = {"clip_id": pl.String, "transcript": pl.String}
-STORED = pa.schema({"image_id": pa.string(), "bytes": pa.binary()})  # the file of pictures
+PICTURE_FILE = pa.schema({"image_id": pa.string(), "bytes": pa.binary()})
 
 
 def ingest_audio(
@@ -49,14 +49,14 @@ def ingest_audio(
     chosen: Chosen = None,
     truth: Path | None = None,
 ) -> None:
-    """Write the samples of a shard's clips to the group <store>/<shard> and one row per source row to `part`.
+    """Write the samples of a shard's clips to the group <store>/<shard>, and one row for each source row to `part`.
 
-    At most `keep_seconds` of a clip are stored; `duration_s` is of the whole clip. The part also holds the hash of the
-    samples, as metadata: other samples make another part, so that what follows a part also follows the group. With
-    `truth`, what is said in the accepted clips (where known) is written there. Reasons: those of decoding.decode,
-    `no_language`, `no_reference` (no image named), `unsafe_name`, `bad_text` (of any column, it is no UTF-8), the
-    source's own. Raises ValueError if the shard is not a whole parquet file of clips, or if more than `max_refused` of
-    its rows are refused.
+    At most `keep_seconds` of a clip are stored; `duration_s` is the length of the whole clip. The metadata of the part
+    has the hash of the samples, so that other samples make another part, and steps that depend on a part also depend on
+    its group. The known transcripts of accepted clips are written to `truth`, if it is given. The reasons are those of
+    decoding.decode, `no_language`, `no_reference` (no image named), `unsafe_name`, `bad_text` (a column is not UTF-8),
+    and the source's own. Raises ValueError if the shard is not a complete parquet file of clips, or if more
+    than `max_refused` of its rows are refused.
     """
     rows: list[dict[str, Any]] = []
     accepted: list[str] = []
@@ -74,7 +74,9 @@ def ingest_audio(
                 rows[-1]["row"] = len(accepted)
                 accepted.append(rows[-1]["clip_id"])
                 yield samples[:limit]
-        refusals.check(shard, rows, corpus.max_refused)  # here, so that the group of a refused shard is not kept
+        refusals.check(
+            shard, rows, corpus.max_refused
+        )  # inside the generator, so that the group of a refused shard is not kept
 
     samples = write_group(store / shard, clips(), accepted)
     if truth is not None:
@@ -85,14 +87,14 @@ def ingest_audio(
 def ingest_images(
     corpus: CorpusSettings, shard: str, source: Path, pictures: Path, part: Path, chosen: Chosen = None
 ) -> None:
-    """Write the bytes of a shard's pictures (each content once) to `pictures` and one row per source row to `part`.
+    """Write the files of a shard's pictures (each content once) to `pictures`, and a row for each source row to `part`.
 
-    Reasons: those of images.decode, `no_name` (nothing can refer to it), `unsafe_name`, `bad_text`, the source's own.
-    Raises as ingest_audio does.
+    The reasons are those of images.decode, `no_name` (nothing can refer to it), `unsafe_name`, `bad_text`, and the
+    source's own. Raises as ingest_audio does.
     """
     rows: list[dict[str, Any]] = []
 
-    places: dict[str, int] = {}  # in `pictures`, of every content by its image_id
+    places: dict[str, int] = {}  # image_id -> row in `pictures`
 
     def accepted() -> Iterator[tuple[str, bytes]]:
         for row in track(shard_reader.rows(source, "image", chosen), label=f"ingest {shard}", unit=" pictures"):
@@ -115,13 +117,13 @@ def ingest_images(
 
 
 def _begun(row: dict[str, Any], shard: str) -> dict[str, Any]:
-    """The row of the part before it is judged: refused for now only if its source does so."""
+    """The row of the part before its checks; it has a reason only if the source itself refuses it."""
     row |= {"shard": shard, "reason": row.pop("refused"), "detail": row.pop("refused_detail")}
     return row
 
 
 def _clip(row: dict[str, Any], encoded: bytes | None) -> Int16[np.ndarray, " n"]:
-    """Check one clip, fill in `clip_id` and `duration_s`, return all its samples. Raises BadAudio."""
+    """Check one clip, fill in `clip_id` and `duration_s`, and return all its samples. Raises BadAudio."""
     row["clip_id"] = hashlib.sha256(encoded).hexdigest()[:32] if encoded else None
     if row["speaker"] in UNKNOWN_SPEAKERS:
         row["speaker"] = None
@@ -139,7 +141,7 @@ def _clip(row: dict[str, Any], encoded: bytes | None) -> Int16[np.ndarray, " n"]
 
 
 def _picture(row: dict[str, Any], encoded: bytes | None) -> None:
-    """Check one picture, fill in its identity, size and perceptual hash. Raises BadImage."""
+    """Check one picture, and fill in its id, size and perceptual hash. Raises BadImage."""
     row["image_id"] = hashlib.sha256(encoded).hexdigest() if encoded else None
     if row["reason"]:
         raise images.BadImage(row["reason"], row["detail"])
@@ -153,35 +155,36 @@ def _picture(row: dict[str, Any], encoded: bytes | None) -> None:
 
 
 def _write_pictures(path: Path, pictures: Iterator[tuple[str, bytes]]) -> None:
-    """Stream pictures (image_id, bytes) to parquet; they are compressed as they are."""
+    """Stream pictures (image_id, bytes) to parquet, uncompressed: they are compressed files."""
     options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
-    held: list[tuple[str, bytes]] = []
-    with pq.ParquetWriter(path, STORED, **options) as writer:
+    group: list[tuple[str, bytes]] = []
+    with pq.ParquetWriter(path, PICTURE_FILE, **options) as writer:
 
         def flush() -> None:
-            if held:
-                writer.write_table(pa.table([pa.array(column) for column in zip(*held, strict=True)], STORED))
-                held.clear()
+            if group:
+                columns = [pa.array(column) for column in zip(*group, strict=True)]
+                writer.write_table(pa.table(columns, PICTURE_FILE))
+                group.clear()
 
         for picture in pictures:
-            held.append(picture)
-            if len(held) == ROW_GROUP or sum(len(content) for _, content in held) >= ROW_GROUP_BYTES:
+            group.append(picture)
+            if len(group) == ROW_GROUP or sum(len(content) for _, content in group) >= ROW_GROUP_BYTES:
                 flush()
         flush()
 
 
 def _frame(rows: list[dict[str, Any]], schema: dict[str, Any]) -> pl.DataFrame:
-    """The columns of `schema` that rows have; those that they lack are null."""
+    """A frame of `schema` from rows; columns that a row lacks are null."""
     return pl.DataFrame({name: [row.get(name) for row in rows] for name in schema}, schema)
 
 
-def _write_truth(said: list[dict[str, Any]], path: Path) -> None:
+def _write_truth(rows: list[dict[str, Any]], path: Path) -> None:
     with atomic(path) as temporary:
-        _frame(said, TRUTH).write_parquet(temporary)
+        _frame(rows, TRUTH).write_parquet(temporary)
 
 
 def _write(frame: pl.DataFrame, part: Path, source: Path, **metadata: str) -> None:
-    """Write a part, with metadata of the file, and log how many rows were refused, and why."""
+    """Write a part with its metadata, and log how many rows were refused and why."""
     left = shard_reader.count(source) - len(frame)
     log.info("%s: %s%s", part, refusals.summary(frame), f", {left} not chosen" if left else "")
     with atomic(part) as temporary:

@@ -1,8 +1,8 @@
-"""Pictures that are one picture to the eye: groups of perceptual hashes that differ in a few bits.
+"""Near-duplicates, pictures that look the same: groups of perceptual hashes that differ in a few bits.
 
-All pairs within a distance are found without comparing all: two hashes that differ in at most k bits differ, in at
-least one of four bands of 16 bits, in at most k // 4. So each band is looked up in the sorted list of that band, once
-for every pattern of so few flipped bits, and what turns up is compared in full.
+All pairs within a distance are found without comparing every pair. If two hashes differ in at most k bits, at least one
+of their four bands of 16 bits differs in at most k // 4. So each band is looked up in the sorted list of that band,
+once for every pattern of up to k // 4 flipped bits, and only the matches are compared in full.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ import numpy as np
 from jaxtyping import Int64, UInt64
 
 BANDS, BAND_BITS = 4, 16
-CANDIDATES = 4_000_000  # pairs compared at once: bounds memory where many hashes share a band
+CANDIDATES = 4_000_000  # pairs compared at a time, which bounds the memory if many hashes share a band
 
 Pairs = tuple[np.ndarray, np.ndarray]  # int64 [n] each: indices left < right
 
 
 def groups(hashes: UInt64[np.ndarray, " n"], bits: int) -> Int64[np.ndarray, " n"]:
-    """For each hash the index of the first hash of its group.
+    """For each hash, the index of the first hash of its group.
 
-    Hashes that differ in at most `bits` bits are linked; a group is all that is linked, also through others, so its
-    ends may differ in more.
+    Hashes that differ in at most `bits` bits are linked. A group is a connected component, so two of its hashes may
+    differ in more bits.
     """
     distinct, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     order = np.argsort(first)  # distinct hashes in order of first appearance, so that a root is the first of its group
@@ -32,7 +32,7 @@ def groups(hashes: UInt64[np.ndarray, " n"], bits: int) -> Int64[np.ndarray, " n
 
 
 def _pairs(hashes: UInt64[np.ndarray, " n"], bits: int) -> Iterator[Pairs]:
-    """All pairs within the distance, in blocks; a pair may come in several."""
+    """All pairs within the distance, in blocks; a pair may be in several blocks."""
     flips = [
         sum(1 << b for b in chosen) for n in range(bits // BANDS + 1) for chosen in combinations(range(BAND_BITS), n)
     ]
@@ -50,7 +50,7 @@ def _pairs(hashes: UInt64[np.ndarray, " n"], bits: int) -> Iterator[Pairs]:
 
 
 def _blocks(begin: Int64[np.ndarray, " n"], count: Int64[np.ndarray, " n"]) -> Iterator[Pairs]:
-    """Each i with each of begin[i] ... begin[i] + count[i] - 1, some CANDIDATES at a time."""
+    """Each i with each of begin[i] ... begin[i] + count[i] - 1, about CANDIDATES at a time."""
     end = np.cumsum(count)
     cuts = np.searchsorted(end, np.arange(0, max(count.sum(), 1), CANDIDATES), side="right")
     for low, high in zip(cuts, [*cuts[1:], len(end)], strict=True):

@@ -1,4 +1,4 @@
-"""When a row of a shard is refused for its names, and when a shard is for its rows."""
+"""When the names in a row make it unsafe, and when too many refused rows condemn a shard."""
 
 import re
 from collections import Counter
@@ -12,9 +12,9 @@ _LONGEST = 200  # characters of a name or detail in a message
 
 
 def unsafe(name: str | None) -> str | None:
-    """What is wrong with a name that would leave its folder wherever it is used as a path; None if nothing is.
+    """What makes a name unsafe as a path, because it could leave its folder; None if it is safe.
 
-    A slash in front is fine: it is dropped wherever names are compared.
+    A leading slash is fine, because it is dropped wherever names are compared.
     """
     name = name or ""
     if ".." in re.split(r"[\\/]", name):
@@ -34,9 +34,9 @@ def summary(part: pl.DataFrame) -> str:
 
 
 def check(shard: str, rows: list[dict[str, Any]], most: float) -> None:
-    """Raise ValueError when more than the share `most` of a shard's rows is refused: then the shard is at fault, or we.
+    """Raise ValueError if more than the share `most` of a shard's rows is refused: then the shard or VeS is at fault.
 
-    `rows` have source_row, source_path and, where refused, reason and detail. The message shows one of each reason.
+    `rows` have source_row, source_path and, if refused, reason and detail. The message shows an example of each reason.
     """
     refused = [row for row in rows if row.get("reason")]
     if len(refused) <= most * len(rows):
@@ -50,10 +50,10 @@ def check(shard: str, rows: list[dict[str, Any]], most: float) -> None:
     )
     raise ValueError(
         f"{shard}: {len(refused)} of {len(rows)} rows refused, more than corpus.max_refused ({most:g}): {examples}. "
-        "Look at these; if the others are to be used all the same, raise corpus.max_refused"
+        "Look at these; to use the other rows all the same, raise corpus.max_refused"
     )
 
 
 def _short(text: str | None) -> str:
-    """A name or detail that fits a message and its one line."""
+    """A name or detail, short enough for a message of one line."""
     return "no name" if text is None else _CONTROL.sub("?", text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

@@ -1,7 +1,7 @@
-"""The rows of a source shard, streamed: the file is never in memory, whatever its row groups are.
+"""Streams the rows of a source shard. The file is never in memory as a whole, however large its row groups are.
 
-A row group of Vaani may be the whole shard, 500 MB; it is read page by page. Columns are found by name
-(ves.sources.columns), and a footer that promises what cannot be is refused before anything is read.
+A row group of Vaani may be the whole shard, 500 MB, so it is read page by page. Columns are identified by name
+(ves.sources.columns), and a footer with impossible sizes is refused before anything is read.
 """
 
 import hashlib
@@ -19,50 +19,50 @@ from jaxtyping import Bool, UInt32
 from ves.base import parquet
 from ves.sources import columns
 
-BATCH = 64  # rows in memory at most,
-BATCH_BYTES = 16 << 20  # and about so many bytes of them
+BATCH = 64  # rows in memory at most
+BATCH_BYTES = 16 << 20  # and about this many bytes
 BUFFER = 1 << 20  # bytes read at a time
 LARGEST_GROUP = 8 << 30  # bytes of a row group, unpacked: sixteen of Vaani's shards
-LARGEST_RATIO = 100  # of a file unpacked to the file; sound and pictures hardly pack at all
+LARGEST_RATIO = 100  # of unpacked to packed size; sound and pictures hardly shrink at all
 Chosen = UInt32[np.ndarray, " n"] | None  # numbers of the rows to take, ascending; None for all
-REFUSAL = ("refused", "refused_detail")  # why the source itself refuses a row, if it does
+REFUSAL = ("refused", "refused_detail")  # why the source itself refuses a row
 CLIP_TEXTS = ("language", "district", "state", "speaker", "image_reference", "given_split", "transcript")
 TEXTS = {"audio": CLIP_TEXTS + REFUSAL, "image": REFUSAL}
 REQUIRED = {"audio": ("language", "image_reference"), "image": ()}
 
 
 def count(source: Path) -> int:
-    """Rows of a shard, by its footer. Raises ValueError as `rows` does."""
+    """The number of rows of a shard, by its footer. Raises ValueError as `rows` does."""
     with _naming(source), pq.ParquetFile(source) as file:
         return file.metadata.num_rows
 
 
 def chosen_rows(listing: Path, shard: dict[str, Any]) -> Chosen:
-    """Numbers of the rows that were chosen of a shard (an entry of `listing`), ascending; None if all are.
+    """The numbers of the chosen rows of a shard (an entry of `listing`), ascending; None if all are chosen.
 
-    They stand in the folder `chosen` beside the listing, which knows their number and hash. Raises ValueError that
-    names the file for others: it belongs to another choice.
+    They are in the folder `chosen` beside the listing, which has their number and hash. Raises ValueError that names
+    the file if it belongs to another choice.
     """
     if (expected := shard.get("chosen")) is None:
         return None
     path = listing.parent / f"chosen/{shard['name']}.parquet"
     numbers = parquet.read(path, ["source_row"])["source_row"].cast(pl.UInt32).to_numpy()
-    found = {"rows": len(numbers), "sha256": hashlib.sha256(numbers.astype("<u4").tobytes()).hexdigest()}
-    if found != expected:
+    actual = {"rows": len(numbers), "sha256": hashlib.sha256(numbers.astype("<u4").tobytes()).hexdigest()}
+    if actual != expected:
         raise ValueError(
-            f"{path}: {len(numbers)} rows, not the {expected['rows']} that {listing} means; delete the listing and run "
-            "again, both are written together"
+            f"{path}: {len(numbers)} rows, not the {expected['rows']} of {listing}; delete the listing and run again: "
+            "both are written together"
         )
     return numbers
 
 
 def rows(source: Path, media: str, chosen: Chosen = None) -> Iterator[dict[str, Any]]:
-    """Rows of a shard in order: source_row, bytes and source_path (of the struct column `media`), TEXTS of it.
+    """The rows of a shard in order: source_row, bytes and source_path (of the struct column `media`), and its TEXTS.
 
-    `media` is "audio" or "image"; `chosen`, ascending, are the only rows to give. Texts are stripped; they are null
-    where they are empty or their column is absent. A row with a text that cannot be read has nothing but `refused`, and
-    `refused_detail`. Raises ValueError that names the file if it is not whole, not such a shard, a bomb, or has fewer
-    rows than were chosen.
+    `media` is "audio" or "image". If `chosen` is given, only those rows are read. Texts are stripped; they are null if
+    empty or if their column is missing. A row with an unreadable text has only `refused` and `refused_detail`. Raises
+    ValueError that names the file if it is incomplete, not such a shard, a decompression bomb, or has fewer rows than
+    were chosen.
     """
     with _naming(source), pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER) as file:
         _check_sizes(source, file.metadata)
@@ -96,7 +96,7 @@ def _of_group(batches, names: dict[str, str], media: str, start: int, wanted: Bo
 
 
 def _row(batch: pa.RecordBatch, names: dict[str, str], media: str, place: int) -> dict[str, Any]:
-    """One row of a batch. Raises ValueError for a cell that is not what its column promises."""
+    """One row of a batch. Raises ValueError for a cell that does not match the type of its column."""
     file = batch[names[media]][place].as_py() or {}
     path = file.get("path")
     row = {"bytes": file.get("bytes"), "source_path": None if path is None else str(path)}
@@ -104,47 +104,47 @@ def _row(batch: pa.RecordBatch, names: dict[str, str], media: str, place: int) -
 
 
 def _text(value: Any) -> str | None:
-    """A cell as text: numbers too, and 17.0, which is what pandas makes of 17 beside a null, as 17."""
+    """A cell as text. Numbers become text too, and 17.0 becomes 17 (pandas turns 17 into 17.0 beside a null)."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return None if value is None else str(value).strip() or None
 
 
 def _check_sizes(source: Path, metadata: pq.FileMetaData) -> None:
-    """Raise ValueError for a footer that promises more than such a file can hold: a decompression bomb."""
+    """Raise ValueError if the footer claims more than such a file can contain: a decompression bomb."""
     sizes = [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
     if max(sizes, default=0) > LARGEST_GROUP or sum(sizes) > LARGEST_RATIO * source.stat().st_size:
         raise ValueError(
-            f"{source}: its footer promises {sum(sizes)} bytes unpacked of {source.stat().st_size}, at most "
-            f"{LARGEST_RATIO} times and {LARGEST_GROUP} in a row group are read; it is damaged, or made to fill memory"
+            f"{source}: its footer claims that {source.stat().st_size} bytes unpack to {sum(sizes)}; the limits are "
+            f"{LARGEST_RATIO} times, and {LARGEST_GROUP} in a row group; it is damaged, or made to fill the memory"
         )
 
 
 def _columns(source: Path, schema: pa.Schema, media: str) -> dict[str, str]:
-    """Our name of every column that is there: the source's own. Raises ValueError for one that is missing or unfit."""
-    there = ", ".join(schema.names) or "none"
+    """Our name and the source's own of every column. Raises ValueError for one that is missing or of a wrong type."""
+    present = ", ".join(schema.names) or "none"
     column = columns.media_column(schema.names, media, str(source))
     if column is None:
-        raise ValueError(f"{source}: no column {media} of bytes and path; it has {there}")
+        raise ValueError(f"{source}: no column {media} of bytes and path; it has {present}")
     _check_media(source, column, schema.field(column).type)
-    found = {ours: name for ours, name in columns.find(schema.names, str(source)).items() if ours in TEXTS[media]}
+    names = {ours: name for ours, name in columns.find(schema.names, str(source)).items() if ours in TEXTS[media]}
     for ours in REQUIRED[media]:
-        if ours not in found:
-            accepted = ", ".join(columns.NAMES[ours])
-            raise ValueError(f"{source}: no column of the {ours}, called {accepted}; it has {there}")
-    for name in found.values():
+        if ours not in names:
+            accepted = " or ".join(columns.NAMES[ours])
+            raise ValueError(f"{source}: no column for the {ours}, called {accepted}; it has {present}")
+    for name in names.values():
         kind = schema.field(name).type
         if pa.types.is_nested(kind) or _is_bytes(kind):
             raise ValueError(f"{source}: column {name} is {kind}; it has to be text or numbers")
-    return {media: column} | found
+    return {media: column} | names
 
 
 def _check_media(source: Path, column: str, kind: pa.DataType) -> None:
-    """Raise ValueError unless a column is a struct of the bytes of a file and its path; say what it is instead."""
+    """Raise ValueError, which says what it is instead, unless a column is a struct of a file's bytes and path."""
     fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
     if not {"bytes", "path"} <= set(fields):
         decoded = pa.types.is_list(kind) or pa.types.is_large_list(kind) or "array" in fields
-        what = "holds decoded samples or pixels" if decoded else f"is {kind}"
+        what = "has decoded samples or pixels" if decoded else f"is {kind}"
         raise ValueError(
             f"{source}: column {column} {what}; it has to be a struct of bytes (a whole file) and path, as datasets "
             "writes Audio(decode=False) and Image(decode=False)"
@@ -161,28 +161,30 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _wanted(source: Path, number: int, chosen: Chosen) -> Bool[np.ndarray, " rows"]:
-    """Which rows of the file are asked for."""
+    """Which rows of the file are to be read."""
     if chosen is None:
         return np.ones(number, bool)
     wanted = np.zeros(number, bool)
     if len(chosen) and chosen.max() >= number:
-        raise ValueError(f"{source}: row {chosen.max()} was chosen, it has {number}; the file is not the one surveyed")
+        raise ValueError(
+            f"{source}: row {chosen.max()} was chosen, but it has {number} rows; it is not the file that was surveyed"
+        )
     wanted[chosen] = True
     return wanted
 
 
 def _batch_rows(group: pq.RowGroupMetaData) -> int:
-    """Rows to read at a time: fewer of large ones."""
+    """How many rows to read at a time: fewer if they are large."""
     return max(1, min(BATCH, BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)))
 
 
 @contextmanager
 def _naming(source: Path) -> Iterator[None]:
-    """Raise ValueError that names the file for whatever pyarrow finds wrong with it."""
+    """Turn errors of pyarrow into ValueError that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the file's content
+        if isinstance(error, OSError) and error.errno is not None:  # an error of the disk, not of the file's content
             raise
         what = " ".join(str(error).split())
-        raise ValueError(f"{source}: not a whole parquet file ({what}); delete it and run again") from error
+        raise ValueError(f"{source}: not a complete parquet file ({what}); delete it and run again") from error

@@ -1,9 +1,9 @@
-"""Who is held out: which clips train, which are reported on, which choices are made on, and which belong to none.
+"""The splits: which clips are trained on, which serve for choices, which are reported on, and which are dropped.
 
-Speakers are held out first, then images: the other order leaves next to nothing. A picture and its near-duplicates
-(ves.corpus.near_duplicates) are one image here. No image, no near-duplicate of one and, in tune and val, no known
-speaker is shared with train. Every choice is by hash of an id and the seed, so the order of the rows never matters.
-Clips are handled as numbers (`compact`): as texts, 24 M of them fill a workstation.
+Speakers are held out first, then images; the other order would leave almost nothing. A picture and its near-duplicates
+(ves.corpus.near_duplicates) count as one image here. Train shares no image and no near-duplicate with tune or val, and
+no known speaker. Every random choice is a hash of an id and the seed, so the order of the rows never matters. Clips are
+handled as numbers (`compact`), because the texts of 24 M clips would fill a workstation.
 """
 
 import logging
@@ -23,27 +23,27 @@ from ves.sources.labels import strata
 
 log = logging.getLogger(__name__)
 
-GIVEN = ("train", "tune", "val")  # splits that a corpus may state
+GIVEN = ("train", "tune", "val")  # splits that a corpus may give
 SPLITS = pl.Enum(["train", "tune", "val", "val_more", "dropped"])
 REASONS = pl.Enum(["tune_image", "speaker_held_out"])
-# of clips with their split (`assign`), ves.sources.labels.changes of the manifest, and `changes` since the split before
+# takes the clips of `assign`, ves.sources.labels.changes of the manifest, and `changes` since the previous split
 Page = Callable[[pl.DataFrame, pl.DataFrame, pl.DataFrame | None], None]
 COLUMNS = ("clip_id", "split", "stratum", "reason", "speaker_seen")
 
 
 def compact(manifest: pl.LazyFrame, images: pl.DataFrame, near_duplicate_bits: int) -> pl.DataFrame:
     """The clips of a manifest, sorted by clip_id: clip_id (ves.base.ids), language, speaker and given_split (each an
-    Enum), image (its place among all by image_id), group (the least such place among its near-duplicates).
+    Enum), image (its index in the order of image_id), group (the least such index among its near-duplicates).
 
     Raises ValueError if `images` (image_id, phash) lacks an image of a clip.
     """
     images = images.select("image_id", "phash").sort("image_id")
     group = pl.Series("group", groups(images["phash"].to_numpy(), near_duplicate_bits), pl.UInt32)
     largest = group.value_counts()["count"].max()
-    log.info("%d images are %d to the eye; the largest group has %d", len(images), group.n_unique(), largest)
+    log.info("%d images, %d without near-duplicates; the largest group has %d", len(images), group.n_unique(), largest)
     texts = ("language", "speaker", "given_split")
-    said = pl.collect_all([manifest.select(pl.col(text).drop_nulls().unique()) for text in texts], engine="streaming")
-    kinds = {text: set(found[text]) for text, found in zip(texts, said, strict=True)}
+    values = pl.collect_all([manifest.select(pl.col(text).drop_nulls().unique()) for text in texts], engine="streaming")
+    kinds = {text: set(frame[text]) for text, frame in zip(texts, values, strict=True)}
     kinds["given_split"] |= set(GIVEN)
     clips = manifest.select(
         ids.number("clip_id").alias("clip_id"),
@@ -53,29 +53,30 @@ def compact(manifest: pl.LazyFrame, images: pl.DataFrame, near_duplicate_bits: i
     clips = clips.collect(engine="streaming").sort("clip_id")
     if missing := clips["image"].null_count():
         raise ValueError(
-            f"{missing} clips of the manifest are of images that images.parquet lacks; run the merge again"
+            f"{missing} clips of the manifest are about images that images.parquet lacks; run the merge again"
         )
     return clips.with_columns(group.gather(clips["image"]))
 
 
 def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
-    """The split of each clip: to the columns of `compact`, adds split, stratum, reason (of `dropped`), speaker_seen (of
-    val and val_more: does its speaker occur in train; null if unknown).
+    """The split of each clip. It adds to the columns of `compact`: split, stratum, reason (of `dropped`), speaker_seen
+    (for val and val_more: whether the speaker is also in train; null if unknown).
 
-    1. Of the speakers of each language (the one they speak most), the share `held_out_speakers` is held out, at least
-       one where there are two. A clip of unknown speaker is of none of them, unless no speaker of the corpus is known:
-       then every clip may be reported on, and the summary says so.
-    2. `val` and `tune` pairs are drawn among images that a held-out speaker speaks about, one clip of such a speaker
-       per image: languages in proportion to their clips (so each stratum is), every language at least once where it can
-       be. An image is drawn with a weight of 1 / (1 + the clips that training loses by it). That costs little, and it
-       also makes up for images with many clips being more often spoken about by someone held out.
-    3. The other clips of val images are `val_more`, those of tune images `dropped` (tune_image); what held-out speakers
-       say of other images is `dropped` (speaker_held_out); the rest is `train`.
+    1. The share `held_out_speakers` of the speakers of each language (the one they speak most) is held out, at least
+       one if there are two. A clip of an unknown speaker counts as not held out, unless no speaker of the corpus is
+       known. Then every clip may be reported on, and the summary says so.
+    2. The pairs of `val` and `tune` are drawn from images that a held-out speaker speaks about, one clip of such a
+       speaker for each image. Languages have pairs in proportion to their clips (so the strata have too), and each
+       language has at least one if possible. The weight of an image is 1 / (1 + the clips that training loses by it).
+       So training loses little, and images with many clips are not drawn more often just because someone held out is
+       more likely to speak about them.
+    3. The other clips of val images are `val_more`, those of tune images are `dropped` (tune_image). Clips of held-out
+       speakers about other images are `dropped` (speaker_held_out). The rest is `train`.
 
-    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.held_out_pairs says
-    what that changes of all this.
+    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.held_out_pairs has
+    the rules for that.
 
-    Raises ValueError that says how many pairs there could be if they are too few, or if nothing is left to train on.
+    Raises ValueError if too few pairs are possible, which says how many, or if nothing is left to train on.
     """
     clips = _with_held_out(clips, split)
     given = given_pairs(clips, split.seed)
@@ -83,10 +84,10 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     chosen = chosen.with_columns(pl.col("pair").cast(SPLITS))
     clips = _look_up(clips, "clip_id", chosen.select("clip_id", "pair"))
     clips = _look_up(clips, "group", chosen.select("group", image_of="pair"))
-    held, image_of = pl.col("held_out"), pl.col("image_of")
+    held_out, image_of = pl.col("held_out"), pl.col("image_of")
     name = {name: pl.lit(name, SPLITS) for name in SPLITS.categories}
     word = pl.when(pl.col("pair").is_not_null()).then("pair").when(image_of == "val").then(name["val_more"])
-    word = word.when((image_of == "tune") | held).then(name["dropped"]).otherwise(name["train"])
+    word = word.when((image_of == "tune") | held_out).then(name["dropped"]).otherwise(name["train"])
     clips = clips.with_columns(word.alias("split"))
     if "train" not in (counts := clips["split"].value_counts())["split"]:
         raise ValueError(f"split: nothing is left to train on ({dict(counts.iter_rows())}); lower val or tune")
@@ -102,23 +103,23 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
 
 
 def _look_up(clips: pl.DataFrame, key: str, table: pl.DataFrame) -> pl.DataFrame:
-    """The clips with the other columns of a table by its key; null where it has none. Copies nothing but the key."""
-    found = clips.select(key).join(table, on=key, how="left", maintain_order="left")
-    return clips.hstack(found.drop(key))
+    """The clips with the other columns of a table, matched by key; null without a match. Copies only the key."""
+    columns = clips.select(key).join(table, on=key, how="left", maintain_order="left")
+    return clips.hstack(columns.drop(key))
 
 
 def _with_held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
-    """The clips with stratum, held_out (is their speaker?) and reportable (may they be in val or tune?)."""
+    """The clips with stratum, held_out (whether the speaker is) and reportable (whether val or tune may have them)."""
     clips = _look_up(clips, "language", strata(clips.group_by("language").len("clips"), split))
     pool = speakers_to_hold_out(clips)
-    held = _held_out(pool, split)
+    speakers = _held_out(pool, split)
     known = pool["speaker"].null_count() < len(pool)
-    clips = clips.with_columns(pl.col("speaker").is_in(held.implode()).fill_null(False).alias("held_out"))
+    clips = clips.with_columns(pl.col("speaker").is_in(speakers.implode()).fill_null(False).alias("held_out"))
     return clips.with_columns((pl.col("held_out") if known else pl.lit(True)).alias("reportable"))
 
 
 def _held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.Series:
-    """The speakers held out."""
+    """The speakers who are held out, sorted."""
     spoken = clips.drop_nulls("speaker").group_by("speaker", "language").len("clips")
     spoken = spoken.sort(["speaker", "clips", "language"], descending=[False, True, False])
     speakers = spoken.unique("speaker", keep="first", maintain_order=True)
@@ -130,10 +131,10 @@ def _held_out(clips: pl.DataFrame, split: SplitConfig) -> pl.Series:
 
 
 def write(manifest: Path, images: Path, split: SplitConfig, out: Path, page: Page | None = None) -> None:
-    """Assign, and write splits.parquet; before that, `page` is handed what to show of it.
+    """Assign splits, call `page` with what it should show, and write splits.parquet.
 
-    Where splits.parquet is there already, page and log tell what has changed. It is written last: whoever is
-    interrupted before that compares with the same one again. Raises ValueError as `compact` and `assign` do.
+    If splits.parquet exists, page and log say what has changed. It is written last, so that a run after an interruption
+    compares with the same file again. Raises ValueError as `compact` and `assign` do.
     """
     with parquet.naming(manifest):
         spellings = labels.changes(pl.scan_parquet(manifest))
@@ -148,14 +149,14 @@ def write(manifest: Path, images: Path, split: SplitConfig, out: Path, page: Pag
         columns = clips.lazy().select(COLUMNS).with_columns(ids.text("clip_id"))
         columns.sink_parquet(temporary, compression_level=1)  # most of it is hashes
     for before, now, n in [] if changed is None else changed.iter_rows():
-        log.info("changed: %d clips were %s before and are %s now", n, before or "not there", now or "not there")
+        log.info("changed: %d clips were %s and are now %s", n, before or "absent", now or "absent")
     log.info(
         "%s: %s", out, ", ".join(f"{n} {name}" for name, n in clips["split"].value_counts().sort("split").iter_rows())
     )
 
 
 def changes(clips: pl.DataFrame, previous: Path) -> pl.DataFrame:
-    """What differs from a splits.parquet of before: before, now (null: not there), clips; empty if nothing does."""
+    """What differs from an earlier splits.parquet: columns before, now (null: absent), clips; empty if nothing does."""
     with parquet.naming(previous):
         before = pl.scan_parquet(previous).select(
             ids.number("clip_id").alias("clip_id"), pl.col("split").cast(SPLITS).alias("before")

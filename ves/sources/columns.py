@@ -1,12 +1,12 @@
-"""What the columns of a source are called: names drift between districts and revisions, and other people's differ.
+"""The names of a source's columns, which differ between districts, revisions and owners.
 
-Read by the survey, which sees footers only, and by ingest: both must mean the same columns.
+The survey, which reads footers only, and ingest both use this table, so that they mean the same columns.
 """
 
 import re
 from collections.abc import Iterable
 
-NAMES = {  # our name: spellings of a source; compared without case, "_", "-", spaces and brackets
+NAMES = {  # our name: names in sources, compared without case, "_", "-", spaces and parentheses
     "language": ("language",),
     "district": ("district",),
     "state": ("state",),
@@ -25,24 +25,26 @@ def _plain(name: str) -> str:
 
 
 def find(columns: Iterable[str], source: str) -> dict[str, str]:
-    """Our name and the source's own, of every column of NAMES that is there; others are not ours.
+    """Our name and the source's own name of each column in NAMES that the source has.
 
-    Raises ValueError that names `source` when two of its columns go by one of our names: which is meant is not known.
+    Raises ValueError that names `source` if two of its columns match one of our names.
     """
-    columns, found = list(columns), {}
+    columns, matches = list(columns), {}
     for name, spellings in NAMES.items():
         plain = {_plain(spelling) for spelling in spellings}
         if one := _only([column for column in columns if _plain(column) in plain], name, source):
-            found[name] = one
-    return found
+            matches[name] = one
+    return matches
 
 
 def media_column(columns: Iterable[str], media: str, source: str) -> str | None:
-    """The column of the files themselves, `media` being "audio" or "image"; None without. Raises as `find` does."""
+    """The column of the files themselves, for `media` "audio" or "image"; None if missing. Raises as `find` does."""
     return _only([column for column in columns if _plain(column) == media], media, source)
 
 
-def _only(there: list[str], name: str, source: str) -> str | None:
-    if len(there) > 1:
-        raise ValueError(f"{source}: columns {' and '.join(there)} may both be the {name}; rename or drop all but one")
-    return there[0] if there else None
+def _only(matches: list[str], name: str, source: str) -> str | None:
+    if len(matches) > 1:
+        raise ValueError(
+            f"{source}: columns {' and '.join(matches)} may both be the {name}; rename or drop all but one"
+        )
+    return matches[0] if matches else None

@@ -1,11 +1,11 @@
-"""Labels whose spelling differs between districts and revisions of a corpus, brought to one spelling by a table.
+"""One spelling for labels that are spelt differently between districts and revisions of a corpus, by a table.
 
 The table is a YAML file: a list of entries `column` (language, district or state), `old`, `new` and `source` (who says
-that both mean the same). A district's entry may have a `state`, as two states may each have a district of that name; it
-is compared with the state's new spelling. Labels are compared as they are written, case and spaces included. What
-the table does not name stays as it is, and the label as it was is kept beside (`<column>_raw`).
+that both mean the same). An entry for a district may have a `state` (in its new spelling), because two states may have
+districts of the same name. Labels are compared as written, case and spaces included. A label that is not in the table
+stays as it is. The column `<column>_raw` keeps the original label.
 
-`strata` says which languages have many clips and which few.
+`strata` says which languages have many clips and which have few.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ves.config.experiment import StrataConfig
-from ves.config.fields import Section
+from ves.config.fields import StrictModel
 
 COLUMNS = ("language", "district", "state")
 SCHEMA = {"column": pl.String, "old": pl.String, "new": pl.String, "state": pl.String}
 
-Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]  # not empty, and as ingest leaves it: stripped
+Text = Annotated[str, Field(pattern=r"^\S(.*\S)?$")]  # not empty, and stripped, as ingest leaves it
 
 STRATA = pl.Enum(["high", "mid", "low"])
 
 
-class _Entry(Section):
+class _Entry(StrictModel):
     column: Literal["language", "district", "state"]
     old: Text
     new: Text
@@ -36,10 +36,10 @@ class _Entry(Section):
 
 
 def read(path: Path | None) -> pl.DataFrame:
-    """The table: columns column, old, new, state (null: any), in the order of the file; empty without a file.
+    """The table: columns column, old, new, state (null: any), in the order of the file; empty if `path` is None.
 
-    Raises ValueError that names file and entry for what is no such list, an empty text, a label with two new spellings
-    and a new spelling that is itself an old one.
+    Raises ValueError that names file and entry if the file is not such a list, if a text is empty, if a label has two
+    new spellings, or if a new spelling is also an old one.
     """
     if path is None:
         return pl.DataFrame(schema=SCHEMA)
@@ -58,7 +58,7 @@ def read(path: Path | None) -> pl.DataFrame:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """Where in the file, entries counted from 1."""
+    """The place in the file, with entries counted from 1."""
     if not location:
         return ""
     number, *keys = location
@@ -66,26 +66,26 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def _fault(entry: _Entry, entries: Sequence[_Entry], number: int) -> str | None:
-    """What is wrong with an entry beside the others, if anything."""
+    """What is wrong with an entry, given the others; None if nothing is."""
     if entry.state and entry.column != "district":
-        return "a state goes with a district only"
+        return "only an entry for a district may have a state"
     for other, second in enumerate(entries, 1):
         meet = second.column == entry.column and (entry.state == second.state or None in (entry.state, second.state))
         if meet and other <= number and second.old == entry.old:
-            return f"entry {other} has it already, as {second.new!r}"
+            return f"entry {other} already has it, as {second.new!r}"
         if meet and second.old == entry.new:
-            return f"its new spelling {entry.new!r} is an old one in entry {other}; name the last one at once"
+            return f"its new spelling {entry.new!r} is an old one in entry {other}; write the final spelling here"
         if second.column == "state" and second.old == entry.state:
-            return f"its state is an old spelling in entry {other}; name it {second.new!r}"
+            return f"its state is an old spelling in entry {other}; write {second.new!r}"
     return None
 
 
 def normalise[Frame: (pl.DataFrame, pl.LazyFrame)](
     frame: Frame, table: pl.DataFrame, columns: Sequence[str] = COLUMNS
 ) -> Frame:
-    """The frame with the new spelling in each of `columns` and the one it had in `<column>_raw`, after all others.
+    """The frame with new spellings in each of `columns`, and the original ones in `<column>_raw` after all columns.
 
-    A district's entry that has a state needs the column state, and `columns` must name it too.
+    If an entry for a district has a state, the frame needs the column state, and `columns` must include it.
     """
     frame = frame.with_columns(pl.col(column).alias(f"{column}_raw") for column in columns)
     spelt = {column: _spelt(column, table.filter(pl.col("state").is_null(), column=column)) for column in columns}
@@ -97,30 +97,33 @@ def normalise[Frame: (pl.DataFrame, pl.LazyFrame)](
 
 
 def _spelt(column: str, table: pl.DataFrame) -> pl.Expr:
-    """A column in the spelling that a table without states gives it."""
+    """A column in new spellings, by a table without states."""
     if table.is_empty():
         return pl.col(column)
-    old, new = table["old"], table["new"]  # by batches: polars' own `replace` of a stream holds all of it in memory
+    old, new = table["old"], table["new"]  # by batches: polars' own `replace` keeps a whole stream in memory
     return pl.col(column).map_batches(
         lambda texts: texts.replace(old, new), return_dtype=pl.String, is_elementwise=True
     )
 
 
 def changes(clips: pl.LazyFrame) -> pl.DataFrame:
-    """How many clips have another label than they had: column, old, new, clips, from a frame that was normalised."""
-    found = [
+    """How many labels a normalised frame has changed: columns column, old, new, clips."""
+    counts = [
         clips.filter(pl.col(column).ne_missing(pl.col(f"{column}_raw")))
         .group_by(old=f"{column}_raw", new=column)
         .agg(pl.len().alias("clips"))
         .select(pl.lit(column).alias("column"), "old", "new", "clips")
         for column in COLUMNS
     ]
-    return pl.concat(pl.collect_all(found, engine="streaming")).sort("column", "old", "new")
+    return pl.concat(pl.collect_all(counts, engine="streaming")).sort("column", "old", "new")
 
 
 def strata(clips_of_language: pl.DataFrame, split: StrataConfig) -> pl.DataFrame:
-    """Columns language, clips -> language, stratum. From the most clips down, languages are `high` until these hold the
-    share `high` of all clips, `mid` until they hold `mid`, then `low`."""
+    """The stratum of each language: columns language, clips -> language, stratum.
+
+    With most clips first, languages are `high` until they have the share `high` of all clips, then `mid` until they
+    have the share `mid`, then `low`.
+    """
     ordered = clips_of_language.sort(["clips", "language"], descending=[True, False])
     before = (pl.col("clips").cum_sum() - pl.col("clips")) / pl.col("clips").sum()
     stratum = pl.when(before < split.high).then(pl.lit("high")).when(before < split.mid).then(pl.lit("mid"))

@@ -1,9 +1,9 @@
-"""Which picture a clip's reference names: corpora spell the two differently."""
+"""Which picture a clip refers to. References and names of pictures are not always spelt alike."""
 
 import polars as pl
 
 _FILE = pl.col("name").str.strip_chars_start("/").str.split("/").list.last()
-LEVELS = {  # what of a name is compared, strictest first
+LEVELS = {  # which part of a name is compared, strictest first
     "name as written": pl.col("name"),
     "path without leading slash": pl.col("name").str.strip_chars_start("/"),
     "file name": _FILE,
@@ -15,24 +15,24 @@ LEVELS = {  # what of a name is compared, strictest first
 def resolve(references: pl.Series, pictures: pl.DataFrame) -> pl.DataFrame:
     """The image that each distinct reference names: columns image_reference, level, image_id, reason, detail.
 
-    `pictures` has one row per picture file: source_path, image_id (its content), reason (null unless refused). Names
-    are compared at each of LEVELS in turn; the first level at which any picture bears the name decides. There, pictures
-    of different content make it `image_ambiguous`, none but refused ones `image_refused`; a name that nothing bears at
-    any level is `image_missing`. `image_id` is null unless exactly one content is meant.
+    `pictures` has one row for each picture file: source_path, image_id (its content), reason (null unless refused).
+    Names are compared at each of LEVELS in turn, and the first level with any match decides. If the matching pictures
+    differ in content, the reason is `image_ambiguous`; if all of them were refused, `image_refused`; without a match at
+    any level, `image_missing`. `image_id` is null unless exactly one content matches.
     """
     named = pictures.select("image_id", "reason", name="source_path").filter(pl.col("name").str.len_chars() > 0)
     good = pl.col("image_id").filter(pl.col("reason").is_null())
-    remaining, found = pl.DataFrame({"name": references.drop_nulls().unique().sort().cast(pl.String)}), []
+    remaining, resolved = pl.DataFrame({"name": references.drop_nulls().unique().sort().cast(pl.String)}), []
     for level, key in LEVELS.items():
-        bearers = named.group_by(key.alias("key")).agg(
+        candidates = named.group_by(key.alias("key")).agg(
             contents=good.n_unique(), image_id=good.first(), cause=pl.col("reason").drop_nulls().first()
         )
-        matched = remaining.with_columns(key=key).join(bearers, on="key", how="inner", maintain_order="left")
-        found.append(matched.with_columns(level=pl.lit(level)))
+        matched = remaining.with_columns(key=key).join(candidates, on="key", how="inner", maintain_order="left")
+        resolved.append(matched.with_columns(level=pl.lit(level)))
         remaining = remaining.join(matched, on="name", how="anti", maintain_order="left")
     contents, level = pl.col("contents"), pl.col("level")
     many = pl.format("{} is the {} of {} different pictures", "name", "level", "contents")
-    return pl.concat([*found, remaining], how="diagonal").select(
+    return pl.concat([*resolved, remaining], how="diagonal").select(
         "level",
         image_reference="name",
         image_id=pl.when(contents == 1).then("image_id"),

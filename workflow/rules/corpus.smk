@@ -1,4 +1,4 @@
-"""From the list of shards to who is in which split."""
+"""From the list of shards to the splits."""
 
 
 onsuccess:
@@ -14,14 +14,14 @@ rule ingest_audio:
         "logs/{corpus}/ingest/{shard}.log",
     benchmark:
         "logs/{corpus}/ingest/{shard}.tsv"
-    priority: 1  # before another download or recording: what is ingested makes room
+    priority: 1  # before the next download or recording, because ingesting frees disk space
     params:
         version=3,
         origin=shard_origin,
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,
         store="data/{corpus}/audio.zarr",
-        truth=["--truth", "data/{corpus}/truth/{shard}.parquet"] if KIND == "vaani" else [],  # transcripts
+        truth=["--truth", "data/{corpus}/truth/{shard}.parquet"] if SOURCES[KIND].downloaded else [],  # transcripts
     shell:
         "python -m ves ingest-audio --corpus {input.corpus:q} --listing {input.listing:q} --shard {wildcards.shard:q} "
         "--source {input.source:q} --store {params.store:q} --part {output.part:q} {params.truth:q} --log {log:q}"
@@ -37,7 +37,7 @@ rule ingest_images:
         "logs/{corpus}/ingest/{shard}.log",
     benchmark:
         "logs/{corpus}/ingest/{shard}.tsv"
-    priority: 1  # before another download or recording: what is ingested makes room
+    priority: 1  # before the next download or recording, because ingesting frees disk space
     params:
         version=2,
         origin=shard_origin,
@@ -56,7 +56,7 @@ rule merge:
     output:
         manifest="data/{corpus}/manifest.parquet",
         refused="data/{corpus}/refused.parquet",
-        # images that were there keep their rows, and so their features
+        # existing images keep their rows, and so their features
         images=update("data/{corpus}/images.parquet"),
     log:
         "logs/{corpus}/merge.log",
@@ -89,7 +89,7 @@ rule split:
         images="data/{corpus}/images.parquet",
         split="data/{corpus}/split.json",
     output:
-        # the split that was there is read, to tell what has changed
+        # the previous split is read, to say what has changed
         splits=update("data/{corpus}/splits.parquet"),
         summary="results/{corpus}/splits.md",
         plot="results/{corpus}/splits.png",

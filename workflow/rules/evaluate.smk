@@ -1,6 +1,6 @@
-"""Embeddings of a split by every run, and what they show: retrieval, and where spoken nouns point.
+"""Embeddings of a split by every run, and what is measured on them: retrieval, and where spoken nouns point.
 
-Each job has one core. Those that others wait for come first, then the long ones: none is left to run alone at the end.
+Each job has one core. Jobs that others wait for come first, then the long ones, so that none is left alone at the end.
 """
 
 
@@ -26,7 +26,7 @@ rule embed:
         "python -m ves embed {params.run} --split {wildcards.split} --out {params.store} --log {log}"
 
 
-# Scores lie in blocks, undeclared: a killed job goes on. Those of val stay until multi_positive has read them.
+# Scores are in undeclared blocks, so that a killed job resumes. Those of val stay until multi_positive has read them.
 rule retrieval:
     input:
         multiext("results/{corpus}/{run}/", "config.json", "model.safetensors"),
@@ -49,7 +49,7 @@ rule retrieval:
         "--log {log}"
 
 
-# retrieval.json is not read: it says that the scores of val are there.
+# retrieval.json is not read; as an input, it makes sure that the scores of val exist.
 rule multi_positive:
     input:
         multiext("results/{corpus}/{run}/", "config.json", "model.safetensors", "retrieval.json"),

@@ -1,8 +1,8 @@
-"""Patch tokens of every picture, once, from the frozen backbone."""
+"""Patch tokens of every picture, computed once by the frozen backbone."""
 
 
 scattergather:
-    features=1,  # jobs; `--set-scatter features=8` makes it eight, which changes no byte of the store
+    features=1,  # jobs; `--set-scatter features=8` makes it eight, and no byte of the store changes
 
 
 rule features:

@@ -1,5 +1,5 @@
-"""What people look at: the tables, the curves of trainings, Figure 1, the gallery and the explorer of some validation
-clips; what of it is in the report, with the captions in ../report."""
+"""What people look at: tables, curves, Figure 1, the gallery and the explorer; and which of these are in the report,
+with the captions in ../report."""
 
 
 report: "../report/workflow.rst"
@@ -29,7 +29,7 @@ rule table1:
         "python -m ves table1 --table {input.table} --results {params.results} --out {output.table} --log {log}"
 
 
-# results/table1.csv is the table of the corpus that the configuration names.
+# results/table1.csv is the table of the corpus in the configuration.
 rule publish:
     input:
         f"results/{CORPUS}/table1.csv",
@@ -131,7 +131,7 @@ rule localisation_table:
         "--protocols {output.protocols} --by {output.by} --log {log}"
 
 
-# Of log.jsonl, which training writes beside the model.
+# Drawn from log.jsonl, which training writes beside the model.
 rule curves:
     input:
         config="results/{corpus}/{run}/config.json",
@@ -185,7 +185,7 @@ rule draw_heatmaps:
         "logs/{corpus}/heatmaps.log",
     benchmark:
         "logs/{corpus}/heatmaps.tsv"
-    priority: 1  # as localisation: it takes as long
+    priority: 1  # like localisation, which takes as long
     params:
         code=digest("heatmaps"),
         clips=CONFIG.heatmaps.clips,
@@ -234,7 +234,7 @@ rule refused_table:
         "--out {output.table} --log {log}"
 
 
-# After all that is measured, so that it says what this state of the results has cost.
+# After everything that is measured, so that it says what the present results have cost.
 rule stage_times:
     input:
         results(),

@@ -1,7 +1,7 @@
 """The listing of a corpus whose shards are made here: scenes and own pairs."""
 
 
-# A checkpoint: what follows is known once the shards are.
+# A checkpoint: later jobs are known only once the shards are.
 checkpoint list_shards:
     input:
         corpus="data/{corpus}/corpus.json",

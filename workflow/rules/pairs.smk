@@ -1,4 +1,4 @@
-"""Your own pairs: the shards are packed from the files that the tables name."""
+"""Your own pairs: shards are packed from the files that the tables list."""
 
 
 include: "listing.smk"

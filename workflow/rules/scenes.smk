@@ -1,4 +1,4 @@
-"""Spoken Scenes: the shards are synthesised here, with what only evaluation may open."""
+"""Spoken Scenes: shards are synthesised here, with the word timings and object masks for evaluation."""
 
 
 include: "listing.smk"

@@ -1,4 +1,4 @@
-"""The settings files: what each has is in ves/config/slices.py. One is written when its text changes."""
+"""The settings files, whose contents are defined in ves/config/slices.py. A file is written when its text changes."""
 
 
 localrules:

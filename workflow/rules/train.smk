@@ -1,10 +1,10 @@
-"""One run per objective and seed. Checkpoints and log.jsonl lie beside the model, undeclared: nothing deletes them."""
+"""One run for each objective and seed. Checkpoints and log.jsonl are undeclared, so that nothing deletes them."""
 
 
 rule train:
     input:
         training_data,
-        ancient("results/{corpus}/{run}/watch.json"),  # what is shown decides nothing of the model
+        ancient("results/{corpus}/{run}/watch.json"),  # the model does not depend on what is shown
         config="results/{corpus}/{run}/config.json",
     output:
         model="results/{corpus}/{run}/model.safetensors",

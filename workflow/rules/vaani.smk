@@ -1,16 +1,16 @@
-"""Project Vaani: surveyed and chosen without its sound, then downloaded from the hub, resumed and verified."""
+"""Project Vaani: surveyed and chosen without its sound, then downloaded from the hub and verified."""
 
 
 localrules:
     list_shards,
 
 
-# Not part of checking the configuration: whether this is a dry run, which needs no revision, is known only now.
+# Not a check of the configuration, because a dry run needs no revision, and only now it is known whether this is one.
 onstart:
     require_revision()
 
 
-# What it has read of each file stays in its folder, undeclared: a wider choice asks the hub for what is new.
+# Its tables stay in its folder, undeclared, so that a wider choice requests only new files from the hub.
 rule survey:
     input:
         settings="data/{corpus}/survey_config.json",
@@ -25,7 +25,7 @@ rule survey:
         "python -m ves survey --settings {input.settings} --folder {params.folder} --out {output.survey} --log {log}"
 
 
-# The rows chosen of a shard stay in their folder, undeclared; the entry of the shard has their hash.
+# The chosen rows of the shards are in an undeclared folder; the entry of each shard has their hash.
 rule choose:
     input:
         corpus="data/{corpus}/corpus.json",
@@ -68,25 +68,25 @@ rule plan:
         f"results/{CORPUS}/plan.md",
 
 
-rule check_room:
+rule check_disk_space:
     input:
         plan="data/{corpus}/plan.json",
     output:
-        fits=touch("data/{corpus}/room.ok"),
+        fits=touch("data/{corpus}/disk_space.ok"),
     log:
-        "logs/{corpus}/check_room.log",
+        "logs/{corpus}/check_disk_space.log",
     params:
         data=subpath(input.plan, parent=True),
     shell:
-        "python -m ves check-room --plan {input.plan} --data {params.data} --log {log}"
+        "python -m ves check-disk-space --plan {input.plan} --data {params.data} --log {log}"
 
 
-# A checkpoint: what follows is known once the shards are, and none is downloaded before there is room. All that comes
-# before it is no input of a job behind it, not even as `ancient`: while such a file is to be made anew, Snakemake looks
-# at nothing that depends on it, and would miss that another choice was made.
+# A checkpoint: later jobs are known only once the shards are, and nothing is downloaded unless the disk has space. No
+# later job has an input from before it, not even as `ancient`: as long as such a file has to be made again, Snakemake
+# looks at nothing that depends on it, and would not notice another choice.
 checkpoint list_shards:
     input:
-        "data/{corpus}/room.ok",
+        "data/{corpus}/disk_space.ok",
         choice="data/{corpus}/choice.json",
     output:
         listing="data/{corpus}/shards.json",

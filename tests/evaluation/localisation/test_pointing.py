@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.spoken_corpus import rectangle
+from tests.support.truth_corpus import rectangle
 from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
 from ves.media.geometry import Geometry
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from tests.support.denseav import reference_window
-from tests.support.spoken_corpus import Corpus, rectangle
-from tests.support.stored import FRAMES, random_embeddings
+from tests.support.embeddings import FRAMES, random_embeddings
+from tests.support.truth_corpus import Corpus, rectangle
 from ves.evaluation.localisation.protocols import Key
 from ves.evaluation.localisation.rows import by_group, of_nouns, overall
 

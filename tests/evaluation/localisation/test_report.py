@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.support.spoken_corpus import Corpus, png, rectangle
-from tests.support.stored import FRAMES, embeddings, random_embeddings
+from tests.support.embeddings import FRAMES, embeddings, random_embeddings
+from tests.support.truth_corpus import Corpus, png, rectangle
 from ves.evaluation.localisation import report as localisation
 from ves.evaluation.localisation.report import rates
 from ves.evaluation.truth import NoTruth

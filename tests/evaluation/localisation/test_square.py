@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.support.spoken_corpus import rectangle
+from tests.support.truth_corpus import rectangle
 from ves.evaluation.localisation.square import SIDE, Square
 from ves.media.geometry import Geometry
 

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 import torch
 
-from tests.support.evaluated import CLIPS, IMAGES, clip_id, corpus, evaluate, run
-from tests.support.stored import embeddings, random_embeddings
+from tests.support.embeddings import embeddings, random_embeddings
+from tests.support.run_folders import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from ves.base.files import read_json
 from ves.evaluation.retrieval import scores
 from ves.evaluation.retrieval.protocols import multi_positive, one_to_one, pairs_digest, paper

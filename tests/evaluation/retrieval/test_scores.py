@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.stored import random_embeddings
+from tests.support.embeddings import random_embeddings
 from ves.evaluation.retrieval import scores
 from ves.evaluation.retrieval.scores import all_pairs, forget
 from ves.similarity import pairwise

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.support.gallery import GRID, PLANTED, RUNS, write_corpus, write_run
-from tests.support.viewed import untimed, viewed
+from tests.support.viewing import make_untimed_viewing, make_viewing
 from ves.config.experiment import DataPaths
 from ves.report.clips import figure1
 from ves.report.clips.comparison import compare
@@ -91,7 +91,7 @@ def test_print_is_seven_inches_wide(drawn: Path) -> None:
 
 
 def test_the_word_is_marked_in_the_description() -> None:
-    page = np.asarray(figure1.compose([viewed()], {})).astype(int)
+    page = np.asarray(figure1.compose([make_viewing()], {})).astype(int)
     places = np.argwhere(np.abs(page - SAID).max(-1) < 8)
     left = figure1.LEFT * figure1.ZOOM
     assert len(places) > 200
@@ -111,7 +111,7 @@ def test_without_timings_the_sharpest_moment_is_marked_as_such(given: Given, tmp
     assert [captions[f"{clip:032x}"] for clip in (1, 2, 3)] == ["एक गेंद", "", ""]
     assert {word.english for view in found for word in view.first().shown} == {"sharpest similarity"}
     figure1.draw(*given[:3], tmp_path / "truth", 3, tmp_path / "figure1.png")
-    timed, without = figure1.compose([viewed()], {}), figure1.compose([untimed()], {})
+    timed, without = figure1.compose([make_viewing()], {}), figure1.compose([make_untimed_viewing()], {})
     assert timed.tobytes() != without.tobytes()
     reddish = np.abs(np.asarray(without).astype(int) - SAID).max(-1) < 8
     assert not reddish[: 40 * figure1.ZOOM].any(), "no word of a transcript is known to be the one"

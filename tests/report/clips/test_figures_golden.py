@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.viewed import untimed, viewed
+from tests.support.viewing import make_untimed_viewing, make_viewing
 from ves.report.clips import figure1, films, panels, strips
 from ves.report.clips.plate import compose, plate_of
 
@@ -20,11 +20,13 @@ pytestmark = pytest.mark.numbers
 GOLDEN = Path(__file__).parents[2] / "golden"
 OBJECTIVES = {"dense": {"max_mean": 1.0}, "global": {"mean_mean": 1.0}}
 FIGURES = {
-    "plate": lambda: compose(plate_of(viewed()))[0],
-    "strip": lambda: strips.compose(viewed((120, 240))),
-    "panels": lambda: panels.compose([plate_of(viewed(size).first()) for size in ((320, 160), (120, 240))], "dense"),
-    "figure1": lambda: figure1.compose([viewed(), untimed(fit="pad")], OBJECTIVES),
-    "film": lambda: Image.fromarray(list(films.frames(viewed(fit="crop"), ["dense", "global"]))[12]),
+    "plate": lambda: compose(plate_of(make_viewing()))[0],
+    "strip": lambda: strips.compose(make_viewing((120, 240))),
+    "panels": lambda: panels.compose(
+        [plate_of(make_viewing(size).first()) for size in ((320, 160), (120, 240))], "dense"
+    ),
+    "figure1": lambda: figure1.compose([make_viewing(), make_untimed_viewing(fit="pad")], OBJECTIVES),
+    "film": lambda: Image.fromarray(list(films.frames(make_viewing(fit="crop"), ["dense", "global"]))[12]),
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.browsing import launched, needs_chromium, opened
-from tests.support.viewed import GRID, TOKENS, viewed
+from tests.support.viewing import GRID, TOKENS, make_viewing
 from ves.media import encoding
 from ves.media.audio import RATE, FrameGrid
 from ves.report.clips import films
@@ -41,7 +41,7 @@ def impulse(tmp_path_factory) -> tuple:
     samples[round(1.35 * RATE) : round(1.35 * RATE) + 40] = 30_000
     heat = np.zeros((TOKENS, GRID, GRID), np.float32)
     heat[13, 2, 1] = 1.0
-    viewing = viewed(samples=samples, similarity={"dense": heat, "global": heat / 4}, words=[], transcript="")
+    viewing = make_viewing(samples=samples, similarity={"dense": heat, "global": heat / 4}, words=[], transcript="")
     path = tmp_path_factory.mktemp("films") / "impulse.mp4"
     films.film(viewing, ["dense", "global"], path)
     return viewing, path, *decoded(path)
@@ -92,7 +92,7 @@ def test_same_input_same_bytes(impulse, tmp_path: Path) -> None:
 
 
 def test_words_are_captions_while_they_are_said() -> None:
-    viewing = viewed()
+    viewing = make_viewing()
     frames = list(films.frames(viewing, ["dense"]))
     said = films._stage(viewing, ["dense"]).said
     captions = [frame[said : said + films.SAID - 4].min() < 128 for frame in frames]
@@ -103,14 +103,14 @@ def test_words_are_captions_while_they_are_said() -> None:
 
 @pytest.mark.parametrize("size", [(33, 400), (500, 40), (3, 2)])
 def test_any_picture_has_a_film_of_whole_blocks(size: tuple[int, int]) -> None:
-    frame = next(films.frames(viewed(size, masks=[None, None]), ["dense", "global"]))
+    frame = next(films.frames(make_viewing(size, masks=[None, None]), ["dense", "global"]))
     assert frame.shape[0] % encoding.BLOCK == frame.shape[1] % encoding.BLOCK == 0
 
 
 def test_tokens_of_another_length() -> None:
     """At 40 ms a token, as DistilHuBERT has, every frame shows another one."""
     heat = np.zeros((50, GRID, GRID), np.float32)
-    viewing = viewed(
+    viewing = make_viewing(
         similarity={"dense": heat},
         valid=np.ones(50, bool),
         frames=FrameGrid((320,), (320,), 2),

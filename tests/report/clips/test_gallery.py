@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support.embeddings import embeddings
 from tests.support.gallery import GRID, PLANTED, RUNS, SIZES, patch_box, write_corpus, write_embedded, write_run
-from tests.support.stored import embeddings
 from ves.report.clips.comparison import compare
 from ves.report.clips.gallery import draw
 

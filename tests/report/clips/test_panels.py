@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.viewed import BALL, box, viewed
+from tests.support.viewing import BALL, box, make_viewing
 from ves.report.clips import panels
 from ves.report.clips.plate import plate_of
 from ves.report.drawing.page import GAP, MARGIN, size_within
@@ -36,7 +36,7 @@ def test_flat_and_unseen_heatmaps() -> None:
 
 @pytest.mark.parametrize("size", [(320, 160), (120, 240), (200, 200)])
 def test_the_cut_out_is_the_lit_patch_of_the_picture(size: tuple[int, int]) -> None:
-    plate = plate_of(viewed(size).first())
+    plate = plate_of(make_viewing(size).first())
     page = np.asarray(panels.compose([plate], "dense"))
     width, height = size_within(plate.picture, panels.BOX)
     left = MARGIN + panels.LEFT + 3 * (panels.BOX[0] + GAP) + (panels.BOX[0] - width) // 2

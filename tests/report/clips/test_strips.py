@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.viewed import BALL, GRID, SHIRT, TOKENS, untimed, viewed
+from tests.support.viewing import BALL, GRID, SHIRT, TOKENS, make_untimed_viewing, make_viewing
 from ves.media.audio import RATE
 from ves.report.clips import strips
 from ves.report.drawing import lettering
@@ -26,7 +26,7 @@ def cells(page: Image.Image, viewing, run: int) -> np.ndarray:
 
 
 def test_a_small_picture_is_bright_when_and_where_its_patch_is() -> None:
-    viewing = viewed()
+    viewing = make_viewing()
     found = cells(strips.compose(viewing), viewing, 0)
     assert found.shape == (10, GRID, GRID)
     while_said = {1: BALL, 2: BALL, 5: SHIRT, 6: SHIRT}  # 0.3-0.6 s, 1.0-1.4 s, in steps of 0.2 s
@@ -38,7 +38,7 @@ def test_a_small_picture_is_bright_when_and_where_its_patch_is() -> None:
 
 
 def test_runs_have_one_scale() -> None:
-    viewing = viewed()
+    viewing = make_viewing()
     page = strips.compose(viewing)
     strong, weak = cells(page, viewing, 0), cells(page, viewing, 1)
     assert strong[5, *SHIRT] > weak[5, *SHIRT] + 20
@@ -48,35 +48,35 @@ def test_runs_have_one_scale() -> None:
 def test_steps_of_long_clips_are_longer() -> None:
     assert strips.step_of(1.0) == strips.step_of(60.0) == strips.STEP_S
     assert strips.step_of(600.0) == pytest.approx(2.0)
-    two = viewed(samples=np.zeros(2 * RATE, np.int16))
+    two = make_viewing(samples=np.zeros(2 * RATE, np.int16))
     many = {run: np.tile(heat, (10, 1, 1)) for run, heat in two.similarity.items()}
-    long = viewed(similarity=many, valid=np.ones(10 * TOKENS, bool), samples=np.zeros(20 * RATE, np.int16))
+    long = make_viewing(similarity=many, valid=np.ones(10 * TOKENS, bool), samples=np.zeros(20 * RATE, np.int16))
     assert strips.compose(long).height > 2.5 * strips.compose(two).height
 
 
 def test_what_counts_nowhere_is_grey() -> None:
     """A model that leaves pauses out says nothing of them: no colour, not even that of the least similarity."""
-    heard, viewing = viewed(), viewed(valid=np.arange(TOKENS) < 12)
+    heard, viewing = make_viewing(), make_viewing(valid=np.arange(TOKENS) < 12)
     dark, grey = (cells(strips.compose(each), each, 0)[8] for each in (heard, viewing))
     assert dark.max() < 70 < 100 < grey.min()
 
 
 def test_transcripts_stand_above_and_words_below_the_sound() -> None:
-    timed, without = strips.compose(viewed()), strips.compose(untimed())
+    timed, without = strips.compose(make_viewing()), strips.compose(make_untimed_viewing())
     assert timed.width == without.width
     assert timed.height - without.height > 30
 
 
 @pytest.mark.parametrize("size", [(30, 600), (900, 20), (2, 2)])
 def test_any_picture_has_a_strip(size: tuple[int, int]) -> None:
-    assert strips.compose(viewed(size, masks=[None, None])).width > 800
+    assert strips.compose(make_viewing(size, masks=[None, None])).width > 800
 
 
 def test_names_of_rows_neither_touch_nor_leave_the_page() -> None:
     """Beside a picture so flat that a name is longer than its row is high."""
-    flat = viewed((4000, 20))
+    flat = make_viewing((4000, 20))
     similarity = {"global_cosine-s0": flat.similarity["dense"], **flat.similarity}
-    page = strips.compose(viewed((4000, 20), similarity=similarity))
+    page = strips.compose(make_viewing((4000, 20), similarity=similarity))
     beside = np.asarray(page.convert("L"))[:, MARGIN - 4 : strips.LEFT - 8].min(1) < 128
     inked = np.flatnonzero(beside)
     runs = np.split(inked, np.flatnonzero(np.diff(inked) > 12) + 1)

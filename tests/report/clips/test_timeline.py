@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.viewed import WORDS
+from tests.support.viewing import WORDS
 from ves.media.audio import RATE
 from ves.report.clips.timeline import WAVE, Axis, draw_seconds, draw_wave, draw_words
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.support.little_stores import PATCHES, ROWS, WIDTH, small_shards, some_tokens, write_store
+from tests.support.small_stores import PATCHES, ROWS, WIDTH, small_shards, some_tokens, write_store
 from ves.media.geometry import Geometry
 from ves.report.clips.tokens import GAP, SIDE, components, find, laid_out, show
 from ves.store.features_layout import shard_path

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.explored import CLIPS, SECONDS, page_of
+from tests.support.explorer_clips import CLIPS, SECONDS, page_of
 from ves.evaluation.localisation.pointing import hottest
 from ves.media.encoding import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry
@@ -146,7 +146,9 @@ def test_a_folder_is_the_same_bytes_each_time_and_needs_nothing_else(tmp_path):
     content = json.loads(script.removeprefix("explorer.add(").removesuffix(");\n"))
     assert (folders[0] / content["picture"]).is_file() and (folders[0] / content["sound"]).is_file()
     assert "Devanagari" in (folders[0] / "fonts.css").read_text()
-    for file in folders[0].glob("*.*"):
+    files = list(folders[0].glob("*.*"))
+    assert files
+    for file in files:
         assert "http" not in file.read_text(), f"{file.name} names an address"
 
 

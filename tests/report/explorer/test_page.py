@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.browsing import launched, needs_chromium, opened
-from tests.support.explored import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
+from tests.support.explorer_clips import CLIPS, COLUMNS, FRAMES, ROWS, TOKENS, page_of, peak, similarity
 from tests.support.waiting import until
 from ves.report.clips.spoken import Spoken
 from ves.report.drawing.overlay import COLOURS

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.support.evaluated import CLIPS, IMAGES, LANGUAGES, clip_id, corpus, evaluate, run, table
+from tests.support.run_folders import CLIPS, IMAGES, LANGUAGES, clip_id, corpus, evaluate, run, table
 from ves.report.tables.breakdown import COLUMNS, DECIBELS, attributes, bins, breakdown, trained_on
 
 pytestmark = pytest.mark.numbers

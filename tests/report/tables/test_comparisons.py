@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from tests.support.evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
+from tests.support.run_folders import CLIPS, IMAGES, corpus, evaluate, run, table
 from ves.base.files import read_json
 from ves.evaluation.retrieval.intervals import METRICS
 from ves.report.tables.comparisons import COLUMNS, comparisons, number

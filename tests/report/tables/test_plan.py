@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ves.report.tables.plan import text
-from ves.sources.vaani.disk_space import Room
+from ves.sources.vaani.disk_space import DiskSpace
 
-ROOM = Room(
+SPACE = DiskSpace(
     {"audio.zarr": 730 * 10**9, "source": 2_500_000_000},
     {"audio.zarr": 30 * 10**9, "source": 0},
     800 * 10**9,
@@ -50,7 +50,7 @@ def plan() -> dict[str, Any]:
 
 
 def test_the_page_says_all_of_it(plan: dict[str, Any]) -> None:
-    page = text("vaani", plan, ROOM)
+    page = text("vaani", plan, SPACE)
     for line in (
         "# Plan of vaani",
         "`ARTPARK-IISc/Vaani` at commit `0123456789abcdef0123456789abcdef01234567`, from its listing",
@@ -78,34 +78,35 @@ def test_the_page_says_all_of_it(plan: dict[str, Any]) -> None:
 
 def test_tables_are_tables(plan: dict[str, Any]) -> None:
     """Every row of a table has as many cells as its head."""
-    for block in text("vaani", plan, ROOM).split("\n\n"):
-        lines = block.replace("\\|", "").splitlines()
-        if lines and lines[0].startswith("|"):
-            assert len({line.count("|") for line in lines}) == 1, block
-            assert set(lines[1]) <= set("|-: ")
+    blocks = text("vaani", plan, SPACE).replace("\\|", "").split("\n\n")
+    tables = [block.splitlines() for block in blocks if block.startswith("|")]
+    assert len(tables) > 2
+    for lines in tables:
+        assert len({line.count("|") for line in lines}) == 1, lines
+        assert set(lines[1]) <= set("|-: ")
 
 
 def test_a_disk_that_is_too_small_is_said(plan: dict[str, Any]) -> None:
-    page = text("vaani", plan, Room(ROOM.needed, ROOM.there, 2 * 10**9, 0))
+    page = text("vaani", plan, DiskSpace(SPACE.needed, SPACE.there, 2 * 10**9, 0))
     assert "**It does not fit: 700.5 GB too few.** 702.5 GB more are needed in data/, 2.0 GB are free." in page
 
 
 def test_what_is_not_known_is_said(plan: dict[str, Any]) -> None:
     unknown = copy.deepcopy(plan)
     unknown["stores"]["features"] = None
-    assert "Features are not counted: the width of the backbone is not known" in text("vaani", unknown, ROOM)
-    assert "Features are not counted" not in text("vaani", plan, ROOM)
+    assert "Features are not counted: the width of the backbone is not known" in text("vaani", unknown, SPACE)
+    assert "Features are not counted" not in text("vaani", plan, SPACE)
 
 
 @pytest.mark.parametrize(
     ("size", "time"), [(10**9, "1 min"), (10**11, "83 min"), (10**12, "13.9 h"), (10**13, "5.8 days")]
 )
 def test_times_are_said_as_people_say_them(plan: dict[str, Any], size: int, time: str) -> None:
-    assert f"still to come: {time} at 20 MB/s" in text("vaani", plan, Room(ROOM.needed, ROOM.there, 0, size))
+    assert f"still to come: {time} at 20 MB/s" in text("vaani", plan, DiskSpace(SPACE.needed, SPACE.there, 0, size))
 
 
 def test_too_few_photographs_are_said(plan: dict[str, Any]) -> None:
-    assert "Too few" not in text("vaani", plan, ROOM)
+    assert "Too few" not in text("vaani", plan, SPACE)
     assert "**Too few photographs: 2,471, for 2,472 pairs of val and tune.**" in text(
-        "vaani", plan | {"pairs": 2472}, ROOM
+        "vaani", plan | {"pairs": 2472}, SPACE
     )

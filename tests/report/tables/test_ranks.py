@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from tests.support.evaluated import CLIPS, IMAGES, corpus, evaluate, run, table
+from tests.support.run_folders import CLIPS, IMAGES, corpus, evaluate, run, table
 from ves.base.files import read_json
 from ves.report.tables import ranks as rank_tables
 

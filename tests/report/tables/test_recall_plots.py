@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from tests.support.evaluated import corpus, evaluate, run, table
+from tests.support.run_folders import corpus, evaluate, run, table
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables import recall_plots
 from ves.report.tables.breakdown import breakdown

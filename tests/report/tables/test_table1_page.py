@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from tests.support.evaluated import corpus, evaluate, run, table
+from tests.support.run_folders import corpus, evaluate, run, table
 from ves.base.files import read_json
 from ves.evaluation.retrieval.intervals import METRICS
 from ves.evaluation.truth import OBJECTS, WORDS

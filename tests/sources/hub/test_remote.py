@@ -109,7 +109,7 @@ def test_trouble_and_wrong_answers_are_asked_again(hub: Hub, fault: str):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("no ranges", "sends the whole file when asked for a part"),
+        ("no ranges", "sends the whole file instead of a part"),
         ("grown", f"{len(CONTENT) + 1} bytes at the hub, {len(CONTENT)} in the listing"),
         ("401", "token is invalid or expired"),
     ],
@@ -134,7 +134,7 @@ def test_a_server_that_ignores_ranges_does_not_send_the_file(hub: Hub):
 
 def test_asking_has_an_end(hub: Hub):
     hub.faults = ["shifted"] * retry.ATTEMPTS
-    with pytest.raises(HubError, match="bytes 6 to 1006 came, asked for were 5 to 1005"):
+    with pytest.raises(HubError, match="received bytes 6 to 1006 instead of 5 to 1005"):
         piece(remote_file(hub), 5, 1_000)
     assert len(hub.requests) == retry.ATTEMPTS
 

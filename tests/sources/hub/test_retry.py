@@ -1,4 +1,4 @@
-"""How long a hub in trouble is waited for."""
+"""Retries after errors of the hub."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
 from ves.sources.hub import retry
-from ves.sources.hub.retry import Patience, asked_wait, patiently
+from ves.sources.hub.retry import Retries, asked_wait, with_retries
 
 
 def refusal(status: int, **headers: str) -> HfHubHTTPError:
@@ -45,7 +45,7 @@ def test_what_the_hub_asks_for(headers: dict[str, str], seconds: float):
 
 
 @pytest.mark.parametrize("zone", [" GMT", ""])
-def test_a_date_is_waited_for(zone: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_date_is_a_time_to_wait(zone: str, monkeypatch: pytest.MonkeyPatch):
     now = datetime(2026, 11, 30, 23, 59, 1, tzinfo=UTC)
     monkeypatch.setattr(retry, "datetime", SimpleNamespace(now=lambda zone: now.astimezone(zone)))
     date = format_datetime(now + timedelta(seconds=90), usegmt=True).removesuffix(" GMT") + zone
@@ -53,7 +53,7 @@ def test_a_date_is_waited_for(zone: str, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_waits_double_and_differ_and_end(waits: list[float]):
-    one = Patience("one")
+    one = Retries("one")
     for _ in range(retry.ATTEMPTS - 1):
         one.wait(httpx2.ReadError("reset"))
     with pytest.raises(httpx2.ReadError):
@@ -64,8 +64,8 @@ def test_waits_double_and_differ_and_end(waits: list[float]):
     assert len({wait / 2**attempt for attempt, wait in enumerate(waits)}) > 1  # by chance: no two jobs in step
 
 
-def test_progress_restores_patience(waits: list[float]):
-    one = Patience("one")
+def test_progress_starts_the_count_of_failures_over(waits: list[float]):
+    one = Retries("one")
     for _ in range(3):
         for _ in range(retry.ATTEMPTS - 1):
             one.wait(httpx2.ReadError("reset"))
@@ -74,7 +74,7 @@ def test_progress_restores_patience(waits: list[float]):
 
 
 def test_a_wait_that_is_asked_for_is_never_cut_short(waits: list[float]):
-    one = Patience("one")
+    one = Retries("one")
     for _ in range(3):
         one.wait(refusal(429, **{"Retry-After": "30"}))
     assert min(waits) > 30
@@ -83,7 +83,7 @@ def test_a_wait_that_is_asked_for_is_never_cut_short(waits: list[float]):
 @pytest.mark.parametrize("error", [refusal(404), refusal(401), httpx2.UnsupportedProtocol("ftp")])
 def test_what_waiting_cannot_mend_is_raised_at_once(waits: list[float], error: Exception):
     with pytest.raises(type(error)):
-        patiently("one", lambda: (_ for _ in ()).throw(error))
+        with_retries("one", lambda: (_ for _ in ()).throw(error))
     assert not waits
 
 
@@ -95,5 +95,5 @@ def test_an_answer_after_trouble_is_the_answer(waits: list[float]):
             raise trouble.pop()
         return "answer"
 
-    assert patiently("one", ask) == "answer"
+    assert with_retries("one", ask) == "answer"
     assert len(waits) == 2

@@ -296,12 +296,12 @@ def test_a_file_that_cannot_be_read_stops_the_shard_and_leaves_nothing(own: Path
         (
             "pairs.csv",
             "audio,image,split\na,b,train\nc,d,test\n",
-            r"pairs\.csv row 2: split 'test' is none of train, tune",
+            r"pairs\.csv row 2: split 'test' is not one of train, tune",
         ),
         (
             "pairs.csv",
             "audio,image,speakr\na,b,c\n",
-            r"pairs\.csv: column 'speakr' is not read; .*'speaker', name it so",
+            r"pairs\.csv: column 'speakr' is not used; .*'speaker', rename it",
         ),
         ("pairs.json", '{"audio": 1}', r"pairs\.json cannot be read as json \(it is not a list of objects\)"),
         ("pairs.json", "[{", r"pairs\.json cannot be read as json"),
@@ -309,7 +309,7 @@ def test_a_file_that_cannot_be_read_stops_the_shard_and_leaves_nothing(own: Path
         ("pairs.json", "[]", r"pairs\.json has no column audio or audioFileName; its columns: none"),
         ("pairs.parquet", "PAR1", r"pairs\.parquet cannot be read as parquet"),
         ("pairs.xlsx", "x", r"pairs\.xlsx ends in none of \.csv, \.parquet, \.json; convert it"),
-        ("other.csv", "audio,image\n", r"'pairs\.csv' is no file of .*; name a table that lies there"),
+        ("other.csv", "audio,image\n", r"'pairs\.csv' matches no file in .*; name a table that is there"),
     ],
 )
 def test_a_table_at_fault_is_named_before_any_job(tmp_path: Path, name: str, content: str, words: str):
@@ -337,7 +337,9 @@ def own_config(block: PairsConfig, **split: int):
 def test_fewer_pictures_than_pairs_to_draw_are_said_before_any_job(tmp_path: Path):
     block = table(tmp_path, [{"audio": f"{i}.wav", "image": f"{i // 2}.png"} for i in range(20)])
     validate_source(own_config(block, val=6, tune=4))
-    with pytest.raises(ValueError, match=r"^split\.val: 11 pairs are to be drawn .* the tables name 10 pictures"):
+    with pytest.raises(
+        ValueError, match=r"^split\.val: val and tune need 11 pairs, .* the tables name only 10 pictures"
+    ):
         validate_source(own_config(block, val=7, tune=4))
     block = table(tmp_path, [{"audio": f"{i}.wav", "image": f"{i}.png", "split": "val"} for i in range(5)])
     validate_source(own_config(block, val=700, tune=4))  # none is drawn where they are given
@@ -370,7 +372,7 @@ def test_the_example_configuration_is_valid_and_misses_only_its_folder(tmp_path:
     update_config(content, read_yaml(files[1]))
     config = validate(content, files)
     assert slices.corpus(config).scenes is None
-    with pytest.raises(ValueError, match=r"^corpus\.pairs\.folder: there is no folder 'my-pairs' .*name yours"):
+    with pytest.raises(ValueError, match=r"^corpus\.pairs\.folder: there is no folder 'my-pairs' .*the path of yours"):
         validate_source(config)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.little_scenes import settings
+from tests.support.small_scenes import settings
 from ves.base.apportion import quotas
 from ves.config.corpus import MOST_DISTRICTS
 from ves.sources.scenes.assignment import DISTRICTS, MOST_CLIPS, Plan

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.little_scenes import settings
+from tests.support.small_scenes import settings
 from ves.sources.scenes.drawing import NOTHING, backdrop, draw
 from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, Scene, Thing, scene
 from ves.sources.scenes.pen import PAINTS

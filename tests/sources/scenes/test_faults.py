@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.support.little_scenes import settings
+from tests.support.small_scenes import settings
 from ves.sources.scenes.assignment import Plan
 from ves.sources.scenes.faults import (
     CLIP_FAULTS,

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from tests.support.little_scenes import settings
+from tests.support.small_scenes import settings
 from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, scene
 from ves.sources.scenes.streams import generator
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.support.little_scenes import settings
+from tests.support.small_scenes import settings
 from ves.sources.scenes.description import Token, describe
 from ves.sources.scenes.espeak import Span
 from ves.sources.scenes.layout import scene

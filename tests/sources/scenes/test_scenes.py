@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from tests.support.little_scenes import settings
+from tests.support.small_scenes import settings
 from ves.sources.scenes import fetch, list_shards
 from ves.sources.scenes.assignment import Plan
 from ves.sources.scenes.faults import CLIP_FAULTS, IMAGE_FAULTS, IMAGE_ODDITIES, clip_defects, image_defects

@@ -110,7 +110,7 @@ def test_a_right_repository_has_no_difference(hub: Hub, tmp_path: Path, capsys: 
     unknown = {name for name, (_, _, verdict) in table.items() if verdict == "unknown"}
     assert unknown == {"image references resolve"}  # of two shards of pictures, the names of one are known
     assert "2 x image_missing" in table["image references resolve"][1]
-    assert "among 2 names of one shard of pictures only: make the survey" in table["image references resolve"][1]
+    assert "among 2 names of only one shard of pictures: run the survey" in table["image references resolve"][1]
     assert "4 x WAV, 16000 Hz, 16 bits, 1 channel, PCM" in table["audio.bytes"][1]
     assert table["pictures decode"][1] == "2 of 2: 40 x 30 to 41 x 30"
     assert (tmp_path / "check.md").read_text() in capsys.readouterr().out
@@ -202,7 +202,10 @@ def test_each_difference_is_told_where_it_is(hub: Hub, tmp_path: Path, change, w
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"no parquet at all, whatever it is called", "no whole parquet file"), (packed(clips(0))[:-20], "no whole")],
+    [
+        (b"no parquet at all, whatever it is called", "not a complete parquet file"),
+        (packed(clips(0))[:-20], "not a complete"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_a_difference(hub: Hub, tmp_path: Path, content: bytes, words: str):
     hub.files[CLIPS] = content
@@ -230,7 +233,7 @@ def test_labels_that_are_new_are_unknown_not_wrong(hub: Hub, tmp_path: Path):
 def test_a_server_without_ranges_is_a_difference_and_sends_no_shard(hub: Hub, tmp_path: Path):
     hub.faults = ["no ranges"] * 99
     table, _ = run(tmp_path)
-    assert "sends the whole file when asked for a part" in table["ranges"][1]
+    assert "sends the whole file instead of a part" in table["ranges"][1]
     assert table["commit"][2] == table["sha256"][2] == "ok"
     assert len(hub.downloads()) == 2  # a failure is not tried again for every assumption
 

@@ -75,7 +75,7 @@ def test_without_a_choice_all_rows_are_taken_and_the_shards_of_pictures_that_nob
     ]
     total = sum(map(len, clips.values()))
     assert f"{total} of {total} clips chosen" in caplog.text
-    assert "images: 3 of 4 shards, 0.0 GB; 0.0 GB of shards that hold nothing wanted are left out" in caplog.text
+    assert "images: 3 of 4 shards, 0.0 GB; shards without anything that is needed (0.0 GB) are left out" in caplog.text
 
 
 Row = tuple[float, str, int, str, str, str | None]  # chance, shard, row, language, district, image
@@ -282,7 +282,7 @@ def test_a_clip_without_a_picture_takes_no_other_s_place_and_is_counted_by_the_m
             ["Images/b.jpg"],
             r"refer to pictures such as 'Images/a.jpg', those listed are called such as 'Images/b.jpg'",
         ),
-        ({}, [None], r"such as 'Images/a.jpg', none that is listed has a name: none matches; check the patterns"),
+        ({}, [None], r"such as 'Images/a.jpg', none that is listed has a name: no name matches; check the patterns"),
         ({"clips": 1}, ["Images/b.jpg"], r"no clip is left of 4; 4 left out by no such picture; .*widen the choice"),
     ],
 )

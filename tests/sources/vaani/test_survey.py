@@ -142,7 +142,7 @@ def test_a_survey_that_broke_off_goes_on_and_gives_the_same_bytes(hub: Hub, tmp_
     run(tmp_path / "undisturbed")
     (tmp_path / "again" / "survey").mkdir(parents=True)
     hub.files[f"{PICTURES}.parquet"], whole = b"no parquet at all", hub.files[f"{PICTURES}.parquet"]
-    with pytest.raises(ValueError, match=rf"{PICTURES}.parquet: no whole parquet file: it ends in b' all'"):
+    with pytest.raises(ValueError, match=rf"{PICTURES}.parquet: not a complete parquet file: it ends in b' all'"):
         run(tmp_path / "again")
     assert not (tmp_path / "again" / "survey.json").exists()
     hub.files[f"{PICTURES}.parquet"] = whole
@@ -250,7 +250,7 @@ def damaged(content: bytes, kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["cut off", "footer beyond the file", "footer is noise", "too short"])
 def test_a_damaged_file_is_named(hub: Hub, tmp_path: Path, kind: str):
     hub.files[f"{OLD}.parquet"] = damaged(hub.files[f"{OLD}.parquet"], kind)
-    with pytest.raises(ValueError, match=f"{OLD}.parquet: (no whole parquet file|a footer of)"):
+    with pytest.raises(ValueError, match=f"{OLD}.parquet: (not a complete parquet file|its footer of)"):
         run(tmp_path)
 
 
@@ -258,7 +258,7 @@ def test_a_footer_that_promises_too_much_is_refused(hub: Hub, tmp_path: Path, mo
     """A run of one value packs millions of rows into a few bytes."""
     frame = pl.DataFrame({"audio": [{"bytes": b"", "path": ""}], "language": ["a"], "referenceImage": ["b"]})
     hub.files[f"{NEW}.parquet"] = packed(pl.concat([frame] * 10).sample(300_000, with_replacement=True, seed=1))
-    with pytest.raises(ValueError, match=f"{NEW}.parquet: its footer promises 300000 rows"):
+    with pytest.raises(ValueError, match=f"{NEW}.parquet: its footer claims 300000 rows"):
         run(tmp_path)
     hub.files[f"{NEW}.parquet"] = packed(empty({}))
     monkeypatch.setattr(footers, "MOST_BYTES", 20)

@@ -8,7 +8,7 @@ import zarr
 from awscrt.checksums import crc32c
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
-from tests.support.little_stores import flip
+from tests.support.small_stores import flip
 from ves.store.verify.arrays import Fault, StoredArray, joined, read_document, unlike
 
 NUMBERS = np.random.default_rng(0).integers(0, 7, (10, 4, 8)).astype(np.float32)

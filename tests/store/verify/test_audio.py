@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.audio import write_audio
-from tests.support.little_stores import damage, files_of, flip, manifest_of
+from tests.support.small_stores import damage, files_of, flip, manifest_of
 from ves.base.files import read_json, write_json
 from ves.store import audio as audio_store
 from ves.store.audio import AudioStore

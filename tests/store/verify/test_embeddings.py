@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.little_stores import damage, files_of, manifest_of
-from tests.support.stored import random_embeddings
+from tests.support.embeddings import random_embeddings
+from tests.support.small_stores import damage, files_of, manifest_of
 from ves.base.files import read_json, write_json
 from ves.store import embeddings
 from ves.store.verify import verify

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.little_stores import (
+from tests.support.small_stores import (
     ATTRS,
     IDS,
     PATCHES,
@@ -321,7 +321,7 @@ def test_what_lies_in_an_array_and_is_not_of_it_is_named(
         stray.write_bytes(b"some")
     assert texts(store) == [f"f.zarr/patch_tokens/{place}: holds no row of this array; delete it"]
     assert main(["store", "verify", str(store)]) == 1
-    assert capfd.readouterr().err.rstrip().endswith("not sound, places: 1"), "to extract again would not remove it"
+    assert capfd.readouterr().err.rstrip().endswith("damaged, places: 1"), "to extract again would not remove it"
     create_features(store, ROWS, PATCHES, WIDTH, ATTRS)  # a re-run passes over it
     remove(stray)
     assert texts(store) == []

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.little_stores import IDS, ROWS, manifest_of, small_shards, some_tokens, write_store
-from tests.support.stored import random_embeddings
+from tests.support.embeddings import random_embeddings
+from tests.support.small_stores import IDS, ROWS, manifest_of, small_shards, some_tokens, write_store
 from ves.store import audio as audio_store
 from ves.store import embeddings
 from ves.store.audio import AudioStore, seal, write_group

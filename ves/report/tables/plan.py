@@ -7,7 +7,7 @@ from typing import Any
 
 from ves.base.files import atomic, write_json
 from ves.config.experiment import PlanSettings
-from ves.sources.vaani.disk_space import Room, room
+from ves.sources.vaani.disk_space import DiskSpace, disk_space
 from ves.sources.vaani.plan import expected
 
 STORES = {
@@ -22,16 +22,16 @@ STORES = {
 def write(settings: PlanSettings, survey: Path, listing: Path, data: Path, page: Path, out: Path) -> None:
     """Write plan.json to `out`, then plan.md to `page`; `data` is the folder of the corpus (data/<corpus>).
 
-    Lack of room is said on the page; it is no error before ves.sources.vaani.disk_space.check_room.
+    Too little space is reported on the page; it is no error before ves.sources.vaani.disk_space.check_disk_space.
     """
     plan = expected(settings, survey, listing, data / "survey", data / "chosen")
     write_json(out, plan)
     with atomic(page) as temporary:
         now = f"Written {datetime.now():%Y-%m-%d %H:%M}; what is there and what is free was so then.\n"
-        temporary.write_text(f"{text(settings.corpus, plan, room(plan, data))}\n{now}", encoding="utf-8")
+        temporary.write_text(f"{text(settings.corpus, plan, disk_space(plan, data))}\n{now}", encoding="utf-8")
 
 
-def text(name: str, plan: dict[str, Any], disk: Room) -> str:
+def text(name: str, plan: dict[str, Any], disk: DiskSpace) -> str:
     """The page (Markdown)."""
     return "\n".join(
         [
@@ -77,7 +77,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
 
 
-def _verdict(plan: dict[str, Any], disk: Room) -> list[str]:
+def _verdict(plan: dict[str, Any], disk: DiskSpace) -> list[str]:
     short = disk.missing - disk.free
     fits = f"**It does not fit: {_gb(short)} GB too few.**" if short > 0 else "**It fits.**"
     lines = [f"{fits} {_gb(disk.missing)} GB more are needed in data/, {_gb(disk.free)} GB are free.\n"]
@@ -93,7 +93,7 @@ def _pairs(plan: dict[str, Any]) -> list[str]:
     return [f"**Too few photographs: {images:,}, for {plan['pairs']:,} pairs of val and tune.** Lower `split.val`.\n"]
 
 
-def _download(plan: dict[str, Any], disk: Room) -> list[str]:
+def _download(plan: dict[str, Any], disk: DiskSpace) -> list[str]:
     rows = []
     for part in ("audio", "images"):
         sizes, left = [s["bytes"] for s in plan["shards"] if s["part"] == part], plan["left_out"][part]
@@ -110,7 +110,7 @@ def _download(plan: dict[str, Any], disk: Room) -> list[str]:
     ]
 
 
-def _disk(disk: Room, plan: dict[str, Any]) -> list[str]:
+def _disk(disk: DiskSpace, plan: dict[str, Any]) -> list[str]:
     rows = [(store, STORES[store], _gb(size), _gb(disk.there[store])) for store, size in disk.needed.items()]
     rows.append(("all", "", _gb(sum(disk.needed.values())), _gb(sum(disk.there.values()))))
     kept = "all of them, since `corpus.keep_source` is true"

@@ -1,1 +1,1 @@
-"""The Hugging Face hub: listing, verified download, and what is done when it is in trouble."""
+"""The Hugging Face hub: listings, verified downloads, and retries when the hub is in trouble."""

@@ -1,10 +1,10 @@
 """Dataset files of a Hugging Face hub: what a commit holds, and downloads that resume and are verified.
 
-huggingface_hub starts a download from byte 0 in every new process and checks its size only. So the bytes are fetched
-here, by range, into `<destination>.part`, a name that outlives a kill, and get their final name when size and sha256
-are those of the listing. The listing is asked for here too: the library waits for ever for one that stalls. From the
-library come the token (from its standard places), offline mode, and a session that takes the token off a request that
-is redirected to another host.
+In every new process, huggingface_hub starts a download from byte 0, and it checks the size only. So this module fetches
+the bytes itself, by range, into `<destination>.part`, which survives a kill. The file gets its final name once its size
+and sha256 are those of the listing. The listing is requested here too, because the library waits for ever if it stalls.
+The library provides the token (from its standard places), offline mode, and a session that removes the token from a
+request that is redirected to another host.
 """
 
 import errno
@@ -26,84 +26,84 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, validat
 from ves.base.files import lock, sync_tree
 from ves.base.progress import meter
 from ves.sources.hub.errors import HubError, endpoint, explained
-from ves.sources.hub.retry import PASSING, Patience, patiently
+from ves.sources.hub.retry import RETRIED, Retries, with_retries
 
 log = logging.getLogger(__name__)
-logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request, with addresses that are signed
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request, with signed URLs
 
-CHUNK = 2**20  # bytes from the network to the file at a time; what a broken connection costs at most
+CHUNK = 2**20  # bytes that are read and written at a time; a broken connection loses at most this many
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def address(repository: str, revision: str, path: str) -> str:
-    """Where the hub serves a file of a dataset repository at a commit."""
+    """The URL of a file of a dataset repository at a commit."""
     return hf_hub_url(repository, path, repo_type="dataset", revision=revision, endpoint=endpoint())
 
 
 @contextmanager
 def answer(url: str, headers: dict[str, str] | None = None, *, token: bool = True) -> Iterator[httpx2.Response]:
-    """The answer to a GET with the user's token (or without), its body not yet read.
+    """The response to a GET request, with the user's token or without; its body is not read yet.
 
-    Raises httpx2.TransportError without an answer, for one that is neither 200 nor 206 and for a page (of a proxy, or
-    of a network that wants a login), HfHubHTTPError for a refusal.
+    Raises HfHubHTTPError if the hub refuses. Raises httpx2.TransportError if there is no response, if its status is
+    neither 200 nor 206, or if it is an HTML page (of a proxy, or of a network that requires a login).
     """
     sent = build_hf_headers(token=None if token else False)
-    sent |= {"Accept-Encoding": "identity"} | (headers or {})  # a range counts bytes of the file itself
+    sent |= {"Accept-Encoding": "identity"} | (headers or {})  # ranges are in bytes of the file itself
     with get_session().stream("GET", url, headers=sent, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
         hf_raise_for_status(response)
         if response.status_code not in (200, 206):
-            raise httpx2.RemoteProtocolError(f"an answer of status {response.status_code}")
-        if response.headers.get("Content-Type", "").startswith("text/html"):  # of status 200, whatever it says
-            raise httpx2.RemoteProtocolError("a page of HTML came; does the network want a login?")
+            raise httpx2.RemoteProtocolError(f"a response with status {response.status_code}")
+        if response.headers.get("Content-Type", "").startswith("text/html"):  # its status is 200 all the same
+            raise httpx2.RemoteProtocolError("the response is an HTML page; does this network require a login?")
         yield response
 
 
 def content_range(response: httpx2.Response) -> tuple[int, int, int | None]:
-    """First byte, byte after the last, and size of the file (None: not told) of an answer 206.
+    """First byte, byte after the last, and size of the file (None if unknown) of a response with status 206.
 
-    Raises httpx2.RemoteProtocolError if it does not say.
+    Raises httpx2.RemoteProtocolError without a valid Content-Range.
     """
     header = response.headers.get("Content-Range", "")
     if not (match := re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", header.strip())):
-        raise httpx2.RemoteProtocolError(f"an answer of part of a file with Content-Range {header!r}")
+        raise httpx2.RemoteProtocolError(f"a partial response with Content-Range {header!r}")
     return int(match[1]), int(match[2]) + 1, None if match[3] == "*" else int(match[3])
 
 
 def _page(url: str) -> tuple[list[dict[str, Any]], str]:
-    """One page of a listing and the query of the next, "" after the last. Raises as `answer` does."""
+    """One page of a listing, and the query string of the next ("" after the last). Raises as `answer` does."""
     with answer(url) as response:
         response.read()
         try:
             entries, following = response.json(), response.links.get("next", {}).get("url", "")
         except ValueError as error:
-            raise httpx2.RemoteProtocolError("a listing that is not JSON, or not all of it") from error
+            raise httpx2.RemoteProtocolError("the listing is not JSON, or is cut off") from error
         if not isinstance(entries, list):
-            raise httpx2.RemoteProtocolError("a listing that is no list")
+            raise httpx2.RemoteProtocolError("the listing is not a list")
         return entries, urlsplit(following).query
 
 
 def _safe(path: str) -> bool:
-    """Whether a path stays in the folder that it is put in, and is one line."""
+    """Whether a path stays inside its folder and is one line."""
     return path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
 
 
 def list_files(repository: str, revision: str) -> list[RepoFile]:
-    """Every file of a dataset repository at one commit, by path.
+    """Every file of a dataset repository at one commit, sorted by path.
 
-    Raises HubError, also for a listing that names a path which would leave the folder of the corpus.
+    Raises HubError, also if the listing has a path that would leave the folder of the corpus.
     """
     validate_repo_id(repository)
     tree = f"{endpoint()}/api/datasets/{repository}/tree/{quote(revision, safe='')}"
     entries: list[dict[str, Any]] = []
-    query, seen = "recursive=true&expand=false", set()
+    query, requested = "recursive=true&expand=false", set()
     with explained(repository, revision):
-        while query and query not in seen:
-            seen.add(query)  # of the link to the next page its query is enough: the token goes to no other host
+        while query and query not in requested:
+            requested.add(query)  # only the query of the next page's link: the token never goes to another host
             url = f"{tree}?{query}"
-            page, query = patiently(f"listing of {repository}", lambda: _page(url))  # noqa: B023 - called at once
+            page, query = with_retries(f"listing of {repository}", lambda: _page(url))  # noqa: B023 - called at once
             entries += page
     if query:
-        raise HubError(f"{repository}: the pages of the listing go in a circle; report it to the hub")
+        raise HubError(f"{repository}: the pages of the listing form a loop; report it to the hub")
     try:
         files = [_file(entry) for entry in entries if entry["type"] == "file"]
     except (KeyError, TypeError) as error:
@@ -122,7 +122,7 @@ def list_files(repository: str, revision: str) -> list[RepoFile]:
 
 
 def _file(entry: dict[str, Any]) -> RepoFile:
-    """An entry of the listing. Raises KeyError or TypeError for what is none: the library takes whatever comes."""
+    """An entry of the listing. Raises KeyError or TypeError if it is not one; the library does not check."""
     file = RepoFile(**entry)
     if not isinstance(file.path, str) or type(file.size) is not int or file.size < 0:
         raise TypeError(f"path {file.path!r}, size {file.size!r}")
@@ -139,8 +139,8 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _room(part: Path, size: int) -> Iterator[None]:
-    """Raise HubError, with what is needed, for a full disk while `part` is written."""
+def _disk_space(part: Path, size: int) -> Iterator[None]:
+    """Raise HubError, with the number of missing bytes, if the disk is full while `part` is written."""
     try:
         yield
     except OSError as error:
@@ -148,89 +148,89 @@ def _room(part: Path, size: int) -> Iterator[None]:
             raise
         needed, free = max(size - _length(part), 0), shutil.disk_usage(part.parent).free
         raise HubError(
-            f"{part}: the disk (or your share of it) is full: {needed} bytes of this file are still to come, {free} "
-            "are free; make room and run again, it goes on from what is there"
+            f"{part}: the disk (or your quota on it) is full: this file needs {needed} bytes more, {free} are free; "
+            "free some space and run again; the download resumes"
         ) from error
 
 
 def _begins(response: httpx2.Response, start: int, size: int) -> int:
-    """The byte at which an answer begins: `start`, or 0 from a server that ignores ranges.
+    """The byte at which a response begins: `start`, or 0 if the server ignores ranges.
 
-    Raises httpx2.RemoteProtocolError for any other, and for a whole answer of another size where a part would be lost
-    to it; HubError if the file at the hub is not of `size` bytes.
+    Raises httpx2.RemoteProtocolError for any other byte, and for a complete response of another size that would replace
+    a partial download. Raises HubError if the file at the hub does not have `size` bytes.
     """
     if response.status_code == 200:
-        if start and (told := response.headers.get("Content-Length", str(size))) != str(size):
-            raise httpx2.RemoteProtocolError(f"{told} bytes came instead of the file of {size}")
+        if start and (length := response.headers.get("Content-Length", str(size))) != str(size):
+            raise httpx2.RemoteProtocolError(f"the response has {length} bytes instead of the file's {size}")
         return 0
     begin, _, total = content_range(response)
     if begin not in (0, start):
-        raise httpx2.RemoteProtocolError(f"the answer begins at byte {begin}, asked for was {start}")
+        raise httpx2.RemoteProtocolError(f"the response begins at byte {begin} instead of {start}")
     if total not in (None, size):
         raise HubError(f"{response.url.path}: {total} bytes at the hub, {size} in the listing; list the shards again")
     return begin
 
 
 def _append(url: str, part: Path, size: int) -> None:
-    """One request: what is missing of `part`, or all of it from a server that ignores ranges.
+    """Make one request for the missing bytes of `part`, or for all if the server ignores ranges.
 
-    Raises httpx2.TransportError when less came or something else, HfHubHTTPError when the hub refused.
+    Raises HfHubHTTPError if the hub refuses, httpx2.TransportError if the response is incomplete or wrong.
     """
     start = _length(part)
     with answer(url, {"Range": f"bytes={start}-"} if start else None) as response:
         begin = _begins(response, start, size)
         bar = meter(label=part.stem, total=size, done=begin)
-        with _room(part, size), bar as count, open(part, "ab" if begin else "wb") as handle:
+        with _disk_space(part, size), bar as count, open(part, "ab" if begin else "wb") as handle:
             for chunk in response.iter_raw(CHUNK):
                 handle.write(chunk)
                 count(len(chunk))
-                if handle.tell() > size:  # not the file that was listed: never fill the disk with it
+                if handle.tell() > size:  # not the listed file: do not fill the disk with it
                     return
     if _length(part) < size:
-        raise httpx2.RemoteProtocolError(f"the answer ended at byte {_length(part)} of {size}")
+        raise httpx2.RemoteProtocolError(f"the response ended at byte {_length(part)} of {size}")
 
 
 def _fill(url: str, part: Path, size: int) -> None:
-    """Append to `part` until it has `size` bytes; a broken connection costs a wait, then goes on where it broke.
+    """Append to `part` until it has `size` bytes. After a broken connection, wait and resume.
 
-    Raises as `_append`: at once what waiting cannot mend, else when many attempts in a row brought no new byte.
+    Raises as `_append` does: at once if no retry can help, else after many attempts in a row without a new byte.
     """
     part.touch()
-    most, patience = _length(part), Patience(part.stem)
+    most, retries = _length(part), Retries(part.stem)
     while _length(part) < size:
         try:
             _append(url, part, size)
-        except PASSING as error:
-            have = _length(part)
-            patience.wait(error, progress=have > most)
-            most = max(most, have)
+        except RETRIED as error:
+            length = _length(part)
+            retries.wait(error, progress=length > most)
+            most = max(most, length)
 
 
 def download(repository: str, revision: str, path: str, destination: Path, *, size: int, sha256: str) -> None:
-    """Put file `path` of a dataset repository at `destination`, verified; go on with what an earlier process left.
+    """Download the file `path` of a dataset repository to `destination` and verify it; resume an earlier download.
 
-    `size` in bytes and `sha256` are those of the listing at the same commit. Raises HubError, also when the content is
-    not that; then nothing is left behind.
+    `size` (bytes) and `sha256` are those of the listing at the same commit. Raises HubError, also if the content has
+    another hash; then nothing is left behind.
     """
     url, part = address(repository, revision, path), destination.with_name(f"{destination.name}.part")
     with lock(part), explained(repository, revision, path):
         if destination.exists() and _sha256(destination) == sha256:
             return  # another process was faster
-        inherited = _length(part) > 0
-        if inherited:
-            log.info("%s: going on at byte %d of %d", path, _length(part), size)
+        resumed = _length(part) > 0
+        if resumed:
+            log.info("%s: resuming at byte %d of %d", path, _length(part), size)
         _fill(url, part, size)
-        while (found := _sha256(part)) != sha256:
+        while (digest := _sha256(part)) != sha256:
             length = _length(part)
             part.unlink()
-            if not inherited:
+            if not resumed:
                 raise HubError(
-                    f"{repository}: {path}: {length} bytes with sha256 {found} came, but commit {revision} has {size} "
-                    f"bytes with sha256 {sha256}; deleted; run again, and if it stays so, report it to the hub"
+                    f"{repository}: {path}: received {length} bytes with sha256 {digest}, but commit {revision} has "
+                    f"{size} bytes with sha256 {sha256}; deleted; run again; if it happens again, report it to the hub"
                 )
-            log.warning("%s: what an earlier process left does not belong to this file; starting over", path)
-            inherited = False  # of another commit, or torn by a power cut: no fault of the hub yet
+            log.warning("%s: the partial download of an earlier process is not from this file; starting over", path)
+            resumed = False  # it is from another commit, or a power cut damaged it: the hub may be right
             _fill(url, part, size)
-        with _room(part, size):
+        with _disk_space(part, size):
             sync_tree(part)
         part.replace(destination)

@@ -1,8 +1,8 @@
-"""A file of the hub that is read in pieces, without being downloaded: parquet footers, single columns, one row group.
+"""A file of the hub that is read in pieces without a download: parquet footers, single columns, one row group.
 
-Every answer is checked to be the piece that was asked for, of a file of the listed size: a server that ignores ranges
-would send half a gigabyte instead. Where the hub redirects to another host, that address (it is signed, and lasts for
-an hour or so) is asked for the next pieces directly: the hub limits how often it is asked.
+Every response is checked: it has to be the requested piece, of a file of the listed size. A server that ignores ranges
+would send half a gigabyte instead. If the hub redirects to another host, the next pieces are requested there directly
+(that URL is signed and lasts for about an hour), because the hub limits the rate of requests.
 """
 
 import bisect
@@ -17,17 +17,18 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from ves.sources.hub.download import address, answer, content_range
 from ves.sources.hub.errors import HubError, endpoint, explained
-from ves.sources.hub.retry import patiently
+from ves.sources.hub.retry import with_retries
 
-TAIL = 2**16  # bytes; the end of a file is read in one piece, in which most footers lie whole
-HOLE = 2**16  # bytes between two ranges up to which fetching them too is cheaper than another request
-PIECE = 2**23  # bytes of one request at most; what a broken connection costs
+TAIL = 2**16  # bytes at the end of a file that are read in one piece; most footers fit
+HOLE = 2**16  # bytes; a smaller gap between two ranges is fetched too, which is cheaper than another request
+PIECE = 2**23  # bytes of one request at most, all lost if the connection breaks
 
 
 class RemoteFile(io.RawIOBase):
-    """One file of a dataset repository at a commit, `size` bytes by the listing; for one thread at a time.
+    """One file of a dataset repository at a commit, of `size` bytes by the listing; for one thread at a time.
 
-    `fetched` bytes came in `requests` requests so far. One piece is kept, and the tail. Reading raises HubError.
+    `fetched` counts the bytes received so far, `requests` the requests. The tail and one other piece are kept in
+    memory. Reading raises HubError.
     """
 
     def __init__(self, repository: str, revision: str, path: str, size: int) -> None:
@@ -35,13 +36,13 @@ class RemoteFile(io.RawIOBase):
         self.name, self.size, self.fetched, self.requests = path, size, 0, 0
         self._repository, self._revision = repository, revision
         self._position = 0
-        self._expected: list[tuple[int, int]] = []  # ascending, none within another
-        self._tail: tuple[int, bytes] | None = None  # the first byte and what follows
+        self._expected: list[tuple[int, int]] = []  # ascending, none inside another
+        self._tail: tuple[int, bytes] | None = None  # offset and content
         self._piece = (0, b"")
         self._signed: str | None = None
 
     def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Announce which bytes (first, one after the last) will be read: those near each other come in one request."""
+        """Announce which bytes (first, one after the last) will be read, so that close ranges share a request."""
         merged: list[tuple[int, int]] = []
         for start, end in sorted(ranges):
             if merged and start - merged[-1][1] <= HOLE and end - merged[-1][0] <= PIECE:
@@ -67,27 +68,27 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill `buffer`, fully unless the file ends before."""
+        """Fill `buffer` completely, unless the file ends first."""
         view = memoryview(buffer).cast("B")
         done, wanted = 0, min(len(view), max(self.size - self._position, 0))
         while done < wanted:
-            piece = self._holding(self._position, wanted - done)
+            piece = self._bytes_at(self._position, wanted - done)
             view[done : done + len(piece)] = piece
             done += len(piece)
             self._position += len(piece)
         return wanted
 
-    def _holding(self, start: int, length: int) -> memoryview:
-        """Bytes from `start` on, at least one and at most `length`: from what is kept, else fetched."""
+    def _bytes_at(self, start: int, length: int) -> memoryview:
+        """Bytes from `start` on, at least one and at most `length`, fetched unless they are in memory."""
         if self._tail is None or start < self._tail[0]:
-            begin, kept = self._piece
-            if not begin <= start < begin + len(kept):
+            begin, content = self._piece
+            if not begin <= start < begin + len(content):
                 self._fetch_about(start, length)
-        begin, kept = self._tail if self._tail and start >= self._tail[0] else self._piece
-        return memoryview(kept)[start - begin :][:length]
+        begin, content = self._tail if self._tail and start >= self._tail[0] else self._piece
+        return memoryview(content)[start - begin :][:length]
 
     def _fetch_about(self, start: int, length: int) -> None:
-        """Fetch the piece to keep: the tail, else the expected range that `start` is in, else what is asked for."""
+        """Fetch the piece to keep: the tail, else the announced range around `start`, else the bytes themselves."""
         tail = max(self.size - TAIL, 0)
         if start >= tail:
             self._tail = (tail, self._get(tail, self.size))
@@ -103,10 +104,10 @@ class RemoteFile(io.RawIOBase):
     def _get(self, start: int, end: int) -> bytes:
         """Bytes [start, end). Raises HubError."""
         with explained(self._repository, self._revision, self.name):
-            return patiently(self.name, lambda: self._ask(start, end))
+            return with_retries(self.name, lambda: self._ask(start, end))
 
     def _ask(self, start: int, end: int) -> bytes:
-        """One request. Raises httpx2.TransportError, HfHubHTTPError, and HubError for a server without ranges."""
+        """Make one request. Raises httpx2.TransportError, HfHubHTTPError, and HubError if the server ignores ranges."""
         headers = {"Range": f"bytes={start}-{end - 1}"}
         self.requests += 1
         if self._signed is not None:
@@ -123,17 +124,17 @@ class RemoteFile(io.RawIOBase):
             return content
 
     def _checked(self, response: httpx2.Response, start: int, end: int) -> bytes:
-        """The body of an answer that is the piece asked for."""
+        """The body of a response, after checking that it is the requested piece."""
         if response.status_code != 206:
             raise HubError(
-                f"{self.name}: {response.url.host} sends the whole file when asked for a part of it, so it cannot be "
-                "read in pieces; if HF_ENDPOINT names a mirror, try the hub itself"
+                f"{self.name}: {response.url.host} sends the whole file instead of a part, so it cannot be read in "
+                "pieces; if HF_ENDPOINT is a mirror, try the hub itself"
             )
         begin, stop, total = content_range(response)
         if total not in (None, self.size):
             raise HubError(f"{self.name}: {total} bytes at the hub, {self.size} in the listing; list the shards again")
         if (begin, stop) != (start, end):
-            raise httpx2.RemoteProtocolError(f"bytes {begin} to {stop} came, asked for were {start} to {end}")
+            raise httpx2.RemoteProtocolError(f"received bytes {begin} to {stop} instead of {start} to {end}")
         content = bytearray()
         for chunk in response.iter_raw(2**20):
             content += chunk
@@ -141,5 +142,5 @@ class RemoteFile(io.RawIOBase):
             if len(content) > end - start:
                 break
         if len(content) != end - start:
-            raise httpx2.RemoteProtocolError(f"{len(content)} bytes came, asked for were {end - start}")
+            raise httpx2.RemoteProtocolError(f"received {len(content)} bytes instead of {end - start}")
         return bytes(content)

@@ -1,4 +1,4 @@
-"""How long to wait for a hub in trouble, and what waiting cannot mend."""
+"""Retries after errors of the hub: which errors are worth another attempt, and how long to wait before it."""
 
 import logging
 import random
@@ -13,17 +13,17 @@ from huggingface_hub.utils import parse_ratelimit_headers
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 6  # in a row that bring nothing new, before it is given up
+ATTEMPTS = 6  # in a row without progress, before giving up
 FIRST_WAIT = 1.0  # seconds, doubled after each such attempt
-LONGEST_WAIT = 600.0  # seconds; what the hub asks for beyond that is not waited for
+LONGEST_WAIT = 600.0  # seconds; no longer, whatever the hub asks for
 TRANSIENT = {408, 429, 500, 502, 503, 504}
-PASSING = (httpx2.TransportError, HfHubHTTPError)  # may pass; a HfHubHTTPError only with a status of TRANSIENT
+RETRIED = (httpx2.TransportError, HfHubHTTPError)  # the latter only if its status is in TRANSIENT
 
 
 def asked_wait(headers: httpx2.Headers) -> float:
-    """Seconds that an answer asks to wait, at most LONGEST_WAIT; 0 if it does not say so in a way that can be read.
+    """Seconds that a response asks to wait, at most LONGEST_WAIT; 0 if it has no readable request.
 
-    `Retry-After` says it in seconds or as a date, the hub's own `RateLimit` by its reset when nothing remains.
+    `Retry-After` has seconds or a date. The hub's own `RateLimit` has the time of its reset once nothing remains.
     """
     asked, limit = headers.get("Retry-After", "").strip(), parse_ratelimit_headers(headers)
     seconds = 0.0
@@ -40,23 +40,23 @@ def asked_wait(headers: httpx2.Headers) -> float:
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
-class Patience:
-    """The waits between the attempts at one thing; `barren` of them in a row have brought nothing."""
+class Retries:
+    """The waits between attempts at one request; the last `failures` attempts made no progress."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.barren = name, 0
+        self.name, self.failures = name, 0
 
     def wait(self, error: Exception, *, progress: bool = False) -> None:
-        """Sleep before another attempt: longer each time, by chance, so that many jobs do not come back at once, and
-        never less than the hub asks for. Raises `error` at once if waiting cannot mend it, or after ATTEMPTS."""
+        """Sleep before another attempt: longer each time, never less than the hub asks for, and partly at random, so
+        that many jobs do not return at once. Raises `error` at once if no retry can help, and after ATTEMPTS."""
         if isinstance(error, httpx2.UnsupportedProtocol):
             raise error
         if isinstance(error, HfHubHTTPError) and error.response.status_code not in TRANSIENT:
             raise error
-        self.barren = 0 if progress else self.barren + 1
-        if self.barren == ATTEMPTS:
+        self.failures = 0 if progress else self.failures + 1
+        if self.failures == ATTEMPTS:
             raise error
-        wait = FIRST_WAIT * 2**self.barren * random.uniform(0.5, 1.0)
+        wait = FIRST_WAIT * 2**self.failures * random.uniform(0.5, 1.0)
         if isinstance(error, HfHubHTTPError):
             wait += asked_wait(error.response.headers)
         log.warning("%s: %s; asking again in %.0f s", self.name, _brief(error), wait)
@@ -64,17 +64,18 @@ class Patience:
 
 
 def _brief(error: Exception) -> str:
-    """A word or two about an error, for a log: HfHubHTTPError's text is four lines with the address in it."""
+    """An error in a few words, for a log line: the text of HfHubHTTPError has four lines and the URL."""
     if isinstance(error, HfHubHTTPError):
         return f"status {error.response.status_code}"
     return f"{type(error).__name__} {error!s}".strip()
 
 
-def patiently[T](name: str, ask: Callable[[], T]) -> T:
-    """What `ask` returns, asked again while its trouble may pass. Raises what it raises."""
-    patience = Patience(name)
+def with_retries[T](name: str, ask: Callable[[], T]) -> T:
+    """Call `ask` until it succeeds and return its result. Raises its error once no retry can help, and after
+    ATTEMPTS."""
+    retries = Retries(name)
     while True:
         try:
             return ask()
-        except PASSING as error:
-            patience.wait(error)
+        except RETRIED as error:
+            retries.wait(error)

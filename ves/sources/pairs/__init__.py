@@ -1,1 +1,1 @@
-"""Pairs of your own: files that tables pair, packed into shards."""
+"""Your own pairs: files that are paired by tables, packed into shards."""

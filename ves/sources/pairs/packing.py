@@ -1,9 +1,9 @@
 """Your own pairs: a folder of recordings and pictures, with tables that pair them (ves.sources.pairs.tables).
 
-They are packed into shards of Vaani's layout, `rows_per_shard` rows each in the order of the tables, so everything from
-ingest on is the code that Vaani goes through. Rows appended to a table make new shards and leave the full ones alone.
-A row that names a file which is not there, or which leaves the folder, is packed as refused: ingest carries the reason
-on. Which link a name follows inside the folder is its owner's affair; `..` out of it is not.
+They are packed into shards of Vaani's layout, `rows_per_shard` rows each, in the order of the tables. So all steps from
+ingest on are the same as for Vaani. Rows that are appended to a table make new shards; full shards do not change. A
+row whose file is missing or outside the folder is packed as refused, and ingest keeps the reason. Links inside the
+folder are followed, wherever they lead; a name that leaves it by `..` is refused.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from ves.config.corpus import PairsConfig
 from ves.media import images
 from ves.sources.pairs import tables as pair_tables
 
-BATCH = 16  # files in memory; rows of a row group
+BATCH = 16  # files in memory, and rows of a row group
 FILE = pl.Struct({"bytes": pl.Binary, "path": pl.String})
 REFUSAL = {"refused": pl.String, "refusedDetail": pl.String}
 TEXTS = dict.fromkeys(("language", "speakerID", "referenceImage", "givenSplit"), pl.String)
 SCHEMAS = {"audio": {"audio": FILE, **TEXTS, **REFUSAL}, "images": {"image": FILE, **REFUSAL}}
-UNSAFE = ("EPS",)  # Pillow hands it to Ghostscript
+UNSAFE = ("EPS",)  # Pillow runs Ghostscript on it
 
 
 def list_shards(settings: PairsConfig) -> list[dict[str, Any]]:
@@ -37,9 +37,9 @@ def list_shards(settings: PairsConfig) -> list[dict[str, Any]]:
 
 
 def origins(settings: PairsConfig) -> dict[str, str]:
-    """What decides the content of every shard, as a hash: its rows, size and time of the files in it, and, of clips,
-    whether their pictures are there."""
-    folder, found = Path(settings.folder), {}
+    """What the content of each shard depends on, as a hash by name: its rows, the size and time of its files and, for
+    clips, whether their pictures exist."""
+    folder, hashes = Path(settings.folder), {}
     for name, rows in _shards(settings).items():
         digest = hashlib.sha256(f"{settings.language} {rows.write_json()}".encode())
         packed = "audio" if name.startswith("audio/") else "image"
@@ -49,14 +49,14 @@ def origins(settings: PairsConfig) -> dict[str, str]:
                 digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
         if packed == "audio":
             digest.update(bytes(_fault(folder, file) is None for file in rows["image"].drop_nulls()))
-        found[name] = digest.hexdigest()
-    return found
+        hashes[name] = digest.hexdigest()
+    return hashes
 
 
 def fetch(settings: PairsConfig, shard: str, destination: Path) -> None:
-    """Pack one shard of the listing into `destination`, parquet, whole or not at all; a few files in memory at a time.
+    """Pack one shard of the listing into `destination` (parquet, whole or not at all), with few files in memory.
 
-    Raises ValueError for a shard that the tables do not make, OSError that names a file which cannot be read.
+    Raises ValueError if the tables do not make such a shard, OSError that names a file which cannot be read.
     """
     shards = _shards(settings)
     if shard not in shards:
@@ -68,7 +68,7 @@ def fetch(settings: PairsConfig, shard: str, destination: Path) -> None:
 
 
 def _shards(settings: PairsConfig) -> dict[str, pl.DataFrame]:
-    """Rows of the tables in every shard, by name; of the pictures, each under the first row that names it."""
+    """The rows of every shard, by its name; a picture is in the shard of the first row that names it."""
     rows, size = pair_tables.read(settings), settings.rows_per_shard
     pictures = rows.drop_nulls("image").unique("image", keep="first", maintain_order=True)
     if pictures.is_empty():
@@ -82,25 +82,25 @@ def _shards(settings: PairsConfig) -> dict[str, pl.DataFrame]:
 
 
 def _fault(folder: Path, name: str) -> tuple[str, str] | None:
-    """Why a name cannot be followed: reason and detail; None if it can."""
+    """Why a file cannot be packed, as reason and detail; None if it can."""
     if Path(name).parts[:1] == ("..",):
         return "outside", f"{name} leaves the folder of the corpus"
     try:
-        there = (folder / name).is_file()
-    except OSError as error:  # longer than a name can be, in a folder that may not be read
+        exists = (folder / name).is_file()
+    except OSError as error:  # the name is too long, or its folder may not be read
         return "missing_file", f"{name} cannot be looked for in the folder of the corpus ({error.strerror})"
-    return None if there else ("missing_file", f"there is no file {name} in the folder of the corpus")
+    return None if exists else ("missing_file", f"there is no file {name} in the folder of the corpus")
 
 
 def _refusal(row: dict[str, Any], fault: tuple[str, str] | None) -> dict[str, str]:
-    """The columns of a shard that refuse a row, with the place in the table."""
+    """The columns of a shard that refuse a row, with its place in the table."""
     if fault is None:
         return {}
     return {"refused": fault[0], "refusedDetail": f"{row['table']} row {row['row']}: {fault[1]}"}
 
 
 def _clip(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
-    """One row of a clip shard. Refused are `no_audio` and `no_reference` (none named), `missing_file`, `outside`."""
+    """One row of a shard of clips. Refusals: `no_audio`, `no_reference` (no name given), `missing_file`, `outside`."""
     folder, audio, image = Path(settings.folder), row["audio"], row["image"]
     fault = ("no_audio", "it names no audio") if audio is None else _fault(folder, audio)
     fault = fault or (("no_reference", "it names no image") if image is None else _fault(folder, image))
@@ -115,7 +115,7 @@ def _clip(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _picture(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
-    """One row of a picture shard. Refused are `missing_file` and `outside`."""
+    """One row of a shard of pictures. Refusals: `missing_file`, `outside`."""
     folder, name = Path(settings.folder), row["image"]
     fault = _fault(folder, name)
     content = None if fault else as_known_format((folder / name).read_bytes())
@@ -123,9 +123,9 @@ def _picture(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_known_format(encoded: bytes) -> bytes:
-    """A picture of a format that ingest reads, as it is; of another that Pillow reads (TIFF, AVIF, ...), as PNG.
+    """A picture in a format that ingest reads: unchanged, or as PNG if only Pillow reads its format (TIFF, AVIF, ...).
 
-    What Pillow cannot read, or is too large, comes back as it is: ingest refuses it, and says why.
+    A picture that Pillow cannot read or that is too large is returned unchanged; ingest refuses it and says why.
     """
     try:
         Image.open(io.BytesIO(encoded), formats=images.FORMATS).close()
@@ -138,7 +138,7 @@ def as_known_format(encoded: bytes) -> bytes:
             if picture.width * picture.height > images.MAX_PIXELS:
                 return encoded
             upright = ImageOps.exif_transpose(picture)
-        if upright.mode in images.MODES:  # of more bits, PNG keeps them, and ingest refuses it for them
+        if upright.mode in images.MODES:  # a picture of more bits stays so in PNG, and ingest refuses it
             upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
         upright.save(file := io.BytesIO(), "PNG")
         return file.getvalue()
@@ -147,9 +147,11 @@ def as_known_format(encoded: bytes) -> bytes:
 
 
 def _write(rows: Iterable[dict[str, Any]], schema: dict[str, Any], path: Path) -> None:
-    """Stream rows to parquet; files of pictures and sound are compressed as they are."""
+    """Stream rows to parquet, uncompressed: files of pictures and sound are already compressed."""
 
-    def batches(*_pushed_down: object) -> Iterator[pl.DataFrame]:  # nothing is: all columns and rows are written
+    def batches(
+        *_pushed_down: object,
+    ) -> Iterator[pl.DataFrame]:  # nothing is pushed down: all columns and rows are written
         for batch in itertools.batched(rows, BATCH):
             yield pl.DataFrame(batch, schema, orient="row")
 

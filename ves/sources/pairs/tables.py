@@ -1,7 +1,7 @@
 """The tables of own pairs: which recording belongs to which picture, from CSV, parquet or the reference code's JSON.
 
-A row names two files. Names are relative to the folder of the corpus; `relative` gives a file one spelling, so that
-pictures of one base name in two folders stay two, and one that many rows name is one.
+A row names two files, relative to the folder of the corpus. `relative` gives each file one spelling: pictures with the
+same base name in two folders stay two pictures, and a picture that many rows name is one.
 """
 
 import difflib
@@ -14,7 +14,7 @@ import polars as pl
 
 from ves.config.corpus import PairsConfig
 
-COLUMNS = {  # what a table may say: its columns; the second is the reference code's or Vaani's
+COLUMNS = {  # ours: possible names in a table; the second is the reference code's or Vaani's
     "audio": ("audio", "audioFileName"),
     "image": ("image", "imageFileName"),
     "language": ("language",),
@@ -24,34 +24,39 @@ COLUMNS = {  # what a table may say: its columns; the second is the reference co
 NEEDED = ("audio", "image")
 SUFFIXES = (".csv", ".parquet", ".json")
 SPLITS = ("train", "tune", "val")
-REFERENCE = {"train_*.json": "train", "validation_set.json": "val"}  # splits that the reference code's names state
+REFERENCE = {"train_*.json": "train", "validation_set.json": "val"}  # splits by the names of the reference code's files
 
 
 def files(settings: PairsConfig) -> list[Path]:
-    """The tables that `tables` names, each pattern's sorted. Raises ValueError that begins with the key at fault."""
+    """The files that `tables` names, sorted within each pattern. Raises ValueError that begins with the key at
+    fault."""
     folder = Path(settings.folder)
     if not folder.is_dir():
-        raise ValueError(f"corpus.pairs.folder: there is no folder {settings.folder!r} (from {Path.cwd()}); name yours")
-    found: list[Path] = []
+        raise ValueError(
+            f"corpus.pairs.folder: there is no folder {settings.folder!r} (from {Path.cwd()}); write the path of yours"
+        )
+    tables: list[Path] = []
     for pattern in settings.tables:
-        there = [pattern] if (folder / pattern).is_file() else sorted(glob.glob(pattern, root_dir=folder))
-        if not there:
-            raise ValueError(f"corpus.pairs.tables: {pattern!r} is no file of {folder}; name a table that lies there")
-        found += [folder / name for name in there]
-    for file in found:
+        names = [pattern] if (folder / pattern).is_file() else sorted(glob.glob(pattern, root_dir=folder))
+        if not names:
+            raise ValueError(
+                f"corpus.pairs.tables: {pattern!r} matches no file in {folder}; name a table that is there"
+            )
+        tables += [folder / name for name in names]
+    for file in tables:
         if file.suffix.lower() not in SUFFIXES:
             raise ValueError(f"corpus.pairs.tables: {file} ends in none of {', '.join(SUFFIXES)}; convert it to one")
-        if found.count(file) > 1:
-            raise ValueError(f"corpus.pairs.tables: {file} is named twice; every pair would be")
-    return found
+        if tables.count(file) > 1:
+            raise ValueError(f"corpus.pairs.tables: {file} is listed twice, so every pair would count twice")
+    return tables
 
 
 def read(settings: PairsConfig) -> pl.DataFrame:
     """Every row of every table: table (its name), row (from 1), and audio, image, language, speaker, split (COLUMNS).
 
-    Texts are stripped; what is absent or empty is null. Names of files are as `relative` spells them. Raises ValueError
-    that begins with the key at fault and names the file, for a table that is not there, cannot be read, lacks a column
-    or has no row, and for a split that is none of SPLITS.
+    Texts are stripped; missing or empty ones are null. Names of files are as `relative` spells them. Raises ValueError
+    that begins with the key at fault and names the file, if a table does not exist, cannot be read, lacks a column or
+    has no row, or if a split is not one of SPLITS.
     """
     rows = pl.concat([_rows(file) for file in files(settings)])
     if rows.is_empty():
@@ -64,16 +69,16 @@ def read(settings: PairsConfig) -> pl.DataFrame:
     wrong = rows.filter(pl.col("split").is_not_null() & ~pl.col("split").is_in(SPLITS))
     for table, row, split in wrong.select("table", "row", "split").head(1).iter_rows():
         raise ValueError(
-            f"corpus.pairs.tables: {table} row {row}: split {split!r} is none of {', '.join(SPLITS)}; results are "
+            f"corpus.pairs.tables: {table} row {row}: split {split!r} is not one of {', '.join(SPLITS)}; results are "
             "reported on val (often called test), choices are made on tune (often called dev)"
         )
     return rows
 
 
 def relative(name: str, root: str) -> str:
-    """The one spelling of a file's name, relative to `root`: no `.`, no doubled slash; what leaves begins with `..`.
+    """One spelling for the name of a file, relative to `root`, without `.` and double slashes; `..` leaves the folder.
 
-    An absolute name below `root` loses it; any other loses its leading slash, as the reference code reads names.
+    An absolute name below `root` becomes relative; any other loses its leading slash, as in the reference code.
     """
     path = os.path.normpath(name)
     if os.path.isabs(path):
@@ -82,20 +87,24 @@ def relative(name: str, root: str) -> str:
 
 
 def _scan(file: Path) -> pl.LazyFrame:
-    """A table with the columns that it has. Raises ValueError that names the file if it cannot be read as such."""
+    """A table with all its columns. Raises ValueError that names the file if it cannot be read."""
     try:
         if file.suffix.lower() == ".json":
             return _reference(json.loads(file.read_text(encoding="utf-8-sig")))
         scan = pl.scan_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.scan_parquet(file)
         scan.collect_schema()
-    except (pl.exceptions.PolarsError, ValueError, RecursionError) as error:  # JSON's and Unicode's are ValueErrors
+    except (
+        pl.exceptions.PolarsError,
+        ValueError,
+        RecursionError,
+    ) as error:  # errors of JSON and of Unicode are ValueErrors
         kind = file.suffix.lower().removeprefix(".")
         raise ValueError(f"corpus.pairs.tables: {file} cannot be read as {kind} ({error}); write it anew") from error
     return scan
 
 
 def _reference(items: object) -> pl.LazyFrame:
-    """A list of objects, each a row. Raises ValueError for anything else."""
+    """The rows of a list of objects. Raises ValueError for anything else."""
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError("it is not a list of objects")
     known = [name for names in COLUMNS.values() for name in names if any(name in item for item in items)]
@@ -104,8 +113,8 @@ def _reference(items: object) -> pl.LazyFrame:
 
 
 def _columns(file: Path, scan: pl.LazyFrame) -> dict[str, str]:
-    """Which of the table's columns says what. Raises ValueError for one that is missing, ambiguous or holds no text."""
-    schema, found = scan.collect_schema(), {}
+    """Our name and the table's of each column. Raises ValueError for one that is missing, ambiguous or not text."""
+    schema, matches = scan.collect_schema(), {}
     for column, names in COLUMNS.items():
         there = [name for name in names if name in schema]
         if len(there) > 1:
@@ -117,24 +126,24 @@ def _columns(file: Path, scan: pl.LazyFrame) -> dict[str, str]:
             kind = schema[there[0]]
             raise ValueError(f"corpus.pairs.tables: {file}: column {there[0]} is {kind}; it has to be text: file names")
         if there:
-            found[column] = there[0]
-    absent = [name for column, names in COLUMNS.items() if column not in found for name in names]
-    _check_misspelt(file, [name for name in schema if name not in found.values()], absent)
-    return found
+            matches[column] = there[0]
+    absent = [name for column, names in COLUMNS.items() if column not in matches for name in names]
+    _check_misspelt(file, [name for name in schema if name not in matches.values()], absent)
+    return matches
 
 
 def _check_misspelt(file: Path, others: list[str], absent: list[str]) -> None:
-    """Raise ValueError for a column that is not read but nearly named as an absent one: it was meant."""
+    """Raise ValueError for an unused column whose name is almost that of a missing one."""
     for other in others:
         if near := difflib.get_close_matches(other.strip().lower(), absent, n=1, cutoff=0.8):
             raise ValueError(
-                f"corpus.pairs.tables: {file}: column {other!r} is not read; if it is meant to be {near[0]!r}, name it "
-                "so, else give it a name less like it"
+                f"corpus.pairs.tables: {file}: column {other!r} is not used; if you mean {near[0]!r}, rename it, "
+                "otherwise give it a less similar name"
             )
 
 
 def _rows(file: Path) -> pl.DataFrame:
-    """The rows of one table, as `read` gives them, names as they stand there."""
+    """The rows of one table as in `read`, but with file names as written."""
     scan = _scan(file)
     columns = _columns(file, scan)
     texts = [
@@ -144,7 +153,7 @@ def _rows(file: Path) -> pl.DataFrame:
     try:
         rows = scan.select(texts).collect()
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"corpus.pairs.tables: {file}: a row cannot be read ({error}); mend the file") from error
+        raise ValueError(f"corpus.pairs.tables: {file}: a row cannot be read ({error}); correct the file") from error
     rows = rows.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
     stated = next((split for pattern, split in REFERENCE.items() if Path(file.name).match(pattern)), None)
     if "split" not in columns and stated:

@@ -1,7 +1,7 @@
-"""Spoken Scenes, the embedded corpus: drawn pictures, spoken about in many languages, in the layout Vaani has.
+"""Spoken Scenes, the synthesised corpus: drawn pictures, described in many languages, in Vaani's layout.
 
-Every shard is made on its own, from the settings alone, the same to the byte with the same library versions. What only
-evaluation may see (word times, masks) is written apart from the shard.
+Every shard is made on its own from the settings alone, and is the same to the byte with the same library versions. Word
+timings and object masks, which only evaluation may open, are written to a file of their own.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from ves.sources.scenes.lexicon import digest
 
 
 def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:
-    """Name of every shard -> its part and its number within the part."""
+    """The name of every shard -> its part and its number within the part."""
     audio = {
         f"audio/{state}/{district}/train-00000-of-00001": ("audio", i)
         for i, (state, district, _) in enumerate(DISTRICTS[: settings.audio_shards])
@@ -28,10 +28,11 @@ def list_shards(settings: ScenesConfig) -> list[dict[str, Any]]:
 
 
 def origins(settings: ScenesConfig) -> dict[str, str]:
-    """What decides the content of every shard: the settings and, of recordings, the word tables of their languages."""
-    said = settings.model_dump_json()
-    spoken = said + digest(settings.languages)
-    return {name: spoken if part == "audio" else said for name, (part, _) in _names(settings).items()}
+    """What the content of every shard depends on: the settings and, for recordings, the word tables of the
+    languages."""
+    text = settings.model_dump_json()
+    with_words = text + digest(settings.languages)
+    return {name: with_words if part == "audio" else text for name, (part, _) in _names(settings).items()}
 
 
 def fetch(settings: ScenesConfig, shard: str, destination: Path, truth: Path) -> None:
@@ -39,7 +40,10 @@ def fetch(settings: ScenesConfig, shard: str, destination: Path, truth: Path) ->
 
     The truth comes first, so a shard that exists has its truth. Raises ValueError for a shard that is not listed.
     """
-    from ves.sources.scenes.pictures import image_shard, write  # only now: the workflow lists shards at every start
+    from ves.sources.scenes.pictures import (
+        image_shard,
+        write,
+    )  # imported late: the workflow lists shards at every start
     from ves.sources.scenes.utterances import audio_shard
 
     names = _names(settings)

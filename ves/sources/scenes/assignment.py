@@ -1,7 +1,7 @@
-"""Who says what about which picture: the whole corpus decided at once, cheaply, so that any shard can be made alone.
+"""Who speaks about which picture. The whole corpus is decided at once, cheaply, so that any shard can be made alone.
 
-Names follow Vaani's: a national pool of GENERIC pictures that every district speaks about, and pictures SPECIFIC to a
-district that only it speaks about.
+Names are like Vaani's: every district speaks about a national pool of GENERIC pictures, and each also has SPECIFIC
+pictures of its own.
 """
 
 from dataclasses import dataclass
@@ -27,20 +27,20 @@ DISTRICTS = (  # state, district, first pincode
     ("Jharkhand", "Sahebganj", 816109),
     ("Telangana", "Karimnagar", 505001),
 )
-OLD_DISTRICT = 0.15  # the last of four or more districts is this small beside the others, and of an older schema
+OLD_DISTRICT = 0.15  # relative size of the last of four or more districts, which has an older schema
 SPECIFIC = 0.4  # share of the pictures that belong to a district
 SECOND_LANGUAGE = 0.15  # share of speakers
 SECOND_SHARE = 0.3  # of the clips of such a speaker
-MOST_CLIPS = 7  # of one picture, on average half as many
+MOST_CLIPS = 7  # of one picture; the average is about half
 
 
 def _share_out(rng: np.random.Generator, total: int, weights: np.ndarray) -> np.ndarray:
-    """`total` indices in random order, each as often as its weight asks."""
+    """`total` indices in random order, each in proportion to its weight."""
     return rng.permutation(np.repeat(np.arange(len(weights)), quotas(total, weights, 0)))
 
 
 def _slots(rng: np.random.Generator, images: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Each image as often as wanted: first all once, so that cutting the end off leaves none out, then at random."""
+    """Each image as often as wanted: first each once, so that a cut at the end omits none, then in random order."""
     return np.concatenate([images, rng.permutation(np.repeat(images, wanted - 1))])
 
 
@@ -51,13 +51,13 @@ class Plan:
     settings: ScenesConfig
 
     def _weights(self) -> np.ndarray:
-        """How much each district speaks."""
+        """The relative number of speakers of each district."""
         weights = np.ones(self.settings.audio_shards)
         weights[-1] = OLD_DISTRICT if self.old_schema(len(weights) - 1) else 1
         return weights
 
     def old_schema(self, district: int) -> bool:
-        """Whether this district was published before there were columns for duration and speaker."""
+        """Whether this district has the older schema, without columns for duration and speaker."""
         return self.settings.audio_shards >= 4 and district == self.settings.audio_shards - 1
 
     @cached_property
@@ -84,7 +84,7 @@ class Plan:
 
     @cached_property
     def speaker(self) -> np.ndarray:
-        """Speaker of each clip. Some speak more than others; each speaks."""
+        """The speaker of each clip. Some speak more than others, and everyone speaks."""
         s = self.settings
         rng = generator(s.seed, "speaker of clip")
         zipf = 1 / np.arange(1, len(s.languages) + 1)
@@ -102,12 +102,12 @@ class Plan:
 
     @cached_property
     def district(self) -> np.ndarray:
-        """District, which is the audio shard, of each clip."""
+        """The district of each clip, which is its audio shard."""
         return self.district_of_speaker[self.speaker]
 
     @cached_property
     def district_of_image(self) -> np.ndarray:
-        """The district a SPECIFIC picture belongs to, -1 for a GENERIC one. SPECIFIC pictures come last."""
+        """The district of each SPECIFIC picture, -1 for a GENERIC one. SPECIFIC pictures come last."""
         s = self.settings
         specific = int(SPECIFIC * s.images) if s.audio_shards > 1 else 0
         owners = np.sort(np.repeat(np.arange(s.audio_shards), quotas(specific, self._weights(), 0)))
@@ -115,9 +115,9 @@ class Plan:
 
     @cached_property
     def image(self) -> np.ndarray:
-        """Picture of each clip: each picture has at least one, most a few (1 + binomial, up to MOST_CLIPS).
+        """The picture of each clip. Each picture has at least one, most have a few (1 + binomial, up to MOST_CLIPS).
 
-        SPECIFIC pictures take their clips from their own district, the GENERIC ones share what is left.
+        SPECIFIC pictures take their clips from their own district; GENERIC ones share the remaining clips.
         """
         s = self.settings
         rng = generator(s.seed, "image of clip")

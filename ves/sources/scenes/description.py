@@ -1,4 +1,4 @@
-"""What a speaker says about a picture: words with their part in the sentence, before anyone has spoken them."""
+"""What a speaker says about a picture: words and their roles in the sentence, before they are spoken."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from ves.sources.scenes.lexicon import Lexicon
 
 COLOUR_SAID = 0.78  # of the things mentioned
 ONE_SAID = 0.2
-MENTIONS = (0.06, 0.20, 0.34, 0.40)  # how likely 1, 2, 3, 4 mentions are where the picture and the settings allow them
+MENTIONS = (0.06, 0.20, 0.34, 0.40)  # probabilities of 1, 2, 3, 4 mentions, if picture and settings allow them
 STYLES = ("terse", "plain", "talkative")
 STYLE_SHARES = (0.3, 0.55, 0.15)
 
@@ -55,7 +55,7 @@ def _thing(rng: np.random.Generator, scene: Scene, i: int, words: Lexicon, code_
 
 
 def _mentioned(rng: np.random.Generator, settings: ScenesConfig, scene: Scene) -> np.ndarray:
-    """Which things are spoken about, in the order of speaking."""
+    """Which things are mentioned, in order."""
     low, high = settings.mentions[0], min(settings.mentions[1], len(scene.things))
     counts = np.arange(low, high + 1)
     weights = np.array([MENTIONS[min(count, len(MENTIONS)) - 1] for count in counts])

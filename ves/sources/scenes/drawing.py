@@ -1,6 +1,6 @@
-"""A scene drawn: the picture, and for each thing the pixels of it that one sees.
+"""Draws a scene: the picture, and for each thing its visible pixels.
 
-Behind the things are textures in muted colours, with a clutter of small shapes that no description speaks about.
+Behind the things are textures in muted colours, cluttered with small shapes that no description mentions.
 """
 
 import io

@@ -1,8 +1,8 @@
-"""Rows broken on purpose, in the ways Vaani is known or must be expected to be, so that ingest has something to refuse.
+"""Rows that are broken on purpose, as Vaani's are or may be, so that ingest has something to refuse.
 
-`settings.broken` is about the share of clips that cannot be used: three fifths for a fault of their own, the others
-because their picture is broken. The oddities beside them (a picture under two names, a speaker called NA, no language)
-are usable rows that need care; each is rarer than the faults.
+`settings.broken` is roughly the share of unusable clips: three fifths have a fault of their own, the others have a
+broken picture. Oddities (a picture with two names, a speaker called NA, no language) are usable rows that need care;
+they are rarer than the faults.
 """
 
 import numpy as np
@@ -54,7 +54,7 @@ def image_defects(settings: ScenesConfig) -> dict[int, str]:
 
 
 def broken_audio(rng: np.random.Generator, fault: str | None, samples: np.ndarray) -> bytes | None:
-    """The WAV file of a clip as this fault leaves it; a sound one for every fault that is not about audio."""
+    """The WAV file of a clip with this fault; intact if the fault is not about audio."""
     match fault:
         case "no_audio":
             return None
@@ -71,7 +71,7 @@ def broken_audio(rng: np.random.Generator, fault: str | None, samples: np.ndarra
 
 
 def broken_image(rng: np.random.Generator, fault: str | None, encoded: bytes) -> bytes:
-    """The JPEG file of a picture as this fault leaves it."""
+    """The JPEG file of a picture with this fault."""
     match fault:
         case "garbage_image":
             return rng.bytes(4000)
@@ -81,7 +81,7 @@ def broken_image(rng: np.random.Generator, fault: str | None, encoded: bytes) ->
 
 
 def reference(rng: np.random.Generator, fault: str | None, path: str) -> str | None:
-    """What the clip's referenceImage says for the picture at `path`; Vaani's spelling of it varies."""
+    """The clip's referenceImage for the picture at `path`; its spelling varies, as in Vaani."""
     form = rng.choice(REFERENCE_FORMS, p=REFERENCE_SHARES)
     match fault, form:
         case "null_reference", _:

@@ -1,4 +1,4 @@
-"""One image shard: a parquet of pictures in Vaani's layout, and the truth about what is seen where."""
+"""One image shard: a parquet file of pictures in Vaani's layout, and its truth, the masks of objects."""
 
 import hashlib
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def twin_path(plan: Plan, image: int) -> str:
 
 
 def _encodings(plan: Plan, image: int, defect: str | None, picture: Picture) -> Iterator[tuple[str, bytes]]:
-    """Path and file of every row this picture takes: one, or two where it goes by two names."""
+    """Path and file of each row of this picture: one row, or two if it has two names."""
     encoded = jpeg(picture.image)
     rng = generator(plan.settings.seed, "image defect", image)
     path = "" if defect == "unnamed_image" else plan.image_path(image)
@@ -51,7 +51,7 @@ def _encodings(plan: Plan, image: int, defect: str | None, picture: Picture) -> 
 
 
 def truth_rows(drawn: Scene, picture: Picture) -> Rows:
-    """What is seen of each thing: pixels, mask and box [left, top, right, bottom), all in pixels of the picture."""
+    """The visible part of each thing: pixels, mask and box [left, top, right, bottom), in pixels of the picture."""
     rows = []
     for i, thing in enumerate(drawn.things):
         mask = picture.owner == i
@@ -81,6 +81,6 @@ def image_shard(settings: ScenesConfig, shard: int, name: str) -> tuple[pl.DataF
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
-    """Write a parquet whose bytes depend on the rows alone; files of pictures and sound are compressed as they are."""
+    """Write a parquet file whose bytes depend on the rows alone."""
     with atomic(path) as temporary:
         frame.write_parquet(temporary, compression="zstd", compression_level=1, row_group_size=512, statistics=True)

@@ -1,4 +1,4 @@
-"""A description spoken and recorded: 16 kHz mono WAV, and when each word is heard in it."""
+"""Records a description: 16 kHz mono samples, and when each word is heard."""
 
 import io
 import wave
@@ -28,8 +28,8 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """`samples` int16 [n] at 16 kHz; `times` gives (start, end) in seconds of each token, in order; `snr_db` tells by
-    how much the speech is louder than the noise."""
+    """`samples` int16 [n] at 16 kHz; `times` has (start, end) in seconds of each token, in order; `snr_db` is the ratio
+    of speech to noise."""
 
     samples: np.ndarray
     times: list[tuple[float, float]]

@@ -1,4 +1,4 @@
-"""One audio shard: a parquet of spoken descriptions in Vaani's layout, and the truth about when each word is heard."""
+"""One audio shard: a parquet file of spoken descriptions in Vaani's layout, and its truth, the times of words."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ TRUTH_SCHEMA = {
     "object": pl.Int16,
     "start_s": pl.Float64,
     "end_s": pl.Float64,
-    "snr_db": pl.Float64,  # of the whole clip. Corpora of before it was written lack it: their noise is not known
+    "snr_db": pl.Float64,  # of the whole clip; older corpora lack this column
 }
 TRANSCRIBED = 0.07
 WITHOUT_TRUTH = set(CLIP_FAULTS) - {"duplicate"}
@@ -54,8 +54,8 @@ type Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One clip: its row of the shard, its words and when they are heard, by how much they are louder than the noise,
-    and the defect of the row, if any."""
+    """One clip: its row of the shard, its words and their times, the ratio of speech to noise, and the defect of the
+    row, if any."""
 
     row: Row
     tokens: list[Token]
@@ -110,7 +110,7 @@ def _utterance(plan: Plan, clip: int, defect: str | None, twins: set[int]) -> Ut
 
 
 def _utterances(plan: Plan, district: int, label: str) -> Iterator[Utterance]:
-    """All clips of one district. A duplicate repeats the sound clip before it, under a name of its own."""
+    """All clips of one district. A duplicate repeats the intact clip before it, under a name of its own."""
     defects = clip_defects(plan.settings)
     twins = {image for image, defect in image_defects(plan.settings).items() if defect in ("twin", "reencoded")}
     before: Utterance | None = None
@@ -143,7 +143,7 @@ def _truth(one: Utterance) -> list[Row]:
 
 
 def audio_shard(settings: ScenesConfig, district: int, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows of one district and their truth. Clips with a fault have no truth, duplicates that of the original."""
+    """The rows of one district and their truth. Clips with a fault have none; duplicates have that of the original."""
     plan = Plan(settings)
     frames: list[pl.DataFrame] = []
     truth: list[Row] = []

@@ -1,1 +1,1 @@
-"""Project Vaani on the hub: what it holds, what of it is taken, and its shards."""
+"""Project Vaani on the hub: its contents, the choice of clips, and its shards."""

@@ -1,4 +1,4 @@
-"""What VeS assumes of Vaani, whose rows its authors have not seen: each assumption, and how to see whether it holds."""
+"""What VeS assumes about Vaani, whose rows its authors have never seen, and how each assumption is checked."""
 
 import statistics
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from ves.sources.vaani.evidence import Evidence, NoFiles
 from ves.sources.vaani.findings import ESTIMATE, SAME_S, Finding
 from ves.sources.vaani.survey import NEEDED, TEXTS
 
-SHARD_BYTES = (250e6, 750e6)  # between which the median lies
-MOST_ROW_GROUP = 700e6  # bytes unpacked; ingest holds one at a time
+SHARD_BYTES = (250e6, 750e6)  # bounds of the median
+MOST_ROW_GROUP = 700e6  # bytes unpacked; ingest has one in memory at a time
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,25 @@ def _such_as(examples: list[str]) -> str:
 def _sizes(evidence: Evidence) -> Finding:
     sizes = [file.size for file in evidence.chosen("audio")]
     median = statistics.median(sizes)
-    found = f"median {median / 1e6:.1f} MB, at most {max(sizes) / 1e6:.1f} MB"
-    return Finding(found, SHARD_BYTES[0] <= median <= SHARD_BYTES[1])
+    text = f"median {median / 1e6:.1f} MB, at most {max(sizes) / 1e6:.1f} MB"
+    return Finding(text, SHARD_BYTES[0] <= median <= SHARD_BYTES[1])
 
 
 def _ranges(evidence: Evidence) -> Finding:
     sample = evidence.sample("audio")
-    return Finding(f"the footer of {sample.remote.name} came alone: {len(sample.names)} columns", True)
+    return Finding(f"the footer of {sample.remote.name} was read alone: {len(sample.names)} columns", True)
 
 
 def _column(ours: str, evidence: Evidence) -> Finding:
     sample = evidence.sample("audio")
-    found = columns.find(sample.names, sample.remote.name)
-    if ours not in found:
+    present = columns.find(sample.names, sample.remote.name)
+    if ours not in present:
         return Finding(f"absent; there are {', '.join(sample.names)}", False)
-    kind = str(sample.parquet.schema_arrow.field(found[ours]).type)
+    kind = str(sample.parquet.schema_arrow.field(present[ours]).type)
     right = ("double", "float", "halffloat", "int", "uint", "decimal") if ours == "duration_s" else (
         "string", "large_string", "string_view", "dictionary<values=string",
     )  # fmt: skip
-    return Finding(f"{found[ours]}: {kind}", kind.startswith(right))
+    return Finding(f"{present[ours]}: {kind}", kind.startswith(right))
 
 
 def _struct(part: str, media: str, evidence: Evidence) -> Finding:
@@ -82,21 +82,23 @@ def _row_groups(part: str, evidence: Evidence) -> Finding:
     rows, size = (max((get(group) for group in groups), default=0) for get in (
         lambda group: group.num_rows, lambda group: group.total_byte_size,
     ))  # fmt: skip
-    found = f"{len(groups)} row groups of at most {rows} rows and {size / 1e6:.1f} MB unpacked"
-    return Finding(found, size <= MOST_ROW_GROUP)
+    text = f"{len(groups)} row groups of at most {rows} rows and {size / 1e6:.1f} MB unpacked"
+    return Finding(text, size <= MOST_ROW_GROUP)
 
 
 def _of_columns() -> list[Assumption]:
-    found = []
+    assumptions = []
     for ours in (*TEXTS, "duration_s", "transcript"):
         names, kind = " or ".join(columns.NAMES[ours]), "a number" if ours == "duration_s" else "text"
         need = "; needed" if ours in NEEDED else ""
-        found.append(Assumption(f"audio has a column for {ours}", f"{names}: {kind}{need}", partial(_column, ours)))
-    return found
+        assumptions.append(
+            Assumption(f"audio has a column for {ours}", f"{names}: {kind}{need}", partial(_column, ours))
+        )
+    return assumptions
 
 
 def _of_labels() -> list[Assumption]:
-    """Of the columns whose spellings are normalised."""
+    """One for each column whose spellings are normalised."""
     names = ("language", "district", "state")
     return [
         Assumption(f"labels of {name}", "in the table of spellings", partial(findings.labels, name)) for name in names

@@ -1,6 +1,6 @@
-"""Is Vaani what VeS takes it for? The first thing to run with a token: a few megabytes tell.
+"""Is Vaani what VeS takes it for? The first thing to run with a token; it reads a few megabytes.
 
-Each assumption is looked at on its own, so that a schema nobody expected is a table with differences, not a crash.
+Each assumption is checked on its own, so that an unexpected schema gives a table of differences and not a crash.
 """
 
 import logging
@@ -23,38 +23,37 @@ LONGEST = 400  # characters of a cell; a schema may have thousands of columns
 def check(settings: VaaniConfig, spellings: pl.DataFrame, folder: Path, out: Path) -> None:
     """Compare every assumption with the repository; write and print a Markdown table of it.
 
-    Of the smallest shard of each part, the footer and one row group are asked for, of the pictures' also the names.
-    `spellings` has columns column, old and new; `folder` is where the survey's tables are, if it was made. Raises
-    ValueError when something differs, after writing, and ves.sources.hub.download.HubError, before, without any
-    listing.
+    It reads the footer and one row group of the smallest shard of each part, and the names of its pictures. `spellings`
+    has columns column, old and new; `folder` has the tables of the survey, if there was one. Raises ValueError, after
+    writing, if something differs; raises ves.sources.hub.download.HubError, before writing, if there is no listing.
     """
     evidence = Evidence(settings, spellings, folder)
     log.info("%s: comparing with %d parquet files", settings.repository, len(evidence.files))
-    found = [(assumption, _judged(assumption, evidence)) for assumption in ASSUMPTIONS]
-    page = _page(evidence, found)
+    findings = [(assumption, _finding(assumption, evidence)) for assumption in ASSUMPTIONS]
+    page = _page(evidence, findings)
     with atomic(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     print(page)
-    if differing := [assumption.name for assumption, finding in found if finding.holds is False]:
+    if differing := [assumption.name for assumption, finding in findings if finding.holds is False]:
         raise ValueError(
-            f"{len(differing)} of {len(found)} assumptions differ from {settings.repository} "
+            f"{len(differing)} of {len(findings)} assumptions differ from {settings.repository} "
             f"({', '.join(differing)}); {out} says how"
         )
 
 
-def _judged(assumption: Assumption, evidence: Evidence) -> Finding:
-    """What was found; that it could not be looked at is a difference too."""
+def _finding(assumption: Assumption, evidence: Evidence) -> Finding:
+    """The result of one check; a check that fails counts as a difference."""
     try:
-        found, holds = assumption.look(evidence)
-        return Finding(found, None if holds is None else bool(holds))
-    except NoFiles:  # said once, where the patterns are looked at
+        text, holds = assumption.look(evidence)
+        return Finding(text, None if holds is None else bool(holds))
+    except NoFiles:  # reported once, by the check of the patterns
         return Finding("no file to look at", None)
-    except Exception as error:  # whatever a schema that nobody expected does to whatever reads it
+    except Exception as error:  # an unexpected schema may break any check in any way
         return Finding(f"{type(error).__name__}: {error}", False)
 
 
-def _page(evidence: Evidence, found: list[tuple[Assumption, Finding]]) -> str:
-    rows = [(a.name, a.expected, finding.found, VERDICTS[finding.holds]) for a, finding in found]
+def _page(evidence: Evidence, findings: list[tuple[Assumption, Finding]]) -> str:
+    rows = [(a.name, a.expected, finding.text, VERDICTS[finding.holds]) for a, finding in findings]
     table = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     counts = ", ".join(f"{sum(row[3] == verdict for row in rows)} {verdict}" for verdict in VERDICTS.values())
     return "\n".join(
@@ -72,12 +71,12 @@ def _page(evidence: Evidence, found: list[tuple[Assumption, Finding]]) -> str:
 
 
 def _looked_at(evidence: Evidence) -> str:
-    """Which files were read, and how much of them."""
+    """Which files were read, and how much of each."""
     sentences = []
     for part in ("audio", "images"):
         try:
             remote = evidence.sample(part).remote
-        except Exception:  # the table says why there is none
+        except Exception:  # the table says why there is no sample
             continue
         size, read = remote.size / 1e6, remote.fetched / 1e6
         name = _cell(remote.name)

@@ -1,8 +1,8 @@
-"""Which clips of the surveyed shards make the corpus, and which shards of pictures those need.
+"""Which clips of the surveyed shards make up the corpus, and which shards of pictures they need.
 
-All of it is decided by what the survey read of the hub, labels and references, before any sound is downloaded. The
-chance of a clip is a hash of its place (shard, row) and the seed, so the order of shards never matters, and what a
-lower cap takes is a part of what a higher one takes.
+The choice is made from the survey alone (labels and references), before any sound is downloaded. Each clip has a random
+number, a hash of its place (shard, row) and the seed. So the order of shards never matters, and a lower cap takes fewer
+of the same clips.
 """
 
 import hashlib
@@ -26,22 +26,23 @@ PLACE = ("file", "source_row")
 
 
 def choose(settings: VaaniConfig, table: pl.DataFrame, survey: Path, folder: Path, chosen: Path, out: Path) -> None:
-    """Write the listing of the shards that are wanted, and, to the folder `chosen`, the rows of those wanted in part.
+    """Write the listing of the shards to download and, for those that are needed in part, their rows to `chosen`.
 
-    1. Clips of the languages and districts that the settings name, by their labels as `table` (ves.sources.labels)
-       leaves them.
-    2. Of each image at most `clips_per_image`, then of each language at most `clips_per_language`, then `clips` in
-       total, in proportion over the languages that are left (`proportional`); always those of the lowest chance. Where
-       any cap is set, clips whose reference no picture bears are left out first: the merge would refuse them, after
-       they had taken the place of others. Without a cap they stay, to be counted there.
-    3. Of the pictures, the shards that hold any which a chosen clip's reference could mean, at any level of
-       ves.sources.references: so what is ambiguous stays so.
+    1. Take the clips of the languages and districts in the settings, by their labels in the spelling of `table`
+       (ves.sources.labels).
+    2. Of these take at most `clips_per_image` of each image, then at most `clips_per_language` of each language, then
+       `clips` in total, shared out over the remaining languages in proportion (`proportional`); always the clips with
+       the lowest random numbers. If any cap is set, clips whose reference matches no picture are left out first;
+       otherwise they would take the place of others, and the merge would refuse them. Without a cap they stay, and the
+       merge counts them.
+    3. Take the shards of pictures that have any picture which a chosen clip may refer to, at any level of
+       ves.sources.references, so that ambiguous references stay ambiguous.
 
-    `survey` is survey.json and `folder` its tables. Raises ValueError when a named label is nobody's, no clip is left,
-    or no picture bears the name that any of them refers to.
+    `survey` is survey.json and `folder` its tables. Raises ValueError if no clip has one of the labels, if no clip is
+    left, or if no picture matches any reference.
     """
-    listed = read_json(survey)
-    files = sorted(listed["files"], key=lambda file: file["name"])
+    surveyed = read_json(survey)
+    files = sorted(surveyed["files"], key=lambda file: file["name"])
     audio, images = ([file for file in files if file["part"] == part] for part in ("audio", "images"))
     every = clips(audio, folder, table).drop("seconds", "exact")
     there = pictures(images, folder)
@@ -57,12 +58,12 @@ def choose(settings: VaaniConfig, table: pl.DataFrame, survey: Path, folder: Pat
     for left in set(chosen.rglob("*.parquet")) - {chosen / f"{s['name']}.parquet" for s, _ in shards if s["chosen"]}:
         left.unlink()
     entries = [shard for shard, _ in shards] + [_entry(file) for file in wanted]
-    _log(listed["files"], entries)
-    write_json(out, {"revision": listed["revision"], "shards": entries})
+    _log(surveyed["files"], entries)
+    write_json(out, {"revision": surveyed["revision"], "shards": entries})
 
 
 def _kept(settings: VaaniConfig, every: pl.DataFrame, there: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    """The rows of `every` that the settings choose, logging how many each rule leaves out."""
+    """The rows of `every` that the settings choose; logs how many each rule leaves out."""
     kept, left = every, {}
 
     def only(condition: pl.Expr, why: str) -> None:
@@ -86,38 +87,38 @@ def _kept(settings: VaaniConfig, every: pl.DataFrame, there: pl.DataFrame, names
                 only(pl.int_range(pl.len(), dtype=pl.UInt32).over(column) < cap, f"clips_per_{column}")
         if settings.clips is not None and len(kept):
             only(_in_proportion(kept["language"], settings.clips), "clips")
-    told = "".join(f"; {n} left out by {why}" for why, n in left.items())
-    log.info("%d of %d clips chosen%s", len(kept), len(every), told)
+    rules = "".join(f"; {n} left out by {why}" for why, n in left.items())
+    log.info("%d of %d clips chosen%s", len(kept), len(every), rules)
     if kept.is_empty():
-        raise ValueError(f"corpus.vaani: no clip is left of {len(every)}{told}; widen the choice")
+        raise ValueError(f"corpus.vaani: no clip is left of {len(every)}{rules}; widen the choice")
     return kept.select(*PLACE, "image_reference")
 
 
 def _known(wanted: list[str], labels_there: pl.Series, key: str) -> None:
-    """Raises ValueError for a label that no clip has: it is misspelt, or spelt as before the table."""
+    """Raise ValueError for a label that no clip has: it is misspelt, or in an old spelling."""
     there = labels_there.drop_nulls().unique().cast(pl.String).sort().to_list()
     if strange := [label for label in wanted if label not in there]:
         raise ValueError(
-            f"corpus.vaani.{key}: no clip has the label {strange[0]!r}; there are (as the table of spellings leaves "
-            f"them): {', '.join(there)}"
+            f"corpus.vaani.{key}: no clip has the label {strange[0]!r}; there are (in the spelling of "
+            f"corpus.labels): {', '.join(there)}"
         )
 
 
 def _chance(kept: pl.DataFrame, names: list[str], seed: int) -> pl.Series:
-    """A number in (0, 1) for each clip, from the name of its shard, its row and the seed."""
+    """A random number in (0, 1) for each clip, from the name of its shard, its row and the seed."""
     return pl.Series(chance_of_rows(names, kept["file"].to_numpy(), kept["source_row"].to_numpy(), seed, "choice"))
 
 
 def _in_proportion(languages: pl.Series, total: int) -> pl.Expr:
-    """Whether each clip, in order of chance, is among the first of its language that make up `total`."""
+    """Whether each clip, in order of its random number, is within its language's share of `total`."""
     counts = languages.value_counts(name="clips").with_columns(pl.col("language").cast(pl.String)).sort("language")
-    given = proportional(total, counts["clips"].to_numpy().astype(np.int64))
-    share = pl.col("language").cast(pl.String).replace_strict(counts["language"], given, return_dtype=pl.Int64)
+    quotas = proportional(total, counts["clips"].to_numpy().astype(np.int64))
+    share = pl.col("language").cast(pl.String).replace_strict(counts["language"], quotas, return_dtype=pl.Int64)
     return pl.int_range(pl.len(), dtype=pl.Int64).over("language") < share
 
 
 def _rows(kept: pl.DataFrame, audio: list[dict[str, Any]]) -> list[tuple[dict[str, Any], pl.Series]]:
-    """The rows chosen of each audio file, ascending."""
+    """The chosen rows of each audio file, ascending."""
     kept = kept.select(PLACE).sort(PLACE)
     ends = np.searchsorted(kept["file"].to_numpy(), np.arange(len(audio)), side="right").tolist()
     begins = [0, *ends[:-1]]
@@ -129,7 +130,7 @@ def _entry(file: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shard(file: dict[str, Any], rows: pl.Series) -> tuple[dict[str, Any], pl.Series]:
-    """The listing's entry of an audio file, with what is chosen of it unless that is all; and the rows."""
+    """The listing's entry of an audio file, which has a hash of the chosen rows unless these are all; and the rows."""
     entry = _entry(file)
     if len(rows) < file["rows"]:
         digest = hashlib.sha256(rows.to_numpy().astype("<u4").tobytes()).hexdigest()
@@ -138,7 +139,7 @@ def _shard(file: dict[str, Any], rows: pl.Series) -> tuple[dict[str, Any], pl.Se
 
 
 def _needed(references: pl.Series, images: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    """The image files with any picture whose name is, at any level, that of a reference."""
+    """The files that have a picture whose name matches a reference at any level."""
     wanted = references.cast(pl.String).drop_nulls().to_frame("name").select(ANY_LEVEL.alias("bare"))["bare"].unique()
     needed = []
     for file in images:
@@ -149,12 +150,14 @@ def _needed(references: pl.Series, images: list[dict[str, Any]], folder: Path) -
 
 
 def _strangers(references: pl.Series, there: pl.DataFrame) -> str:
-    """What to say where clips and pictures do not know each other."""
+    """The message for references that match no picture at all."""
     named = references.drop_nulls().cast(pl.String)
     clip = f"the clips refer to pictures such as {named.min()!r}" if len(named) else "no clip refers to a picture"
     paths = there["source_path"].drop_nulls()
     picture = f"those listed are called such as {paths.min()!r}" if len(paths) else "none that is listed has a name"
-    return f"corpus.vaani: {clip}, {picture}: none matches; check the patterns of corpus.vaani.images and the revision"
+    return (
+        f"corpus.vaani: {clip}, {picture}: no name matches; check the patterns of corpus.vaani.images and the revision"
+    )
 
 
 def _log(listed: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
@@ -163,6 +166,6 @@ def _log(listed: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
             [entry["bytes"] for entry in group if entry["part"] == part] for group in (listed, entries)
         )
         log.info(
-            "%s: %d of %d shards, %.1f GB; %.1f GB of shards that hold nothing wanted are left out",
+            "%s: %d of %d shards, %.1f GB; shards without anything that is needed (%.1f GB) are left out",
             *(part, len(wanted), len(all_bytes), sum(wanted) / 1e9, (sum(all_bytes) - sum(wanted)) / 1e9),
         )

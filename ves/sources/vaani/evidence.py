@@ -1,7 +1,7 @@
-"""What a check of a repository looks at: its listing, and of each part the smallest file's footer and one row group.
+"""The data that a check of a repository reads: its listing, and the footer and one row group of one file of each part.
 
-Everything is read when it is first asked for, and a failure to read it is kept as a value would be: whatever else needs
-it fails alike, without asking the hub again.
+Everything is read when it is first needed. A failure is remembered like a value: whatever else needs the same data
+fails in the same way, without another request to the hub.
 """
 
 from collections.abc import Callable
@@ -18,42 +18,42 @@ from ves.sources.hub.remote import RemoteFile
 from ves.sources.vaani import listing
 
 
-class Kept:
-    """Values by name, each made once; what making one raised is raised again."""
+class Memo:
+    """Values by name. Each is made once; an error in making it is raised again each time."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._failures: dict[str, Exception] = {}
 
     def get[T](self, name: str, make: Callable[[], T]) -> T:
-        """The value of that name, made by `make` at the first call."""
+        """The value of that name; the first call makes it with `make`."""
         if name in self._failures:
             raise self._failures[name]
         if name not in self._values:
             try:
                 self._values[name] = make()
-            except Exception as error:  # kept as it is, and raised to everyone who asks
+            except Exception as error:  # raised again for every later caller
                 self._failures[name] = error
                 raise
         return self._values[name]
 
 
 class Sample:
-    """One file of the repository: its footer, and columns of its smallest row group that has rows."""
+    """One file of the repository: its footer, and columns of its smallest row group that is not empty."""
 
     def __init__(self, settings: VaaniConfig, file: RepoFile) -> None:
         self.remote = RemoteFile(settings.repository, settings.commit(), file.path, file.size)
-        self._kept = Kept()
+        self._memo = Memo()
 
     @property
     def parquet(self) -> ParquetFile:
         """The footer. Raises ValueError that names the file."""
         with footers.naming(self.remote.name):
-            return self._kept.get("footer", lambda: footers.open_footer(self.remote))
+            return self._memo.get("footer", lambda: footers.open_footer(self.remote))
 
     @property
     def names(self) -> list[str]:
-        """Of its columns."""
+        """The names of its columns."""
         return self.parquet.schema_arrow.names
 
     def media(self, media: str) -> str:
@@ -62,17 +62,17 @@ class Sample:
 
     def column(self, name: str) -> pl.Series:
         """One column (or `struct.field`) of the row group. Raises ValueError that names the file."""
-        return self._kept.get(name, lambda: self._column(name))
+        return self._memo.get(name, lambda: self._column(name))
 
     @property
     def group(self) -> int:
-        """Number of the row group. Raises ValueError that names a file without rows."""
+        """The number of the row group. Raises ValueError that names a file without rows."""
         metadata = self.parquet.metadata
         sizes = {group: metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)}
-        filled = [group for group in sizes if metadata.row_group(group).num_rows > 0]
-        if not filled:
+        nonempty = [group for group in sizes if metadata.row_group(group).num_rows > 0]
+        if not nonempty:
             raise ValueError(f"{self.remote.name}: no rows")
-        return min(filled, key=sizes.__getitem__)
+        return min(nonempty, key=sizes.__getitem__)
 
     def _column(self, name: str) -> pl.Series:
         with footers.naming(self.remote.name):
@@ -85,28 +85,29 @@ class Sample:
     def whole_column(self, name: str) -> pl.Series:
         """One column (or `struct.field`) of every row group. Raises ValueError that names the file."""
         with footers.naming(self.remote.name):
-            return self._kept.get(f"whole {name}", lambda: self._read(name))
+            return self._memo.get(f"whole {name}", lambda: self._read(name))
 
 
 class NoFiles(ValueError):
-    """A pattern of the configuration matches nothing: what would be seen in the files stays unknown."""
+    """A pattern of the configuration matches nothing, so that the content of its files stays unknown."""
 
 
 class Evidence:
-    """A repository at its commit, as `settings` chooses from it; `folder` is where its survey is, if it was made."""
+    """The chosen part of a repository at its commit; `folder` has the tables of its survey, if there was one."""
 
     def __init__(self, settings: VaaniConfig, spellings: pl.DataFrame, folder: Path) -> None:
         self.settings, self.spellings, self._folder = settings, spellings, folder
-        self._kept = Kept()
+        self._memo = Memo()
 
     @property
     def files(self) -> list[RepoFile]:
         """The parquet files of the commit. Raises ves.sources.hub.download.HubError."""
-        listed = self._kept.get("files", lambda: download.list_files(self.settings.repository, self.settings.commit()))
+        listed = self._memo.get("files", lambda: download.list_files(self.settings.repository, self.settings.commit()))
         return [file for file in listed if file.path.endswith(listing.SUFFIX)]
 
     def chosen(self, part: str) -> list[RepoFile]:
-        """The files that the patterns of a part, "audio" or "images", match. Raises NoFiles if one matches none."""
+        """The files that match the patterns of a part, "audio" or "images". Raises NoFiles if a pattern matches
+        none."""
         try:
             return listing.matching(self.files, getattr(self.settings, part), part)
         except ValueError as error:
@@ -115,10 +116,10 @@ class Evidence:
     def sample(self, part: str) -> Sample:
         """The smallest file of a part."""
         smallest = min(self.chosen(part), key=lambda file: (file.size, file.path))
-        return self._kept.get(f"sample of {part}", lambda: Sample(self.settings, smallest))
+        return self._memo.get(f"sample of {part}", lambda: Sample(self.settings, smallest))
 
     def picture_names(self) -> tuple[pl.Series, bool]:
-        """Names of pictures, and whether these are all: those of the survey if it is there, else of the sample."""
+        """Names of pictures, and whether these are all: from the survey if it is complete, else from the sample."""
         files = self.chosen("images")
         if all(self._surveyed(file) for file in files):
             return pl.concat([pl.read_parquet(self._table(file))["source_path"] for file in files]), True
@@ -126,7 +127,7 @@ class Evidence:
         return sample.whole_column(f"{sample.media('image')}.path"), False
 
     def _table(self, file: RepoFile) -> Path:
-        """Where the survey puts what it reads of a file of pictures."""
+        """The survey's table of a file of pictures."""
         return self._folder / f"{listing.shard_name(file.path, 'images')}{listing.SUFFIX}"
 
     def _surveyed(self, file: RepoFile) -> bool:

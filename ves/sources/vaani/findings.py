@@ -1,4 +1,4 @@
-"""What the rows of one row group show: the audio itself, names, labels, references, pictures."""
+"""What the rows of one row group show about audio, names, labels, references and pictures."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -15,14 +15,14 @@ from ves.sources.vaani.survey import BYTES_PER_S, WAV_HEADER
 
 MOSTLY = 0.95  # share of rows that have a value
 SAME_S = 0.02  # seconds; durations may be rounded to two digits
-ESTIMATE = 0.02  # by which the estimate of durations may be off
+ESTIMATE = 0.02  # relative error that the estimate of durations may have
 UNKNOWN = ("", "NA")
 
 
 class Finding(NamedTuple):
-    """What was found, and whether it is as expected; None where that cannot be told."""
+    """What the data show, and whether that is as expected; None if it is unknown."""
 
-    found: str
+    text: str
     holds: bool | None
 
 
@@ -33,7 +33,7 @@ def _encoded(evidence: Evidence, part: str = "audio", media: str = "audio") -> p
 
 
 def _kind(encoded: bytes | None) -> str:
-    """What the bytes of a clip are."""
+    """A description of the format of a clip's bytes."""
     if not encoded:
         return "empty"
     if (wav := wav_header.parse(encoded)) is None:
@@ -45,7 +45,7 @@ def _kind(encoded: bytes | None) -> str:
 
 
 def wav_format(evidence: Evidence) -> Finding:
-    """Whether clips are what ingest takes without a decoder."""
+    """Whether ingest can read the clips without a decoder."""
     kinds = Counter(_kind(encoded) for encoded in _encoded(evidence))
     return Finding(_counted(kinds), set(kinds) == {f"WAV, {RATE} Hz, 16 bits, 1 channel, PCM"})
 
@@ -56,14 +56,14 @@ def _counted(counts: Counter[str], most: int = 8) -> str:
 
 
 def _seconds(evidence: Evidence) -> np.ndarray:
-    """Of every clip of the row group by its own header; not a number where it is no WAV."""
+    """The seconds of every clip of the row group, by its header; NaN if it is not a WAV file."""
     wavs = [wav_header.parse(encoded or b"") for encoded in _encoded(evidence)]
     rates = [wav.rate * wav.channels * wav.bits / 8 if wav else 0 for wav in wavs]
     return np.array([wav.present / rate if wav and rate else np.nan for wav, rate in zip(wavs, rates, strict=True)])
 
 
 def durations(evidence: Evidence) -> Finding:
-    """The column, against the samples."""
+    """The duration column, compared with the samples."""
     sample = evidence.sample("audio")
     if (column := columns.find(sample.names, sample.remote.name).get("duration_s")) is None:
         return Finding("no duration: hours are estimated from the size of the audio", False)
@@ -71,18 +71,18 @@ def durations(evidence: Evidence) -> Finding:
     known = differences[~np.isnan(differences)]
     if not len(known):
         return Finding("no clip has both a duration and samples", False)
-    worst = f"{len(known)} of {len(differences)} clips compared; the largest difference is {known.max():.3f} s"
-    return Finding(worst, bool(known.max() <= SAME_S))
+    text = f"{len(known)} of {len(differences)} clips compared; the largest difference is {known.max():.3f} s"
+    return Finding(text, bool(known.max() <= SAME_S))
 
 
 def estimate(evidence: Evidence) -> Finding:
-    """What the survey makes of the size of the audio in the footer, against the samples."""
+    """The survey's estimate of durations from the size of the audio, compared with the samples."""
     sample, seconds = evidence.sample("audio"), _seconds(evidence)
     sizes = footers.leaf_sizes(sample.parquet.metadata, f"{sample.media('audio')}.bytes")[sample.group, 0]
-    estimated, told = (int(sizes) - WAV_HEADER * len(seconds)) / BYTES_PER_S, float(np.nansum(seconds))
-    if told == 0:
+    estimated, total = (int(sizes) - WAV_HEADER * len(seconds)) / BYTES_PER_S, float(np.nansum(seconds))
+    if total == 0:
         return Finding("no clip has samples", False)
-    return Finding(f"{estimated:.1f} s estimated, {told:.1f} s found", abs(estimated - told) <= ESTIMATE * told)
+    return Finding(f"{estimated:.1f} s estimated, {total:.1f} s found", abs(estimated - total) <= ESTIMATE * total)
 
 
 def filled(ours: str, evidence: Evidence) -> Finding:
@@ -106,7 +106,7 @@ def paths(part: str, media: str, evidence: Evidence) -> Finding:
 
 
 def resolved(evidence: Evidence) -> Finding:
-    """How many distinct references name a picture, at each level of ves.sources.references; contents are not
+    """How many distinct references match a picture, at each level of ves.sources.references. Contents are not
     compared."""
     sample = evidence.sample("audio")
     column = columns.find(sample.names, sample.remote.name)["image_reference"]
@@ -115,7 +115,7 @@ def resolved(evidence: Evidence) -> Finding:
     table = references.resolve(sample.column(column).cast(pl.String).str.strip_chars(), pictures)
     outcome = Counter(row["reason"] or f"by {row['level']}" for row in table.iter_rows(named=True))
     share = 1 - table["reason"].count() / max(len(table), 1)
-    of = "all pictures, by the survey" if complete else "one shard of pictures only: make the survey to tell"
+    of = "all pictures, by the survey" if complete else "only one shard of pictures: run the survey to know"
     return Finding(f"{_counted(outcome)}; among {len(named)} names of {of}", share >= MOSTLY if complete else None)
 
 
@@ -135,7 +135,7 @@ def decodes(evidence: Evidence) -> Finding:
 
 
 def labels(ours: str, evidence: Evidence) -> Finding:
-    """A label that differs from a known one by case or signs only is a new spelling; another may be a new label."""
+    """A label that differs from a known one only by case or punctuation is a new spelling; others may be new labels."""
     sample, table = evidence.sample("audio"), evidence.spellings.filter(pl.col("column") == ours)
     used = sample.column(columns.find(sample.names, sample.remote.name)[ours]).cast(pl.String).str.strip_chars()
     known = {*table["old"], *table["new"]}
@@ -143,7 +143,7 @@ def labels(ours: str, evidence: Evidence) -> Finding:
     new = sorted(set(used.drop_nulls()) - known)
     respelt = [label for label in new if _letters(label) in plain]
     if respelt:
-        return Finding(f"spelt in a way that the table lacks: {', '.join(respelt)}", False)
+        return Finding(f"spellings that the table lacks: {', '.join(respelt)}", False)
     return Finding(f"not in the table: {', '.join(new)}" if new else "all known", None if new else True)
 
 
@@ -162,7 +162,7 @@ def transcribed(evidence: Evidence) -> Finding:
 
 
 def duplicates(part: str, media: str, evidence: Evidence) -> Finding:
-    """How many files are there twice, byte for byte."""
+    """How many files repeat another, byte for byte."""
     contents = _encoded(evidence, part, media).drop_nulls()
     same = len(contents) - contents.n_unique()
     return Finding(f"{same} of {len(contents)} rows repeat the content of another", same == 0)

@@ -1,7 +1,7 @@
-"""Project Vaani on the hub: which of its parquet files make the corpus, and how one is fetched.
+"""Project Vaani on the hub: which of its parquet files make up the corpus, and how one is downloaded.
 
-Vaani's own layout is the layout of every corpus here, so a shard is a file of the repository as it is. Folders and
-columns differ between revisions; hence a full commit id, patterns of paths, and no list of districts in the code.
+Every corpus here has Vaani's layout, so a shard is simply a file of the repository. Folders and columns differ between
+revisions; so the settings have a full commit id and patterns of paths, and the code has no list of districts.
 """
 
 import fnmatch
@@ -18,7 +18,7 @@ SUFFIX = ".parquet"
 
 
 def _folders_near(pattern: str, paths: list[str]) -> str:
-    """What there is where a pattern went astray: the folders of its deepest existing folder without a wildcard."""
+    """A hint for a pattern that matches nothing: the subfolders of the deepest existing folder in it."""
     folders = {parent for path in paths for parent in PurePosixPath(path).parents}
     near = PurePosixPath()
     for name in PurePosixPath(pattern).parts:
@@ -30,7 +30,7 @@ def _folders_near(pattern: str, paths: list[str]) -> str:
 
 
 def matching(files: list[RepoFile], patterns: list[str], key: str) -> list[RepoFile]:
-    """The files that match any of the patterns. Raises ValueError for a pattern that matches none: it is misspelt."""
+    """The files that match any of the patterns. Raises ValueError for a pattern that matches none; it is misspelt."""
     paths = [file.path for file in files]
     for pattern in patterns:
         if not fnmatch.filter(paths, pattern):
@@ -40,21 +40,21 @@ def matching(files: list[RepoFile], patterns: list[str], key: str) -> list[RepoF
 
 
 def _first_of_each_folder(files: list[RepoFile], count: int | None) -> list[RepoFile]:
-    """The first `count` files of each folder, which is a district; `files` is sorted by path."""
+    """The first `count` files of each folder (a district); `files` is sorted by path."""
     districts = itertools.groupby(files, lambda file: PurePosixPath(file.path).parent)
     return [file for _, district in districts for file in itertools.islice(district, count)]
 
 
 def shard_name(path: str, part: str) -> str:
-    """The name of the shard that a file is: its path, below a folder `part`, which many revisions have themselves."""
+    """The name of a file's shard: its path, in a folder `part`, which many revisions have themselves."""
     stem = path.removesuffix(SUFFIX)
     return stem if stem.startswith(f"{part}/") else f"{part}/{stem}"
 
 
 def _shard(file: RepoFile, part: str) -> dict[str, Any]:
-    """The entry of a file. Raises ValueError for one that cannot be verified."""
+    """The listing's entry of a file. Raises ValueError if the file cannot be verified."""
     if file.lfs is None:
-        raise ValueError(f"{file.path}: the hub states no sha256 for it, so it cannot be verified; leave it out")
+        raise ValueError(f"{file.path}: the hub lists no sha256 for it, so it cannot be verified; leave it out")
     return {
         "name": shard_name(file.path, part),
         "path": file.path,
@@ -65,11 +65,10 @@ def _shard(file: RepoFile, part: str) -> dict[str, Any]:
 
 
 def list_shards(settings: SurveyConfig) -> list[dict[str, Any]]:
-    """The parquet files that `audio` and `images` choose at the pinned commit, audio first, each part sorted by name.
+    """The parquet files that match `audio` and `images` at the pinned commit, audio first, each part sorted by name.
 
-    Of the audio, `shards_per_district` of each folder; of the images all, since any clip may be about any of them.
-    Raises ValueError for a choice that cannot be right, ves.sources.hub.download.HubError when the hub does not answer
-    it.
+    Of each audio folder, only `shards_per_district` files; of the images all, since a clip may be about any of them.
+    Raises ValueError for patterns that cannot be right, ves.sources.hub.download.HubError if the hub gives no listing.
     """
     files = [file for file in download.list_files(settings.repository, settings.commit()) if file.path.endswith(SUFFIX)]
     audio = matching(files, settings.audio, "audio")
@@ -86,6 +85,6 @@ def list_shards(settings: SurveyConfig) -> list[dict[str, Any]]:
 
 
 def fetch(settings: SurveyConfig, shard: dict[str, Any], destination: Path) -> None:
-    """Download one shard of the listing to `destination`, resumed and verified (ves.sources.hub.download.download)."""
+    """Download one shard of the listing to `destination`; resumes, and verifies (ves.sources.hub.download.download)."""
     where = (settings.repository, settings.commit(), shard["path"], destination)
     download.download(*where, size=shard["bytes"], sha256=shard["sha256"])

@@ -1,6 +1,6 @@
-"""What a corpus that is to be downloaded will hold and weigh, computed from its survey and the settings alone.
+"""Contents and size of a corpus before its download, computed from the survey and the settings alone.
 
-So the same input gives the same plan.json. What is on the disk is looked up by ves.sources.vaani.disk_space, and
+So the same input gives the same plan.json. ves.sources.vaani.disk_space looks up what is on the disk, and
 ves.report.tables.plan shows both.
 """
 
@@ -22,19 +22,19 @@ from ves.store.audio import CHUNK, SHARD
 from ves.store.shard_format import CRC, HEADER
 
 INDEX = 16  # bytes for each chunk in the index of a file of a store
-PER_CLIP = 8 + 4 + 16  # bytes: offset, length and id of a clip, beside its samples
-PER_IMAGE = CRC + INDEX + 32  # bytes beside the tokens of a picture: the last are its id
-TABLES = 400  # bytes of a clip in parts, manifest and splits together; about what those of Spoken Scenes take
+PER_CLIP = 8 + 4 + 16  # bytes beside the samples of a clip: offset, length and id
+PER_IMAGE = CRC + INDEX + 32  # bytes beside the tokens of a picture; the last 32 are its id
+TABLES = 400  # bytes of a clip in parts, manifest and splits together, about as in Spoken Scenes
 WIDTHS = {"small": 384, "base": 768, "large": 1024, "giant": 1536}  # of DINOv2
 PARTS = ("audio", "images")
 PATCH = 14  # pixels a side, of DINOv2
 
 
 def expected(settings: PlanSettings, survey: Path, listing: Path, folder: Path, chosen: Path) -> dict[str, Any]:
-    """The content of plan.json: what is listed, clips and hours by language and district, references, sizes, times.
+    """The content of plan.json: shards, clips and hours by language and district, references, sizes, rates.
 
-    `survey` is survey.json, `folder` its tables, `listing` shards.json, `chosen` the rows of shards wanted in part.
-    Bytes throughout; hours of clips without a duration are estimated (`exact` is false where any is).
+    `survey` is survey.json, `folder` its tables, `listing` shards.json, `chosen` the chosen rows of partial shards.
+    Sizes are in bytes. The length of a clip without a duration is estimated, and then `exact` is false.
     """
     read, shards = read_json(survey), read_json(listing)["shards"]
     files = {file["name"]: file for file in read["files"]}
@@ -71,7 +71,7 @@ def expected(settings: PlanSettings, survey: Path, listing: Path, folder: Path, 
 
 
 def _left_out(surveyed: list[dict[str, Any]], shards: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Shards that the patterns choose and the listing leaves out, of each part: how many, and bytes."""
+    """The shards of each part that match the patterns but are not listed: how many, and bytes."""
     listed = {shard["name"] for shard in shards}
     sizes = {part: [f["bytes"] for f in surveyed if f["part"] == part and f["name"] not in listed] for part in PARTS}
     return {part: {"shards": len(found), "bytes": sum(found)} for part, found in sizes.items()}
@@ -82,24 +82,24 @@ def _seconds(every: pl.DataFrame) -> float:
 
 
 def _by(every: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Columns `column`, clips, seconds, exact: sorted from the most clips down; without a label last."""
+    """Columns `column`, clips, seconds, exact; most clips first, clips without a label last."""
     seconds = pl.col("seconds").cast(pl.Float64).sum().round(3)
     found = every.group_by(pl.col(column).cast(pl.String)).agg(pl.len().alias("clips"), seconds, pl.col("exact").all())
     return found.sort(pl.col(column).is_null(), -pl.col("clips").cast(pl.Int64), column)
 
 
 def _languages(every: pl.DataFrame, settings: PlanSettings) -> pl.DataFrame:
-    """The languages with their stratum; clips without a language, which ingest refuses, have none."""
+    """The languages with their strata. Clips without a language have none; ingest refuses them."""
     found = _by(every, "language")
     stratum = strata(found.drop_nulls("language").select("language", "clips"), settings.strata)
     return found.join(stratum, on="language", how="left", maintain_order="left")
 
 
 def _references(every: pl.DataFrame, there: pl.DataFrame) -> dict[str, Any]:
-    """How the references of the clips resolve, as references and as clips; and how many images they are about.
+    """How the references of the clips resolve, counted as references and as clips, and how many images they name.
 
-    `images` is a bound: an ambiguous name counts as one picture, which it is if its bearers are copies; and two paths
-    to one content count as two.
+    `images` is an estimate: an ambiguous name counts as one picture, as if all pictures of that name were copies, and
+    two paths to one content count as two.
     """
     counts = every.group_by("image_reference").len("clips").with_columns(pl.col("image_reference").cast(pl.String))
     named = counts.drop_nulls("image_reference")
@@ -121,11 +121,11 @@ def _references(every: pl.DataFrame, there: pl.DataFrame) -> dict[str, Any]:
 
 
 def audio_bytes(every: pl.DataFrame, keep_seconds: float | None) -> int:
-    """Size of audio.zarr: of each shard, chunks of a second with their checksums, and files of SHARD samples with
-    their indices (ves.store.audio). All clips count, also those that ingest will refuse."""
-    kept = pl.col("seconds").cast(pl.Float64)
-    kept = kept if keep_seconds is None else kept.clip(upper_bound=keep_seconds)
-    groups = every.group_by("file").agg((kept.sum() * RATE).round().cast(pl.Int64).alias("samples"), pl.len())
+    """Bytes of audio.zarr: for each shard, chunks of a second with checksums, and files of SHARD samples with indices
+    (ves.store.audio). All clips count, even those that ingest will refuse."""
+    seconds = pl.col("seconds").cast(pl.Float64)
+    seconds = seconds if keep_seconds is None else seconds.clip(upper_bound=keep_seconds)
+    groups = every.group_by("file").agg((seconds.sum() * RATE).round().cast(pl.Int64).alias("samples"), pl.len())
     total = 0
     for samples, n in groups.select("samples", "len").iter_rows():
         chunks = math.ceil(samples / CHUNK)
@@ -135,7 +135,7 @@ def audio_bytes(every: pl.DataFrame, keep_seconds: float | None) -> int:
 
 
 def backbone_sizes(backbone: str) -> tuple[int, int] | None:
-    """Width and patch side of the backbone: of a local one as it says, of a DINOv2 by its name, else None."""
+    """Width and patch size of the backbone, from its folder or from the name of a DINOv2; None for any other."""
     local = Path(backbone) / "config.json"
     if local.is_file():
         config = read_json(local)
@@ -146,9 +146,9 @@ def backbone_sizes(backbone: str) -> tuple[int, int] | None:
 
 
 def feature_bytes(backbone: str, image_size: int, images: int) -> int | None:
-    """Size of the feature store: bfloat16 [images, patches, width] with checksums; None for an unknown backbone.
+    """Bytes of the feature store, bfloat16 [images, patches, width] with checksums; None for an unknown backbone.
 
-    One that is compressed takes less; by how much, only its tokens tell.
+    A compressed store is smaller; how much depends on its tokens.
     """
     if (sizes := backbone_sizes(backbone)) is None:
         return None

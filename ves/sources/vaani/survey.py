@@ -1,7 +1,7 @@
-"""What Vaani's chosen files hold, learnt without downloading them: their parquet footers and columns of text.
+"""The survey of Vaani: the parquet footers and text columns of its files, read without downloading the files.
 
-It decides which clips are taken and what they will cost, so it comes before any download. Of audio and pictures nothing
-is asked for. Each file surveyed is a table of its own, so a survey that is interrupted goes on where it was.
+The choice of clips and the plan are made from it, before any download. No audio and no picture is requested. Each
+surveyed file has its own table, so an interrupted survey resumes.
 """
 
 import json
@@ -25,18 +25,18 @@ from ves.sources.vaani import listing
 
 log = logging.getLogger(__name__)
 
-READERS = 16  # files at a time: it is waiting that takes the time
-MEDIA = {"audio": "audio", "images": "image"}  # of each part, the column of the files themselves
+READERS = 16  # files at a time; most of the time is waiting
+MEDIA = {"audio": "audio", "images": "image"}  # the column with the files themselves, for each part
 TEXTS = ("language", "district", "state", "speaker", "image_reference")
 NEEDED = ("language", "image_reference")
 WAV_HEADER, BYTES_PER_S = 44, 32_000  # of 16 kHz 16-bit mono
 
 
 def survey(settings: SurveyConfig, folder: Path, out: Path) -> None:
-    """Write a table <folder>/<name>.parquet of every file that `settings` chooses, then the summary `out`.
+    """Write a table <folder>/<name>.parquet for every file that `settings` chooses, then the summary `out`.
 
-    A table that is there for a file of the same sha256 is kept, and the file not asked for. Raises ValueError that
-    names a file which is no parquet or none of Vaani's, ves.sources.hub.download.HubError when the hub does not answer.
+    An existing table of a file with the same sha256 is kept, without a request. Raises ValueError that names a file
+    which is not parquet or lacks Vaani's columns, ves.sources.hub.download.HubError if the hub fails.
     """
     listed = listing.list_shards(settings)
     entries: list[dict[str, Any]] = []
@@ -45,9 +45,9 @@ def survey(settings: SurveyConfig, folder: Path, out: Path) -> None:
         futures = [pool.submit(_file, settings, shard, folder / f"{shard['name']}.parquet") for shard in listed]
         try:
             for future in track(as_completed(futures), label="survey", total=len(futures), unit=" files"):
-                entry, asked, came = future.result()
+                entry, new_requests, new_bytes = future.result()
                 entries.append(entry)
-                requests, fetched, kept = requests + asked, fetched + came, kept + (asked == 0)
+                requests, fetched, kept = requests + new_requests, fetched + new_bytes, kept + (new_requests == 0)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -62,7 +62,7 @@ def survey(settings: SurveyConfig, folder: Path, out: Path) -> None:
 
 
 def _file(settings: SurveyConfig, shard: dict[str, Any], table: Path) -> tuple[dict[str, Any], int, int]:
-    """The summary's entry of one file, requests and bytes that it took; both are 0 when its table was there."""
+    """The summary's entry of one file, and the requests and bytes it took; both are 0 if its table exists."""
     if (entry := _known(table, shard)) is not None:
         return entry, 0, 0
     path = shard["path"]
@@ -86,7 +86,7 @@ def _file(settings: SurveyConfig, shard: dict[str, Any], table: Path) -> tuple[d
 
 
 def _known(table: Path, shard: dict[str, Any]) -> dict[str, Any] | None:
-    """The entry of a file that was surveyed before; None if it was not, or is another file now."""
+    """The entry of a file that was surveyed before; None if it was not, or has changed since."""
     if not table.is_file():
         return None
     try:
@@ -98,14 +98,14 @@ def _known(table: Path, shard: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _wanted(schema: pa.Schema, source: str) -> dict[str, str]:
-    """Our names of the columns of text and the duration, and the source's. Raises ValueError without NEEDED, and for a
-    column of lists, structs or bytes."""
-    found = columns.find(schema.names, source)
+    """The text columns and the duration: our names and the source's. Raises ValueError if one of NEEDED is missing, and
+    for a column of lists, structs or bytes."""
+    present = columns.find(schema.names, source)
     for ours in NEEDED:
-        if ours not in found:
+        if ours not in present:
             names, has = " or ".join(columns.NAMES[ours]), ", ".join(schema.names)
             raise ValueError(f"{source}: no column {names}; it has {has}")
-    wanted = {ours: found[ours] for ours in (*TEXTS, "duration_s") if ours in found}
+    wanted = {ours: present[ours] for ours in (*TEXTS, "duration_s") if ours in present}
     for column in wanted.values():
         kind = schema.field(column).type
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
@@ -122,10 +122,9 @@ def _clips(file: RemoteFile, parquet: ParquetFile, media: str, sizes: np.ndarray
         else pl.lit(None, pl.String).alias(ours)
         for ours in TEXTS
     ]  # fmt: skip
-    told = (
-        "duration_s" in wanted and not rows[wanted["duration_s"]].dtype.is_temporal()
-    )  # as a number, those say no unit
-    duration = pl.col(wanted["duration_s"]) if told else pl.lit(None)
+    # a temporal column is ignored: cast to a number, it has lost its unit
+    has_seconds = "duration_s" in wanted and not rows[wanted["duration_s"]].dtype.is_temporal()
+    duration = pl.col(wanted["duration_s"]) if has_seconds else pl.lit(None)
     metadata = parquet.metadata
     counts = np.array([metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)], np.int64)
     means = np.maximum(sizes - WAV_HEADER * counts, 0) / BYTES_PER_S / np.maximum(counts, 1)

@@ -41,7 +41,7 @@ def environment(copy: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def recorded(copy: Path) -> dict[str, set[str]]:
+def files_of_stages(copy: Path) -> dict[str, set[str]]:
     """The files, as paths below ves, of every stage that ended in a copy, and of COMMAND_LINE."""
     command = [sys.executable, "-m", "ves", COMMAND_LINE]
     subprocess.run(command, cwd=copy, env=environment(copy), check=True, capture_output=True)

@@ -33,7 +33,7 @@ def similarity(strength: float) -> np.ndarray:
     return found
 
 
-def viewed(size: tuple[int, int] = (320, 160), **changes: Any) -> Viewing:
+def make_viewing(size: tuple[int, int] = (320, 160), **changes: Any) -> Viewing:
     """Two seconds about a picture of a ball and a shirt; a strong run and a weak one."""
     noise = np.random.default_rng(0).integers(110, 146, (size[1], size[0], 3), np.uint8)
     tone = np.sin(np.arange(2 * RATE) * 2 * np.pi * 220 / RATE) * 9000
@@ -62,6 +62,6 @@ def viewed(size: tuple[int, int] = (320, 160), **changes: Any) -> Viewing:
     return Viewing(**given | changes)
 
 
-def untimed(**changes: Any) -> Viewing:
+def make_untimed_viewing(**changes: Any) -> Viewing:
     """The same where nobody timed the words."""
-    return viewed(words=[], shown=[], masks=[], transcript="एक गेंद और एक कमीज़", **changes)
+    return make_viewing(words=[], shown=[], masks=[], transcript="एक गेंद और एक कमीज़", **changes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tests.support.stored import random_embeddings
+from tests.support.embeddings import random_embeddings
 from ves.base.files import write_json
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import DataPaths, RunConfig, TableConfig
@@ -17,7 +17,7 @@ LANGUAGES = ("Hindi", "Tamil", "Odia")
 
 
 def clip_id(number: int) -> str:
-    """As tests/support/stored.py numbers them."""
+    """As tests/support/embeddings.py numbers them."""
     return f"{number + 1:032x}"
 
 
