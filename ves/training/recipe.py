@@ -4,12 +4,12 @@ A checkpoint keeps the recipe that it was trained by, and is gone on from by the
 run is called and what is written how often are no part of it.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ves.base.checksums import file_sha256
 from ves.config.experiment import TRAINING, RunConfig
 from ves.models.live import records
 
@@ -48,8 +48,7 @@ def recipe(config: RunConfig) -> Recipe:
 
 def digest(path: Path) -> str:
     """sha256 of a file, marked as such. Raises OSError that names it when it cannot be read."""
-    with open(path, "rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return f"sha256:{file_sha256(path)}"
 
 
 def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:
