@@ -5,18 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from ves.base.files import read_json
 from ves.config.corpus import CorpusSettings
-from ves.config.fields import Section
+from ves.config.fields import read
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-def read[T: Section](kind: type[T], path: Path) -> T:
-    """A settings file as its section. Raises ValueError that names the file."""
-    try:
-        return kind.model_validate(read_json(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def corpus(path: Path) -> CorpusSettings:

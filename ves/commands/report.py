@@ -93,7 +93,7 @@ def _corpus(run: Path, pictures: Path | None, truth: Path | None) -> tuple[exper
     """Where the corpus of a run is, its pictures and its truth; raises ValueError for a truth that is not of it."""
     from ves.evaluation.truth import folder_of
 
-    data = given.read(experiment.RunConfig, run / "config.json").data
+    data = experiment.run_config(run).data
     return data, pictures or Path(data.images).parent / "images", folder_of(data, truth)
 
 

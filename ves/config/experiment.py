@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ves.base.checksums import file_sha256
 from ves.config.corpus import CorpusConfig, ScenesConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
-from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, one_of, overrides
+from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Section, Seed, one_of, overrides, read
 
 TRAINING = 4  # raise it when a change of code gives a training another result: runs are then trained anew
 
@@ -262,6 +262,12 @@ class RunConfig(Section):
     audio: AudioConfig
     model: ModelConfig
     train: TrainConfig
+
+
+def run_config(run: Path) -> RunConfig:
+    """The configuration of a run directory. Raises as ves.config.fields.read does: ValueError that names the file and
+    every key that is wrong, FileNotFoundError where there is none."""
+    return read(RunConfig, run / "config.json")
 
 
 def features_name(vision: VisionConfig) -> str:

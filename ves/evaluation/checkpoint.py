@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ves.base.files import read_json, write_json
-from ves.config.experiment import RunConfig
-from ves.config.fields import read
+from ves.config.experiment import run_config
 from ves.evaluation.checkpoint_folder import WEIGHTS, find
 from ves.evaluation.embed import embed_weights
 from ves.evaluation.localisation import report as localisation
@@ -32,7 +31,7 @@ def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None)
     run, folder = find(checkpoint)
     if folder != checkpoint:
         log.info("%s: the newest checkpoint there is %s", checkpoint, folder)
-    config = read(RunConfig, run / "config.json")
+    config = run_config(run)
     out = out or _run_of(run) / "evaluated" / f"{folder.absolute().name}-{split}"
     truth = truth_of(config.data, truth)
     out.mkdir(parents=True, exist_ok=True)

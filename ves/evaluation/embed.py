@@ -23,7 +23,7 @@ from ves.base.checksums import file_sha256
 from ves.base.cpu import side_by_side
 from ves.base.files import lock
 from ves.base.progress import track
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, run_config
 from ves.models import towers
 from ves.models.vision import VISION
 from ves.store.embeddings import Embeddings, load, write
@@ -113,8 +113,7 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: towers.VeS, r
 
 def embed(run: Path, split: str, out: Path) -> None:
     """Embed `split` with the model of a run directory into the store `out`; see `embed_weights`."""
-    config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    embed_weights(run / "model.safetensors", config, split, out, threads=1)
+    embed_weights(run / "model.safetensors", run_config(run), split, out, threads=1)
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ import polars as pl
 
 from ves.base import parquet
 from ves.base.checksums import file_sha256
-from ves.base.files import read_json
+from ves.config.experiment import run_config
 from ves.store.embeddings import Embeddings, load, manifest_path
 
 
@@ -48,10 +48,10 @@ def load_of(run: Path, split: str) -> Embeddings:
     Raises FileNotFoundError or ValueError that names the file to remake: as `ves.store.embeddings.load` does; where
     they are of another run, model or split; where splits.parquet was made anew and has other clips.
     """
-    store, about = run / "embeddings" / f"{split}.zarr", read_json(run / "config.json")
+    store, config = run / "embeddings" / f"{split}.zarr", run_config(run)
     stored = load(store)
     if (other := stored.attrs["split"]) != split:
         raise ValueError(f"{store}: embeddings of {other}, not of {split}; {_again(store)}")
-    refuse_other_model(stored, store, run, about["run"])
-    refuse_other_split(stored, store, about["data"]["splits"])
+    refuse_other_model(stored, store, run, config.run)
+    refuse_other_split(stored, store, config.data.splits)
     return stored

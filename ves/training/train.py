@@ -16,7 +16,7 @@ from ves.base.cpu import keep_freed_memory
 from ves.base.files import lock
 from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
-from ves.config.experiment import RunConfig, TrainConfig
+from ves.config.experiment import RunConfig, TrainConfig, run_config
 from ves.models.towers import VeS
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
@@ -57,7 +57,7 @@ def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, 
     training with other settings is there (`fresh` puts it aside first); FloatingPointError when it has diverged.
     `watching` is told of every step (ves.training.hooks), and `recall` asked for what to log of the model on tune.
     """
-    config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
+    config = run_config(run)
     with joined() as ranks, lock(run / "train") if ranks.first else nullcontext(), on_signals() as stop:
         ranks.wait()  # for the lock
         _train(run, config, watching, recall, fresh, stop, ranks)

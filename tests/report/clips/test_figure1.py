@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.report.clips.test_gallery import GRID, PLANTED, RUNS, write_corpus, write_run
+from tests.support.planted_heat import GRID, PLANTED, RUNS, write_corpus, write_run
 from tests.support.viewed import untimed, viewed
 from ves.config.experiment import DataPaths
 from ves.report.clips import figure1

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ves.base.files import write_json
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, run_config
 from ves.models.towers import VeS
 from ves.report.clips.spoken import spaced
 from ves.report.monitoring.heatmaps import Samples, embeddings, stacked
@@ -36,15 +36,11 @@ def pictures(run: Path) -> list[str]:
     return sorted(path.name for path in (run / "watched").iterdir())
 
 
-def config_of(run: Path) -> RunConfig:
-    return RunConfig.model_validate_json((run / "config.json").read_text())
-
-
 def test_the_model_does_not_notice(tiny, tiny_run) -> None:
     """Dropout and masking draw random numbers: a look that drew any, or left another mode, would show."""
     runs = [tiny_run("plain", epochs=0.3), watched(tiny_run("watched", epochs=0.3), tiny)]
     for run in runs:
-        config = config_of(run)
+        config = run_config(run)
         model = config.model.model_copy(update={"dropout": 0.1})
         audio = config.audio.model_copy(update={"mask_time_prob": 0.1})
         (run / "config.json").write_text(config.model_copy(update={"model": model, "audio": audio}).model_dump_json())
@@ -61,10 +57,10 @@ def test_a_training_that_starts_anew_forgets_the_old_pictures(tiny, tiny_run) ->
     for name in ("step-00000999.png", "notes.txt"):
         (run / "watched").mkdir(exist_ok=True)
         (run / "watched" / name).write_text("old")
-    with watching(run, config_of(run), run / "checkpoints", 5, 10):
+    with watching(run, run_config(run), run / "checkpoints", 5, 10):
         pass
     assert pictures(run) == ["notes.txt", "step-00000999.png"]  # a resume leaves them
-    with watching(run, config_of(run), run / "checkpoints", 0, 10):
+    with watching(run, run_config(run), run / "checkpoints", 0, 10):
         pass
     assert pictures(run) == ["notes.txt"]
 
@@ -182,7 +178,7 @@ def test_the_bar_tells_pace_and_waiting_of_the_recent_steps(little) -> None:
 
 
 def test_the_bar_goes_on_from_the_checkpoint(tiny_run, little, capsys) -> None:
-    config = config_of(tiny_run())
+    config = run_config(tiny_run())
     with bar(Path("."), config, Path("."), 7, 8) as shown:
         shown.step({"loss": 1.0, "seconds": 0.5, "data_wait": 0.0}, *little)
     assert "train dense: 100%" in (text := capsys.readouterr().err) and "8/8" in text and "loss 1," in text

@@ -25,8 +25,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ves.base import parquet
-from ves.base.files import atomic, read_json, write_json
-from ves.config.experiment import RunConfig
+from ves.base.files import atomic, write_json
+from ves.config.experiment import run_config
 from ves.evaluation.bootstrap import places
 from ves.evaluation.provenance import load_of
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
@@ -86,10 +86,6 @@ def own_scores(stored: Embeddings, folder: Path, vouchers: list[bytes], others: 
     plain = {name: all_pairs(name, stored, folder, vouchers) for name in names}
     own = torch.stack([weight * plain[name] for name, weight in objective.items()]).sum(0)
     return {OWN: own} | {name: plain[name] for name in others}
-
-
-def _config(run: Path) -> RunConfig:
-    return RunConfig.model_validate(read_json(run / "config.json"))
 
 
 def _voucher(run: Path, split: str) -> bytes:
@@ -175,7 +171,7 @@ def multi_positive(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     stored, vouchers = joined(val, more), [_voucher(run, "val"), _voucher(run, "val_more")]
     parts = [(val, "val", vouchers[:1]), (further(val, more), "val_more", vouchers)]
     scores = torch.cat([own_scores(part, blocks / split, by, ())[OWN] for part, split, by in parts])
-    table, reports = all_clips(stored, scores, _config(run).data.splits)
+    table, reports = all_clips(stored, scores, run_config(run).data.splits)
     _write(table, ranks)
     left_out = len(val.clip_id) + len(more.clip_id) - len(stored.clip_id)  # about near-duplicates of the images
     write_json(out, _about(stored) | {"split": ["val", "val_more"], "left_out": left_out} | reports)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from ves.base.files import read_json
+from ves.config.experiment import run_config
 from ves.evaluation.provenance import load_of
 from ves.media.audio import FrameGrid
 from ves.report.clips.spoken import Spoken
@@ -80,7 +80,7 @@ def compare(runs: list[Path]) -> Comparison:
     Raises ValueError when they do not have the same clips, images and grids, and as `ves.evaluation.provenance.load_of`
     does.
     """
-    names = [read_json(run / "config.json")["run"] for run in runs]
+    names = [run_config(run).run for run in runs]
     short = [name.rsplit("-s", 1)[0] for name in names]
     shown = short if len(set(short)) == len(short) else names
     comparison = Comparison({name: load_of(run, "val") for name, run in zip(shown, runs, strict=True)})

@@ -19,8 +19,7 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ves.base.files import atomic
-from ves.config import fields
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, run_config
 from ves.report.drawing.lettering import FONTS
 from ves.training.divergence import chance_loss
 
@@ -91,7 +90,7 @@ def running_mean(values: Float[np.ndarray, "S"], width: int) -> Float[np.ndarray
 
 def draw(run: Path, out: Path) -> None:
     """A PNG of the run's log; the same log gives the same bytes."""
-    config = fields.read(RunConfig, run / "config.json")
+    config = run_config(run)
     entries = read(run / "log.jsonl")
     fontManager.addfont(LATIN)
     own = {"font.family": FontProperties(fname=LATIN).get_name()}
