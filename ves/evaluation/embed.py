@@ -103,7 +103,7 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: towers.VeS, r
         "log_scale": float(ves.log_scale),
         "seconds": config.audio.seconds,
         "hop_s": ves.grid.hop_s,
-        "frames": {"kernels": list(ves.grid.kernels), "strides": list(ves.grid.strides), "pool": ves.grid.pool},
+        "frames": ves.grid.attrs,
         "grid": list(reader.features.grid),
         "vision": {key: reader.features.attrs[key] for key in VISION},
         "image_size": reader.features.attrs["image_size"],

@@ -136,8 +136,8 @@ def partners(kinds: list[str], images: list[int]) -> list[int]:
 
 def audible(stored: Embeddings, spoken: list[Noun]) -> tuple[NounHeats, dict[str, int]]:
     """Nouns that the model could hear and the picture shows, and how many were left out, by why."""
-    frames, seconds, mask = stored.attrs["frames"], stored.attrs["seconds"], stored.audio_mask.numpy()
-    grid = FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
+    grid, seconds = FrameGrid.from_attrs(stored.attrs["frames"]), stored.attrs["seconds"]
+    mask = stored.audio_mask.numpy()
     skipped = {"hidden": 0, "beyond_window": 0, "no_valid_token": 0}
     found = NounHeats(stored, [], [], [])
     for noun in spoken:

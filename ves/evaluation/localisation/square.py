@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from ves.media.geometry import Geometry
+from ves.media.geometry import Geometry, linear_weights
 
 SIDE = 224  # pixels of the square
 
@@ -44,15 +44,12 @@ class Square:
     @cached_property
     def _weights(self) -> tuple[Float[np.ndarray, "R rows"], Float[np.ndarray, "C columns"]]:
         """Bilinear interpolation between patch centres, for the rows and the columns seen; padding gives nothing."""
-        found = []
-        for axis, seen, count in zip(
-            (self.geometry.y, self.geometry.x), self._seen, (self.rows, self.columns), strict=True
-        ):
-            within = np.flatnonzero(axis.shown(count))
-            place = (np.arange(SIDE)[seen] + 0.5) * count / SIDE - 0.5
-            place = np.clip(place, within[0], within[-1])
-            found.append(np.maximum(0, 1 - np.abs(place[:, None] - np.arange(count))))
-        return found[0], found[1]
+        axes = (self.geometry.y, self.geometry.x)
+        down, across = (
+            linear_weights((np.arange(SIDE)[seen] + 0.5) * count / SIDE, axis.shown(count))
+            for axis, seen, count in zip(axes, self._seen, (self.rows, self.columns), strict=True)
+        )
+        return down, across
 
     @cached_property
     def _within(self) -> tuple[Float32[np.ndarray, "R rows"], Float32[np.ndarray, "C columns"]]:

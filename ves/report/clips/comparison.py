@@ -45,8 +45,7 @@ class Comparison:
 
     @property
     def frames(self) -> FrameGrid:
-        frames = self.attrs["frames"]
-        return FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
+        return FrameGrid.from_attrs(self.attrs["frames"])
 
     def tokens(self, clip: int, word: Spoken) -> Bool[np.ndarray, " T"]:
         """Valid tokens of a word."""

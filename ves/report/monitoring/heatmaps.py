@@ -46,8 +46,8 @@ def embeddings(model: VeS, reader: PairReader, frame: pl.DataFrame, config: RunC
         image = model.image_tokens(patches.to(device), None if mask is None else mask.to(device))
     finally:
         model.train(training)
-    frames = {"kernels": list(model.grid.kernels), "strides": list(model.grid.strides), "pool": model.grid.pool}
-    about = {"run": config.run, "seconds": config.audio.seconds, "frames": frames, "grid": list(reader.features.grid)}
+    about = {"run": config.run, "seconds": config.audio.seconds, "frames": model.grid.attrs}
+    about |= {"grid": list(reader.features.grid)}
     return Embeddings(
         audio_tokens=audio.half().cpu(),
         audio_mask=audible.cpu(),
