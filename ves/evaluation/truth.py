@@ -76,6 +76,28 @@ def words(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     return joined
 
 
+def phrases(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
+    """`words`, where words of one clip that follow each other and mean one thing are one row.
+
+    One thing: words of one role about one object; words about no object, where their English is the same. The row has
+    their text joined, the start of the first word and the end of the last. Raises as `words` does.
+    """
+    spoken = words(truth, clips)
+
+    def as_before(column: str) -> pl.Expr:
+        return pl.col(column).eq_missing(pl.col(column).shift(1))
+
+    follows = (pl.col("word") == pl.col("word").shift(1) + 1) & as_before("shard") & as_before("source_path")
+    joined = follows & as_before("role") & as_before("object") & ((pl.col("object") >= 0) | as_before("english"))
+    rows = spoken.with_columns(phrase=(~joined).fill_null(True).cum_sum()).group_by("phrase", maintain_order=True)
+    return rows.agg(
+        pl.exclude("text", "english", "end_s").first(),
+        pl.col("text").str.join(" "),
+        pl.col("english").unique(maintain_order=True).str.join(" "),
+        pl.col("end_s").last(),
+    ).drop("phrase")
+
+
 def noise(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     """The clips (columns shard, source_path; others are kept) with snr_db, by how much speech is louder than noise.
 

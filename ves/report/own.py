@@ -5,8 +5,9 @@ from pathlib import Path
 from ves.models.localise import Localisation
 from ves.report.clips.films import film
 from ves.report.clips.plate import compose, plate_of
+from ves.report.clips.spoken import MOMENTS
 from ves.report.clips.strips import compose as strip
-from ves.report.clips.viewing import Viewing, with_moments
+from ves.report.clips.viewing import Viewing
 from ves.report.drawing.page import save, stacked
 from ves.report.explorer.folder import write_one
 
@@ -29,7 +30,7 @@ def viewing_of(found: Localisation) -> Viewing:
         image_size=found.image_size,
         fit=found.fit,
     )
-    return with_moments(viewing)
+    return viewing.at_moments(viewing.sharpest(MOMENTS))
 
 
 def write(found: Localisation, out: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from ves.base.progress import track
 from ves.config.experiment import DataPaths
 from ves.evaluation.localisation import baselines, denseav
 from ves.evaluation.localisation.square import Square
-from ves.evaluation.truth import decode_mask, objects, words
+from ves.evaluation.truth import decode_mask, objects, phrases
 from ves.media.audio import FrameGrid
 from ves.media.geometry import Geometry
 from ves.similarity.pairwise import word_heat
@@ -173,27 +173,16 @@ def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.
     return clips, images
 
 
-def _joined(named: pl.DataFrame) -> pl.DataFrame:
-    """Words of one clip about one object that follow each other, taken together."""
-    goes_on = pl.col("word") == pl.col("word").shift(1) + 1
-    for column in ("clip_row", "object"):
-        goes_on &= pl.col(column) == pl.col(column).shift(1)
-    runs = named.with_columns(run=(~goes_on).fill_null(True).cum_sum()).group_by("run", maintain_order=True)
-    return runs.agg(pl.exclude("text", "end_s").first(), pl.col("text").str.join(" "), pl.col("end_s").last()).drop(
-        "run"
-    )
-
-
 def nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
     """Every spoken noun that names an object, with that object, in the order of clip_id, then as spoken.
 
-    A noun of several words that follow each other is one noun, from the start of the first to the end of the last.
+    A noun of several words that follow each other is one noun (ves.evaluation.truth.phrases).
     Columns: those of WORDS and OBJECTS, the clip's language, clip_row and image_row (rows of the embeddings), width and
     height of the picture, and `masks_of_kind`: of all objects of this kind in the picture, the named one too. Raises
     NoTruth, or ValueError when the files are not of one making.
     """
     clips, images = _located(embeddings, data)
-    named = _joined(words(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0))
+    named = phrases(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0)
     there = objects(truth, images).sort("image_id", "object")
     of_kind = there.group_by("image_id", "kind", maintain_order=True).agg(masks_of_kind="mask")
     there = there.join(of_kind, on=["image_id", "kind"], how="left")

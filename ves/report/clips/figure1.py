@@ -19,8 +19,10 @@ from PIL import Image, ImageDraw
 from ves.base.files import atomic
 from ves.config.experiment import DataPaths
 from ves.report.clips.comparison import compare
+from ves.report.clips.lookup import Corpus
 from ves.report.clips.plate import Plate, meaning_of, panel, plate_of
-from ves.report.clips.viewing import Viewing, views
+from ves.report.clips.viewing import Viewing
+from ves.report.clips.views import views
 from ves.report.drawing import lettering
 from ves.report.drawing.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
 from ves.report.drawing.transliteration import transliterate
@@ -110,11 +112,11 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     """Write the figure of `clips` validation clips by these runs (run directories, embedded) to `out`, a PNG, and
     beside it as PDF, 7 inches wide.
 
-    Same input, same bytes. `truth` may be absent. Raises ValueError as ves.report.clips.viewing.views does.
+    Same input, same bytes. `truth` may be absent. Raises ValueError as ves.report.clips.views.views does.
     """
     comparison = compare(runs).by_locality()
     page = compose(
-        views(comparison, data, pictures, truth, clips),
+        views(comparison, Corpus(comparison.first, data, pictures, truth), clips),
         {run: stored.attrs["objective"] for run, stored in comparison.runs.items()},
     )
     dpi = 72 * ZOOM

@@ -24,8 +24,10 @@ from ves.config.experiment import DataPaths
 from ves.report.clips import panels, strips
 from ves.report.clips.comparison import Comparison, compare
 from ves.report.clips.films import film
+from ves.report.clips.lookup import Corpus
 from ves.report.clips.plate import Plate, compose, plate_of
-from ves.report.clips.viewing import Viewing, views
+from ves.report.clips.viewing import Viewing
+from ves.report.clips.views import views
 from ves.report.drawing.overlay import Box
 from ves.report.drawing.page import save
 from ves.report.html import whole
@@ -81,7 +83,7 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     character that no font has.
     """
     comparison = compare(runs)
-    viewings = views(comparison, data, pictures, truth, clips)
+    viewings = views(comparison, Corpus(comparison.first, data, pictures, truth), clips)
     if len(viewings) < clips:
         log.warning("only %d validation clips have something to show, %d were asked for", len(viewings), clips)
     for old in (out / "index.json", *out.glob("*.png"), *out.glob("*.mp4")):

@@ -7,7 +7,6 @@ Dimension key
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -33,20 +32,6 @@ class Spoken:
     def when(self) -> str:
         """For captions, of a word: "0.82–1.24 s"."""
         return "" if self.role == "moment" else f"{self.start_s:.2f}–{self.end_s:.2f} s"
-
-
-def phrases(words: Iterable[Mapping[str, Any]]) -> list[Spoken]:
-    """Words of one clip as spoken (rows of truth), those that follow each other with one meaning taken together."""
-    found: list[Spoken] = []
-    for word in words:
-        start, end = word["start_s"], word["end_s"]
-        spoken = Spoken(word["text"], word["english"], word["role"], word["object"], start, end)
-        last = found[-1] if found else None
-        if last and (last.english, last.role, last.object) == (spoken.english, spoken.role, spoken.object):
-            found[-1] = Spoken(f"{last.text} {spoken.text}", last.english, last.role, last.object, last.start_s, end)
-        else:
-            found.append(spoken)
-    return found
 
 
 def shown_words(spoken: Iterable[Spoken]) -> list[Spoken]:

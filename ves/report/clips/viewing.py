@@ -1,41 +1,25 @@
 """One clip as models see it: the picture, the sound, what is said, and the similarity of each moment to each patch.
 
-Plates, strips, films and panels are all drawn from a Viewing, whether it comes from the embeddings of validation clips
-(`views`) or from somebody's own picture and voice (ves.models.localise).
+Plates, strips, films and panels are all drawn from a Viewing, whether it comes from the embeddings of clips
+(ves.report.clips.views) or from somebody's own picture and voice (ves.models.localise).
 
 Dimension key
     T audio tokens    P image patches, rows x columns
 """
 
-import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 from jaxtyping import Bool, Float, Float32, Int16
 from PIL import Image
 
-from ves.config.experiment import DataPaths
-from ves.evaluation.truth import NoTruth, decode_mask, objects, transcripts
 from ves.media.audio import RATE, FrameGrid
 from ves.media.geometry import Geometry
-from ves.report.clips import lookup
-from ves.report.clips.comparison import Comparison
-from ves.report.clips.lookup import Row
-from ves.report.clips.spoken import MOMENTS, Spoken, choose, moments, phrases, shown_words
-from ves.report.drawing import lettering
+from ves.report.clips.spoken import Spoken, moments
 from ves.report.drawing.overlay import Scale, scale_of
 from ves.similarity.pairwise import mean_heat
-from ves.store.audio import AudioStore
-
-log = logging.getLogger(__name__)
-
-Masks = Mapping[tuple[str, int], bytes]  # encoded, by image_id and object
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +91,14 @@ class Viewing:
         sharpness = np.stack([heat[:, self.seen].max(1) for heat in self.similarity.values()])
         return moments(sharpness, self.valid, self.centres_s, count)
 
+    def at_moments(self, moments: Sequence[Spoken]) -> "Viewing":
+        """This clip with these moments to show, which name no object."""
+        return replace(self, shown=moments, masks=[None] * len(moments))
+
     def first(self) -> "Viewing":
         """This clip with one thing to show: its first noun (its first word without one), or its sharpest moment."""
         if not self.words:
-            return replace(self, shown=self.sharpest(1), masks=[None])
+            return self.at_moments(self.sharpest(1))
         roles = [word.role for word in self.shown]
         chosen = roles.index("noun") if "noun" in roles else 0
         return replace(self, shown=[self.shown[chosen]], masks=[self.masks[chosen]])
@@ -132,95 +120,3 @@ class Viewing:
         """
         chosen = self.frames.within(start_s, end_s, len(self.valid)) & self.valid
         return mean_heat(self.similarity[run], chosen)
-
-
-def _transcripts(truth: Path, clips: pl.DataFrame) -> Mapping[str, str]:
-    """What is written of each clip, for captions; empty where the corpus has no transcripts."""
-    try:
-        return transcripts(truth, clips)
-    except NoTruth:
-        return {}
-
-
-def _caption(transcript: str) -> str:
-    """A transcript on one line; none, and a warning, for one in letters that no font here has."""
-    line = " ".join(transcript.split())
-    try:
-        for character in line:
-            lettering.font_for(character)
-    except ValueError as reason:
-        log.warning("a transcript is left out: %s", reason)
-        return ""
-    return line
-
-
-def _masks(truth: Path, clips: pl.DataFrame) -> Masks:
-    """Objects of which anything can be seen; empty where the corpus has no masks."""
-    wanted = clips.select("image_id", shard="image_shard").unique()
-    try:
-        rows = objects(truth, wanted).filter(pl.col("visible_pixels") > 0)
-    except NoTruth:
-        return {}
-    return {(row["image_id"], row["object"]): row["mask"] for row in rows.iter_rows(named=True)}
-
-
-def _to_show(comparison: Comparison, clip: Row, told: Sequence[Row], masks: Masks) -> list[Spoken]:
-    """Words that the models hear and the picture shows (where masks tell); none if they name fewer than two objects."""
-    heard = [word for word in phrases(told) if comparison.heard(clip["clip_row"], word)]
-    shown = shown_words(word for word in heard if not masks or (clip["image_id"], word.object) in masks)
-    return shown if len({word.object for word in shown}) >= 2 else []
-
-
-def views(comparison: Comparison, data: DataPaths, pictures: Path, truth: Path, count: int) -> list[Viewing]:
-    """`count` validation clips (fewer if there are no more), in the order of a hash, spread over the languages.
-
-    A clip with timed words must name two objects that its picture shows. `truth` may be absent. Raises ValueError when
-    files are not of one making, or no clip can be shown.
-    """
-    table = lookup.located(comparison.first, data)
-    told, masks = lookup.told(truth, table), _masks(truth, table)
-    clips = {row["clip_id"]: row for row in table.iter_rows(named=True)}
-    spoken = {name: _to_show(comparison, clips[name], told[name], masks) for name in told}
-    naming = [name for name, shown in spoken.items() if shown]
-    if told and not naming:
-        raise ValueError(f"{truth}: no validation clip names two objects that its picture shows; make the corpus again")
-    written = {} if told else _transcripts(truth, table)
-    store, heard = AudioStore(Path(data.audio)), round(comparison.attrs["seconds"] * RATE)
-    found = []
-    for name in choose({name: str(clips[name]["language"]) for name in naming or clips}, count):
-        clip, shown = clips[name], spoken.get(name, [])
-        encoded = [masks.get((clip["image_id"], word.object)) for word in shown]
-        viewing = _viewing(
-            comparison,
-            clip,
-            words=phrases(told.get(name, [])),
-            transcript=_caption(written.get(name, "")),
-            picture=lookup.picture(pictures, clip),
-            samples=store.read(clip["shard"], clip["row"], heard),
-            shown=shown,
-            masks=[None if mask is None else decode_mask(mask) for mask in encoded],
-        )
-        found.append(viewing if shown else with_moments(viewing))
-    return found
-
-
-def with_moments(viewing: Viewing) -> Viewing:
-    """A clip whose words nobody timed, with its moments of sharpest similarity to show."""
-    shown = viewing.sharpest(MOMENTS)
-    return replace(viewing, shown=shown, masks=[None] * len(shown))
-
-
-def _viewing(comparison: Comparison, clip: Row, **told: Any) -> Viewing:
-    """A clip as the runs of a comparison see it; `told` is what the corpus says of it."""
-    attrs, row, language = comparison.attrs, clip["clip_row"], str(clip["language"])
-    return Viewing(
-        name=f"{re.sub('[^a-z]+', '-', language.lower())}-{clip['clip_id'][:8]}",
-        clip_id=clip["clip_id"],
-        language=language,
-        similarity={run: comparison.similarity(run, row) for run in comparison.runs},
-        valid=comparison.first.audio_mask[row].numpy(),
-        frames=comparison.frames,
-        image_size=attrs["image_size"],
-        fit=attrs["fit"],
-        **told,
-    )

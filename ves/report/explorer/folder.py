@@ -32,8 +32,16 @@ class Page:
         (folder / "data").mkdir()
         (folder / "media").mkdir()
 
+    def has(self, name: str) -> bool:
+        """Whether a file of media is there already."""
+        return (self.folder / "media" / name).exists()
+
+    def size(self) -> int:
+        """Bytes of all that is there."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*"))
+
     def media(self, name: str, content: bytes) -> str:
-        """Keep a file; its address for the page."""
+        """Keep a file of media; returns its address for the page."""
         (self.folder / "media" / name).write_bytes(content)
         return f"media/{name}"
 

@@ -15,8 +15,9 @@ from ves.config.display import WatchConfig
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
 from ves.models.towers import VeS
+from ves.report.drawing.page import stacked
 from ves.report.monitoring.boards import Board, boards
-from ves.report.monitoring.heatmaps import Samples, stacked
+from ves.report.monitoring.heatmaps import Samples
 from ves.training.dataset import PairReader
 from ves.training.hooks import Watcher, bar
 
@@ -46,7 +47,7 @@ class Watch:
 
     def _draw(self, step: int, model: VeS, reader: PairReader) -> None:
         """<folder>/step-<n>.png, and a picture for each clip on every board."""
-        if not (pages := self.samples.look(step, model, reader)):
+        if not (pages := self.samples.draw(step, model, reader)):
             return
         with atomic(self.folder / f"step-{step:08d}.png") as temporary:
             stacked(list(pages.values())).save(temporary, "PNG")
