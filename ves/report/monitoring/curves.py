@@ -11,21 +11,16 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from ves.base.files import atomic
 from ves.config.experiment import RunConfig, run_config
-from ves.report.drawing.lettering import FONTS
+from ves.report.drawing import plots
+from ves.report.drawing.page import INK, QUIET
 from ves.training.divergence import chance_loss
 
-LATIN = FONTS / "NotoSans-Regular.ttf"
 COLOURS = ("#3b5b7a", "#b3402a", "#6a9a5b", "#e8a33d")
-INK, QUIET = "#1b1b1f", "#6a6a73"
 DPI, WIDTH, HEIGHT_EACH = 110, 8.0, 1.55  # inches but for DPI
 WINDOWS = 40  # a running mean is over one of so many parts of the run
 
@@ -89,19 +84,16 @@ def running_mean(values: Float[np.ndarray, "S"], width: int) -> Float[np.ndarray
 
 
 def draw(run: Path, out: Path) -> None:
-    """A PNG of the run's log; the same log gives the same bytes."""
+    """Write a PNG of the run's log."""
     config = run_config(run)
     entries = read(run / "log.jsonl")
-    fontManager.addfont(LATIN)
-    own = {"font.family": FontProperties(fname=LATIN).get_name()}
-    with style.context(["default", own]), atomic(out) as temporary:  # whatever matplotlibrc this user has
-        _figure(config, entries).savefig(temporary, format="png", metadata={"Software": None})
+    with plots.our_style():
+        plots.save(_figure(config, entries), out)
 
 
 def _figure(config: RunConfig, entries: Sequence[Mapping[str, Any]]) -> Figure:
     shown = panels(config)
-    figure = Figure(figsize=(WIDTH, HEIGHT_EACH * len(shown) + 0.6), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = plots.figure(WIDTH, HEIGHT_EACH * len(shown) + 0.6, DPI)
     columns = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(columns, shown, strict=True):
         _draw(axes, panel, entries)
@@ -133,7 +125,6 @@ def _draw(axes: Axes, panel: Panel, entries: Sequence[Mapping[str, Any]]) -> Non
     axes.set_title(panel.title, fontsize=9, color=INK, loc="left")
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
     if any(panel.keys.values()):
         beside = {"loc": "lower right", "bbox_to_anchor": (1, 0.96), "borderaxespad": 0}  # the title, not the curves
         axes.legend(fontsize=8, frameon=False, ncols=len(panel.keys), **beside)

@@ -19,8 +19,7 @@ def page_of(split: SplitConfig, summary: Path, plot: Path) -> Page:
 
     def write(clips: pl.DataFrame, spellings: pl.DataFrame, changed: pl.DataFrame | None) -> None:
         counts = by_language(clips)
-        with atomic(plot) as temporary:
-            split_plot.draw(counts, temporary)
+        split_plot.draw(counts, plot)
         with atomic(summary) as temporary:
             temporary.write_text(compose(clips, counts, spellings, changed, split, plot.name), "utf-8")
 
