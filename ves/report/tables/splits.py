@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from ves.base.files import atomic
+from ves.base.markdown import table
 from ves.config.experiment import SplitConfig
 from ves.corpus.held_out_pairs import summary_of_given
 from ves.corpus.splits import SPLITS, Page
@@ -107,6 +108,4 @@ def _spellings(spellings: pl.DataFrame) -> list[str]:
 
 
 def _table(frame: pl.DataFrame) -> str:
-    rows = [frame.columns, ["---"] * frame.width, *frame.iter_rows()]
-    rows = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in row] for row in rows]  # a label may have these
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return table(frame.columns, frame.iter_rows())

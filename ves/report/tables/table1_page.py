@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ves.base.files import atomic
+from ves.base.markdown import table
 from ves.config.experiment import TableConfig
 from ves.evaluation.bootstrap import CAPTION, places
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
@@ -29,12 +30,6 @@ PAPER_ON_VAANI = (
     ("hybrid", "A2V", 9.00, 21.86, 29.32, 53.18, 283.0, 42.0),
     ("hybrid", "V2A", 7.46, 20.32, 28.44, 52.28, 271.2, 44.0),
 )
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def _ends(metric: str, found: Estimate | Difference) -> str:
