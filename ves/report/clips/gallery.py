@@ -13,8 +13,7 @@ their own scripts are in the pictures, where our fonts are; the page itself is i
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +29,9 @@ from ves.report.clips.viewing import Viewing
 from ves.report.clips.views import views
 from ves.report.drawing.overlay import Box
 from ves.report.drawing.page import save
-from ves.report.html import whole
+from ves.report.html import render
 
 log = logging.getLogger(__name__)
-
-STYLE = """
-section { margin: 2.5rem 0; border-top: 1px solid #d9d9df; }
-video, img { display: block; max-width: 100%; height: auto; margin: 0.7rem 0; }
-nav a { margin-right: 0.9rem; }
-"""
-INTRO = """<h1>What the models look at</h1>
-<p>Each clip is somebody speaking about a picture. <b>Film</b>: as it is spoken, what each model finds most like the
-sound of that moment. <b>Words</b>: the same for single words. <b>Strip</b>: the whole clip, a small picture every
-200 ms. <b>Four panels</b>, at the end: picture, heatmap, its strongest region, and that cut out.</p>
-<p>Bright is alike, dark is unlike; all pictures beside each other have one scale of colours, so that a pale one is
-weaker than a bright one. A white square marks the most similar patch, a blue line the object that the word names, where
-it is known. No score and nobody's taste chose the clips: a hash did, so failures are among them.</p>
-"""
 
 
 def _entry(plate: Plate, name: str, boxes: Mapping[tuple[str, int], Box]) -> dict[str, Any]:
@@ -95,33 +80,6 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     for run, file in rows.items():
         save(panels.compose(plates, run), out / file)
     with atomic(out / "index.html") as temporary:
-        temporary.write_text(index_page(entries, rows), encoding="utf-8")
+        page = render("gallery.html", title="VeS gallery", clips=entries, four_panels=rows)
+        temporary.write_text(page, encoding="utf-8")
     write_json(out / "index.json", {"four_panels": rows, "clips": entries})
-
-
-def _clip(entry: Mapping[str, Any]) -> str:
-    """One clip, its film first."""
-    title, gloss = escape(entry["language"] or entry["clip_id"]), escape(entry["gloss"])
-    said = escape("; ".join(word["english"] for word in entry["words"]))
-    film, plate, strip = (escape(entry[key]) for key in ("film", "file", "strip"))
-    return f"""<section id="{escape(entry["clip_id"])}">
-<h2>{title}</h2>
-<p>{gloss}</p>
-<video controls preload="metadata" src="{film}" aria-label="Film of this clip, with its sound"></video>
-<img loading="lazy" src="{plate}" alt="Heatmaps of single words by each model: {said}">
-<img loading="lazy" src="{strip}" alt="Heatmaps of the whole clip, one every 200 ms, by each model">
-</section>"""
-
-
-def index_page(entries: Sequence[Mapping[str, Any]], four_panels: Mapping[str, str]) -> str:
-    """The page, of the entries of index.json and the files of the four-panel rows by run; all lie beside it."""
-    links = [(entry["clip_id"], entry["language"] or entry["clip_id"][:8]) for entry in entries]
-    links += [("four", "four panels")]
-    ways = "".join(f'<a href="#{escape(place)}">{escape(name)}</a>' for place, name in links)
-    rows = "\n".join(
-        f'<h3>{escape(run)}</h3>\n<img loading="lazy" src="{escape(file)}" alt="Four-panel rows of {escape(run)}">'
-        for run, file in four_panels.items()
-    )
-    clips = "\n".join(_clip(entry) for entry in entries)
-    last = f'<section id="four">\n<h2>Four panels</h2>\n{rows}\n</section>'
-    return whole("VeS gallery", f'{INTRO}<nav aria-label="Clips">{ways}</nav>\n{clips}\n{last}', STYLE)
