@@ -1,9 +1,9 @@
 """One split through one trained model: embeddings of its clips and of their distinct images, written once per run.
 
-Batches have one fixed size, the last filled up with copies: a clip's tokens do not depend on how many others are
-embedded with it. On a CPU each batch has one core (ves.base.cpu), so they do not depend on the number of threads
-either; the workflow gives it one, since others have work meanwhile. The forward pass is fp32; only what is stored is
-halved (float16 keeps a cosine to three decimals).
+Batches have one fixed size, the last filled up with copies, so that a clip's tokens do not depend on how many others
+are embedded with it. On a CPU each batch has one core (ves.base.cpu), so they do not depend on the number of threads
+either; the workflow gives a stage one thread, since other jobs run meanwhile. The forward pass is fp32; the store has
+float16, which keeps a cosine to three decimals.
 
 The images of val_more are embedded with val and not twice; where every picture has one clip, val_more has none.
 """
@@ -66,8 +66,8 @@ def _clips(
 
     def embed_some(start: int, new: int, batch: np.ndarray) -> None:
         waveforms, valid = reader.waveforms(frame[batch])
-        found, mask = ves.audio_tokens(waveforms.to(device), valid.to(device))
-        tokens[start : start + new], masks[start : start + new] = found[:new].half().cpu(), mask[:new].cpu()
+        embedded, mask = ves.audio_tokens(waveforms.to(device), valid.to(device))
+        tokens[start : start + new], masks[start : start + new] = embedded[:new].half().cpu(), mask[:new].cpu()
 
     _each(embed_some, len(frame), "embed clips", threads)
     return tokens, masks
@@ -83,8 +83,8 @@ def _images(
 
     def embed_some(start: int, new: int, batch: np.ndarray) -> None:
         patches, mask = reader.patches(image_rows[batch])
-        found = ves.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        tokens[start : start + new] = found[:new].half().cpu()
+        embedded = ves.image_tokens(patches.to(device), None if mask is None else mask.to(device))
+        tokens[start : start + new] = embedded[:new].half().cpu()
         if mask is not None:
             masks[start : start + new] = mask[:new]
 

@@ -1,7 +1,7 @@
-"""Whether embeddings are of the model and of the split that are here now: what measures them must not mix two makings.
+"""Whether embeddings belong to the model and to the split that are here now. Metrics and figures ask first.
 
-The workflow remakes what is out of date; these catch what it cannot see: folders copied together by hand, a model that
-was trained anew beside old embeddings, a split drawn anew. Metrics and figures ask the same questions.
+The workflow remakes what is out of date; these checks catch what it cannot see: folders that were copied together by
+hand, a model that was trained anew beside old embeddings, a new split.
 """
 
 from pathlib import Path
@@ -43,10 +43,10 @@ def refuse_other_split(stored: Embeddings, store: Path, splits: str | Path) -> N
 
 
 def load_of(run: Path, split: str) -> Embeddings:
-    """The embeddings of a split by the model of a run directory, as it is now, of the clips that the split has now.
+    """The embeddings of a split by the model that a run directory has now, of the clips that the split has now.
 
-    Raises FileNotFoundError or ValueError that names the file to remake: as `ves.store.embeddings.load` does; where
-    they are of another run, model or split; where splits.parquet was made anew and has other clips.
+    Raises FileNotFoundError or ValueError that names the file to remake, as `ves.store.embeddings.load` does, and also
+    where embeddings are of another run, model or split, or splits.parquet has other clips now.
     """
     store, config = run / "embeddings" / f"{split}.zarr", run_config(run)
     stored = load(store)
