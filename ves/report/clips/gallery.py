@@ -1,15 +1,15 @@
 """The gallery: some validation clips, each as a plate, a strip and a film, and four-panel rows of all of them.
 
 The heat of a word is the mean, over its audio tokens, of their similarity to each patch: the rule that localisation is
-measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. One colour
-scale serves all panels of a plate, from the least to the greatest similarity in any of them; strips and films show
-single moments, and have one for all moments and runs of the clip (Viewing.scale). It hides nothing by stretching a flat
-map, and it flatters no model by a scale of its own; where that leaves a model pale, the marked patch still shows where
-it points. Clips are chosen by a hash, spread over the languages (ves.report.clips.spoken.choose). A corpus that knows
-no word timings gets the moments of sharpest similarity, marked as such.
+measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. The panels
+of a plate share one colour scale, from the least to the greatest similarity in any of them; strips and films show
+single moments, and share one over all moments and runs of the clip (Viewing.scale). So no flat map is stretched, and no
+model has a scale of its own that flatters it; where a model is pale, the marked patch still shows where it points. A
+hash chooses the clips, spread over the languages (ves.report.clips.spoken.choose). Without word timings the moments of
+sharpest similarity are shown, and say so.
 
-index.html shows every clip with its film, its plate and its strip on one page, which opens from disk. Descriptions in
-their own scripts are in the pictures, where our fonts are; the page itself is in Latin letters.
+index.html shows the film, the plate and the strip of every clip on one page, which opens from disk. Descriptions in
+their own scripts are in the pictures, which have our fonts; the page itself is in Latin letters.
 """
 
 import logging
@@ -35,16 +35,16 @@ log = logging.getLogger(__name__)
 
 
 def _entry(plate: Plate, name: str, boxes: Mapping[tuple[str, int], Box]) -> dict[str, Any]:
-    """What index.json says of a clip: its files, the words, the ends of its colours, where its panels lie."""
-    said = [{"text": w.text, "english": w.english, "start_s": w.start_s, "end_s": w.end_s} for w in plate.spoken]
-    found = [{"run": run, "word": word, "box": box} for (run, word), box in boxes.items()]
+    """The entry of a clip in index.json: its files, words, ends of the colour scale, and the places of its panels."""
+    words = [{"text": w.text, "english": w.english, "start_s": w.start_s, "end_s": w.end_s} for w in plate.spoken]
+    places = [{"run": run, "word": word, "box": box} for (run, word), box in boxes.items()]
     about = {"clip_id": plate.clip_id, "language": plate.language, "gloss": plate.gloss, "file": f"{name}.png"}
     about |= {"strip": f"{name}-strip.png", "film": f"{name}.mp4"}
-    return about | {"words": said, "scale": [plate.scale.low, plate.scale.high], "panels": found}
+    return about | {"words": words, "scale": [plate.scale.low, plate.scale.high], "panels": places}
 
 
 def _draw(viewing: Viewing, filmed: list[str], out: Path) -> dict[str, Any]:
-    """All that is made of one clip; its entry in index.json."""
+    """Draw everything of one clip; returns its entry for index.json."""
     plate = plate_of(viewing)
     page, boxes = compose(plate)
     save(page, out / f"{viewing.name}.png")
@@ -54,7 +54,7 @@ def _draw(viewing: Viewing, filmed: list[str], out: Path) -> dict[str, Any]:
 
 
 def _filmed(comparison: Comparison) -> list[str]:
-    """The two runs that differ the most in what they look for, in a film beside each other: dense and global."""
+    """The two runs that differ most in what they look for, side by side in films: dense and global."""
     names = list(comparison.by_locality().runs)
     return names if len(names) < 2 else [names[0], names[-1]]
 
@@ -64,8 +64,8 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
 
     <clip>.png, <clip>-strip.png and <clip>.mp4 for each, panels-<run>.png, a page index.html of them all, and
     index.json, written last; what an earlier drawing left there is removed first. Same input, same bytes. `truth` may
-    be absent. Raises ValueError when the runs are not of the same clips, no clip can be shown, or a description has a
-    character that no font has.
+    be absent. Raises ValueError when the runs do not have the same clips, when no clip can be shown, and for a
+    character in a description that no font has.
     """
     comparison = compare(runs)
     viewings = views(comparison, Corpus(comparison.first, data, pictures, truth), clips)

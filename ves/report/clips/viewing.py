@@ -24,19 +24,19 @@ from ves.similarity.pairwise import mean_heat
 
 @dataclass(frozen=True, eq=False)
 class Viewing:
-    """What is known of one clip, and what each run sees in it."""
+    """One clip: what is known of it, and what each run finds in it."""
 
-    name: str  # files of it begin with this
+    name: str  # its files begin with this
     clip_id: str
     language: str  # empty where unknown
-    words: Sequence[Spoken]  # all that is said; empty where nobody timed it
-    transcript: str  # of such a clip, where there is one
+    words: Sequence[Spoken]  # all that is said; empty without word timings
+    transcript: str  # of a clip without word timings, if there is one
     picture: Image.Image
     samples: Int16[np.ndarray, " n"]  # at 16 kHz, of as much as the models hear
     shown: Sequence[Spoken]  # the words that a figure shows, or moments of sharpest similarity
     masks: Sequence[np.ndarray | None]  # of the object that each of `shown` names, at the picture's resolution
     similarity: Mapping[str, Float32[np.ndarray, "T rows columns"]]  # cosines, by run
-    valid: Bool[np.ndarray, " T"]  # tokens that count
+    valid: Bool[np.ndarray, " T"]  # tokens that count: neither padding nor, for some models, pauses
     frames: FrameGrid
     image_size: int
     fit: str
@@ -48,7 +48,7 @@ class Viewing:
 
     @property
     def heading(self) -> str:
-        """Above whatever is drawn of it."""
+        """The heading of its figures."""
         return self.language or "your picture and voice"
 
     @property
@@ -67,17 +67,16 @@ class Viewing:
         return rows, columns
 
     def geometry(self, size: tuple[int, int]) -> Geometry:
-        """Of the picture as drawn, width and height: the same square, other pixels."""
+        """The geometry of the picture at another size (width, height): the same square, other pixels."""
         return Geometry(*size, self.image_size, self.fit)
 
     @cached_property
     def scale(self) -> Scale:
-        """One for all runs and moments: from the least to the greatest cosine of a token that counts to a patch that
-        shows some of the picture."""
-        return scale_of(heat[self.valid][:, self.seen] for heat in self.similarity.values())
+        """One for all runs and moments: from the least to the greatest cosine of a valid token and a visible patch."""
+        return scale_of(heat[self.valid][:, self.visible] for heat in self.similarity.values())
 
     @cached_property
-    def seen(self) -> Bool[np.ndarray, "rows columns"]:
+    def visible(self) -> Bool[np.ndarray, "rows columns"]:
         """Patches that show some of the picture."""
         return self.geometry(self.picture.size).patch_mask(*self.grid).reshape(self.grid)
 
@@ -87,8 +86,8 @@ class Viewing:
         return self.frames.span(0)[0] + self.frames.hop_s * (np.arange(len(self.valid)) + 0.5)
 
     def sharpest(self, count: int) -> list[Spoken]:
-        """The moments of sharpest similarity, all runs having a say: see ves.report.clips.spoken.moments."""
-        sharpness = np.stack([heat[:, self.seen].max(1) for heat in self.similarity.values()])
+        """The moments of sharpest similarity over all runs: see ves.report.clips.spoken.moments."""
+        sharpness = np.stack([heat[:, self.visible].max(1) for heat in self.similarity.values()])
         return moments(sharpness, self.valid, self.centres_s, count)
 
     def at_moments(self, moments: Sequence[Spoken]) -> "Viewing":
@@ -96,7 +95,7 @@ class Viewing:
         return replace(self, shown=moments, masks=[None] * len(moments))
 
     def first(self) -> "Viewing":
-        """This clip with one thing to show: its first noun (its first word without one), or its sharpest moment."""
+        """This clip with one thing to show: its first noun (without a noun its first word), or its sharpest moment."""
         if not self.words:
             return self.at_moments(self.sharpest(1))
         roles = [word.role for word in self.shown]
@@ -104,19 +103,19 @@ class Viewing:
         return replace(self, shown=[self.shown[chosen]], masks=[self.masks[chosen]])
 
     def token_at(self, second: float) -> int:
-        """The token that stands for a moment; before the first that counts and after the last one, these."""
-        counted = np.flatnonzero(self.valid)
+        """The token that stands for a moment; the first valid one for earlier moments, the last one for later ones."""
+        valid = np.flatnonzero(self.valid)
         place = int((second - self.frames.span(0)[0]) // self.frames.hop_s)
-        return min(max(place, int(counted[0])), int(counted[-1]))
+        return min(max(place, int(valid[0])), int(valid[-1]))
 
     def heat(self, run: str, token: int) -> Float[np.ndarray, "rows columns"]:
-        """What a run sees at one token; NaN where that does not count (a pause, for models that leave them out)."""
+        """The heat of one token by a run; NaN if the token is not valid (a pause, for models that leave pauses out)."""
         return self.similarity[run][token] if self.valid[token] else np.full(self.grid, np.nan, np.float32)
 
     def over(self, run: str, start_s: float, end_s: float) -> Float[np.ndarray, "rows columns"]:
-        """The mean over the tokens of a stretch that count: the rule that localisation is measured by.
+        """The mean heat over the valid tokens of a stretch of time: the rule that localisation is measured by.
 
-        NaN where none counts.
+        NaN where none is valid.
         """
         chosen = self.frames.within(start_s, end_s, len(self.valid)) & self.valid
         return mean_heat(self.similarity[run], chosen)

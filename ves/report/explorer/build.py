@@ -19,7 +19,7 @@ from ves.report.explorer.neighbours import Retrieved, clips_of, pictures_of
 log = logging.getLogger(__name__)
 
 LARGEST = 25e6  # bytes of a page that one still sends to somebody
-ABOUT = "Clips are chosen by a hash, in turn from every language; no score and nobody's taste chose them."
+ABOUT = "A hash chose the clips, in turn from every language, not a score or a person."
 
 
 class _Neighbours:

@@ -1,4 +1,4 @@
-"""plan.md: what a download will bring, cost and take, for people to read before they start it."""
+"""plan.md: what a download will bring, how long it will take and how much disk, to read before it starts."""
 
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ STORES = {
 def write(settings: PlanSettings, survey: Path, listing: Path, data: Path, page: Path, out: Path) -> None:
     """Write plan.json to `out`, then plan.md to `page`; `data` is the folder of the corpus (data/<corpus>).
 
-    Lack of room is said on the page; it is no error before ves.sources.vaani.disk_space.check_room.
+    Too small a disk is said on the page; it becomes an error in ves.sources.vaani.disk_space.check_room.
     """
     plan = expected(settings, survey, listing, data / "survey", data / "chosen")
     write_json(out, plan)
@@ -60,7 +60,7 @@ def _hours(row: dict[str, Any]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A time as people say it."""
+    """A time, in minutes, hours or days."""
     if seconds < 90 * 60:
         return f"{max(1, round(seconds / 60))} min"
     return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
@@ -113,15 +113,15 @@ def _disk(disk: Room, plan: dict[str, Any]) -> list[str]:
 
 
 def _pictures(plan: dict[str, Any]) -> list[str]:
-    found = plan["references"]
-    rows = [(f"found by {level}", n["references"], n["clips"]) for level, n in found["levels"].items()]
-    rows.append(("several pictures bear the name", *found["ambiguous"].values()))
-    rows.append(("no picture bears it", *found["missing"].values()))
-    rows.append(("clips that name none", 0, found["empty"]["clips"]))
+    references = plan["references"]
+    rows = [(f"found by {level}", n["references"], n["clips"]) for level, n in references["levels"].items()]
+    rows.append(("several pictures bear the name", *references["ambiguous"].values()))
+    rows.append(("no picture bears it", *references["missing"].values()))
+    rows.append(("clips that name none", 0, references["empty"]["clips"]))
     return [
         "## Photographs\n",
-        f"The clips name {found['distinct']:,} distinct references, of which {found['images']:,} photographs at most "
-        f"come; {found['pictures']:,} are in the shards to download.\n",
+        f"The clips name {references['distinct']:,} distinct references, for which at most {references['images']:,} "
+        f"photographs come; {references['pictures']:,} are in the shards to download.\n",
         table(("reference", "distinct", "clips"), [(what, f"{n:,}", f"{clips:,}") for what, n, clips in rows], left=1),
         "A name that several bear is refused by the merge unless they are copies of one picture, which only their "
         "bytes tell. Clips without a photograph are refused and counted there.\n",

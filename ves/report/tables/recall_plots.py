@@ -1,6 +1,6 @@
-"""Figures of retrieval: recall by language, recall over K, how ranks are distributed; each with 95 % intervals.
+"""Figures of retrieval: recall by language, recall over K, and a histogram of ranks; each with 95 % intervals.
 
-Runs are told apart by shade, line and mark, so that a print in grey says the same.
+Runs differ by shade, line and mark, so that a print in grey shows them too.
 
 Dimension key
     S seeds    Q queries    K cutoffs
@@ -45,11 +45,13 @@ def draw(config: TableConfig, results: Path, groups: Path, by_language: Path, ov
 
     Raises as `ves.report.tables.ranks.read` does.
     """
-    found = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
+    by_way = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
     with plots.our_style():
-        plots.save(_by_language(config.table, _languages(groups), found["A2V"].gallery, len(config.seeds)), by_language)
-        plots.save(_over_k(config.table, found, len(config.seeds)), over_k)
-        plots.save(_histogram(config.table, found, len(config.seeds)), histogram)
+        plots.save(
+            _by_language(config.table, _languages(groups), by_way["A2V"].gallery, len(config.seeds)), by_language
+        )
+        plots.save(_over_k(config.table, by_way, len(config.seeds)), over_k)
+        plots.save(_histogram(config.table, by_way, len(config.seeds)), histogram)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
@@ -58,12 +60,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _over(seeds: int) -> str:
-    """What a value is a mean of."""
+    """How many trainings a value is a mean over."""
     return "one training each" if seeds == 1 else f"mean of {seeds} trainings"
 
 
 def _languages(groups: Path) -> pl.DataFrame:
-    """Rows of retrieval_by.csv that the figure shows, the language most trained on first, after all of them."""
+    """The rows of retrieval_by.csv that the figure shows: all languages together, then each, by its training clips."""
     with parquet.naming(groups):
         rows = pl.read_csv(groups, schema_overrides={"group": pl.String, "train_clips": pl.Int64, "low": pl.Float64})
     rows = rows.filter(protocol="multi_positive", direction="A2V", metric=METRIC)
@@ -73,7 +75,7 @@ def _languages(groups: Path) -> pl.DataFrame:
 
 
 def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int) -> Figure:
-    """A line for each language: recall by each run, and beside it how much of it there was to train on."""
+    """A line for each language: recall by each run, and beside it the number of clips to train on."""
     shown = rows.filter(loss=table[0])
     names = shown["group"].str.replace_all("$", r"\$", literal=True).to_list()
     figure = plots.figure(8.0, 1.4 + len(names) * (0.14 + 0.1 * len(table)), DPI)
@@ -106,7 +108,7 @@ def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int)
 
 
 def _training_set(axes: Axes, shown: pl.DataFrame) -> None:
-    """How many clips each language has in train, where it has any."""
+    """The number of clips of each language in train, where there are any."""
     trained = shown.with_row_index("place").filter(pl.col("train_clips") > 0)
     place, clips = trained["place"].to_numpy(), trained["train_clips"].to_numpy()
     axes.plot(clips, place, "o", color="#555555", ms=4)
@@ -123,10 +125,10 @@ def _styles(table: list[str]) -> list[tuple]:
     return [STYLES[i % len(STYLES)] for i in range(len(table))]
 
 
-def _shares(found: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.ndarray, "K"]) -> Float[np.ndarray, "3 K"]:
-    """Percent of queries whose rank is in low..high, for each pair of bounds: its mean over seeds, its interval."""
-    image = places(found.image_id)
-    inside = (found.ranks[name][..., None] >= low) & (found.ranks[name][..., None] <= high)  # S Q K
+def _shares(ranks: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.ndarray, "K"]) -> Float[np.ndarray, "3 K"]:
+    """Percent of queries with a rank in low..high, for each pair of bounds: mean over seeds, and interval."""
+    image = places(ranks.image_id)
+    inside = (ranks.ranks[name][..., None] >= low) & (ranks.ranks[name][..., None] <= high)  # S Q K
     hits = np.zeros((image.max() + 1, len(low)))
     np.add.at(hits, image, inside.mean(0))
     weights, queries = resamples(len(hits)), np.bincount(image)
@@ -134,10 +136,10 @@ def _shares(found: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.nda
     return np.stack([100 * hits.sum(0) / len(image), *interval(resampled, len(hits))])
 
 
-def _over_k(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
+def _over_k(table: list[str], by_way: dict[str, Ranks], seeds: int) -> Figure:
     """Recall against K, both directions, with chance K / n."""
     figure = plots.figure(8.0, 3.9, DPI)
-    for axes, (way, one) in zip(figure.subplots(1, 2, sharey=True), found.items(), strict=True):
+    for axes, (way, one) in zip(figure.subplots(1, 2, sharey=True), by_way.items(), strict=True):
         k = np.geomspace(1, one.gallery, 60).round().astype(int)
         k = np.unique([*k, *(cutoff for cutoff in CUTOFFS if cutoff < one.gallery)])
         marked = np.flatnonzero(np.isin(k, CUTOFFS)).tolist()
@@ -169,10 +171,10 @@ def _bars(gallery: int) -> tuple[Int[np.ndarray, "K"], Int[np.ndarray, "K"]]:
     return np.append(1, last[:-1] + 1), last
 
 
-def _histogram(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
-    """Share of queries by rank, in bars that widen, with the share that chance puts there."""
+def _histogram(table: list[str], by_way: dict[str, Ranks], seeds: int) -> Figure:
+    """Share of queries by rank, in bars that widen, with the share by chance."""
     figure = plots.figure(8.0, 6.0, DPI)
-    for axes, (way, one) in zip(figure.subplots(2, 1), found.items(), strict=True):
+    for axes, (way, one) in zip(figure.subplots(2, 1), by_way.items(), strict=True):
         first, last = _bars(one.gallery)
         width = 0.84 / len(table)
         for i, (name, (colour, _, _, hatch)) in enumerate(zip(table, _styles(table), strict=True)):

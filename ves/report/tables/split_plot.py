@@ -1,4 +1,4 @@
-"""The picture of splits.md: how many clips of each language are in which split."""
+"""The picture in splits.md: the number of clips of each language in each split."""
 
 from pathlib import Path
 
