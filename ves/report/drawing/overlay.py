@@ -1,8 +1,8 @@
 """A heatmap over its picture: colours on one scale for all panels, the outline of an object, the mark of a patch.
 
 The picture beneath is grey and of low contrast, so that every hue and nearly all brightness are heat. The colours are
-matplotlib's magma: perceptually uniform, and ascending in lightness (for print and colour blindness). The same value has
-the same colour in every panel that shares a scale; no panel is stretched by itself.
+matplotlib's magma: perceptually uniform, and ascending in lightness (for print and colour blindness). A value has the
+same colour in every panel that shares a scale; no panel is stretched by itself.
 
 Dimension key
     H, W pixels of the panel
@@ -35,7 +35,7 @@ class Scale:
     high: float
 
     def places(self, values: np.ndarray) -> np.ndarray:
-        """int [...]: the place of each value among COLOURS; values beyond an end are at that end, NaN is at the lower."""
+        """int [...]: the place of each value among COLOURS; values beyond an end are at it, NaN at the lower one."""
         place = (np.nan_to_num(values, nan=self.low) - self.low) / max(self.high - self.low, 1e-6)
         return (place.clip(0, 1) * 255).round().astype(np.intp)
 
