@@ -71,7 +71,7 @@ def words(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     spoken = clips.join(rows, on=["shard", "source_path"], how="inner", maintain_order="left_right")
     if spoken.is_empty():
         raise ValueError(
-            f"{truth}: no word of {len(clips)} clips; corpus and truth are of two makings: make both again"
+            f"{truth}: no word of {len(clips)} clips; corpus and truth do not belong together; make both again"
         )
     return spoken
 

@@ -88,7 +88,7 @@ def clip_data(viewing: Viewing, seconds: float) -> dict[str, Any]:
         "grid": list(viewing.grid),
         "shown": _bytes(viewing.visible),
         "seconds": len(window) / RATE,
-        "heard": viewing.seconds,
+        "sound_seconds": viewing.seconds,
         "first": start,
         "hop": stop - start,
         "valid": _bytes(viewing.valid),
