@@ -155,14 +155,14 @@ const explorer = {
   seek(seconds) {
     this.until = null;
     this.word = null;
-    $("audio").currentTime = Math.min(Math.max(seconds, 0), this.current.heard);
+    $("audio").currentTime = Math.min(Math.max(seconds, 0), this.current.sound_seconds);
     this.draw();
   },
 
   toggle() {
     const audio = $("audio");
     if (audio.paused) {
-      if (audio.currentTime >= this.current.heard - 0.01) audio.currentTime = 0;
+      if (audio.currentTime >= this.current.sound_seconds - 0.01) audio.currentTime = 0;
       this.word = null;
       this.until = null;
       playSound(audio);
