@@ -1,13 +1,10 @@
-"""Chances that do not depend on order, shares of a total."""
+"""Chances that do not depend on order."""
 
 import hashlib
 
 import numpy as np
 import polars as pl
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ves.base.apportion import shares
 from ves.base.hashing import chance_of_hashes, chance_of_names, chance_of_rows
 from ves.base.ids import number
 
@@ -32,40 +29,6 @@ def test_ids_that_differ_in_one_bit_have_unrelated_chances():
     values = chance_of_hashes(ids["id"], 0, "clip")
     assert abs(np.corrcoef(values[:-1], values[1:])[0, 1]) < 0.05
     assert abs(values.mean() - 0.5) < 0.02
-
-
-def _shares(total: int, weights: list[float], available: list[int]) -> list[int]:
-    return shares(total, np.array(weights, float), np.array(available, np.int64)).tolist()
-
-
-def test_shares_by_eye():
-    assert _shares(10, [5, 3, 2], [99, 99, 99]) == [5, 3, 2]
-    assert _shares(10, [5, 3, 2], [99, 1, 99]) == [6, 1, 3]
-    assert _shares(10, [1_000, 1, 1], [99, 99, 99]) == [8, 1, 1]  # each at least one
-    assert _shares(2, [1, 2, 3], [9, 9, 9]) == [0, 1, 1]  # it does not reach round
-    assert _shares(10, [5, 3, 2], [1, 0, 2]) == [1, 0, 2]  # all there is
-    assert _shares(0, [1, 1], [5, 5]) == [0, 0]
-
-
-parties = st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 50)), min_size=1, max_size=12)
-
-
-@given(st.integers(0, 400), parties)
-def test_shares_add_up_and_are_within_what_there_is(total: int, parties: list[tuple[int, int]]):
-    weights, available = zip(*parties, strict=True)
-    got = _shares(total, list(weights), list(available))
-    assert sum(got) == min(total, sum(available))
-    assert all(0 <= g <= a for g, a in zip(got, available, strict=True))
-    if total >= sum(a > 0 for a in available):
-        assert all(g > 0 for g, a in zip(got, available, strict=True) if a)
-
-
-@given(st.integers(20, 400), st.lists(st.integers(1, 1_000), min_size=1, max_size=12))
-def test_shares_are_in_proportion(total: int, weights: list[int]):
-    got = _shares(total, [float(w) for w in weights], [10_000] * len(weights))
-    exact = [total * w / sum(weights) for w in weights]
-    ones = sum(e < 1 for e in exact)  # they get one each, at the cost of the others
-    assert all(abs(g - e) <= 1 + ones for g, e in zip(got, exact, strict=True))
 
 
 def test_chances_of_rows_are_those_of_a_generator_for_each_file() -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
-from ves.config.experiment import RunConfig
+from ves.config.experiment import run_config
 from ves.evaluation.checkpoint import evaluate
 from ves.evaluation.checkpoint_folder import find
 from ves.evaluation.embed import embed
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.numbers
 def run(tiny, tiny_run) -> Path:
     """A run that is not finished: two checkpoints of random weights."""
     folder = tiny_run()
-    config = RunConfig.model_validate_json((folder / "config.json").read_text())
+    config = run_config(folder)
     for step in (3, 6):
         torch.manual_seed(step)
         checkpoint = folder / "checkpoints" / "abc" / f"step-{step:08d}"

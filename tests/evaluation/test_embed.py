@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import ves.evaluation.embed
 from ves.base.files import write_json
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, run_config
 from ves.evaluation.embed import BATCH, embed, embed_weights, fixed_batches
 from ves.evaluation.localisation import report as localisation
 from ves.evaluation.retrieval import protocols
@@ -97,7 +97,7 @@ def test_embedding_twice_gives_the_same_bytes(run, stored):
 
 def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run, stored, tmp_path):
     """One thread gives the same bytes as two; a batch of another size, the same numbers but for rounding."""
-    settings = RunConfig.model_validate_json((run / "config.json").read_text())
+    settings = run_config(run)
     for threads in (1, 2):
         embed_weights(run / "model.safetensors", settings, "val", tmp_path / f"{threads}.zarr", threads=threads)
     one, two = (manifest_path(tmp_path / f"{threads}.zarr").read_bytes() for threads in (1, 2))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ves.config.experiment import DataPaths
-from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, folder_of, noise, objects, transcripts, words
+from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, folder_of, noise, objects, phrases, transcripts, words
 
 CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
 IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
@@ -37,6 +37,29 @@ def test_words_belong_to_a_shard_and_a_path(tmp_path):
     found = words(tmp_path, CLIPS)
     assert found["text"].to_list() == ["one", "two", "three"]
     assert found["clip_id"].to_list() == ["b", "b", "a"]
+
+
+def test_words_of_one_meaning_that_follow_each_other_are_one_phrase(tmp_path):
+    said = [  # clip, word, text, english, role, object
+        ("1.wav", 0, "इस", "in this picture", "other", -1),
+        ("1.wav", 1, "तस्वीर", "in this picture", "other", -1),
+        ("1.wav", 2, "है", "is", "other", -1),
+        ("1.wav", 3, "लाल", "red", "colour", 2),
+        ("1.wav", 4, "चाय", "tea", "noun", 2),
+        ("1.wav", 5, "कप", "cup", "noun", 2),  # two words of one object are one noun, whatever each means
+        ("1.wav", 6, "कप", "cup", "noun", 0),
+        ("1.wav", 8, "कप", "cup", "noun", 0),  # a word lies between: it is named twice
+        ("2.wav", 9, "कप", "cup", "noun", 0),  # another clip, whatever its number
+    ]
+    rows = [dict(zip(("source_path", "word", "text", "english", "role", "object"), row, strict=True)) for row in said]
+    times = pl.DataFrame({"start_s": np.arange(9) * 0.5, "end_s": np.arange(9) * 0.5 + 0.4})
+    save(tmp_path / "audio/x.parquet", pl.concat([pl.DataFrame(rows), times], how="horizontal"))
+    clips = pl.DataFrame({"clip_id": ["a", "b"], "shard": ["audio/x"] * 2, "source_path": ["1.wav", "2.wav"]})
+    found = phrases(tmp_path, clips)
+    assert found["text"].to_list() == ["इस तस्वीर", "है", "लाल", "चाय कप", "कप", "कप", "कप"]
+    assert found["english"].to_list() == ["in this picture", "is", "red", "tea cup", "cup", "cup", "cup"]
+    assert found["clip_id"].to_list() == ["a"] * 6 + ["b"]
+    assert found.select("start_s", "end_s").row(0) == pytest.approx((0.0, 0.9))
 
 
 def test_absent_is_no_fault_half_absent_is_one(tmp_path):

@@ -1,5 +1,6 @@
 """Windows, and frame arithmetic against torch's own layers."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -99,6 +100,13 @@ def test_non_silent_tokens_are_loud_relative_to_the_peak():
     assert grid.non_silent(wave, -10.0)[0].tolist() == [True, False, False, False]
     mask = torch.tensor([[False, False, False, True]] * 3)
     assert grid.non_silent(wave, -40.0, mask).tolist() == mask.tolist()
+
+
+def test_a_grid_is_the_same_through_the_attributes_of_a_store():
+    assert json.loads(json.dumps(HUBERT.attrs)) == {
+        "kernels": [10, 3, 3, 3, 3, 2, 2], "strides": [5, 2, 2, 2, 2, 2, 2], "pool": 2
+    }  # fmt: skip
+    assert FrameGrid.from_attrs(HUBERT.attrs) == HUBERT
 
 
 def test_impossible_grids_are_refused():

@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ves.media.geometry import FITS, Geometry
+from ves.media.geometry import FITS, Geometry, linear_weights
 
 pytestmark = pytest.mark.numbers
 
@@ -128,6 +128,12 @@ def test_the_heatmap_is_bilinear_by_hand():
     assert laid.shape == (8, 8)
     assert laid[0].tolist() == [0, 0, 1, 3, 5, 7, 8, 8]
     assert laid[3].tolist() == [0, 0, 1, 3, 5, 8, 8, 8]  # its pixel 5 is nearest to the centre of the greatest patch
+
+
+def test_weights_by_hand():
+    """Three patches, the first of them padding: between centres the nearer counts more, beyond them the last alone."""
+    weights = linear_weights(np.array([0.2, 1.5, 1.75, 2.9]), np.array([False, True, True]))
+    assert weights.tolist() == [[0, 1, 0], [0, 1, 0], [0, 0.75, 0.25], [0, 0, 1]]
 
 
 def test_padding_does_not_bleed_into_the_heatmap():

@@ -22,7 +22,7 @@ from ves.evaluation.embed import embed
 from ves.media.audio import RATE, window
 from ves.models import localise
 from ves.models.towers import VeS
-from ves.report.clips.lookup import located, picture
+from ves.report.clips.lookup import Corpus
 from ves.store.audio import AudioStore
 from ves.store.embeddings import load
 from ves.training.dataset import PairReader, clips
@@ -88,11 +88,11 @@ def test_a_clip_of_the_corpus_is_seen_as_it_was_embedded(tiny, run, localiser) -
     _, data = tiny
     stored = load(run / "embeddings" / "val.zarr")
     frame, store = clips(data, "val"), AudioStore(Path(data.audio))
-    where = {row["clip_id"]: row for row in located(stored, data).iter_rows(named=True)}
+    corpus = Corpus(stored, data, Path(data.images).parent / "images", Path("absent"))
     for number in (0, 5):
         clip = frame.row(number, named=True)
         samples = store.read(clip["shard"], clip["row"], round(SECONDS * RATE))
-        shown = picture(Path(data.images).parent / "images", where[clip["clip_id"]])
+        shown = corpus.picture(corpus.clips[clip["clip_id"]])
         actual = localiser.localise(shown, samples)
         patches = stored.image_tokens[stored.clip_image[number]].float()
         expected = (stored.audio_tokens[number].float() @ patches.T).reshape(-1, *stored.attrs["grid"]).numpy()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 
 from ves.report import html as html_page
@@ -35,6 +36,16 @@ def test_names_from_a_corpus_are_text_and_no_markup(tmp_path: Path) -> None:
         page(tmp_path / "a.md", f"# {evil}\n\n| a |\n| --- |\n| {evil} |\n"),
     ):
         assert "<script" not in html and "&lt;script&gt;" in html
+
+
+def test_labels_of_a_corpus_are_text_in_the_gallery_too() -> None:
+    evil = '"><script>alert(1)</script>'
+    files = {"film": "a.mp4", "file": "a.png", "strip": "a-strip.png"}
+    clip = {"clip_id": "a", "language": evil, "gloss": evil, "words": [{"english": evil}, {"english": "cup"}], **files}
+    gallery = html_page.render("gallery.html", title="t", clips=[clip], four_panels={evil: "panels.png"})
+    assert "<script" not in gallery and gallery.count("&#34;&gt;&lt;script&gt;") == 6
+    with pytest.raises(UndefinedError, match="four_panels"):
+        html_page.render("gallery.html", title="t", clips=[])
 
 
 def test_markdown_with_its_picture_stands_alone(tmp_path: Path) -> None:

@@ -67,15 +67,18 @@ def corpus(folder: Path) -> DataPaths:
     return DataPaths(corpus="made", live=False, **{name: str(folder / f"{name}.parquet") for name in names})
 
 
+def run_settings(name: str, data: DataPaths, seed: int = 0) -> RunConfig:
+    """The configuration of a run of `dense`, as config.yaml has it, on a corpus."""
+    config = validate(read_yaml(ROOT / "config.yaml"), [ROOT / "config.yaml"])
+    train = config.train_of("dense")
+    return RunConfig(run=name, seed=seed, data=data, audio=config.audio, model=config.model, train=train)
+
+
 def run(results: Path, name: str, data: DataPaths, seed: int = 0, **attrs) -> Path:
     """A run folder: config.json, a model that is none, embeddings of both splits. Its clips lean to their images."""
-    config = validate(read_yaml(ROOT / "config.yaml"), [ROOT / "config.yaml"])
     folder = results / name
     folder.mkdir(parents=True)
-    settings = RunConfig(
-        run=name, seed=seed, data=data, audio=config.audio, model=config.model, train=config.train_of("dense")
-    )
-    write_json(folder / "config.json", settings.model_dump(mode="json"))
+    write_json(folder / "config.json", run_settings(name, data, seed).model_dump(mode="json"))
     (folder / "model.safetensors").write_bytes(name.encode())
     whole = random_embeddings(
         CLIPS, IMAGES, seed=seed, run=name, model_sha256=hashlib.sha256(name.encode()).hexdigest(), **attrs

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.support.browsing import launched, needs_chromium, opened
 from tests.support.recordings import encoded
+from tests.support.small_scenes import settings
 from tests.support.workflow import copy_to, method, planned, report, run
 from ves.sources import scenes
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from ves.base.cpu import one_core
 from ves.commands import parameters, presence
-from ves.config import experiment, fields
+from ves.config import experiment
 
 
 def evaluate(
@@ -81,7 +81,7 @@ def localisation(
     from ves.evaluation.provenance import refuse_other_model
     from ves.store.embeddings import load
 
-    settings = fields.read(experiment.RunConfig, run / "config.json")
+    settings = experiment.run_config(run)
     refuse_other_model(load(embeddings), embeddings, run, settings.run)
     evaluate(embeddings, settings.data, truth, out)
 

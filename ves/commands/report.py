@@ -94,7 +94,7 @@ def _corpus(run: Path, pictures: Path | None, truth: Path | None) -> tuple[exper
     corpus."""
     from ves.evaluation.truth import folder_of
 
-    data = fields.read(experiment.RunConfig, run / "config.json").data
+    data = experiment.run_config(run).data
     return data, pictures or Path(data.images).parent / "images", folder_of(data, truth)
 
 

@@ -4,15 +4,15 @@ Nothing here has a default, because all defaults are in config.yaml. A key that 
 impossible value, is an error before any job starts; it names the file, the key and what is allowed.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ves.base.checksums import file_sha256
 from ves.config.corpus import CorpusConfig, ScenesConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
-from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of, overrides
+from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of, overrides, read
 
 TRAINING = 4  # raise it if a change of the code changes the result of a training: all runs are then trained again
 
@@ -268,6 +268,12 @@ class RunConfig(StrictModel):
     train: TrainConfig
 
 
+def run_config(run: Path) -> RunConfig:
+    """The configuration of a run directory. Raises as ves.config.fields.read does: ValueError that names the file and
+    every key that is wrong, FileNotFoundError where there is none."""
+    return read(RunConfig, run / "config.json")
+
+
 def features_name(vision: VisionConfig) -> str:
     """Name of the feature store, made of backbone, revision, image size, fit and compression (if any), so that two
     choices never share a store.
@@ -277,6 +283,6 @@ def features_name(vision: VisionConfig) -> str:
     folder = Path(vision.backbone)
     revision = vision.revision or "latest"
     if (weights := folder / "model.safetensors").is_file():
-        revision = hashlib.sha256(weights.read_bytes()).hexdigest()
+        revision = file_sha256(weights)
     packing = "" if vision.compression is None else f"-{vision.compression}"
     return f"{folder.name}-{revision[:8]}-{vision.image_size}-{vision.fit}{packing}"

@@ -1,6 +1,6 @@
-"""Scores of any checkpoint, without the workflow: of a run that is not finished, or of weights that were set aside.
+"""Scores of any checkpoint, without the workflow: of an unfinished run, or of weights that somebody put aside.
 
-What is measured is what the workflow measures, by the same functions; the embeddings go when the metrics are there.
+The functions are those of the workflow; the embeddings are removed once the metrics are written.
 """
 
 import logging
@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ves.base.files import read_json, write_json
-from ves.config.experiment import RunConfig
-from ves.config.fields import read
+from ves.config.experiment import run_config
 from ves.evaluation.checkpoint_folder import WEIGHTS, find
 from ves.evaluation.embed import embed_weights
 from ves.evaluation.localisation import report as localisation
@@ -20,19 +19,19 @@ from ves.store.embeddings import load, manifest_path
 
 log = logging.getLogger(__name__)
 
-SHOWN = {"R@1": ".1f", "R@10": ".1f", "median_rank": "g", "n": "d"}  # of retrieval, as printed
+PRINTED = {"R@1": ".1f", "R@10": ".1f", "median_rank": "g", "n": "d"}  # metrics of retrieval, and their formats
 
 
 def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None) -> str:
-    """Write retrieval.json and localisation.json of a checkpoint on a split to `out`; returns them as a short text.
+    """Write retrieval.json and localisation.json of a checkpoint on a split to `out`; returns a short text of them.
 
-    Raises ValueError for what is no checkpoint, a truth of another corpus, weights that are not of the configuration,
-    or a split without clips.
+    Raises ValueError where there is no checkpoint, for a truth of another corpus, for weights of another configuration
+    and for a split without clips.
     """
     run, folder = find(checkpoint)
     if folder != checkpoint:
         log.info("%s: the newest checkpoint there is %s", checkpoint, folder)
-    config = read(RunConfig, run / "config.json")
+    config = run_config(run)
     out = out or _run_of(run) / "evaluated" / f"{folder.absolute().name}-{split}"
     truth = truth_of(config.data, truth)
     out.mkdir(parents=True, exist_ok=True)
@@ -42,8 +41,8 @@ def evaluate(checkpoint: Path, split: str, out: Path | None, truth: Path | None)
         _, result = paper_report(load(store), Path(temporary) / "scores", [manifest_path(store).read_bytes()])
         write_json(out / "retrieval.json", result)
         localisation.evaluate(store, config.data, truth, out / "localisation.json")
-    found = f"{folder} on {split}, metrics in {out}"
-    return "\n".join([found, *_retrieval(read_json(out / "retrieval.json")), *_pointing(out / "localisation.json")])
+    heading = f"{folder} on {split}, metrics in {out}"
+    return "\n".join([heading, *_retrieval(read_json(out / "retrieval.json")), *_pointing(out / "localisation.json")])
 
 
 def _run_of(folder: Path) -> Path:
@@ -56,13 +55,13 @@ def _retrieval(metrics: dict[str, Any]) -> list[str]:
     """A line for each direction."""
     directions = {"A2V": "speech to image", "V2A": "image to speech"}
     return [
-        f"{meaning}: " + ", ".join(f"{name} {metrics[key][name]:{form}}" for name, form in SHOWN.items())
+        f"{meaning}: " + ", ".join(f"{name} {metrics[key][name]:{form}}" for name, form in PRINTED.items())
         for key, meaning in directions.items()
     ]
 
 
 def _pointing(path: Path) -> list[str]:
-    """A line where the corpus says what words mean; else the reason."""
+    """A line of pointing; where the corpus does not say what words mean, the reason."""
     metrics = read_json(path)
     if not metrics["available"]:
         return [f"pointing: {metrics['why']}"]

@@ -1,4 +1,4 @@
-"""Which folder is meant by a checkpoint: known from the names of files alone, before anything is loaded.
+"""Which folder a path to a checkpoint means: known from the names of files alone, before anything is loaded.
 
 A checkpoint is a folder with model.safetensors; its configuration is the nearest config.json upwards from there.
 """
@@ -9,10 +9,10 @@ WEIGHTS = "model.safetensors"
 
 
 def find(checkpoint: Path) -> tuple[Path, Path]:
-    """(folder of config.json, folder of the weights) of a step-<n>/ folder, of a run, or of a folder of checkpoints.
+    """(folder of config.json, folder of the weights) for a step-<n>/ folder, a run, or a folder of checkpoints.
 
-    Of a run these are of its model, or of its newest checkpoint, as of such a folder. Raises ValueError that says what
-    is lacking.
+    A run stands for its model or, without one, for its newest checkpoint; a folder of checkpoints for its newest.
+    Raises ValueError that says what is missing.
     """
     above = [checkpoint.absolute(), *checkpoint.absolute().parents]
     if not (runs := [folder for folder in above if (folder / "config.json").is_file()]):

@@ -1,14 +1,13 @@
 """One split through one trained model: embeddings of its clips and of their distinct images, written once per run.
 
-Batches have one fixed size, the last filled up with copies: a clip's tokens do not depend on how many others are
-embedded with it. On a CPU each batch has one core (ves.base.cpu), so they do not depend on the number of threads
-either; the workflow gives it one, since others have work meanwhile. The forward pass is fp32; only what is stored is
-halved (float16 keeps a cosine to three decimals).
+Batches have one fixed size, the last filled up with copies, so that a clip's tokens do not depend on how many others
+are embedded with it. On a CPU each batch has one core (ves.base.cpu), so they do not depend on the number of threads
+either; the workflow gives a stage one thread, since other jobs run meanwhile. The forward pass is fp32; the store has
+float16, which keeps a cosine to three decimals.
 
 The images of val_more are embedded with val and not twice; where every picture has one clip, val_more has none.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,10 +19,11 @@ import torch
 from jaxtyping import Bool, Float16
 from torch import Tensor
 
+from ves.base.checksums import file_sha256
 from ves.base.cpu import side_by_side
 from ves.base.files import lock
 from ves.base.progress import track
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, run_config
 from ves.models import towers
 from ves.models.vision import VISION
 from ves.store.embeddings import Embeddings, write
@@ -64,8 +64,8 @@ def _clips(
 
     def embed_some(start: int, new: int, batch: np.ndarray) -> None:
         waveforms, valid = reader.waveforms(frame[batch])
-        found, mask = ves.audio_tokens(waveforms.to(device), valid.to(device))
-        tokens[start : start + new], masks[start : start + new] = found[:new].half().cpu(), mask[:new].cpu()
+        embedded, mask = ves.audio_tokens(waveforms.to(device), valid.to(device))
+        tokens[start : start + new], masks[start : start + new] = embedded[:new].half().cpu(), mask[:new].cpu()
 
     _each(embed_some, len(frame), "embed clips", threads)
     return tokens, masks
@@ -81,8 +81,8 @@ def _images(
 
     def embed_some(start: int, new: int, batch: np.ndarray) -> None:
         patches, mask = reader.patches(image_rows[batch])
-        found = ves.image_tokens(patches.to(device), None if mask is None else mask.to(device))
-        tokens[start : start + new] = found[:new].half().cpu()
+        embedded = ves.image_tokens(patches.to(device), None if mask is None else mask.to(device))
+        tokens[start : start + new] = embedded[:new].half().cpu()
         if mask is not None:
             masks[start : start + new] = mask[:new]
 
@@ -97,11 +97,11 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: towers.VeS, r
         "run": config.run,
         "split": split,
         "objective": config.train.objective,
-        "model_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "model_sha256": file_sha256(weights),
         "log_scale": float(ves.log_scale),
         "seconds": config.audio.seconds,
         "hop_s": ves.grid.hop_s,
-        "frames": {"kernels": list(ves.grid.kernels), "strides": list(ves.grid.strides), "pool": ves.grid.pool},
+        "frames": ves.grid.attrs,
         "grid": list(reader.features.grid),
         "vision": {key: reader.features.attrs[key] for key in VISION},
         "image_size": reader.features.attrs["image_size"],
@@ -111,8 +111,7 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: towers.VeS, r
 
 def embed(run: Path, split: str, out: Path) -> None:
     """Embed `split` with the model of a run directory into the store `out`; see `embed_weights`."""
-    config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
-    embed_weights(run / "model.safetensors", config, split, out, threads=1)
+    embed_weights(run / "model.safetensors", run_config(run), split, out, threads=1)
 
 
 @torch.inference_mode()

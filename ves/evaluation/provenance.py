@@ -1,16 +1,16 @@
-"""Whether embeddings are of the model and of the split that are here now: what measures them must not mix two makings.
+"""Whether embeddings belong to the model and to the split that are here now. Metrics and figures ask first.
 
-The workflow remakes what is out of date; these catch what it cannot see: folders copied together by hand, a model that
-was trained anew beside old embeddings, a split drawn anew. Metrics and figures ask the same questions.
+The workflow remakes what is out of date; these checks catch what it cannot see: folders that were copied together by
+hand, a model that was trained anew beside old embeddings, a new split.
 """
 
-import hashlib
 from pathlib import Path
 
 import polars as pl
 
 from ves.base import parquet
-from ves.base.files import read_json
+from ves.base.checksums import file_sha256
+from ves.config.experiment import run_config
 from ves.store.embeddings import Embeddings, load, manifest_path
 
 
@@ -26,7 +26,7 @@ def refuse_other_model(stored: Embeddings, store: Path, run: Path, name: str) ->
     if (by := stored.attrs["run"]) != name:
         raise ValueError(f"{store}: embeddings of {by}, but {run} is {name}; {_again(store)}")
     weights = run / "model.safetensors"
-    if weights.is_file() and hashlib.sha256(weights.read_bytes()).hexdigest() != stored.attrs["model_sha256"]:
+    if weights.is_file() and file_sha256(weights) != stored.attrs["model_sha256"]:
         raise ValueError(f"{store}: embeddings of another model than {weights}; {_again(store)}")
 
 
@@ -43,15 +43,15 @@ def refuse_other_split(stored: Embeddings, store: Path, splits: str | Path) -> N
 
 
 def load_of(run: Path, split: str) -> Embeddings:
-    """The embeddings of a split by the model of a run directory, as it is now, of the clips that the split has now.
+    """The embeddings of a split by the model that a run directory has now, of the clips that the split has now.
 
-    Raises FileNotFoundError or ValueError that names the file to remake: as `ves.store.embeddings.load` does; where
-    they are of another run, model or split; where splits.parquet was made anew and has other clips.
+    Raises FileNotFoundError or ValueError that names the file to remake, as `ves.store.embeddings.load` does, and also
+    where embeddings are of another run, model or split, or splits.parquet has other clips now.
     """
-    store, about = run / "embeddings" / f"{split}.zarr", read_json(run / "config.json")
+    store, config = run / "embeddings" / f"{split}.zarr", run_config(run)
     stored = load(store)
     if (other := stored.attrs["split"]) != split:
         raise ValueError(f"{store}: embeddings of {other}, not of {split}; {_again(store)}")
-    refuse_other_model(stored, store, run, about["run"])
-    refuse_other_split(stored, store, about["data"]["splits"])
+    refuse_other_model(stored, store, run, config.run)
+    refuse_other_split(stored, store, config.data.splits)
     return stored

@@ -1,7 +1,7 @@
 """What only evaluation and figures may open: when each word is said and which pixels each object covers.
 
 One parquet file per source shard (data/<corpus>/truth/<shard>.parquet): words for a shard of audio, objects for a shard
-of images. A corpus need not have any: that is NoTruth. Having it for some shards only is a fault.
+of images. A corpus need not have them (NoTruth); to have them for some shards only is an error.
 """
 
 import io
@@ -21,28 +21,28 @@ OBJECTS = ["image_id", "object", "kind", "colour", "visible_pixels", "mask"]
 
 
 class NoTruth(LookupError):
-    """This corpus does not say it, which is no fault; the message tells what is not known."""
+    """This corpus does not say it, which is no error; the message names what is unknown."""
 
 
-def folder_of(data: DataPaths, given: Path | None) -> Path:
-    """The truth of the corpus of a run, a folder that need not be there; or the one that is given in its place.
+def folder_of(data: DataPaths, other: Path | None) -> Path:
+    """The truth of the corpus of a run, a folder that need not be there, or `other` in its place.
 
-    Raises ValueError when that is not there, or has nothing of any shard of the corpus: a misspelt folder does not mean
-    that the corpus has no truth.
+    Raises ValueError when `other` is not there, or has no shard of the corpus: a misspelt folder must not look like a
+    corpus without truth.
     """
     own = Path(data.manifest).parent / "truth"
-    if given is None or given.resolve() == own.resolve():
+    if other is None or other.resolve() == own.resolve():
         return own
-    if not given.is_dir():
-        raise ValueError(f"{given}: no such folder; the truth of this corpus is {own}, unless --truth names another")
+    if not other.is_dir():
+        raise ValueError(f"{other}: no such folder; the truth of this corpus is {own}, unless --truth names another")
     tables = [parquet.read(table, columns=["shard"]) for table in (data.manifest, data.images)]
     shards = {str(shard) for table in tables for shard in table["shard"].unique()}
-    if not any((given / f"{shard}.parquet").is_file() for shard in shards):
+    if not any((other / f"{shard}.parquet").is_file() for shard in shards):
         raise ValueError(
-            f"{given}: no truth of this corpus: it has no {min(shards)}.parquet, nor the file of another of its "
+            f"{other}: no truth of this corpus: it has no {min(shards)}.parquet, nor the file of another of its "
             f"{len(shards)} shards; the truth of this corpus is {own}, unless --truth names another"
         )
-    return given
+    return other
 
 
 def _read(truth: Path, shards: list[str], columns: list[str], what: str) -> pl.DataFrame:
@@ -67,23 +67,45 @@ def words(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
 
     Raises NoTruth when the corpus has no word timings, ValueError when it has, but none for these clips.
     """
-    found = _read(truth, clips["shard"].to_list(), WORDS, "word timings").sort("word", maintain_order=True)
-    joined = clips.join(found, on=["shard", "source_path"], how="inner", maintain_order="left_right")
-    if joined.is_empty():
+    rows = _read(truth, clips["shard"].to_list(), WORDS, "word timings").sort("word", maintain_order=True)
+    spoken = clips.join(rows, on=["shard", "source_path"], how="inner", maintain_order="left_right")
+    if spoken.is_empty():
         raise ValueError(
-            f"{truth}: no word of {len(clips)} clips; corpus and truth are of two makings: make both again"
+            f"{truth}: no word of {len(clips)} clips; corpus and truth do not belong together; make both again"
         )
-    return joined
+    return spoken
+
+
+def phrases(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
+    """`words`, where words of one clip that follow each other and mean one thing are one row.
+
+    One thing: words of one role about one object; words about no object, where their English is the same. The row has
+    their text joined, the start of the first word and the end of the last. Raises as `words` does.
+    """
+    spoken = words(truth, clips)
+
+    def as_before(column: str) -> pl.Expr:
+        return pl.col(column).eq_missing(pl.col(column).shift(1))
+
+    follows = (pl.col("word") == pl.col("word").shift(1) + 1) & as_before("shard") & as_before("source_path")
+    joined = follows & as_before("role") & as_before("object") & ((pl.col("object") >= 0) | as_before("english"))
+    rows = spoken.with_columns(phrase=(~joined).fill_null(True).cum_sum()).group_by("phrase", maintain_order=True)
+    return rows.agg(
+        pl.exclude("text", "english", "end_s").first(),
+        pl.col("text").str.join(" "),
+        pl.col("english").unique(maintain_order=True).str.join(" "),
+        pl.col("end_s").last(),
+    ).drop("phrase")
 
 
 def noise(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
-    """The clips (columns shard, source_path; others are kept) with snr_db, by how much speech is louder than noise.
+    """The clips (columns shard, source_path; others are kept) with snr_db, how many dB speech is louder than noise.
 
-    Null where it is not known of a clip. Raises NoTruth when the corpus does not say it of any.
+    Null where that is unknown. Raises NoTruth when the corpus does not say it of any clip.
     """
-    found = _read(truth, clips["shard"].to_list(), ["source_path", "snr_db"], "noise levels")
-    found = found.unique(["shard", "source_path"], keep="first", maintain_order=True)
-    return clips.join(found, on=["shard", "source_path"], how="left", maintain_order="left")
+    rows = _read(truth, clips["shard"].to_list(), ["source_path", "snr_db"], "noise levels")
+    of_clip = rows.unique(["shard", "source_path"], keep="first", maintain_order=True)
+    return clips.join(of_clip, on=["shard", "source_path"], how="left", maintain_order="left")
 
 
 def why_not_located(truth: Path) -> str | None:
@@ -98,21 +120,21 @@ def why_not_located(truth: Path) -> str | None:
 
 
 def transcripts(truth: Path, clips: pl.DataFrame) -> dict[str, str]:
-    """What somebody wrote down of the clips (columns shard, clip_id), by clip_id, where they did.
+    """Transcripts of the clips (columns shard, clip_id), by clip_id, of those that have one.
 
     Raises NoTruth when the corpus has no transcripts.
     """
-    found = _read(truth, clips["shard"].to_list(), TRANSCRIPTS, "transcripts")
-    return dict(found.join(clips, on="clip_id", how="semi").select(TRANSCRIPTS).iter_rows())
+    rows = _read(truth, clips["shard"].to_list(), TRANSCRIPTS, "transcripts")
+    return dict(rows.join(clips, on="clip_id", how="semi").select(TRANSCRIPTS).iter_rows())
 
 
 def objects(truth: Path, images: pl.DataFrame) -> pl.DataFrame:
-    """Objects of the images (columns shard, image_id), once each though a picture may stand in the source twice.
+    """Objects of the images (columns shard, image_id), each once, though a picture may be in the source twice.
 
     Raises NoTruth when the corpus has no object masks.
     """
-    found = _read(truth, images["shard"].to_list(), OBJECTS, "object masks").drop("shard")
-    wanted = found.join(images.select("image_id"), on="image_id", how="semi", maintain_order="left")
+    rows = _read(truth, images["shard"].to_list(), OBJECTS, "object masks").drop("shard")
+    wanted = rows.join(images.select("image_id"), on="image_id", how="semi", maintain_order="left")
     return wanted.unique(["image_id", "object"], keep="first", maintain_order=True)
 
 

@@ -4,6 +4,7 @@ Dimension key
     A utterances    L samples of a window    T audio tokens
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -55,6 +56,16 @@ class FrameGrid:
             raise ValueError(
                 f"kernels {self.kernels}, strides {self.strides}, pool {self.pool}: one of each per layer, all above 0"
             )
+
+    @classmethod
+    def from_attrs(cls, attrs: Mapping[str, Any]) -> "FrameGrid":
+        """The grid that stores keep as `attrs` of it."""
+        return cls(tuple(attrs["kernels"]), tuple(attrs["strides"]), attrs["pool"])
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The grid as JSON, for the attributes of a store."""
+        return {"kernels": list(self.kernels), "strides": list(self.strides), "pool": self.pool}
 
     @cached_property
     def _frame(self) -> tuple[int, int]:

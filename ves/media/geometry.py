@@ -65,12 +65,21 @@ class _Axis:
 
 @lru_cache(maxsize=16)  # films lay hundreds of heatmaps over one picture
 def _weights(axis: _Axis, count: int) -> np.ndarray:
-    within = np.flatnonzero(axis.shown(count))
-    place = axis.to_square(np.arange(axis.pixels) + 0.5) * count / axis.size - 0.5
-    place = np.clip(place, within[0], within[-1])
-    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(count)))
+    centres = axis.to_square(np.arange(axis.pixels) + 0.5) * count / axis.size
+    weights = linear_weights(centres, axis.shown(count))
     weights.flags.writeable = False
     return weights
+
+
+def linear_weights(at: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """float [len(at), patches]: linear interpolation between the centres of the patches that show some of the picture.
+
+    `at` counts in patches from the edge of the square (the first patch has its centre at 0.5); beyond the outermost
+    centres the value is that of the outermost patch. `shown` is bool [patches]; the others have no weight.
+    """
+    within = np.flatnonzero(shown)
+    place = np.clip(at - 0.5, within[0], within[-1])
+    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(len(shown))))
 
 
 @dataclass(frozen=True)

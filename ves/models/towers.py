@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from ves.base.precision import widened
-from ves.config.experiment import AudioConfig, ModelConfig, RunConfig
+from ves.config.experiment import AudioConfig, ModelConfig, RunConfig, run_config
 from ves.media.audio import POOL, FrameGrid
 from ves.models.pretrained import load_pretrained
 from ves.models.speech import hidden_states, quicken, time_mask
@@ -202,7 +202,7 @@ class VeS(nn.Module):
 
 def load(run: Path) -> tuple[VeS, RunConfig]:
     """The trained model of a run directory (config.json and model.safetensors), in evaluation mode."""
-    config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
+    config = run_config(run)
     return restore(config, run / "model.safetensors"), config
 
 

@@ -15,7 +15,7 @@ from ves.base.cpu import keep_freed_memory
 from ves.base.files import lock
 from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
-from ves.config.experiment import RunConfig, TrainConfig
+from ves.config.experiment import RunConfig, TrainConfig, run_config
 from ves.models.towers import VeS
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
@@ -58,7 +58,7 @@ def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, 
     Raises Stopped, after a checkpoint, when a signal asked it to stop; ValueError when there is an unfinished training
     with other settings (`fresh` archives it first); FloatingPointError when training has diverged.
     """
-    config = RunConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
+    config = run_config(run)
     with join_world() as world, lock(run / "train") if world.is_main else nullcontext(), on_signals() as stop:
         world.barrier()  # until the main process has the lock
         _train(run, config, watching, recall, fresh, stop, world)

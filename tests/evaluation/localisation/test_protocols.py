@@ -131,7 +131,7 @@ def test_vggss_equals_a_slow_reading(corpus, report):
 
 
 def test_the_heats_stand_in_their_order(report):
-    """What must hold whatever the model: the oracle passes everything, chance is as sharp as the model."""
+    """Whatever the model: the oracle beats all; shuffled patches (`chance` in the files) are as sharp as its own."""
     for protocol, metric in (("denseav", "mAP"), ("denseav_per_image", "mAP"), ("denseav_per_image", "mIoU")):
         others = [value(report, protocol, metric, heat) for heat in ("model", "wrong_clip", "centre", "mean_mask")]
         assert value(report, protocol, metric, "oracle") > max(others)

@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.support.gallery import GRID, PLANTED, RUNS, write_corpus, write_run
+from tests.support.planted_heat import GRID, PLANTED, RUNS, write_corpus, write_run
 from tests.support.viewing import make_untimed_viewing, make_viewing
 from ves.config.experiment import DataPaths
 from ves.report.clips import figure1
 from ves.report.clips.comparison import compare
-from ves.report.clips.viewing import views
+from ves.report.clips.lookup import Corpus
+from ves.report.clips.views import views
 from ves.report.drawing.page import size_within
 
 OBJECTIVES = {
@@ -62,7 +63,7 @@ def test_columns_go_from_the_most_local_objective_to_the_least(given: Given) -> 
 
 def test_the_brightest_place_is_the_patch_and_runs_have_one_scale(given: Given) -> None:
     comparison = compare(given[0]).by_locality()
-    for viewing in views(comparison, *given[1:], 3):
+    for viewing in views(comparison, Corpus(comparison.first, *given[1:]), 3):
         page = figure1.compose([viewing], OBJECTIVES)
         found = panels_of(page, viewing.picture.size, 3)
         light = []
@@ -106,7 +107,8 @@ def test_without_timings_the_sharpest_moment_is_marked_as_such(given: Given, tmp
     transcripts = pl.DataFrame({"clip_id": [f"{1:032x}", f"{2:032x}"], "transcript": said})
     (path := tmp_path / "truth/audio/a.parquet").parent.mkdir(parents=True)
     transcripts.write_parquet(path)
-    found = views(compare(given[0]), given[1], given[2], tmp_path / "truth", 3)
+    comparison = compare(given[0])
+    found = views(comparison, Corpus(comparison.first, given[1], given[2], tmp_path / "truth"), 3)
     captions = {view.clip_id: view.description for view in found}
     assert [captions[f"{clip:032x}"] for clip in (1, 2, 3)] == ["एक गेंद", "", ""]
     assert {word.english for view in found for word in view.first().shown} == {"sharpest similarity"}

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from tests.support.embeddings import embeddings
-from tests.support.gallery import GRID, PLANTED, RUNS, SIZES, patch_box, write_corpus, write_embedded, write_run
+from tests.support.planted_heat import GRID, PLANTED, RUNS, SIZES, patch_box, write_corpus, write_embedded, write_run
 from ves.report.clips.comparison import compare
 from ves.report.clips.gallery import draw
 

@@ -1,25 +1,7 @@
 import numpy as np
 import pytest
 
-from ves.report.clips.spoken import COLUMNS, MOMENT_S, Spoken, choose, moments, phrases, shown_words
-
-
-def row(text: str, english: str, role: str, thing: int, start: float) -> dict:
-    return {"text": text, "english": english, "role": role, "object": thing, "start_s": start, "end_s": start + 0.4}
-
-
-def test_words_of_one_name_are_one() -> None:
-    words = [
-        row("इस", "in this picture", "other", -1, 0.0),
-        row("तस्वीर", "in this picture", "other", -1, 0.5),
-        row("लाल", "red", "colour", 2, 1.0),
-        row("गेंद", "ball", "noun", 2, 1.5),
-        row("गेंद", "ball", "noun", 0, 2.0),
-    ]
-    found = phrases(words)
-    assert [word.text for word in found] == ["इस तस्वीर", "लाल", "गेंद", "गेंद"]
-    assert (found[0].start_s, found[0].end_s) == (0.0, 0.9)
-    assert found[2].when == "1.50–1.90 s"
+from ves.report.clips.spoken import COLUMNS, MOMENT_S, Spoken, choose, moments, shown_words
 
 
 def test_nouns_come_before_colours_and_time_orders_what_is_shown() -> None:

@@ -30,7 +30,7 @@ def test_one_scale_for_all_runs_and_moments_without_padding() -> None:
     assert (make_viewing().scale.low, make_viewing().scale.high) == pytest.approx((0.0, 0.8))
     viewing = make_viewing(similarity=strange, valid=np.arange(TOKENS) < 15, fit="pad")  # 2:1: the first row is all bar
     assert (viewing.scale.low, viewing.scale.high) == pytest.approx((0.0, 0.8))
-    assert viewing.seen.tolist() == [[False] * GRID, [True] * GRID, [True] * GRID, [False] * GRID]
+    assert viewing.visible.tolist() == [[False] * GRID, [True] * GRID, [True] * GRID, [False] * GRID]
 
 
 def test_what_is_shown_first() -> None:

@@ -14,7 +14,7 @@ from tests.support.explorer_clips import CLIPS, SECONDS, page_of
 from ves.evaluation.localisation.pointing import hottest
 from ves.media.encoding import aac, flac, jpeg, peaks
 from ves.media.geometry import Geometry
-from ves.report.explorer.clip import BARS, told
+from ves.report.explorer.clip import BARS, clip_data
 from ves.report.explorer.neighbours import clips_of, pictures_of
 from ves.store.embeddings import Embeddings
 
@@ -25,14 +25,14 @@ def decoded(text: str) -> np.ndarray:
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.fit)
 def test_similarities_are_told_to_a_255th_of_their_range(clip):
-    content = told(clip, SECONDS)
+    content = clip_data(clip, SECONDS)
     low, high = content["scale"]
-    values = np.stack([similarity[clip.valid][:, clip.seen] for similarity in clip.similarity.values()])
+    values = np.stack([similarity[clip.valid][:, clip.visible] for similarity in clip.similarity.values()])
     assert (low, high) == pytest.approx((values.min(), values.max()))
     for run, similarity in clip.similarity.items():
         levels = decoded(content["runs"][run]["similarity"]).reshape(similarity.shape)
         found = low + levels / 255 * (high - low)
-        off = np.abs(found - similarity)[clip.valid][:, clip.seen]
+        off = np.abs(found - similarity)[clip.valid][:, clip.visible]
         assert off.max() <= (high - low) / 510 + 1e-6
 
 
@@ -44,14 +44,14 @@ def test_the_most_similar_is_told_of_numbers_that_share_a_level(clip):
     for heat in close.values():
         heat[3, -1, -1] = heat[3, 1, 0] = -0.9  # so that all others have one level
     near = replace(clip, similarity=close)
-    content = told(near, SECONDS)
+    content = clip_data(near, SECONDS)
     for run, heat in close.items():
         found = content["runs"][run]
         for token, vector in enumerate(heat.reshape(len(heat), -1)):
-            assert found["hottest"][token] == hottest(vector, near.seen.ravel())
+            assert found["hottest"][token] == hottest(vector, near.visible.ravel())
         for word, patch in zip(content["words"], found["words"], strict=True):
             spoken = [heat[token].ravel() for token in word["tokens"]]
-            assert patch == (hottest(np.mean(spoken, 0), near.seen.ravel()) if spoken else None)
+            assert patch == (hottest(np.mean(spoken, 0), near.visible.ravel()) if spoken else None)
         for patch, token in enumerate(found["moments"]):
             times = heat.reshape(len(heat), -1)[:, patch]
             assert clip.valid[token] and times[token] == times[clip.valid].max()
@@ -70,7 +70,7 @@ def test_the_square_lies_where_patches_lie(fit):
 
 
 def test_words_beyond_the_window_have_no_tokens():
-    words = told(CLIPS[0], SECONDS)["words"]
+    words = clip_data(CLIPS[0], SECONDS)["words"]
     assert [bool(word["tokens"]) for word in words] == [True, True, False]
     grid = CLIPS[0].frames
     for token in words[0]["tokens"]:
@@ -84,7 +84,7 @@ def test_the_waveform_shows_where_the_loud_part_is():
     bars = peaks(samples, 10)
     assert bars.tolist() == [0] * 5 + [255] + [0] * 4
     assert peaks(np.zeros(100, np.int16), 7).tolist() == [0] * 7
-    assert len(decoded(told(CLIPS[0], SECONDS)["peaks"])) == BARS
+    assert len(decoded(clip_data(CLIPS[0], SECONDS)["peaks"])) == BARS
 
 
 def samples_of(encoded: bytes) -> tuple[str, np.ndarray]:

@@ -54,7 +54,7 @@ def seek(page, seconds: float) -> None:
 
 def colours_of(clip, run: str, values: np.ndarray) -> np.ndarray:
     """What the page must paint for these cosines, by the scale of the clip."""
-    seen = np.stack([other[clip.valid][:, clip.seen] for other in clip.similarity.values()])
+    seen = np.stack([other[clip.valid][:, clip.visible] for other in clip.similarity.values()])
     place = (values - seen.min()) / (seen.max() - seen.min())
     return COLOURS[(place.clip(0, 1) * 255).round().astype(int)].astype(int)
 
@@ -186,7 +186,7 @@ def test_filters_and_switches(page):
 def test_padding_is_not_painted_and_lies_beyond_the_picture(page):
     page.evaluate(f"explorer.open('{CLIPS[2].clip_id}')")
     page.wait_for_function(f"explorer.current.id === '{CLIPS[2].clip_id}'")
-    assert np.array_equal(heat(page, "dense")[:, 3] == 255, CLIPS[2].seen.ravel())
+    assert np.array_equal(heat(page, "dense")[:, 3] == 255, CLIPS[2].visible.ravel())
     stage, canvas = (page.locator(place).first.bounding_box() for place in (".heated", ".heated canvas"))
     assert canvas["height"] == pytest.approx(2 * stage["height"], rel=0.02), "twice as high as the picture"
     assert canvas["y"] == pytest.approx(stage["y"] - stage["height"] / 2, abs=2)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ves.config.display import LogConfig, WandbConfig
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, run_config
 from ves.report.monitoring.boards import TensorBoard, Wandb, boards, run_id
 
 PAGE = {"c4fa1ec8": Image.new("RGB", (30, 20), "red")}
@@ -18,7 +18,7 @@ OFFLINE = WandbConfig(project="ves", name=None, tags=["try"], notes="a note", mo
 
 @pytest.fixture
 def config(tiny_run) -> RunConfig:
-    return RunConfig.model_validate_json((tiny_run("dense-s0") / "config.json").read_text())
+    return run_config(tiny_run("dense-s0"))
 
 
 def test_tensorboard_has_numbers_and_pictures_and_goes_on(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ves.config.experiment import RunConfig
+from ves.config.experiment import run_config
 from ves.report.monitoring.curves import draw, panels, read, running_mean
 
 
@@ -49,7 +49,7 @@ def test_a_loss_that_is_not_finite_and_an_early_end_are_drawn(logged: Path, tmp_
 
 
 def test_terms_are_drawn_where_there_are_several(tiny_run) -> None:
-    config = RunConfig.model_validate_json((tiny_run() / "config.json").read_text())
+    config = run_config(tiny_run())
     assert list(panels(config)[0].keys) == ["loss"]
     both = config.train.model_copy(update={"objective": {"max_mean": 0.7, "mean_mean": 0.3}})
     loss = panels(config.model_copy(update={"train": both}))[0]

@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from PIL import Image
 
 from ves.base.files import write_json
-from ves.config.experiment import RunConfig
+from ves.config.experiment import RunConfig, run_config
 from ves.models.towers import VeS
 from ves.report.clips.spoken import spaced
-from ves.report.monitoring.heatmaps import Samples, embeddings, stacked
+from ves.report.monitoring.heatmaps import Samples, embeddings
 from ves.report.monitoring.watch import watching
 from ves.training.dataset import PairReader, clips
 from ves.training.hooks import Bar, bar
@@ -36,15 +35,11 @@ def pictures(run: Path) -> list[str]:
     return sorted(path.name for path in (run / "watched").iterdir())
 
 
-def config_of(run: Path) -> RunConfig:
-    return RunConfig.model_validate_json((run / "config.json").read_text())
-
-
 def test_the_model_does_not_notice(tiny, tiny_run) -> None:
     """Dropout and masking draw random numbers: a look that drew any, or left another mode, would show."""
     runs = [tiny_run("plain", epochs=0.3), watched(tiny_run("watched", epochs=0.3), tiny)]
     for run in runs:
-        config = config_of(run)
+        config = run_config(run)
         model = config.model.model_copy(update={"dropout": 0.1})
         audio = config.audio.model_copy(update={"mask_time_prob": 0.1})
         (run / "config.json").write_text(config.model_copy(update={"model": model, "audio": audio}).model_dump_json())
@@ -61,10 +56,10 @@ def test_a_training_that_starts_anew_forgets_the_old_pictures(tiny, tiny_run) ->
     for name in ("step-00000999.png", "notes.txt"):
         (run / "watched").mkdir(exist_ok=True)
         (run / "watched" / name).write_text("old")
-    with watching(run, config_of(run), run / "checkpoints", 5, 10):
+    with watching(run, run_config(run), run / "checkpoints", 5, 10):
         pass
     assert pictures(run) == ["notes.txt", "step-00000999.png"]  # a resume leaves them
-    with watching(run, config_of(run), run / "checkpoints", 0, 10):
+    with watching(run, run_config(run), run / "checkpoints", 0, 10):
         pass
     assert pictures(run) == ["notes.txt"]
 
@@ -90,38 +85,39 @@ def test_the_same_clips_are_shown_of_every_step(tiny, little) -> None:
     """Words that name two objects of the picture, with their heat at this step; on a resume the same."""
     truth = Path(tiny[1].manifest).parent / "truth"
     before, looker = states(), samples(tiny, truth)
-    first = looker.look(2, *little)
+    first = looker.draw(2, *little)
     assert states() == before and little[0].training
-    again = looker.look(4, *little)
-    assert list(first) == list(again) == list(samples(tiny, truth).look(6, *little))
+    again = looker.draw(4, *little)
+    assert list(first) == list(again) == list(samples(tiny, truth).draw(6, *little))
     assert len(first) == 2
     tune = {name[:8] for name in clips(tiny[1], "tune")["clip_id"]}
     assert set(first) <= tune
-    for plate in looker.plates:
-        assert len({word.object for word in plate.spoken}) >= 2
-        assert all(mask is not None and mask.shape == plate.picture.size[::-1] for mask in plate.masks)
+    assert len(looker.viewings) == 2
+    for viewing in looker.viewings:
+        assert len({word.object for word in viewing.shown}) >= 2
+        assert all(mask is not None and mask.shape == viewing.picture.size[::-1] for mask in viewing.masks)
 
 
 def test_heat_is_that_of_the_step(tiny, little) -> None:
     """The page of a step differs from that of another model only in what the model says."""
     model, reader = little
     looker = samples(tiny, Path(tiny[1].manifest).parent / "truth")
-    first, same = looker.look(2, model, reader), looker.look(2, model, reader)
+    first, same = looker.draw(2, model, reader), looker.draw(2, model, reader)
     assert all(first[name].tobytes() == same[name].tobytes() for name in first)
     other = VeS(tiny[0].audio, tiny[0].model, reader.features.width, 0.05)
-    changed = looker.look(2, other, reader)
+    changed = looker.draw(2, other, reader)
     assert all(first[name].tobytes() != changed[name].tobytes() for name in first)
 
 
 def test_without_word_timings_the_moments_do_not_depend_on_the_model(tiny, little, caplog) -> None:
     caplog.set_level("INFO")
     looker = samples(tiny, Path("absent"))
-    assert len(looker.look(2, *little)) == 2
-    assert "show moments that part the speech evenly" in caplog.text
-    for plate in looker.plates:
-        assert [word.english for word in plate.spoken] == ["evenly spaced"] * 3
-        starts = [word.start_s for word in plate.spoken]
-        assert starts == sorted(starts) and all(mask is None for mask in plate.masks)
+    assert len(looker.draw(2, *little)) == 2
+    assert "no word timings: figures show moments instead of words" in caplog.text
+    for viewing in looker.viewings:
+        assert [word.english for word in viewing.shown] == ["evenly spaced"] * 3
+        starts = [word.start_s for word in viewing.shown]
+        assert starts == sorted(starts) and all(mask is None for mask in viewing.masks)
 
 
 def test_moments_part_what_is_valid() -> None:
@@ -182,22 +178,16 @@ def test_the_bar_tells_pace_and_waiting_of_the_recent_steps(little) -> None:
 
 
 def test_the_bar_goes_on_from_the_checkpoint(tiny_run, little, capsys) -> None:
-    config = config_of(tiny_run())
+    config = run_config(tiny_run())
     with bar(Path("."), config, Path("."), 7, 8) as shown:
         shown.step({"loss": 1.0, "seconds": 0.5, "data_wait": 0.0}, *little)
     assert "train dense: 100%" in (text := capsys.readouterr().err) and "8/8" in text and "loss 1," in text
-
-
-def test_pages_are_stacked_whole() -> None:
-    sheet = stacked([Image.new("RGB", (4, 3), "red"), Image.new("RGB", (6, 2), "blue")])
-    assert sheet.size == (6, 5)
-    assert [sheet.getpixel(at) for at in ((3, 2), (5, 2), (5, 4))] == [(255, 0, 0), (255, 255, 255), (0, 0, 255)]
 
 
 def test_too_few_clips_are_said(tiny, little, caplog) -> None:
     """Where no clip names two objects, nothing is drawn, and the log says how many were looked at."""
     looker = samples(tiny, Path(tiny[1].manifest).parent / "truth")
     looker.count = 500
-    pages = looker.look(2, *little)
+    pages = looker.draw(2, *little)
     assert 0 < len(pages) < 500 and pl.Series(list(pages)).n_unique() == len(pages)
     assert f"only {len(pages)} of " in caplog.text

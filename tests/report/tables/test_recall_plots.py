@@ -11,11 +11,11 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from tests.support.run_folders import corpus, evaluate, run, table
+from ves.report.drawing.plots import families
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables import recall_plots
 from ves.report.tables.breakdown import breakdown
 from ves.report.tables.recall_plots import STYLES, _bars, _by_language, _histogram, _languages, _over_k, _shares
-from ves.report.tables.split_plot import families
 
 
 @pytest.fixture(scope="module")

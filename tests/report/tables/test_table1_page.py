@@ -65,7 +65,7 @@ def test_every_number_is_that_of_the_reports(results, tmp_path):
 def test_one_seed_has_no_p_value_and_three_have(results, tmp_path):
     one = sections(table("dense", "global"), results, tmp_path / "one.md")
     three = sections(table("dense", "global", seeds=(0, 1, 2)), results, tmp_path / "three.md")
-    assert "Of these very checkpoints" in one["Differences"]
+    assert "Between these very checkpoints" in one["Differences"]
     assert ", p " not in one["Differences"]
     assert "Over 3 seeds" in three["Differences"]
     assert ", p " in three["Differences"]

@@ -86,7 +86,7 @@ def rows(page: Path) -> dict[str, list[str]]:
     """The table: expected, found and verdict of each assumption."""
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.replace("\\|", "/").strip("|").split(" | ")] for line in lines]
-    return {name: rest for name, *rest in cells[1:]}
+    return {name: rest for name, *rest in cells[2:]}  # after the header and its line
 
 
 def run(folder: Path, spellings: pl.DataFrame = SPELLINGS, **changes: Any) -> tuple[dict[str, list[str]], str]:

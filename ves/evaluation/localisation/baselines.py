@@ -1,12 +1,11 @@
-"""Heatmaps that know less than a model, or more: what a number of localisation is to be read beside.
+"""Heatmaps that know less than a model, or more: what the model's numbers of localisation are compared with.
 
-`chance` is a word's own heat with its patches in random order: as sharp as the model's, in no place. `mean_mask` is
-where the objects of all other pictures lie, the best that can be said without looking or listening. `oracle` knows the
-object, and heats each patch by the share of it that the object covers: a reference for a model that finds it, no bound,
-since of other heats on the same grid many score a little more, in AP and in the best IoU of most pictures. Bounds are
-apart: `oracle` of the pointing game (ves.evaluation.localisation.report), `ceiling` of VGG-SS
-(ves.evaluation.localisation.vggss). Each gives heats of all nouns by the share of each patch that the object of each
-noun covers.
+`shuffled` is a word's own heat with its patches in random order: as sharp as the model's, and in no place (the files
+call it `chance`). `mean_mask` is where the objects of all other pictures lie, the best guess without looking or
+listening. `oracle` knows the object: the heat of a patch is the share of it that the object covers. It is a reference
+for a model that finds the object, and no bound: many other heats on the same grid score a little more in AP, and in the
+best IoU of most pictures. There are bounds elsewhere: `oracle` of the pointing game
+(ves.evaluation.localisation.report) and `ceiling` of VGG-SS (ves.evaluation.localisation.vggss).
 
 Dimension key
     N nouns    P image patches
@@ -20,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 
 def shuffled(shown: Bool[np.ndarray, "N P"], names: Sequence[str]) -> Int[np.ndarray, "N P"]:
-    """For each noun the patches in an order drawn from its name; those of padding stay where they are."""
+    """For each noun its patches in a random order that depends on its name; those of padding stay where they are."""
     order = np.tile(np.arange(shown.shape[1]), (len(shown), 1))
     for row, name in enumerate(names):
         generator = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))

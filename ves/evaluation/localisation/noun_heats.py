@@ -1,11 +1,11 @@
-"""Spoken nouns that can be judged, and the heatmaps that are compared on them: the model's and those beside it.
+"""Spoken nouns that can be judged, and the heatmaps that are compared on them: the model's and the baselines'.
 
-`wrong_clip` is the image-only baseline: the heat that a noun of another kind, from another clip about another picture,
-has in this picture. What is left of a metric there does not come from the speech. The others stand in
+`wrong_clip` is the image-only baseline: the heat in this picture of a noun of another kind, from another clip about
+another picture. What a metric still reaches with it does not come from the speech. The other baselines:
 ves.evaluation.localisation.baselines.
 
 Dimension key
-    N nouns    T audio tokens    P image patches    S pixels of the square
+    N nouns    T audio tokens    P image patches    S pixels of the grid
 """
 
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ from ves.base import parquet
 from ves.base.progress import track
 from ves.config.experiment import DataPaths
 from ves.evaluation.localisation import baselines, denseav
-from ves.evaluation.localisation.square import Square
-from ves.evaluation.truth import decode_mask, objects, words
+from ves.evaluation.localisation.pixel_grid import PixelGrid
+from ves.evaluation.truth import decode_mask, objects, phrases
 from ves.media.audio import FrameGrid
 from ves.media.geometry import Geometry
 from ves.similarity.pairwise import word_heat
 from ves.store.embeddings import Embeddings
 
 Noun = dict[str, Any]  # a row of ves.evaluation.localisation.noun_heats.nouns
-squares = lru_cache(maxsize=4)(Square)  # a noun asks for its own many times, and its pixels are laid out anew for each
+pixel_grids = lru_cache(maxsize=4)(PixelGrid)  # each noun asks for its own many times, and it keeps what it computes
 
 
 class Heats(NamedTuple):
-    """Of all nouns, by one kind of heat: from the tokens of the word, and from those of its widened time (DenseAV)."""
+    """The heat of all nouns of one kind: over the tokens of the word, and over those of its widened time (DenseAV)."""
 
     word: Float[np.ndarray, "N P"]
     widened: Float[np.ndarray, "N P"]
@@ -41,13 +41,12 @@ class Heats(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NounHeats:
-    """Nouns (in the order of ves.evaluation.localisation.noun_heats.nouns) with the tokens of each, as one model embeds
-    them."""
+    """Nouns (in the order of `nouns`) with the tokens of each, as one model embeds them."""
 
     stored: Embeddings
     nouns: list[Noun]
-    chosen: list[np.ndarray]  # bool [T] each: tokens of the word
-    widened: list[np.ndarray]
+    tokens: list[np.ndarray]  # bool [T] each: tokens of the word
+    wide_tokens: list[np.ndarray]  # and of its widened time
 
     @cached_property
     def kinds(self) -> list[str]:
@@ -55,7 +54,7 @@ class NounHeats:
 
     @cached_property
     def images(self) -> np.ndarray:
-        """int [N]: the picture of each noun, by the rank of its id: in whatever rows the embeddings hold them."""
+        """int [N]: the picture of each noun, by the rank of its id, whatever the order of the embeddings."""
         return np.unique([noun["image_id"] for noun in self.nouns], return_inverse=True)[1]
 
     @cached_property
@@ -63,20 +62,20 @@ class NounHeats:
         """Patches that show some of the picture."""
         return self.stored.image_mask.numpy()[[noun["image_row"] for noun in self.nouns]]
 
-    def square(self, noun: int) -> Square:
+    def pixel_grid(self, noun: int) -> PixelGrid:
         about = self.nouns[noun]
         attrs = self.stored.attrs
         rows, columns = attrs["grid"]
-        return squares(Geometry(about["width"], about["height"], attrs["image_size"], attrs["fit"]), rows, columns)
+        return pixel_grids(Geometry(about["width"], about["height"], attrs["image_size"], attrs["fit"]), rows, columns)
 
     def mask(self, noun: int) -> np.ndarray:
-        """bool [H, W]: pixels of the named object. Raises ValueError when they are not of this picture."""
+        """bool [H, W]: pixels of the named object. Raises ValueError when the mask is of another picture's size."""
         return self._decoded(self.nouns[noun]["mask"], noun)
 
     def objects(self, noun: int) -> list[Bool[np.ndarray, " S"]]:
-        """Pixels, in the square, of each object of the noun's kind."""
-        square = self.square(noun)
-        return [square.mask(self._decoded(mask, noun)) for mask in self.nouns[noun]["masks_of_kind"]]
+        """Pixels, in the grid, of each object of the noun's kind."""
+        grid = self.pixel_grid(noun)
+        return [grid.mask(self._decoded(mask, noun)) for mask in self.nouns[noun]["masks_of_kind"]]
 
     def _decoded(self, encoded: bytes, noun: int) -> np.ndarray:
         about, mask = self.nouns[noun], decode_mask(encoded)
@@ -86,61 +85,58 @@ class NounHeats:
 
     @cached_property
     def coverage(self) -> tuple[Float[np.ndarray, "N P"], Float[np.ndarray, "N P"]]:
-        """Share of each patch that is of the named object, and of any object of its kind."""
+        """Share of each patch that the named object covers, and that all objects of its kind cover."""
         named, of_kind = [], []
         for i in range(len(self.nouns)):
-            square = self.square(i)
-            named.append(square.coverage(square.mask(self.mask(i))))
-            of_kind.append(square.coverage(np.logical_or.reduce(self.objects(i))))
+            grid = self.pixel_grid(i)
+            named.append(grid.coverage(grid.mask(self.mask(i))))
+            of_kind.append(grid.coverage(np.logical_or.reduce(self.objects(i))))
         return np.stack(named), np.stack(of_kind)
 
-    def _said(self, spoken: list[int]) -> Heats:
-        """Heat of the nouns `spoken` in the pictures of all nouns, in turn; NaN for -1."""
+    def _heats_of(self, words: list[int]) -> Heats:
+        """In the picture of each noun, in turn, the heat of the noun that `words` names for it; NaN for -1."""
         audio, image = self.stored.audio_tokens.float(), self.stored.image_tokens.float()
-        found = np.full((2, *self.shown.shape), np.nan, np.float32)
-        for i, j in enumerate(track(spoken, label="heats", unit="noun")):
+        heats = np.full((2, *self.shown.shape), np.nan, np.float32)
+        for i, j in enumerate(track(words, label="heats", unit="noun")):
             if j >= 0:
-                tokens, patches = audio[self.nouns[j]["clip_row"]], image[self.nouns[i]["image_row"]]
-                found[:, i] = [word_heat(tokens, chosen[j], patches) for chosen in (self.chosen, self.widened)]
-        return Heats(found[0], found[1])
+                clip, patches = audio[self.nouns[j]["clip_row"]], image[self.nouns[i]["image_row"]]
+                heats[:, i] = [word_heat(clip, tokens[j], patches) for tokens in (self.tokens, self.wide_tokens)]
+        return Heats(heats[0], heats[1])
 
     @cached_property
     def heats(self) -> dict[str, Heats]:
         """Every kind of heat by its name, the model's first."""
-        model = self._said(list(range(len(self.nouns))))
+        model = self._heats_of(list(range(len(self.nouns))))
         names = [f"{noun['clip_id']} {noun['word']}" for noun in self.nouns]
         order = baselines.shuffled(self.shown, names)
         of_kind = self.coverage[1]
-        mean, oracle = (
-            baselines.mean_mask(of_kind, self.images),
-            baselines.oracle(of_kind, self.stored.attrs["grid"][1]),
-        )
+        mean = baselines.mean_mask(of_kind, self.images)
+        oracle = baselines.oracle(of_kind, self.stored.attrs["grid"][1])
         return {
             "model": model,
-            "wrong_clip": self._said(partners(self.kinds, self.images.tolist())),
-            "chance": Heats(*(np.take_along_axis(one, order, axis=1) for one in model)),
+            "wrong_clip": self._heats_of(partners(self.kinds, self.images.tolist())),
+            "shuffled": Heats(*(np.take_along_axis(one, order, axis=1) for one in model)),
             "mean_mask": Heats(mean, mean),
             "oracle": Heats(oracle, oracle),
         }
 
 
 def partners(kinds: list[str], images: list[int]) -> list[int]:
-    """For each noun another of another kind and picture: the first such from half the list onwards (cyclic), or -1."""
-    count = len(kinds)
-    found = []
+    """For each noun one of another kind and picture: the first such, cyclically, from half the list on; or -1."""
+    count, others = len(kinds), []
     for i in range(count):
         ahead = ((i + count // 2 + step) % count for step in range(count))
-        found.append(next((j for j in ahead if kinds[j] != kinds[i] and images[j] != images[i]), -1))
-    return found
+        others.append(next((j for j in ahead if kinds[j] != kinds[i] and images[j] != images[i]), -1))
+    return others
 
 
-def audible(stored: Embeddings, spoken: list[Noun]) -> tuple[NounHeats, dict[str, int]]:
-    """Nouns that the model could hear and the picture shows, and how many were left out, by why."""
-    frames, seconds, mask = stored.attrs["frames"], stored.attrs["seconds"], stored.audio_mask.numpy()
-    grid = FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
+def audible(stored: Embeddings, nouns: list[Noun]) -> tuple[NounHeats, dict[str, int]]:
+    """The nouns that the model can hear and the picture shows, and how many were left out for each reason."""
+    grid, seconds = FrameGrid.from_attrs(stored.attrs["frames"]), stored.attrs["seconds"]
+    mask = stored.audio_mask.numpy()
     skipped = {"hidden": 0, "beyond_window": 0, "no_valid_token": 0}
-    found = NounHeats(stored, [], [], [])
-    for noun in spoken:
+    kept = NounHeats(stored, [], [], [])
+    for noun in nouns:
         valid = mask[noun["clip_row"]]
         tokens = grid.within(noun["start_s"], noun["end_s"], len(valid)) & valid
         if noun["visible_pixels"] == 0:
@@ -152,14 +148,14 @@ def audible(stored: Embeddings, spoken: list[Noun]) -> tuple[NounHeats, dict[str
         else:
             wider = np.zeros_like(valid)
             wider[denseav.window(noun["start_s"], noun["end_s"], seconds, len(valid))] = True
-            found.nouns.append(noun)
-            found.chosen.append(tokens)
-            found.widened.append(wider & valid | tokens)
-    return found, skipped
+            kept.nouns.append(noun)
+            kept.tokens.append(tokens)
+            kept.wide_tokens.append(wider & valid | tokens)
+    return kept, skipped
 
 
 def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Where the clips and the images of the embeddings come from, each with its row there (clip_row, image_row)."""
+    """Clips and images of the embeddings, with their rows there (clip_row, image_row) and where the corpus has them."""
     clips = pl.DataFrame({"clip_id": embeddings.clip_id, "image_row": embeddings.clip_image.tolist()})
     images = pl.DataFrame({"image_id": embeddings.image_id})
     manifest = parquet.read(data.manifest, columns=["clip_id", "shard", "source_path", "language"])
@@ -173,33 +169,22 @@ def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.
     return clips, images
 
 
-def _joined(named: pl.DataFrame) -> pl.DataFrame:
-    """Words of one clip about one object that follow each other, taken together."""
-    goes_on = pl.col("word") == pl.col("word").shift(1) + 1
-    for column in ("clip_row", "object"):
-        goes_on &= pl.col(column) == pl.col(column).shift(1)
-    runs = named.with_columns(run=(~goes_on).fill_null(True).cum_sum()).group_by("run", maintain_order=True)
-    return runs.agg(pl.exclude("text", "end_s").first(), pl.col("text").str.join(" "), pl.col("end_s").last()).drop(
-        "run"
-    )
-
-
 def nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
     """Every spoken noun that names an object, with that object, in the order of clip_id, then as spoken.
 
-    A noun of several words that follow each other is one noun, from the start of the first to the end of the last.
+    A noun of several words that follow each other is one noun (ves.evaluation.truth.phrases).
     Columns: those of WORDS and OBJECTS, the clip's language, clip_row and image_row (rows of the embeddings), width and
-    height of the picture, and `masks_of_kind`: of all objects of this kind in the picture, the named one too. Raises
-    NoTruth, or ValueError when the files are not of one making.
+    height of the picture, and `masks_of_kind`: of all objects of this kind in the picture, the named one included.
+    Raises NoTruth, or ValueError when the files do not belong together.
     """
     clips, images = _located(embeddings, data)
-    named = _joined(words(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0))
-    there = objects(truth, images).sort("image_id", "object")
-    of_kind = there.group_by("image_id", "kind", maintain_order=True).agg(masks_of_kind="mask")
-    there = there.join(of_kind, on=["image_id", "kind"], how="left")
-    shown = images.drop("shard").join(there, on="image_id", how="left")
-    found = named.join(shown, on=["image_row", "object"], how="left", maintain_order="left")
-    if found["kind"].null_count():
-        row = found.filter(pl.col("kind").is_null()).row(0, named=True)
+    spoken = phrases(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0)
+    things = objects(truth, images).sort("image_id", "object")
+    of_kind = things.group_by("image_id", "kind", maintain_order=True).agg(masks_of_kind="mask")
+    things = things.join(of_kind, on=["image_id", "kind"], how="left")
+    of_image = images.drop("shard").join(things, on="image_id", how="left")
+    table = spoken.join(of_image, on=["image_row", "object"], how="left", maintain_order="left")
+    if table["kind"].null_count():
+        row = table.filter(pl.col("kind").is_null()).row(0, named=True)
         raise ValueError(f"{truth}: {row['source_path']} names object {row['object']}, which its picture does not have")
-    return found
+    return table

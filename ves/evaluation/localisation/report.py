@@ -1,8 +1,8 @@
-"""How well spoken nouns are localised: one report of every protocol, beside what its numbers mean.
+"""How well spoken nouns are localised: one report by every protocol, with the baselines that its numbers need.
 
 The pointing game (ves.evaluation.localisation.pointing): a hit is strict, on the object that the noun names.
 `pointing_overlap` is the lenient variant. Beside it `centre` and `random`, the same rule for the central patches and
-for all patches (exact expectations, nothing is sampled), and `wrong_clip` (ves.evaluation.localisation.noun_heats). The
+for all patches (exact expectations; nothing is sampled), and `wrong_clip` (ves.evaluation.localisation.noun_heats). The
 published protocols: ves.evaluation.localisation.protocols.
 
 Dimension key
@@ -17,8 +17,7 @@ import numpy as np
 
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
-from ves.evaluation.localisation import protocols as localisation_protocols
-from ves.evaluation.localisation import rows as localisation_rows
+from ves.evaluation.localisation import protocols, rows
 from ves.evaluation.localisation.noun_heats import NounHeats, audible, nouns
 from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
 from ves.evaluation.localisation.rows import mean, percent
@@ -32,32 +31,32 @@ AS_PROTOCOL = {
     "pointing": ("hit", "model"),
     "pointing_overlap": ("overlap", "model"),
     "centre": ("hit", "centre"),
-    "random": ("hit", "chance"),
+    "random": ("hit", "shuffled"),
     "wrong_clip": ("hit", "wrong_clip"),
     "mean_mask": ("hit", "mean_mask"),
     "oracle": ("hit", "oracle"),
 }
 
 
-def outcomes(found: NounHeats) -> dict[str, np.ndarray]:
-    """float [N] by name: whether each noun hits, and whether the baselines do; NaN where a noun has no such heat.
+def outcomes(noun_heats: NounHeats) -> dict[str, np.ndarray]:
+    """float [N] by name: whether each noun is a hit, and whether its baselines are; NaN where a noun has no such heat.
 
-    `oracle`: whether the centre of any patch lies on the object, without which none can hit.
+    `oracle`: whether the centre of any patch lies on the object; where none does, no heat can hit.
     """
-    rows, columns = found.stored.attrs["grid"]
-    result = {name: np.full(len(found.nouns), np.nan) for name in AS_PROTOCOL}
-    for i, noun in enumerate(found.nouns):
-        boxes = found.square(i).geometry.patch_boxes(rows, columns)
-        mask, shown = found.mask(i), found.shown[i]
+    grid = noun_heats.stored.attrs["grid"]
+    result = {name: np.full(len(noun_heats.nouns), np.nan) for name in AS_PROTOCOL}
+    for i, noun in enumerate(noun_heats.nouns):
+        boxes = noun_heats.pixel_grid(i).geometry.patch_boxes(*grid)
+        mask, shown = noun_heats.mask(i), noun_heats.shown[i]
         inside = centres_inside(boxes, mask)
-        best = hottest(found.heats["model"].word[i], shown)
+        best = hottest(noun_heats.heats["model"].word[i], shown)
         result["pointing"][i] = inside[best]
         result["pointing_overlap"][i] = overlaps(boxes[best], mask)
         result["centre"][i] = inside[central(boxes, noun["width"], noun["height"])].mean()
         result["random"][i] = inside[shown].mean()
         result["oracle"][i] = inside[shown].any()
         for name in ("wrong_clip", "mean_mask"):
-            heat = found.heats[name].word[i]
+            heat = noun_heats.heats[name].word[i]
             if not np.isnan(heat).any():
                 result[name][i] = inside[hottest(heat, shown)]
     return result
@@ -74,35 +73,38 @@ def _by(outcomes: dict[str, np.ndarray], names: list[str | None]) -> dict[str, d
     return {group: rates({name: one[members[group]] for name, one in outcomes.items()}) for group in groups}
 
 
-def digest(found: NounHeats) -> str:
-    """Names the set of nouns and what they name: two reports are comparable when it agrees."""
-    said = [(noun["clip_id"], noun["word"], noun["image_id"], noun["object"], noun["kind"]) for noun in found.nouns]
-    return hashlib.sha256(repr(said).encode()).hexdigest()
+def digest(noun_heats: NounHeats) -> str:
+    """A hash of the nouns and the objects that they name: two reports are comparable where it is the same."""
+    nouns = [
+        (noun["clip_id"], noun["word"], noun["image_id"], noun["object"], noun["kind"]) for noun in noun_heats.nouns
+    ]
+    return hashlib.sha256(repr(nouns).encode()).hexdigest()
 
 
 def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
-    """The content of localisation.json. Raises NoTruth when the corpus does not say which noun is where, or when."""
-    found, skipped = audible(stored, nouns(stored, data, truth).to_dicts())
-    if not found.nouns:
+    """The content of localisation.json. Raises NoTruth when the corpus does not say when nouns are spoken, or what they
+    name."""
+    noun_heats, skipped = audible(stored, nouns(stored, data, truth).to_dicts())
+    if not noun_heats.nouns:
         raise NoTruth(f"no noun that names a visible object is spoken within the {stored.attrs['seconds']} s heard")
-    pointed = outcomes(found)
-    of_nouns, pools = localisation_protocols.measure(found)
-    of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in pointed.items()} | of_nouns
-    names = {"language": [noun["language"] for noun in found.nouns], "kind": found.kinds}
-    return rates(pointed) | {
-        "nouns": digest(found),
+    hits = outcomes(noun_heats)
+    of_nouns, pools = protocols.measure(noun_heats)
+    of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in hits.items()} | of_nouns
+    names = {"language": [noun["language"] for noun in noun_heats.nouns], "kind": noun_heats.kinds}
+    return rates(hits) | {
+        "nouns": digest(noun_heats),
         "skipped": skipped,
-        "by_language": _by(pointed, names["language"]),
-        "by_kind": _by(pointed, names["kind"]),
-        "protocols": localisation_rows.overall(of_nouns, pools, found.images, found.kinds),
-        "protocols_by": localisation_rows.by_group(of_nouns, pools, found.images, names),
+        "by_language": _by(hits, names["language"]),
+        "by_kind": _by(hits, names["kind"]),
+        "protocols": rows.overall(of_nouns, pools, noun_heats.images, noun_heats.kinds),
+        "protocols_by": rows.by_group(of_nouns, pools, noun_heats.images, names),
     }
 
 
 def evaluate(embeddings: Path, data: DataPaths, truth: Path, out: Path) -> None:
-    """Write localisation.json; on a corpus without word timings or masks it says so, and why.
+    """Write localisation.json; for a corpus without word timings or masks it says that there is no measure, and why.
 
-    Raises ValueError when embeddings, split, manifest or truth are not of one making.
+    Raises ValueError when embeddings, split, manifest and truth do not belong together.
     """
     stored = load(embeddings)
     refuse_other_split(stored, embeddings, data.splits)

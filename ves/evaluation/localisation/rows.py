@@ -1,7 +1,7 @@
 """Results of localisation as rows: value in percent, 95 % interval by bootstrap over images, number of nouns.
 
-A row has protocol, metric, heat, value, low, high, n; None where undefined. Means over nouns have an interval, and so
-has the class mean of DenseAV's protocol per image; the pooled protocol has none, since its pixels are no nouns.
+A row has protocol, metric, heat, value, low, high and n; what is undefined is None. Means over nouns have an interval,
+and so do the class means of DenseAV's protocol per image; the pooled protocol has none, since it pools pixels.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from ves.evaluation import bootstrap
 from ves.evaluation.localisation.protocols import Key
 
 BY = ("model", "wrong_clip", "centre")  # heats that are also reported by language and by kind
+IN_FILES = {"shuffled": "chance"}  # heats that the files call otherwise: people and programs read these names
 OF_NOUNS = dict[Key, np.ndarray]  # float [N] of each protocol, metric and heat
 OF_CLASSES = dict[Key, dict[str, float]]
 Row = dict[str, Any]
@@ -25,7 +26,7 @@ def percent(value: float) -> float | None:
 
 
 def mean(values: Sequence[float] | Float[np.ndarray, " N"]) -> float:
-    """Mean of what is not NaN; NaN of nothing."""
+    """Mean of the values that are not NaN; NaN where there are none."""
     known = np.asarray(values, float)
     known = known[~np.isnan(known)]
     return float(known.mean()) if len(known) else float("nan")
@@ -34,7 +35,7 @@ def mean(values: Sequence[float] | Float[np.ndarray, " N"]) -> float:
 def _row(key: Key, value: float, n: int, low: float = np.nan, high: float = np.nan) -> Row:
     protocol, metric, heat = key
     ends = {"value": percent(value), "low": percent(low), "high": percent(high)}
-    return {"protocol": protocol, "metric": metric, "heat": heat} | ends | {"n": n}
+    return {"protocol": protocol, "metric": metric, "heat": IN_FILES.get(heat, heat)} | ends | {"n": n}
 
 
 def of_nouns(values: OF_NOUNS, images: Int[np.ndarray, " N"], classes: Sequence[str] | None = None) -> list[Row]:
@@ -65,15 +66,15 @@ def of_pools(pools: OF_CLASSES, counts: dict[str, int]) -> list[Row]:
 
 
 def overall(values: OF_NOUNS, pools: OF_CLASSES, images: Int[np.ndarray, " N"], kinds: Sequence[str]) -> list[Row]:
-    """Every protocol, metric and heat; of DenseAV's also what each picture alone gives more than the pool."""
+    """Every protocol, metric and heat; for DenseAV's also how much more each picture alone gives than the pool."""
     alone = {key: one for key, one in values.items() if key[0] == "denseav_per_image"}
     rows = of_nouns({key: one for key, one in values.items() if key not in alone}, images)
     if alone:
         rows += of_nouns(alone, images, kinds)
     rows += of_pools(pools, {kind: kinds.count(kind) for kind in set(kinds)})
-    found = {(row["protocol"], row["metric"], row["heat"]): row for row in rows}
+    by_name = {(row["protocol"], row["metric"], row["heat"]): row for row in rows}
     for protocol, metric, heat in alone:
-        single, pool = found[protocol, metric, heat], found["denseav", metric, heat]
+        single, pool = (by_name[name, metric, IN_FILES.get(heat, heat)] for name in (protocol, "denseav"))
         both = [row["value"] for row in (single, pool)]
         more = np.nan if None in both else (both[0] - both[1]) / 100
         rows.append(_row(("denseav_difference", metric, heat), more, single["n"]))
@@ -83,7 +84,7 @@ def overall(values: OF_NOUNS, pools: OF_CLASSES, images: Int[np.ndarray, " N"], 
 def by_group(
     values: OF_NOUNS, pools: OF_CLASSES, images: Int[np.ndarray, " N"], names: dict[str, Sequence[str | None]]
 ) -> list[Row]:
-    """The same by the groups of each column (`by`, `group`): means over the nouns of each, images drawn within it.
+    """The same by the groups of each column (`by`, `group`): means over the nouns of a group, resampling its images.
 
     Pooled values are those of the classes, so only the column `kind` has them.
     """
@@ -92,12 +93,12 @@ def by_group(
         for group in sorted({one for one in column if one is not None}):
             members = np.array([one == group for one in column])
             chosen = {key: one[members] for key, one in values.items() if key[2] in BY}
-            found = of_nouns(chosen, images[members])
+            of_group = of_nouns(chosen, images[members])
             if by == "kind":
                 own = {
                     key: {group: classes[group]} for key, classes in pools.items() if key[2] in BY and group in classes
                 }
-                found += of_pools(own, {group: int(members.sum())})
-            found.sort(key=lambda row: (row["protocol"], row["metric"], BY.index(row["heat"])))
-            rows += [{"by": by, "group": group} | row for row in found]
+                of_group += of_pools(own, {group: int(members.sum())})
+            of_group.sort(key=lambda row: (row["protocol"], row["metric"], BY.index(row["heat"])))
+            rows += [{"by": by, "group": group} | row for row in of_group]
     return rows

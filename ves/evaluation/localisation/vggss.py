@@ -1,18 +1,20 @@
-"""The protocol of VGG-SS, and of the years of papers that compare on it: half of the pixels against a box.
+"""The protocol of VGG-SS and of the papers that compare on it: half of the pixels against a box.
 
 Protocol of "Localizing Visual Sounds the Hard Way" (CVPR 2021; test.py and utils.py @8fe8cbb): the heat is brought to
 0..1 within each picture, and the pixels above its median are kept, always about half of them; cIoU of a picture is
 intersection over union with the boxes (of weights between 0 and 1 where annotators differ); a success has at least
 0.5. Reported are the share of successes, which is called cIoU, and AUC, the area (trapezoid) under that share over the
-thresholds 0, 0.05, ... 1. The rule bounds what can be reached: who keeps half of a picture has at most 0.5 / share
-of it, or share / 0.5, on an object that covers `share` (`ceiling`); on VGG-SS itself 50.5 % of the clips.
+thresholds 0, 0.05, ... 1. The rule bounds what can be reached: with half of the picture kept, the cIoU of an object
+that covers `share` of it is at most share / 0.5, or 0.5 / share if that is less (`ceiling`); on VGG-SS itself 50.5 % of
+the clips can succeed.
 
 `size_adaptive` is the variant of SSLalignment (@e7ae3c5, test.py): as many pixels are kept as the object has, less
-those that tie with the last. It lifts that bound and gives the size of the object away.
+those that tie with the last. It removes that bound, but it is given the size of the object.
 
-Undefined, and then NaN, which tables leave out: any of these without a pixel of the object (the reference code counts
-0), with a heat that is not finite, or when nothing is kept of a heat: a constant one under either rule, and under the
-adaptive one any that has as many pixels at its maximum as the object has, so every object of one pixel.
+Undefined values are NaN, and tables leave them out: where the object has no pixel (the reference code counts 0), where
+the heat is not finite, and where no pixel is kept. None is kept of a constant heat under either rule, and under the
+adaptive one of a heat that has at least as many pixels at its maximum as the object has (so for every object of one
+pixel).
 
 Dimension key
     S pixels    N pictures
@@ -29,7 +31,7 @@ def _undefined(heat: Float32[np.ndarray, " S"]) -> bool:
 
 
 def top_half(heat: Float32[np.ndarray, " S"]) -> Bool[np.ndarray, " S"] | None:
-    """The pixels that the rule keeps: above the median (of an even number, the upper one), and the maximum always.
+    """The pixels that the rule keeps: those above the median (of an even number, the upper one), always the maximum.
 
     The latter is how the reference code treats a heat with half of its pixels at the maximum. None where undefined.
     """
@@ -48,13 +50,13 @@ def size_adaptive(heat: Float32[np.ndarray, " S"], size: int) -> Bool[np.ndarray
 
 
 def ciou(kept: Bool[np.ndarray, " S"] | None, truth: Float[np.ndarray, " S"] | Bool[np.ndarray, " S"]) -> float:
-    """What is kept of the truth, over the truth and what else is kept; truth in 0..1. NaN where undefined."""
+    """The truth that is kept, over the truth and whatever else is kept; truth in 0..1. NaN where undefined."""
     if kept is None or not truth.any():
         return float("nan")
-    found = truth * kept
-    wrong = np.count_nonzero(kept) - np.count_nonzero(found)
+    hits = truth * kept
+    wrong = np.count_nonzero(kept) - np.count_nonzero(hits)
     total = np.count_nonzero if truth.dtype == bool else np.sum  # the same, 60 times as fast
-    return float(total(found) / (total(truth) + wrong))
+    return float(total(hits) / (total(truth) + wrong))
 
 
 def success(cious: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:
@@ -63,12 +65,12 @@ def success(cious: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:
 
 
 def area(cious: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:
-    """Each picture's share in AUC, whose mean AUC is: the area under its own step of success, by the trapezoid rule."""
+    """Each picture's part of AUC: the area under its own step of success, by the trapezoid rule. Their mean is AUC."""
     steps = np.stack([cious >= 0.05 * i for i in range(21)], axis=-1).astype(float)
     return np.where(np.isnan(cious), np.nan, np.trapezoid(steps, dx=0.05, axis=-1))
 
 
 def ceiling(size: int, pixels: int) -> float:
-    """The greatest cIoU of any heat without ties under `top_half`, for an object of `size` of so many pixels."""
+    """The greatest cIoU that a heat without ties can have under `top_half`, for an object of `size` of `pixels`."""
     kept = pixels - pixels // 2 - 1
     return min(kept, size) / max(kept, size) if size and kept else float("nan")

@@ -1,7 +1,6 @@
-"""What random ranks would score, exactly, and the names by which retrieval is reported.
+"""What random ranks would score, exactly, and the names in the reports of retrieval.
 
-Apart from ves.evaluation.retrieval.ranks, since tables and figures need nothing else of it, and torch takes seconds to
-load.
+Separate from ves.evaluation.retrieval.ranks: tables and figures need only this, and torch takes seconds to load.
 """
 
 from collections import Counter
@@ -16,7 +15,7 @@ CUTOFFS = (1, 5, 10, 50)
 OTHERS = ("max_mean", "mean_mean")  # the plain similarities under which every run is also reported
 OWN = "own"  # the run's own objective, among the similarities of a table of ranks
 
-Report = dict[str, float]  # what is reported of one direction, by name
+Report = dict[str, float]  # the metrics of one direction, by name
 
 
 def _beyond(right: int, gallery: int) -> Float[np.ndarray, "ranks"]:
@@ -26,30 +25,31 @@ def _beyond(right: int, gallery: int) -> Float[np.ndarray, "ranks"]:
 
 
 def chance(right: Int[np.ndarray, "Q"], gallery: int) -> Report:
-    """`summary` in expectation for queries with so many right items each in a gallery in random order.
+    """The expectation of `summary` for queries with so many right items each, in a gallery in random order.
 
     Exact, not sampled: R@k = 1 - C(G-m, k)/C(G, k) and the mean rank (G+1)/(m+1) for m right items among G, as
     fractions; MRR and the median are those of the ranks of all queries, whose distribution is known.
-    Raises ValueError where there is no query, or one without a right item.
+    Raises ValueError where there is no query, or a query has no right item.
     """
     if not len(right) or right.min() < 1 or right.max() > gallery:
         raise ValueError(f"{len(right)} queries on a gallery of {gallery} items: no chance level without a right item")
     share = {m: Fraction(count, len(right)) for m, count in Counter(right.tolist()).items()}
-    found = {
+    expected = {
         f"R@{k}": float(100 * sum(p * (1 - Fraction(comb(gallery - m, k), comb(gallery, k))) for m, p in share.items()))
         if k < gallery
         else 100.0
         for k in CUTOFFS
     }
-    found["mean_rank"] = float(sum(p * Fraction(gallery + 1, m + 1) for m, p in share.items()))
+    expected["mean_rank"] = float(sum(p * Fraction(gallery + 1, m + 1) for m, p in share.items()))
     beyond = np.sum([float(p) * _beyond(m, gallery) for m, p in sorted(share.items())], axis=0)
-    found["median_rank"] = _median(beyond)
-    found["MRR"] = float((-np.diff(beyond) / np.arange(1, gallery + 1)).sum())
-    return found | {"n": len(right)}
+    expected["median_rank"] = _median(beyond)
+    expected["MRR"] = float((-np.diff(beyond) / np.arange(1, gallery + 1)).sum())
+    return expected | {"n": len(right)}
 
 
 def _median(beyond: Float[np.ndarray, "ranks"]) -> float:
-    """Of a distribution of ranks; where exactly half lies at or below a rank, half way to the next that occurs."""
+    """The median of a distribution of ranks; where exactly half lies at or below a rank, half way to the next rank that
+    occurs."""
     half, mass = 0.5 + 1e-12, -np.diff(beyond)  # sums of floats: a half may come out a little above
     low = int(np.argmax(beyond <= half))
     if beyond[low] < 1 - half:

@@ -1,18 +1,18 @@
 """Error bars of retrieval: 95 % intervals by bootstrap over images, the gallery fixed; and differences between models.
 
-What is resampled is the image with all its queries, since clips of one picture succeed and fail together. The gallery
-stays as it is: an interval says how much a number would move with other queries of the same kind against this gallery,
-not against a larger one (ves.evaluation.bootstrap has the interval itself). Where all queries of a group agree (no hit,
-or no miss) every resample is the same and shows nothing; the open end is then that of Clopper and Pearson for as many
+Images are resampled, each with all its queries, since clips of one picture succeed and fail together. The gallery stays
+as it is: an interval says how much a number would move with other queries of the same kind against this gallery, not
+against a larger one (ves.evaluation.bootstrap has the interval itself). Where all queries of a group agree (no hit, or
+no miss), all resamples are the same and say nothing; the open end is then that of Clopper and Pearson for that many
 images, 1 - 0.025^(1/images) from the edge.
 
 Seeds are the other source of error. A difference of two objectives with at least three seeds is resampled over seeds
-and images together (the pigeonhole bootstrap, Owen 2007), of which seeds are drawn in closed form: the variance of all
-draws of few seeds is known. Two things are corrected, or few seeds would mislead: a variance between S seeds is divided
-by S - 1, since three of them show two thirds of it, and what a seed does to single images, which that bootstrap counts
-thrice, counts once. Interval and p-value are those of Student's t with Satterthwaite's degrees of freedom: near S - 1
-where seeds decide, near the number of images where these do (there the interval is too wide rather than too narrow).
-Runs of one seed are pairs: they saw the same clips in the same order.
+and images together (the pigeonhole bootstrap, Owen 2007); for the seeds in closed form, since the variance over all
+resamples of a few seeds is known. Two corrections keep a few seeds from misleading: the variance between S seeds is
+divided by S - 1, since three of them show two thirds of it, and the effect of a seed on single images, which that
+bootstrap counts three times, counts once. Interval and p-value are those of Student's t with Satterthwaite's degrees of
+freedom: near S - 1 where seeds decide, near the number of images where these do (the interval is then too wide rather
+than too narrow). Runs of one seed are pairs: they saw the same clips in the same order.
 
 Dimension key
     S seeds    Q queries    I images    B resamples    M metrics
@@ -35,7 +35,7 @@ Interval = tuple[float, float]
 
 
 def _linear(ranks: Int[np.ndarray, "S Q"]) -> Float[np.ndarray, "L S Q"]:
-    """What each query adds to the metrics that are means: recalls, rank, reciprocal rank."""
+    """What each query contributes to the metrics that are means: recalls, rank, reciprocal rank."""
     hits = [100.0 * (ranks <= k) for k in CUTOFFS]
     return np.stack([*hits, ranks.astype(float), 1 / ranks])
 
@@ -46,13 +46,13 @@ def _medians(
     """Median rank of each resample: the mean of the middle two of an even number."""
     order = np.argsort(ranks, kind="stable")
     ascending, image = ranks[order], image[order]
-    found = []
+    medians = []
     for piece in np.array_split(weights, max(1, len(weights) * len(ranks) // PIECE)):
         reached = np.cumsum(piece[:, image], axis=1)
         total = reached[:, -1:]
         low, high = ((reached < middle).sum(1) for middle in ((total + 1) // 2, total // 2 + 1))
-        found.append((ascending[low] + ascending[high]) / 2)
-    return np.concatenate(found)
+        medians.append((ascending[low] + ascending[high]) / 2)
+    return np.concatenate(medians)
 
 
 def metrics(
@@ -75,8 +75,8 @@ def _once(image: Int[np.ndarray, "Q"]) -> Int[np.ndarray, "1 I"]:
 
 
 def _opened(resampled: Float[np.ndarray, "B"], low: float, high: float, images: int) -> Interval:
-    """The interval of a recall in percent, from the ends of its resamples; an end that none moves is that of Clopper
-    and Pearson."""
+    """The interval of a recall in percent, from its resamples; where all agree, the open end is that of Clopper and
+    Pearson."""
     edge = 100 * (1 - TAIL ** (1 / images))
     if high == 0 or not resampled.any():
         return 0.0, edge
@@ -87,7 +87,7 @@ def _opened(resampled: Float[np.ndarray, "B"], low: float, high: float, images: 
 class Estimate:
     """A metric: mean over seeds, standard deviation over seeds (None of one), 95 % interval over images.
 
-    Of one image the ends are NaN, but for a recall of which all queries agree.
+    With one image the ends are NaN, except of a recall on which all queries agree.
     """
 
     value: float
@@ -108,13 +108,13 @@ def estimates(ranks: Int[np.ndarray, "S Q"], image: Int[np.ndarray, "Q"]) -> dic
     resampled = metrics(ranks, image, resamples(images)).mean(1)  # B M
     low, high = interval(resampled, images)
     deviation = point.std(0, ddof=1) if len(point) > 1 else None
-    found = {}
+    by_metric = {}
     for i, name in enumerate(METRICS):
         value, ends = float(point[:, i].mean()), (float(low[i]), float(high[i]))
         if name.startswith("R@"):
             ends = _opened(resampled[:, i], *ends, images)
-        found[name] = Estimate(value, None if deviation is None else float(deviation[i]), *ends)
-    return found
+        by_metric[name] = Estimate(value, None if deviation is None else float(deviation[i]), *ends)
+    return by_metric
 
 
 @dataclass(frozen=True)
@@ -133,26 +133,26 @@ def differences(
     """Each of METRICS, paired by seed and query.
 
     With fewer than FEWEST_SEEDS seeds it is the difference of these very checkpoints: the interval is over images
-    alone, and there is no p-value, since nothing is known of what another training would give. Raises ValueError
+    alone, and there is no p-value, since nothing is known about what another training would give. Raises ValueError
     without queries.
     """
     if not len(image):
         raise ValueError("no queries: there is nothing to resample")
-    drawn = resamples(int(image.max()) + 1)
+    weights = resamples(int(image.max()) + 1)
     point = (metrics(first, image, _once(image)) - metrics(second, image, _once(image)))[0]  # S M
-    resampled = metrics(first, image, drawn) - metrics(second, image, drawn)  # B S M
+    resampled = metrics(first, image, weights) - metrics(second, image, weights)  # B S M
     if len(first) < FEWEST_SEEDS:
-        low, high = interval(resampled.mean(1), drawn.shape[1])
+        low, high = interval(resampled.mean(1), weights.shape[1])
         rows = zip(METRICS, point.mean(0).tolist(), low.tolist(), high.tolist(), strict=True)
         return {name: Difference(value, below, above, None) for name, value, below, above in rows}
-    return {name: _with_seeds(point[:, i], resampled[..., i], drawn.shape[1]) for i, name in enumerate(METRICS)}
+    return {name: _with_seeds(point[:, i], resampled[..., i], weights.shape[1]) for i, name in enumerate(METRICS)}
 
 
 def _with_seeds(point: Float[np.ndarray, "S"], resampled: Float[np.ndarray, "B S"], images: int) -> Difference:
     """The difference of two objectives: seeds and images resampled together."""
     seeds, value = len(point), float(point.mean())
     by_seed, by_image = float(point.var(ddof=1)) / seeds, float(resampled.mean(1).var(ddof=1))
-    # both hold what a seed does to single images, and so does, twice, the spread of seeds in a resample: once is right
+    # both contain the effect of a seed on single images, twice in the spread of seeds in a resample: once is right
     both = float(resampled.var(1, ddof=1).mean()) / seeds
     variance = max(2 * by_seed + by_image - both, by_seed, by_image)
     if variance == 0 or images < 2:

@@ -2,13 +2,13 @@
 
 * `paper`: the pairs of val, one clip to an image. Every clip ranks all images, every image all clips.
 * `multi_positive`: all clips of the same images, val and val_more. Every clip ranks all images; an image ranks all
-  clips, and any clip that shows it is right. Clips of speakers whom training has heard (`seen`) and has not (`unseen`)
-  also stand apart: as queries, and as galleries, where an image without such a clip asks nothing. Speakers whom nobody
-  knows are in `all` only.
+  clips, and any clip about it is right. Clips of speakers that training has heard (`seen`) and has not (`unseen`) are
+  also reported apart, as queries and as galleries; an image without such a clip is then no query. Clips of unknown
+  speakers are in `all` only.
 
-The reference code (SajayR/VeS, evaluation/) scores every model, the hybrid too, under max_mean and under mean_mean and
-never under a weighted sum. Here a run's own row is the weighted sum that it was trained for; the plain two are
-`others`. Its rank on the diagonal is this one when a clip has one image and an image one clip.
+The reference code (SajayR/VeS, evaluation/) scores every model, the hybrid included, under max_mean and mean_mean, and
+never under a weighted sum. Here a run's own row is under the weighted sum that it was trained for; the two plain
+similarities are `others`. The reference code's rank on the diagonal is ours where clips and images are one to one.
 
 Dimension key
     Q queries    A utterances    V images
@@ -25,8 +25,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ves.base import parquet
-from ves.base.files import atomic, read_json, write_json
-from ves.config.experiment import RunConfig
+from ves.base.files import atomic, write_json
+from ves.config.experiment import run_config
 from ves.evaluation.bootstrap import places
 from ves.evaluation.provenance import load_of
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
@@ -37,7 +37,7 @@ from ves.store.embeddings import Embeddings, further, joined, manifest_path
 
 
 def pairs_digest(embeddings: Embeddings) -> str:
-    """Names the set of pairs, in any order: two runs are comparable when it agrees."""
+    """A hash of the set of pairs, in any order: two runs are comparable where it is the same."""
     images = [embeddings.image_id[image] for image in embeddings.clip_image]
     pairs = sorted(f"{clip} {image}" for clip, image in zip(embeddings.clip_id, images, strict=True))
     return hashlib.sha256("\n".join(pairs).encode()).hexdigest()
@@ -48,7 +48,7 @@ def ranked(
 ) -> pl.DataFrame:
     """The rank of every query in one direction: query (id), image_id, rank, ties, right (items), gallery (items).
 
-    Of `clips`, where it is given, only these ask (A2V) or are there to be found (V2A). Sorted by query.
+    Only `clips`, if there is such a mask, are queries (A2V) or the gallery (V2A). Sorted by query.
     """
     rows = torch.arange(len(scores)) if clips is None else clips.nonzero()[:, 0]
     scores, image = scores[rows], stored.clip_image[rows].long()
@@ -64,36 +64,32 @@ def ranked(
     rank, tied = rank_by_image(scores, *pair)
     of_id = [stored.image_id[row] for row in of.tolist()]
     columns = {"query": query, "image_id": of_id, "rank": rank.numpy(), "ties": tied.numpy(), "right": right.numpy()}
-    found = pl.DataFrame(columns).with_columns(gallery=pl.lit(gallery))
-    return found.with_columns(pl.col("rank", "ties", "right", "gallery").cast(pl.Int32)).sort("query")
+    table = pl.DataFrame(columns).with_columns(gallery=pl.lit(gallery))
+    return table.with_columns(pl.col("rank", "ties", "right", "gallery").cast(pl.Int32)).sort("query")
 
 
-def reported(found: pl.DataFrame) -> dict[str, Any]:
-    """The report of a table as `ranked` makes it, with its interval per metric and, beside it, chance."""
-    rank, tied = (torch.from_numpy(found[name].to_numpy().astype(np.int64)) for name in ("rank", "ties"))
-    gallery = int(found["gallery"][0])
+def report_of(table: pl.DataFrame) -> dict[str, Any]:
+    """The report of a table as `ranked` makes it, with the interval of each metric, and chance."""
+    rank, tied = (torch.from_numpy(table[name].to_numpy().astype(np.int64)) for name in ("rank", "ties"))
+    gallery = int(table["gallery"][0])
     whole: dict[str, Any] = dict(report(rank, tied, gallery))
-    bars = estimates(rank[None].numpy(), places(found["image_id"].to_list()))
+    bars = estimates(rank[None].numpy(), places(table["image_id"].to_list()))
     whole["interval"] = {name: [bar.low, bar.high] for name, bar in bars.items()}
-    return whole | {"chance": chance(found["right"].to_numpy(), gallery)}
+    return whole | {"chance": chance(table["right"].to_numpy(), gallery)}
 
 
-def own_scores(stored: Embeddings, folder: Path, vouchers: list[bytes], others: tuple[str, ...]) -> dict[str, Tensor]:
+def own_scores(stored: Embeddings, folder: Path, manifests: list[bytes], others: tuple[str, ...]) -> dict[str, Tensor]:
     """Scores [A, V] under the run's own objective (OWN), a weighted sum, and under the plain similarities named."""
     objective: dict[str, float] = stored.attrs["objective"]
-    # each costs seconds to hours, so each is computed once, and the weighted sum is formed of them
+    # each takes seconds to hours, so it is computed once, and the weighted sum is made of them
     names = [*objective, *(name for name in others if name not in objective)]
-    plain = {name: all_pairs(name, stored, folder, vouchers) for name in names}
+    plain = {name: all_pairs(name, stored, folder, manifests) for name in names}
     own = torch.stack([weight * plain[name] for name, weight in objective.items()]).sum(0)
     return {OWN: own} | {name: plain[name] for name in others}
 
 
-def _config(run: Path) -> RunConfig:
-    return RunConfig.model_validate(read_json(run / "config.json"))
-
-
-def _voucher(run: Path, split: str) -> bytes:
-    """What vouches for the embeddings of a split, and so for scores made of them."""
+def _manifest(run: Path, split: str) -> bytes:
+    """The manifest of the embeddings of a split: it names their content, and so that of scores made of them."""
     return manifest_path(run / "embeddings" / f"{split}.zarr").read_bytes()
 
 
@@ -103,9 +99,9 @@ def _about(stored: Embeddings) -> dict[str, Any]:
     }
 
 
-def _labelled(found: pl.DataFrame, **labels: str) -> pl.DataFrame:
-    """A table of ranks behind columns that say what it is of."""
-    return found.select(*(pl.lit(label).alias(name) for name, label in labels.items()), pl.all())
+def _labelled(table: pl.DataFrame, **labels: str) -> pl.DataFrame:
+    """A table of ranks, with columns before it that say what they are ranks of."""
+    return table.select(*(pl.lit(label).alias(name) for name, label in labels.items()), pl.all())
 
 
 def _write(ranks: pl.DataFrame, path: Path) -> None:
@@ -113,23 +109,23 @@ def _write(ranks: pl.DataFrame, path: Path) -> None:
         ranks.write_parquet(temporary)
 
 
-def one_to_one(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
+def one_to_one(stored: Embeddings, blocks: Path, manifests: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Both directions under the run's own objective and under OTHERS: every rank, and the reports by similarity.
 
-    `blocks` and `vouchers` are those of `ves.evaluation.retrieval.scores.all_pairs`.
+    `blocks` and `manifests` are those of `ves.evaluation.retrieval.scores.all_pairs`.
     """
     tables, reports = [], {}
-    for name, matrix in own_scores(stored, blocks, vouchers, OTHERS).items():
+    for name, matrix in own_scores(stored, blocks, manifests, OTHERS).items():
         for direction in DIRECTIONS:
-            found = ranked(matrix, stored, direction)
-            reports.setdefault(name, {})[direction] = reported(found)
-            tables.append(_labelled(found, similarity=name, direction=direction))
+            table = ranked(matrix, stored, direction)
+            reports.setdefault(name, {})[direction] = report_of(table)
+            tables.append(_labelled(table, similarity=name, direction=direction))
     return pl.concat(tables), reports
 
 
-def paper_report(stored: Embeddings, blocks: Path, vouchers: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
+def paper_report(stored: Embeddings, blocks: Path, manifests: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """`one_to_one`: the rank of every query, and the content of retrieval.json."""
-    table, reports = one_to_one(stored, blocks, vouchers)
+    table, reports = one_to_one(stored, blocks, manifests)
     return table, _about(stored) | reports[OWN] | {"others": {name: reports[name] for name in OTHERS}}
 
 
@@ -138,13 +134,13 @@ def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
 
     Blocks of scores stay in blocks/val: `multi_positive` reads them. Raises as `load_of` does.
     """
-    table, result = paper_report(load_of(run, "val"), blocks / "val", [_voucher(run, "val")])
+    table, result = paper_report(load_of(run, "val"), blocks / "val", [_manifest(run, "val")])
     _write(table, ranks)
     write_json(out, result)
 
 
 def speakers(stored: Embeddings, splits: str) -> dict[str, Bool[Tensor, "A"]]:
-    """Which clips are by anyone, by speakers whom training has not heard, and by such as it has."""
+    """The clips of all speakers, of those that training has not heard, and of those that it has, as masks by group."""
     with parquet.naming(splits):
         known = pl.scan_parquet(splits).filter(pl.col("split").is_in(["val", "val_more"]))
         known = known.select("clip_id", "speaker_seen").collect()
@@ -155,27 +151,27 @@ def speakers(stored: Embeddings, splits: str) -> dict[str, Bool[Tensor, "A"]]:
 
 
 def all_clips(stored: Embeddings, scores: Float[Tensor, "A V"], splits: str) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Both directions for each group of speakers: every rank, and the reports (None of a group without a clip)."""
+    """Both directions for each group of speakers: every rank, and the reports (None for a group without a clip)."""
     tables, reports = [], {direction: {} for direction in DIRECTIONS}
     for group, clips in speakers(stored, splits).items():
         for direction in DIRECTIONS:
-            found = ranked(scores, stored, direction, clips) if clips.any() else None
-            reports[direction][group] = None if found is None else reported(found)
-            if found is not None:
-                tables.append(_labelled(found, direction=direction, speakers=group))
+            table = ranked(scores, stored, direction, clips) if clips.any() else None
+            reports[direction][group] = None if table is None else report_of(table)
+            if table is not None:
+                tables.append(_labelled(table, direction=direction, speakers=group))
     return pl.concat(tables), reports
 
 
 def multi_positive(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     """Write multi_positive.json and, before it, every rank (ranks: direction, speakers, as `ranked`).
 
-    Scores of val are those that `paper` left in `blocks`, where it did. Raises as `load_of` and `further` do.
+    Scores of val are read from `blocks` where `paper` left them there. Raises as `load_of` and `further` do.
     """
     val, more = load_of(run, "val"), load_of(run, "val_more")
-    stored, vouchers = joined(val, more), [_voucher(run, "val"), _voucher(run, "val_more")]
-    parts = [(val, "val", vouchers[:1]), (further(val, more), "val_more", vouchers)]
+    stored, manifests = joined(val, more), [_manifest(run, "val"), _manifest(run, "val_more")]
+    parts = [(val, "val", manifests[:1]), (further(val, more), "val_more", manifests)]
     scores = torch.cat([own_scores(part, blocks / split, by, ())[OWN] for part, split, by in parts])
-    table, reports = all_clips(stored, scores, _config(run).data.splits)
+    table, reports = all_clips(stored, scores, run_config(run).data.splits)
     _write(table, ranks)
     left_out = len(val.clip_id) + len(more.clip_id) - len(stored.clip_id)  # about near-duplicates of the images
     write_json(out, _about(stored) | {"split": ["val", "val_more"], "left_out": left_out} | reports)

@@ -1,11 +1,11 @@
 """Retrieval metrics: pure functions of a score matrix and of which gallery items are right.
 
-A clip ranks images (A2V) and an image ranks clips (V2A); what shows the query's image is right. The rank is 1 + the
-number of gallery items scored strictly above the query's best right one. Equal scores therefore favour the model: how
-many wrong items tie is counted, and mean and median rank under the opposite rule are reported beside it.
+A clip ranks images (A2V) and an image ranks clips (V2A); items of the query's image are right. The rank is 1 + the
+number of gallery items scored strictly above the query's best right one. So equal scores favour the model: wrong items
+that tie are counted, and mean and median rank under the opposite rule are reported too.
 
-The paper's protocol is the case of one clip to an image, where the only right item lies on the diagonal. Everything
-else (a clip's image spoken of by others, too) is the same rule with more right items.
+The paper's protocol is the case of one clip to an image, where the only right item lies on the diagonal. With
+several clips to an image the same rule has more right items.
 
 Dimension key
     Q queries    G gallery items    A utterances    V images
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ves.evaluation.retrieval.chance import CUTOFFS, Report
 
-ROWS = 512  # queries ranked at once: no boolean matrix of all pairs is ever held
+ROWS = 512  # queries ranked at once, so that no boolean matrix of all pairs is in memory
 
 
 def _best_positive(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Float[Tensor, "Q 1"]:
@@ -54,14 +54,14 @@ def summary(ranks: Int[Tensor, "Q"]) -> Report:
     """R@k in percent, mean and median rank (of an even number, the mean of the middle two), MRR, number of queries."""
     if not len(ranks):
         raise ValueError("no queries: there is nothing to summarise")
-    found = ranks.double().sort().values  # a sum depends on its order, in the last bit
-    recalls = {f"R@{k}": 100 * (found <= k).double().mean().item() for k in CUTOFFS}
-    middle = {"mean_rank": found.mean().item(), "median_rank": found.quantile(0.5).item()}
-    return recalls | middle | {"MRR": (1 / found).mean().item(), "n": len(ranks)}
+    ordered = ranks.double().sort().values  # a sum depends on its order, in the last bit
+    recalls = {f"R@{k}": 100 * (ordered <= k).double().mean().item() for k in CUTOFFS}
+    middle = {"mean_rank": ordered.mean().item(), "median_rank": ordered.quantile(0.5).item()}
+    return recalls | middle | {"MRR": (1 / ordered).mean().item(), "n": len(ranks)}
 
 
 def report(ranks: Int[Tensor, "Q"], ties: Int[Tensor, "Q"], gallery: int) -> Report:
-    """Everything that is reported of one direction."""
+    """All metrics of one direction, with the ties."""
     pessimistic = summary(ranks + ties)
     return summary(ranks) | {
         "gallery": gallery,

@@ -1,12 +1,12 @@
 """The score of every clip and image, in blocks that outlive the process.
 
-Thousands of clips against thousands of images are minutes to hours on a CPU. A block is written whole or not at all, in
-a folder that nothing declares; whoever is killed goes on at the first block that is missing. A block belongs to what it
-was made of: the folder is named by a hash of the embeddings' manifests, of the similarity's name and of its code.
-Blocks are removed once all that is made of them is written (`forget`).
+Thousands of clips against thousands of images take minutes to hours on a CPU. A block is written whole or not at all,
+into a folder that no rule of the workflow declares, so a job that was killed resumes at the first missing block. A hash
+of the embeddings' manifests, of the similarity's name and of its code names the folder, so that a block is never read
+for other embeddings. Blocks are removed once everything made of them is written (`forget`).
 
-Clips of like length are scored together and cut to the longest of them: padding, a third of all tokens where clips are
-short, is not multiplied. Beside the embeddings, memory holds the scores, a block and IMAGES images in fp32.
+Clips of similar length are scored together and cut to the longest of them, so that padding, a third of all tokens where
+clips are short, is not multiplied. Memory holds the embeddings, the scores, a block and IMAGES images in fp32.
 
 Dimension key
     A utterances    V images
@@ -33,13 +33,13 @@ BLOCK = 8 * CLIPS  # clips in a file
 IMAGES = 512  # in fp32 at once
 
 
-def _identity(name: str, vouchers: list[bytes]) -> str:
+def _identity(name: str, manifests: list[bytes]) -> str:
     """A hash of all that decides the scores."""
     code = [file.read_bytes() for file in (Path(__file__), *sorted(Path(pairwise.__file__).parent.glob("*.py")))]
-    found = hashlib.sha256()
-    for part in (name.encode(), torch.__version__.encode(), *code, *vouchers):
-        found.update(hashlib.sha256(part).digest())
-    return found.hexdigest()[:16]
+    digest = hashlib.sha256()
+    for part in (name.encode(), torch.__version__.encode(), *code, *manifests):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:16]
 
 
 def _block(name: str, stored: Embeddings, rows: Tensor, lengths: Tensor, device: torch.device) -> Tensor:
@@ -50,16 +50,16 @@ def _block(name: str, stored: Embeddings, rows: Tensor, lengths: Tensor, device:
         image = stored.image_tokens[columns].to(device).float()
         shown = None if image_mask is None else image_mask[columns].to(device)
         for some in torch.arange(len(rows)).split(CLIPS):
-            heard = slice(int(lengths[rows[some]].max()))
-            audio = stored.audio_tokens[rows[some], heard].to(device).float()
-            mask = stored.audio_mask[rows[some], heard].to(device)
+            longest = slice(int(lengths[rows[some]].max()))
+            audio = stored.audio_tokens[rows[some], longest].to(device).float()
+            mask = stored.audio_mask[rows[some], longest].to(device)
             part = pairwise.score({name: 1.0}, audio, mask, image, shown)
             scores[some[0] : some[-1] + 1, columns[0] : columns[-1] + 1] = part.cpu()
     return scores
 
 
 def _read(file: Path, shape: tuple[int, int]) -> Tensor | None:
-    """A block that is there already, if it is whole."""
+    """A block that was written before; None where there is none, or it is damaged."""
     if not file.is_file():
         return None
     try:
@@ -70,13 +70,13 @@ def _read(file: Path, shape: tuple[int, int]) -> Tensor | None:
     return torch.from_numpy(block) if block.shape == shape else None
 
 
-def all_pairs(name: str, stored: Embeddings, folder: Path, vouchers: list[bytes]) -> Float[Tensor, "A V"]:
-    """One plain similarity of every clip and image, block by block; those that are in `folder` are read.
+def all_pairs(name: str, stored: Embeddings, folder: Path, manifests: list[bytes]) -> Float[Tensor, "A V"]:
+    """One plain similarity of every clip and image, block by block; blocks that are in `folder` already are read.
 
-    `vouchers` are the manifests of the stores that the embeddings were read from. On the GPU where there is one.
+    `manifests` are the manifests of the stores that the embeddings were read from. On the GPU where there is one.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    own = folder / f"{name}-{_identity(name, vouchers)}"
+    own = folder / f"{name}-{_identity(name, manifests)}"
     for other in folder.glob(f"{name}-*") if folder.is_dir() else ():
         if other != own:
             remove(other)  # of other embeddings, or of other code
@@ -95,5 +95,5 @@ def all_pairs(name: str, stored: Embeddings, folder: Path, vouchers: list[bytes]
 
 
 def forget(folder: Path) -> None:
-    """Remove all blocks: what was made of them is written."""
+    """Remove all blocks, once what was made of them is written."""
     remove(folder)

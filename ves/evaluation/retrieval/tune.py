@@ -1,4 +1,4 @@
-"""Retrieval on `tune`, on which choices are made while a model trains."""
+"""Retrieval on `tune`, the split for choices, while a model trains."""
 
 import polars as pl
 import torch
@@ -17,10 +17,10 @@ from ves.training.objective import autocast
 def recall(
     model: VeS, reader: PairReader, frame: pl.DataFrame, train: TrainConfig, device: torch.device
 ) -> dict[str, float]:
-    """A2V retrieval on `tune`, on which choices are made: R@10 in percent and the median rank.
+    """A2V retrieval on `tune`: R@10 in percent and the median rank.
 
-    Scores are fp32 at least, as evaluation's: in bfloat16 short clips tie, in the model's favour (half the time, 3 s of
-    a run).
+    Scores are fp32 at least, as in evaluation: in bfloat16 short clips tie, in the model's favour (it would take half
+    the time, and save 3 s of a run).
     """
     model.eval()
     rows = frame["image_row"].to_numpy(writable=True)
@@ -35,8 +35,8 @@ def recall(
         return audio, audible, image
 
     with plain_attention(device):  # a switch of the whole process: not one for each thread to turn
-        found = side_by_side(tokens, range(0, len(frame), train.batch_size), cores())
-    audio, audible, images = (torch.cat(parts) for parts in zip(*found, strict=True))
+        parts = side_by_side(tokens, range(0, len(frame), train.batch_size), cores())
+    audio, audible, images = (torch.cat(part) for part in zip(*parts, strict=True))
     image_mask = None if reader.masks is None else reader.masks[rows].to(device)
     scores = score(train.objective, audio, audible, images, image_mask)
     image_of = torch.from_numpy(rows)

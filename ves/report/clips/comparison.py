@@ -1,18 +1,18 @@
-"""Several runs on the same validation clips: what each model hears in a word and sees in the patches, side by side."""
+"""Several runs on the same clips: how similar each model holds each moment of speech and each patch, side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float32
 
-from ves.base.files import read_json
+from ves.config.experiment import run_config
 from ves.evaluation.provenance import load_of
 from ves.media.audio import FrameGrid
 from ves.report.clips.spoken import Spoken
-from ves.similarity.pairwise import token_similarity, word_heat
+from ves.similarity.pairwise import token_similarity
 from ves.store.embeddings import Embeddings
 
 SAME = ("seconds", "frames", "grid", "image_size", "fit")  # of all runs, or a word and a patch would not be the same
@@ -26,7 +26,7 @@ class Comparison:
 
     @property
     def first(self) -> Embeddings:
-        """Stands for all of them in whatever does not depend on the model: ids, masks, attrs."""
+        """Stands for all of them in what does not depend on the model: ids, masks, attrs."""
         return next(iter(self.runs.values()))
 
     @property
@@ -34,8 +34,8 @@ class Comparison:
         return self.first.attrs
 
     def by_locality(self) -> "Comparison":
-        """The same runs, from the one whose objective looks for the best patch the most (`max_mean`) to the one that
-        does least; those that do equally stay in their order."""
+        """The same runs in the order of the share that `max_mean`, which looks for the best patch, has in their
+        objectives, the greatest first; equal ones stay in their order."""
 
         def local(run: str) -> float:
             objective = self.runs[run].attrs["objective"]
@@ -45,33 +45,20 @@ class Comparison:
 
     @property
     def frames(self) -> FrameGrid:
-        frames = self.attrs["frames"]
-        return FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
+        return FrameGrid.from_attrs(self.attrs["frames"])
 
-    def tokens(self, clip: int, word: Spoken) -> Bool[np.ndarray, " T"]:
-        """Valid tokens of a word."""
-        mask = self.first.audio_mask[clip].numpy()
-        return mask & self.frames.within(word.start_s, word.end_s, len(mask))
-
-    def heard(self, clip: int, word: Spoken) -> bool:
-        """Whether all of a word lies in the seconds that the models hear."""
-        return word.end_s <= self.attrs["seconds"] and bool(self.tokens(clip, word).any())
-
-    def heats(self, clip: int, spoken: Iterable[Spoken]) -> dict[str, list[Float[np.ndarray, "rows columns"]]]:
-        """For each run the heatmap of each word: the mean over its tokens of their similarity to each patch."""
-        chosen = [self.tokens(clip, word) for word in spoken]
-        heats = {}
-        for run, stored in self.runs.items():
-            tokens, patches = stored.audio_tokens[clip].float(), stored.image_tokens[stored.clip_image[clip]].float()
-            heats[run] = [word_heat(tokens, one, patches).reshape(self.attrs["grid"]) for one in chosen]
-        return heats
+    def hears(self, clip: int, word: Spoken) -> bool:
+        """Whether all of a word lies in the seconds that the models hear, and a token of it counts."""
+        valid = self.first.audio_mask[clip].numpy()
+        tokens = valid & self.frames.within(word.start_s, word.end_s, len(valid))
+        return word.end_s <= self.attrs["seconds"] and bool(tokens.any())
 
     def similarity(self, run: str, clip: int) -> Float32[np.ndarray, "T rows columns"]:
-        """Cosine of each audio token of a clip to each patch of its picture; padding and pauses are in it too."""
+        """Cosine of each audio token of a clip to each patch of its picture, tokens of padding and pauses included."""
         stored = self.runs[run]
         patches = stored.image_tokens[stored.clip_image[clip]].float()
-        found = token_similarity(stored.audio_tokens[clip][None].float(), patches[None])
-        return found[0, 0].numpy().reshape(-1, *self.attrs["grid"])
+        cosines = token_similarity(stored.audio_tokens[clip][None].float(), patches[None])
+        return cosines[0, 0].numpy().reshape(-1, *self.attrs["grid"])
 
 
 def compare(runs: list[Path]) -> Comparison:
@@ -80,7 +67,7 @@ def compare(runs: list[Path]) -> Comparison:
     Raises ValueError when they do not have the same clips, images and grids, and as `ves.evaluation.provenance.load_of`
     does.
     """
-    names = [read_json(run / "config.json")["run"] for run in runs]
+    names = [run_config(run).run for run in runs]
     short = [name.rsplit("-s", 1)[0] for name in names]
     shown = short if len(set(short)) == len(short) else names
     comparison = Comparison({name: load_of(run, "val") for name, run in zip(shown, runs, strict=True)})

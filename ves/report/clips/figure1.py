@@ -1,14 +1,13 @@
 """Figure 1: one spoken word in each row, its picture, and what every objective finds most similar to the word.
 
-Rows are validation clips in the order of a hash, each of another language until they are used up; the word is the first
-noun that names something in the picture. Nobody picked them and no score did, so failures show. A corpus without timed
-words shows the moment of sharpest similarity (of all runs together), marked as such, with the transcript if there is
-one. Columns go from the objective that looks for the best patch the most to the one that does least.
+Rows are validation clips in the order of a hash, each in another language until there are no more; the word is the
+first noun that names something in the picture. Neither a person nor a score picked them, so failures show. Without word
+timings a row shows the moment of sharpest similarity (over all runs), and says so, with the transcript if there is one.
+Columns go from the objective with the greatest weight on the best patch to the one with the least.
 
 The colours of a row have one scale, from the least to the greatest similarity in any of its panels: what is pale in one
-column is weaker than what is bright in another (nothing flatters), and no value is beyond the scale (nothing hides).
-Text is pixels, in the PDF too: what shapes these scripts here gives pixels, not outlines. Lengths are points of the
-figure in print; ZOOM pixels make one.
+column is weaker than what is bright in another, and no value is off the scale. Text is pixels, in the PDF too: what
+shapes these scripts here gives pixels, not outlines. Lengths are points of the printed figure, ZOOM pixels each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,10 @@ from PIL import Image, ImageDraw
 from ves.base.files import atomic
 from ves.config.experiment import DataPaths
 from ves.report.clips.comparison import compare
+from ves.report.clips.lookup import Corpus
 from ves.report.clips.plate import Plate, meaning_of, panel, plate_of
-from ves.report.clips.viewing import Viewing, views
+from ves.report.clips.viewing import Viewing
+from ves.report.clips.views import views
 from ves.report.drawing import lettering
 from ves.report.drawing.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
 from ves.report.drawing.transliteration import transliterate
@@ -42,7 +43,7 @@ SHARPEST = "and the moment of each is that at which any patch is most like the s
 
 
 def _said(page: Image.Image, viewing: Viewing, word: float, y: int) -> int:
-    """The description over the whole width, the word that begins at that second in colour; returns the y below."""
+    """The description over the whole width, with the word that begins at this second in colour; returns the y below."""
     x, width = MARGIN * ZOOM, (WIDTH - 2 * MARGIN) * ZOOM
     pieces = [(said.text, SAID if said.start_s == word else INK) for said in viewing.words]
     y = coloured(page, (x, y), pieces or [(viewing.transcript, INK)], 9 * ZOOM, width, viewing.language)
@@ -73,8 +74,8 @@ def _row(page: Image.Image, viewing: Viewing, y: int, lefts: Sequence[int], box:
         plate.picture.resize(size, Image.Resampling.LANCZOS),
         *(panel(plate, run, 0, size) for run in plate.heats),
     ]
-    for left, drawn in zip(lefts, panels, strict=True):
-        page.paste(drawn, (left + (box[0] - size[0]) // 2, y))
+    for left, picture in zip(lefts, panels, strict=True):
+        page.paste(picture, (left + (box[0] - size[0]) // 2, y))
     return max(below, y + size[1])
 
 
@@ -110,11 +111,11 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     """Write the figure of `clips` validation clips by these runs (run directories, embedded) to `out`, a PNG, and
     beside it as PDF, 7 inches wide.
 
-    Same input, same bytes. `truth` may be absent. Raises ValueError as ves.report.clips.viewing.views does.
+    Same input, same bytes. `truth` may be absent. Raises ValueError as ves.report.clips.views.views does.
     """
     comparison = compare(runs).by_locality()
     page = compose(
-        views(comparison, data, pictures, truth, clips),
+        views(comparison, Corpus(comparison.first, data, pictures, truth), clips),
         {run: stored.attrs["objective"] for run, stored in comparison.runs.items()},
     )
     dpi = 72 * ZOOM

@@ -1,8 +1,8 @@
 """Films: a clip's picture with its heatmap moving as it is spoken, and the sound. How they are encoded:
 ves.media.encoding.
 
-A frame shows what the models see at its middle: the one token that stands for that moment, neither smoothed nor scaled
-anew (Viewing.scale), so a flicker is the model's own. Lengths are pixels of the frame.
+A frame shows the one token that stands for its middle moment, neither smoothed nor rescaled (Viewing.scale), so any
+flicker is the model's own. Lengths are pixels of the frame.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from ves.report.drawing import lettering
 from ves.report.drawing.overlay import mark, outline, tint
 from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
 
-FPS = 25  # of DistilHuBERT's tokens there are as many a second
+FPS = 25  # as many as DistilHuBERT has tokens a second
 PANEL = (340, 260)  # a panel fits in
 NARROWEST = 220  # column of a narrow picture
 SAID = 96  # height of the word that is said
@@ -44,7 +44,7 @@ class _Stage:
     picture: int  # left edge of the picture
     lefts: dict[str, int]  # of the panel of each run
     top: int  # of the panels
-    said: int  # of the word that is said
+    said: int  # top of the word that is said
     axis: Axis
     wave: int  # its upper edge
     end: int  # lower edge of what the playhead crosses
@@ -87,7 +87,7 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
 
 
 def _say(frame: Image.Image, viewing: Viewing, second: float, top: int) -> None:
-    """The word that is said at that moment, large."""
+    """The word that is said at that second, large."""
     for word in viewing.words:
         if word.start_s <= second < word.end_s:
             size = lettering.fitting(word.text, 36, frame.width - 2 * MARGIN, viewing.language)
@@ -97,14 +97,14 @@ def _say(frame: Image.Image, viewing: Viewing, second: float, top: int) -> None:
 
 
 def _named(viewing: Viewing, small: Image.Image) -> list[tuple[float, float, Image.Image]]:
-    """The picture with the object outlined that a word names, from when to when that is said."""
-    found = []
+    """(start, end, the picture with the object outlined) of each word that names an object."""
+    pictures = []
     for word, mask in zip(viewing.shown, viewing.masks, strict=True):
         if mask is not None:
             outlined = small.copy()
             outline(outlined, Image.fromarray(mask.astype(np.uint8) * 255))
-            found.append((word.start_s, word.end_s, outlined))
-    return found
+            pictures.append((word.start_s, word.end_s, outlined))
+    return pictures
 
 
 def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
@@ -112,15 +112,15 @@ def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, 
     stage = _stage(viewing, runs)
     small, geometry = viewing.picture.resize(stage.size, Image.Resampling.LANCZOS), viewing.geometry(stage.size)
     named = _named(viewing, small)
-    boxes, seen = geometry.patch_boxes(*viewing.grid), geometry.patch_mask(*viewing.grid)
+    boxes, visible = geometry.patch_boxes(*viewing.grid), geometry.patch_mask(*viewing.grid)
 
-    @lru_cache(maxsize=len(stage.lefts))  # several frames show one token
+    @lru_cache(maxsize=len(stage.lefts))  # several frames in a row show one token
     def panel(run: str, token: int) -> Image.Image:
         heat = viewing.heat(run, token)
-        drawn = tint(small, geometry.on_picture(heat), viewing.scale)
+        tinted = tint(small, geometry.on_picture(heat), viewing.scale)
         if viewing.valid[token]:
-            mark(drawn, boxes[hottest(heat.ravel(), seen)])
-        return drawn
+            mark(tinted, boxes[hottest(heat.ravel(), visible)])
+        return tinted
 
     for number in range(ceil(viewing.seconds * FPS)):
         second = (number + 0.5) / FPS

@@ -1,20 +1,19 @@
 """The gallery: some validation clips, each as a plate, a strip and a film, and four-panel rows of all of them.
 
 The heat of a word is the mean, over its audio tokens, of their similarity to each patch: the rule that localisation is
-measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. One colour
-scale serves all panels of a plate, from the least to the greatest similarity in any of them; strips and films show
-single moments, and have one for all moments and runs of the clip (Viewing.scale). It hides nothing by stretching a flat
-map, and it flatters no model by a scale of its own; where that leaves a model pale, the marked patch still shows where
-it points. Clips are chosen by a hash, spread over the languages (ves.report.clips.spoken.choose). A corpus that knows
-no word timings gets the moments of sharpest similarity, marked as such.
+measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. The panels
+of a plate share one colour scale, from the least to the greatest similarity in any of them; strips and films show
+single moments, and share one over all moments and runs of the clip (Viewing.scale). So no flat map is stretched, and no
+model has a scale of its own that flatters it; where a model is pale, the marked patch still shows where it points. A
+hash chooses the clips, spread over the languages (ves.report.clips.spoken.choose). Without word timings the moments of
+sharpest similarity are shown, and say so.
 
-index.html shows every clip with its film, its plate and its strip on one page, which opens from disk. Descriptions in
-their own scripts are in the pictures, where our fonts are; the page itself is in Latin letters.
+index.html shows the film, the plate and the strip of every clip on one page, which opens from disk. Descriptions in
+their own scripts are in the pictures, which have our fonts; the page itself is in Latin letters.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,40 +23,28 @@ from ves.config.experiment import DataPaths
 from ves.report.clips import panels, strips
 from ves.report.clips.comparison import Comparison, compare
 from ves.report.clips.films import film
+from ves.report.clips.lookup import Corpus
 from ves.report.clips.plate import Plate, compose, plate_of
-from ves.report.clips.viewing import Viewing, views
+from ves.report.clips.viewing import Viewing
+from ves.report.clips.views import views
 from ves.report.drawing.overlay import Box
 from ves.report.drawing.page import save
-from ves.report.html import whole
+from ves.report.html import render
 
 log = logging.getLogger(__name__)
 
-STYLE = """
-section { margin: 2.5rem 0; border-top: 1px solid #d9d9df; }
-video, img { display: block; max-width: 100%; height: auto; margin: 0.7rem 0; }
-nav a { margin-right: 0.9rem; }
-"""
-INTRO = """<h1>What the models look at</h1>
-<p>Each clip is somebody speaking about a picture. <b>Film</b>: as it is spoken, what each model finds most like the
-sound of that moment. <b>Words</b>: the same for single words. <b>Strip</b>: the whole clip, a small picture every
-200 ms. <b>Four panels</b>, at the end: picture, heatmap, its strongest region, and that cut out.</p>
-<p>Bright is alike, dark is unlike; all pictures beside each other have one scale of colours, so that a pale one is
-weaker than a bright one. A white square marks the most similar patch, a blue line the object that the word names, where
-it is known. No score and nobody's taste chose the clips: a hash did, so failures are among them.</p>
-"""
-
 
 def _entry(plate: Plate, name: str, boxes: Mapping[tuple[str, int], Box]) -> dict[str, Any]:
-    """What index.json says of a clip: its files, the words, the ends of its colours, where its panels lie."""
-    said = [{"text": w.text, "english": w.english, "start_s": w.start_s, "end_s": w.end_s} for w in plate.spoken]
-    found = [{"run": run, "word": word, "box": box} for (run, word), box in boxes.items()]
+    """The entry of a clip in index.json: its files, words, ends of the colour scale, and the places of its panels."""
+    words = [{"text": w.text, "english": w.english, "start_s": w.start_s, "end_s": w.end_s} for w in plate.spoken]
+    places = [{"run": run, "word": word, "box": box} for (run, word), box in boxes.items()]
     about = {"clip_id": plate.clip_id, "language": plate.language, "gloss": plate.gloss, "file": f"{name}.png"}
     about |= {"strip": f"{name}-strip.png", "film": f"{name}.mp4"}
-    return about | {"words": said, "scale": [plate.scale.low, plate.scale.high], "panels": found}
+    return about | {"words": words, "scale": [plate.scale.low, plate.scale.high], "panels": places}
 
 
 def _draw(viewing: Viewing, filmed: list[str], out: Path) -> dict[str, Any]:
-    """All that is made of one clip; its entry in index.json."""
+    """Draw everything of one clip; returns its entry for index.json."""
     plate = plate_of(viewing)
     page, boxes = compose(plate)
     save(page, out / f"{viewing.name}.png")
@@ -67,7 +54,7 @@ def _draw(viewing: Viewing, filmed: list[str], out: Path) -> dict[str, Any]:
 
 
 def _filmed(comparison: Comparison) -> list[str]:
-    """The two runs that differ the most in what they look for, in a film beside each other: dense and global."""
+    """The two runs that differ most in what they look for, side by side in films: dense and global."""
     names = list(comparison.by_locality().runs)
     return names if len(names) < 2 else [names[0], names[-1]]
 
@@ -77,11 +64,11 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
 
     <clip>.png, <clip>-strip.png and <clip>.mp4 for each, panels-<run>.png, a page index.html of them all, and
     index.json, written last; what an earlier drawing left there is removed first. Same input, same bytes. `truth` may
-    be absent. Raises ValueError when the runs are not of the same clips, no clip can be shown, or a description has a
-    character that no font has.
+    be absent. Raises ValueError when the runs do not have the same clips, when no clip can be shown, and for a
+    character in a description that no font has.
     """
     comparison = compare(runs)
-    viewings = views(comparison, data, pictures, truth, clips)
+    viewings = views(comparison, Corpus(comparison.first, data, pictures, truth), clips)
     if len(viewings) < clips:
         log.warning("only %d validation clips have something to show, %d were asked for", len(viewings), clips)
     for old in (out / "index.json", *out.glob("*.png"), *out.glob("*.mp4")):
@@ -93,33 +80,6 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     for run, file in rows.items():
         save(panels.compose(plates, run), out / file)
     with atomic(out / "index.html") as temporary:
-        temporary.write_text(index_page(entries, rows), encoding="utf-8")
+        page = render("gallery.html", title="VeS gallery", clips=entries, four_panels=rows)
+        temporary.write_text(page, encoding="utf-8")
     write_json(out / "index.json", {"four_panels": rows, "clips": entries})
-
-
-def _clip(entry: Mapping[str, Any]) -> str:
-    """One clip, its film first."""
-    title, gloss = escape(entry["language"] or entry["clip_id"]), escape(entry["gloss"])
-    said = escape("; ".join(word["english"] for word in entry["words"]))
-    film, plate, strip = (escape(entry[key]) for key in ("film", "file", "strip"))
-    return f"""<section id="{escape(entry["clip_id"])}">
-<h2>{title}</h2>
-<p>{gloss}</p>
-<video controls preload="metadata" src="{film}" aria-label="Film of this clip, with its sound"></video>
-<img loading="lazy" src="{plate}" alt="Heatmaps of single words by each model: {said}">
-<img loading="lazy" src="{strip}" alt="Heatmaps of the whole clip, one every 200 ms, by each model">
-</section>"""
-
-
-def index_page(entries: Sequence[Mapping[str, Any]], four_panels: Mapping[str, str]) -> str:
-    """The page, of the entries of index.json and the files of the four-panel rows by run; all lie beside it."""
-    links = [(entry["clip_id"], entry["language"] or entry["clip_id"][:8]) for entry in entries]
-    links += [("four", "four panels")]
-    ways = "".join(f'<a href="#{escape(place)}">{escape(name)}</a>' for place, name in links)
-    rows = "\n".join(
-        f'<h3>{escape(run)}</h3>\n<img loading="lazy" src="{escape(file)}" alt="Four-panel rows of {escape(run)}">'
-        for run, file in four_panels.items()
-    )
-    clips = "\n".join(_clip(entry) for entry in entries)
-    last = f'<section id="four">\n<h2>Four panels</h2>\n{rows}\n</section>'
-    return whole("VeS gallery", f'{INTRO}<nav aria-label="Clips">{ways}</nav>\n{clips}\n{last}', STYLE)

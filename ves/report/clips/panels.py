@@ -1,8 +1,8 @@
 """Four-panel rows, as the sound-localisation literature shows its results: picture, heatmap, strongest region, cut-out.
 
-The strongest region is what is joined to the hottest patch and lies above the middle between the least and the greatest
-value of its own heatmap. So every heatmap has one, a flat one too: what it is worth, the heatmap tells, whose colours
-have one scale for the row. Lengths are pixels of the page.
+The strongest region is connected to the hottest patch and above the middle between the least and the greatest value
+of its own heatmap. So every heatmap has one, even a flat one: what it is worth shows in the heatmap, whose colours have
+one scale for the row. Lengths are pixels of the page.
 
 Dimension key
     H, W pixels of a panel
@@ -28,20 +28,20 @@ KEY = (
     "middle between the least and the greatest value."
 )
 OUTLINED = "Blue line: the object that the word names. "
-REGION = "#ffd400"  # not the colour of the object's outline: what a model found, and no truth
+REGION = "#ffd400"  # another colour than the object's outline: it is a model's finding, not the truth
 
 
 def strongest(heat: Float[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Pixels joined to the hottest one (by their sides) that are above the middle of the heatmap's own range.
+    """Pixels connected to the hottest one (by their sides) that are above the middle of the heatmap's own range.
 
-    Of a constant heatmap all that is seen. Pixels that the model did not see (NaN) are never in it.
+    For a constant heatmap, all visible pixels. Pixels that the model did not see (NaN) are never in it.
     """
-    seen = np.isfinite(heat)
-    known = np.where(seen, heat, -np.inf)
-    if not seen.any():
-        return seen
-    low, high = heat[seen].min(), known.max()
-    mask = Image.fromarray(np.where(known >= (low + high) / 2, 128, 0).astype(np.uint8)).copy()  # that can be drawn on
+    visible = np.isfinite(heat)
+    known = np.where(visible, heat, -np.inf)
+    if not visible.any():
+        return visible
+    low, high = heat[visible].min(), known.max()
+    mask = Image.fromarray(np.where(known >= (low + high) / 2, 128, 0).astype(np.uint8)).copy()  # writable
     y, x = np.unravel_index(int(known.argmax()), heat.shape)
     ImageDraw.floodfill(mask, (int(x), int(y)), 255)
     return np.asarray(mask) == 255
@@ -71,8 +71,8 @@ def _row(page: Image.Image, plate: Plate, run: str, y: int, lefts: Sequence[int]
     down = paragraph(page, (MARGIN, down + 2), word.text, text, width, INK, plate.language)
     down = paragraph(page, (MARGIN, down + 2), meaning_of(word), 15, width, QUIET, "")
     down = bar(page, (MARGIN, down + 10), width, plate.scale, 12)
-    for left, drawn in zip(lefts, _four(plate, run, size), strict=True):
-        page.paste(drawn, (left + (BOX[0] - size[0]) // 2, y))
+    for left, picture in zip(lefts, _four(plate, run, size), strict=True):
+        page.paste(picture, (left + (BOX[0] - size[0]) // 2, y))
     return max(down, y + size[1])
 
 

@@ -1,6 +1,6 @@
 """A plate: one clip on a page, a row of heatmaps for each run and a column for each word.
 
-Every panel is the picture as it was given, unsquashed. Lengths are pixels of the page.
+Every panel has the aspect ratio of the picture. Lengths are pixels of the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ MOST_SIMILAR, NAMED = "the most similar patch", "the object named"
 
 @dataclass(frozen=True, eq=False)
 class Plate:
-    """What is known of one clip. `heats` holds, per run, one heatmap [rows, columns] for each of `spoken`."""
+    """What a plate shows of one clip. `heats` has, for each run, one heatmap [rows, columns] for each of `spoken`."""
 
     clip_id: str
     language: str
@@ -48,14 +48,14 @@ class Plate:
         return scale_of(heat.ravel()[shown] for heats in self.heats.values() for heat in heats)
 
     def geometry(self, size: tuple[int, int]) -> Geometry:
-        """Of the picture as drawn, width and height: the same square, other pixels."""
+        """The geometry of the picture at another size (width, height): the same square, other pixels."""
         return Geometry(*size, self.image_size, self.fit)
 
 
 def plate_of(viewing: Viewing) -> Plate:
-    """The plate of a clip: what it shows, each as its mean over time."""
+    """The plate of a clip: the mean heat of each of the words or moments that it shows."""
     return Plate(
-        clip_id=viewing.clip_id if viewing.language else "",  # nobody needs to find their own picture
+        clip_id=viewing.clip_id if viewing.language else "",  # one's own picture needs no id
         language=viewing.heading,
         description=viewing.description,
         gloss=viewing.gloss,
@@ -69,7 +69,7 @@ def plate_of(viewing: Viewing) -> Plate:
 
 
 def meaning_of(word: Spoken) -> str:
-    """For captions, of a word: how it sounds and what it means."""
+    """For captions: a word in Latin letters, and in English."""
     return " · ".join(line for line in (transliterate(word.text), word.english) if line)
 
 

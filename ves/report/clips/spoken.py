@@ -1,4 +1,4 @@
-"""What a figure of one clip shows: the words that name something, or, where nobody timed the words, moments.
+"""What a figure of one clip shows: the words that name something or, without word timings, moments.
 
 Dimension key
     R runs    T audio tokens
@@ -7,7 +7,6 @@ Dimension key
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -15,16 +14,16 @@ from jaxtyping import Bool, Float
 COLUMNS = 4  # words of a clip in one figure
 MOMENTS = 3  # of a clip in one figure
 MOMENT_S = 0.3  # about a short word
-ROLES = ("noun", "colour")  # that name something to be seen, those to be shown first
+ROLES = ("noun", "colour")  # of words that name something visible, in the order of precedence
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """A word (or several that are one name) and when it is said; `object` is its index in the picture, or -1."""
+    """A word (or several that are one phrase) and its time; `object` is the index of the object it names, or -1."""
 
     text: str  # in its script
     english: str
-    role: str  # noun, colour, other; moment: nobody knows what is said
+    role: str  # noun, colour or other; moment, where it is unknown what is said
     object: int
     start_s: float
     end_s: float
@@ -35,22 +34,8 @@ class Spoken:
         return "" if self.role == "moment" else f"{self.start_s:.2f}–{self.end_s:.2f} s"
 
 
-def phrases(words: Iterable[Mapping[str, Any]]) -> list[Spoken]:
-    """Words of one clip as spoken (rows of truth), those that follow each other with one meaning taken together."""
-    found: list[Spoken] = []
-    for word in words:
-        start, end = word["start_s"], word["end_s"]
-        spoken = Spoken(word["text"], word["english"], word["role"], word["object"], start, end)
-        last = found[-1] if found else None
-        if last and (last.english, last.role, last.object) == (spoken.english, spoken.role, spoken.object):
-            found[-1] = Spoken(f"{last.text} {spoken.text}", last.english, last.role, last.object, last.start_s, end)
-        else:
-            found.append(spoken)
-    return found
-
-
 def shown_words(spoken: Iterable[Spoken]) -> list[Spoken]:
-    """At most COLUMNS of these: nouns, then colours where there is room, as spoken; a name said twice counts once."""
+    """At most COLUMNS of these: nouns, then colours while there is room, in the order of speech; each name once."""
     first = {(word.object, word.role): word for word in reversed(list(spoken)) if word.object >= 0}
     naming = sorted(first.values(), key=lambda word: word.start_s)
     ranked = [word for role in ROLES for word in naming if word.role == role]
@@ -63,45 +48,41 @@ def moments(
     centres_s: Float[np.ndarray, "T"],
     count: int = MOMENTS,
 ) -> list[Spoken]:
-    """The `count` moments of sharpest similarity that do not overlap, in the order of time; fewer of a short clip.
+    """The `count` moments of sharpest similarity that do not overlap, in the order of time; fewer in a short clip.
 
-    `sharpness` is the greatest similarity of each token to any patch, per run. Runs are standardised over the clip and
-    averaged: all have a say in the moments, none by its scale alone.
+    `sharpness` is the greatest similarity of each token to any patch, per run. Each run is standardised over the clip
+    before the mean is taken, so that none outweighs the others by its scale.
     """
     kept = sharpness[:, valid]
     spread = np.maximum(kept.std(1, keepdims=True), 1e-6)
     score = np.where(valid, ((sharpness - kept.mean(1, keepdims=True)) / spread).mean(0), -np.inf)
-    found: list[Spoken] = []
-    while len(found) < count and np.isfinite(score).any():
+    peaks: list[Spoken] = []
+    while len(peaks) < count and np.isfinite(score).any():
         centre = float(centres_s[score.argmax()])
         start, end = centre - MOMENT_S / 2, centre + MOMENT_S / 2
-        found.append(Spoken(f"at {centre:.1f} s", "sharpest similarity", "moment", -1, start, end))
+        peaks.append(Spoken(f"at {centre:.1f} s", "sharpest similarity", "moment", -1, start, end))
         score = np.where(np.abs(centres_s - centre) < MOMENT_S, -np.inf, score)
-    return sorted(found, key=lambda moment: moment.start_s)
+    return sorted(peaks, key=lambda moment: moment.start_s)
 
 
 def spaced(valid: Bool[np.ndarray, "T"], centres_s: Float[np.ndarray, "T"]) -> list[Spoken]:
-    """The middles of MOMENTS equal parts of what is valid: the same moments whatever a model makes of them.
+    """The middles of MOMENTS equal parts of the valid tokens: moments that do not depend on a model.
 
-    None where nothing is valid.
+    There are fewer where fewer tokens are valid.
     """
-    heard = centres_s[valid]
-    found: list[Spoken] = []
-    for part in np.array_split(heard, MOMENTS):
+    middles: list[Spoken] = []
+    for part in np.array_split(centres_s[valid], MOMENTS):
         if len(part):
             centre = float(part[len(part) // 2])
-            found.append(
-                Spoken(
-                    f"at {centre:.1f} s", "evenly spaced", "moment", -1, centre - MOMENT_S / 2, centre + MOMENT_S / 2
-                )
-            )
-    return found
+            start, end = centre - MOMENT_S / 2, centre + MOMENT_S / 2
+            middles.append(Spoken(f"at {centre:.1f} s", "evenly spaced", "moment", -1, start, end))
+    return middles
 
 
 def choose(languages: Mapping[str, str], count: int) -> list[str]:
     """`count` clips (of clip_id -> language): one of every language in turn, then a second of every language, ...
 
-    Clips and languages are in the order of a hash: nobody picked them, and no score did.
+    A hash orders clips and languages: neither a person nor a score picks them.
     """
 
     def order(clip: str) -> str:

@@ -1,8 +1,7 @@
 """Strips: the sound of one clip on an axis of time, and under it, every 200 ms, what each run sees.
 
-A small picture is the mean over the tokens of its 200 ms; all of them have the one scale of the clip
-(Viewing.scale), so colours compare between moments and runs. A line holds 5 s; a clip of more than MOST_LINES of them
-is drawn at a longer step instead.
+A small picture is the mean over the tokens of its 200 ms; all share the one scale of the clip (Viewing.scale), so that
+colours compare between moments and runs. A line holds 5 s; a clip that needs more than MOST_LINES gets longer steps.
 """
 
 from math import ceil

@@ -1,7 +1,7 @@
 """A picture beside its patch tokens, as people look at DINOv2 features: their first three principal components as RGB.
 
-What has one colour is alike to the backbone. The components are of this picture's own patches, so colours of two
-pictures cannot be compared.
+Patches of one colour are alike to the backbone. The components are those of this picture's own patches, so the colours
+of two pictures cannot be compared.
 
 Dimension key
     P patches    W backbone width
@@ -29,10 +29,10 @@ GAP = 8
 
 
 def components(tokens: Float[np.ndarray, "P W"], shown: Bool[np.ndarray, "P"]) -> Float[np.ndarray, "P 3"]:
-    """The first three principal components of the tokens that are shown, each from 0 (its least) to 1; 0 elsewhere.
+    """The first three principal components of the tokens that are shown, each scaled to 0..1; 0 elsewhere.
 
-    The sign of a component is free: the greatest of its weights is made positive, so that it is always the same. Where
-    tokens have less than three directions, what is missing is 0.
+    The sign of a component is arbitrary: here the greatest of its weights is positive, so that it is always the same.
+    Where the tokens span fewer than three directions, the missing components are 0.
     """
     centred = tokens[shown].astype(np.float64)
     centred -= centred.mean(axis=0)
@@ -48,7 +48,7 @@ def components(tokens: Float[np.ndarray, "P W"], shown: Bool[np.ndarray, "P"]) -
 
 
 def laid_out(colours: Float[np.ndarray, "P 3"], geometry: Geometry, grid: Sequence[int]) -> Image.Image:
-    """The colours of the patches where they lie in the picture, unsquashed; black where the backbone saw nothing."""
+    """The colours of the patches where they lie in the picture, at its aspect ratio; black outside of the patches."""
     rows, columns = grid
     places = geometry.patches_to_picture(np.arange(rows * columns, dtype=np.float32).reshape(rows, columns))
     palette = np.concatenate([(colours * 255).round().astype(np.uint8), np.zeros((1, 3), np.uint8)])
@@ -66,16 +66,16 @@ def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
 
 
 def find(image_ids: Sequence[str], beginning: str, store: Path) -> str:
-    """The one id that begins so. Raises ValueError where none does, or several do."""
-    found = [image_id for image_id in image_ids if image_id.startswith(beginning.lower())]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    """The one id with this beginning. Raises ValueError where no id has it, or several have."""
+    matches = [image_id for image_id in image_ids if image_id.startswith(beginning.lower())]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise ValueError(
             f"{store}: no image whose id begins with {beginning!r}, among {len(image_ids)} such as {image_ids[0]}"
         )
-    some = ", ".join(image_id[:16] for image_id in found[:3])
-    raise ValueError(f"{store}: {len(found)} images begin with {beginning!r}, such as {some}; give more digits")
+    some = ", ".join(image_id[:16] for image_id in matches[:3])
+    raise ValueError(f"{store}: {len(matches)} images begin with {beginning!r}, such as {some}; give more digits")
 
 
 def picture_of(image_id: str, images: Path, pictures: Path) -> Image.Image:
@@ -93,10 +93,10 @@ def picture_of(image_id: str, images: Path, pictures: Path) -> Image.Image:
 
 
 def show(store: Path, beginning: str, out: Path | None, images: Path | None, pictures: Path | None) -> Path:
-    """Write the PNG for the image whose id begins so, and return where it is.
+    """Write the PNG for the image whose id has this beginning; returns its path.
 
-    By default the pictures are those of the corpus that the store lies in, and the PNG goes to this folder. Raises
-    BadStore for features that are damaged, ValueError for an id or a picture that is not there.
+    By default the pictures are those of the corpus that the store is in, and the PNG goes to the current folder. Raises
+    BadStore for damaged features, ValueError for an id or a picture that is not there.
     """
     corpus = store.absolute().parents[1]
     features = open_features(store)

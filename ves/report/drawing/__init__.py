@@ -1,1 +1,1 @@
-"""What all figures and pages are drawn with: heat over pictures, letters of many scripts, colours."""
+"""The tools of all figures and pages: heat over pictures, letters of many scripts, colours, plots."""

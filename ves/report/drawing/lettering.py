@@ -1,4 +1,4 @@
-"""Text in the scripts of India: which font has a character, how long a line is, drawing it on a picture.
+"""Text in the scripts of India: the font for a character, the length of a line, the line drawn on a picture.
 
 HarfBuzz shapes it (conjuncts, reordered vowel signs, Nastaliq), through matplotlib: its wheel carries libraqm whole,
 while Pillow's takes FriBidi from the system and, where there is none, sets every letter side by side.
@@ -25,7 +25,7 @@ FORMS = {"Marathi": "mr", "Nepali": "ne"}  # languages with letter forms of thei
 
 @dataclass(frozen=True, eq=False)
 class _Shaped:
-    """Ink of one run, uint8 [height, width]; where its upper left corner lies from the pen, and how far that moves."""
+    """The ink of one run, uint8 [height, width]; its upper left corner from the pen, and how far the pen moves."""
 
     ink: np.ndarray
     left: int
@@ -35,7 +35,7 @@ class _Shaped:
 
 @dataclass(frozen=True)
 class Extent:
-    """A line of text: the length that the pen moves, and how far the ink reaches above and below the baseline."""
+    """The size of a line of text: how far the pen moves, and how far the ink reaches above and below the baseline."""
 
     width: int
     above: int
@@ -56,7 +56,7 @@ def _font(family: str, size: int) -> FT2Font:
 
 
 def font_for(character: str, before: str | None = None) -> str:
-    """The family that has a character: the one of the text before it where that can, else the first.
+    """The family for a character: that of the text before it if it has the character, else the first that has it.
 
     Raises ValueError that names a character no font has.
     """
@@ -128,7 +128,7 @@ def draw(
 
 
 def wrap(text: str, size: int, width: int, language: str | None = None) -> list[str]:
-    """Lines no longer than `width`, broken at spaces; a single word that is longer has a line of its own."""
+    """Lines no longer than `width`, broken at spaces; a word that is longer than that has a line of its own."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word

@@ -50,12 +50,12 @@ def bar(page: Image.Image, at: tuple[int, int], width: int, scale: Scale, size: 
 
 
 def row_height(names: Iterable[str], height: int) -> int:
-    """Of a row of pictures that high: what the longest name that stands upright beside it needs, if that is more."""
+    """The height of a row of pictures: at least what the longest name beside it needs, which runs upwards."""
     return max(height, *(lettering.measure(name, 17).width + 6 for name in names))
 
 
 def upright(page: Image.Image, name: str, x: int, top: int, height: int) -> None:
-    """Upright along the left edge of a row."""
+    """Write a name upwards along the left edge of a row."""
     extent = lettering.measure(name, 17)
     strip = Image.new("RGB", (extent.width + 2, 24), PAPER)
     lettering.draw(strip, (1, 17), name, 17, INK)
@@ -64,14 +64,14 @@ def upright(page: Image.Image, name: str, x: int, top: int, height: int) -> None
 
 
 def centred(page: Image.Image, middle: int, y: int, text: str, size: int, colour: str, language: str) -> None:
-    """A line about x = `middle` on the baseline y."""
+    """A line centred on x = `middle`, on the baseline y."""
     width = lettering.measure(text, size, language).width
     lettering.draw(page, (middle - width // 2, y), text, size, colour, language)
 
 
 def _units(pieces: Sequence[tuple[str, str]], rightwards: bool) -> list[tuple[str, str]]:
-    """Words with their colours, in the order of reading. In a line to the left, words to the right that follow each
-    other in one colour stay one unit, or they would change places."""
+    """Words with their colours, in reading order. In a line from right to left, consecutive words from left to right of
+    one colour stay one unit, or they would change places."""
     units: list[tuple[str, str]] = []
     for text, colour in pieces:
         for word in text.split():
@@ -112,7 +112,7 @@ def coloured(
 
 
 def stacked(pages: Sequence[Image.Image]) -> Image.Image:
-    """Pages below each other, from the left edge."""
+    """Pages below each other, aligned at the left edge."""
     page = Image.new("RGB", (max(part.width for part in pages), sum(part.height for part in pages)), PAPER)
     y = 0
     for part in pages:

@@ -1,6 +1,6 @@
-"""The scripts of India in Latin letters, so that a figure can be read by who does not read the script.
+"""The scripts of India in Latin letters, for readers of a figure who do not know the script.
 
-ISO 15919, letter by letter: what is written, not how it is said (in Hindi and its neighbours the last `a` of a word is
+ISO 15919, letter by letter: the spelling, not the pronunciation (in Hindi and its neighbours the last `a` of a word is
 silent). Three things are simplified: the vocalic r is `ri`, both marks of nasal vowels are `ṁ`, and e and o are long
 without a mark in scripts that have no short ones. The nine scripts share one order of letters in Unicode, so one table
 by offset serves all. Urdu is left out: it does not write its short vowels.
@@ -9,7 +9,7 @@ by offset serves all. Urdu is left out: it does not write its short vowels.
 import unicodedata
 
 BLOCKS = {0x0900 + 0x80 * number: number for number in range(9)}  # Devanagari to Malayalam, first code point of each
-SHORT_E = (0x0B80, 0x0C00, 0x0C80, 0x0D00)  # Tamil, Telugu, Kannada, Malayalam tell short e and o from long ones
+SHORT_E = (0x0B80, 0x0C00, 0x0C80, 0x0D00)  # Tamil, Telugu, Kannada, Malayalam distinguish short e and o from long ones
 LONG = {"e": "ē", "o": "ō"}
 NASAL, VISARGA, ADDAK = (0x01, 0x02, 0x70), 0x03, 0x71  # 0x70, 0x71: of Gurmukhi; addak doubles what follows
 NUKTA, AVAGRAHA, VIRAMA = 0x3C, 0x3D, 0x4D
@@ -43,7 +43,7 @@ def _block(character: str) -> int | None:
 
 
 class _Line:
-    """What has been written so far; a consonant waits to hear which vowel follows it."""
+    """The line so far; a consonant waits for the vowel that follows it."""
 
     def __init__(self) -> None:
         self.text, self.waiting, self.doubled = "", -1, False
@@ -87,7 +87,7 @@ def _independent(character: str, place: int, long: dict[str, str]) -> str:
 
 
 def transliterate(text: str) -> str:
-    """The line in Latin letters; empty for one that needs none or that has a letter of another script."""
+    """The line in Latin letters; empty where it is Latin already, or has a letter of a script not among these."""
     line, ours = _Line(), False
     for character in unicodedata.normalize("NFC", text):
         first = _block(character)

@@ -1,4 +1,4 @@
-"""What the page is told of one clip: its sound, its picture, its words, and each model's similarity of all tokens.
+"""The data of one clip for the page: its sound, its picture, its words, and each model's similarity for all tokens.
 
 Dimension key
     T audio tokens
@@ -18,7 +18,7 @@ from ves.report.clips.viewing import Viewing
 from ves.report.drawing.lettering import FORMS
 
 BARS = 250  # of the waveform: two to an audio token of 40 ms
-LEVELS = 255  # a similarity is told as one of 256 values between the least and the greatest of its clip and run
+LEVELS = 255  # a similarity is one of 256 values from the least to the greatest of its clip
 
 
 def _square(geometry: Geometry) -> list[float]:
@@ -38,38 +38,37 @@ def _quantised(similarity: Float[np.ndarray, "T rows columns"], low: float, high
 
 
 def _best(values: np.ndarray, allowed: np.ndarray) -> int | list[int]:
-    """The place of the greatest allowed value along the last axis: of the numbers as they are, not of their levels, of
-    which many are equal."""
+    """The place of the greatest allowed value along the last axis; of exact values, since many levels are equal."""
     return np.where(allowed, values, -np.inf).argmax(-1).tolist()
 
 
-def _told_run(
+def _run_data(
     similarity: Float[np.ndarray, "T rows columns"], viewing: Viewing, words: list[list[int]]
 ) -> dict[str, Any]:
-    """What one run finds: its levels; the most similar patch of each token and of each word (of its tokens; null
-    without any), and the token that is most like each patch."""
-    flat, seen = similarity.reshape(len(similarity), -1), viewing.seen.ravel()
+    """What one run finds: its levels, the most similar patch for each token and each word (null for a word without
+    tokens), and the most similar token for each patch."""
+    flat, visible = similarity.reshape(len(similarity), -1), viewing.visible.ravel()
     return {
         "similarity": _quantised(similarity, viewing.scale.low, viewing.scale.high),
-        "hottest": _best(flat, seen),
-        "words": [_best(flat[tokens].mean(0), seen) if tokens else None for tokens in words],
+        "hottest": _best(flat, visible),
+        "words": [_best(flat[tokens].mean(0), visible) if tokens else None for tokens in words],
         "moments": _best(flat.T, viewing.valid),
     }
 
 
 def _word(spoken: Spoken, viewing: Viewing, seconds: float) -> dict[str, Any]:
-    """A word with the tokens that it is made of; none where the models do not hear all of it."""
-    heard = spoken.end_s <= seconds
-    tokens = viewing.frames.within(spoken.start_s, spoken.end_s, len(viewing.valid)) & viewing.valid & heard
+    """A word with its tokens; it has none where the models do not hear all of it."""
+    within = spoken.end_s <= seconds
+    tokens = viewing.frames.within(spoken.start_s, spoken.end_s, len(viewing.valid)) & viewing.valid & within
     about = {"text": spoken.text, "english": spoken.english, "role": spoken.role}
     return about | {"start": spoken.start_s, "end": spoken.end_s, "tokens": np.flatnonzero(tokens).tolist()}
 
 
-def told(viewing: Viewing, seconds: float) -> dict[str, Any]:
-    """All that the page shows of a clip but its files and its neighbours, ready for JSON.
+def clip_data(viewing: Viewing, seconds: float) -> dict[str, Any]:
+    """All data of a clip except its files and its neighbours, ready for JSON.
 
-    `seconds` is the window, of which what is heard may fill a part. The scale is that of the films, one for all runs:
-    the least to the greatest similarity of any token that counts to any patch of the picture.
+    `seconds` is the length of the window, which the sound may fill in part. The scale is that of the films, one for all
+    runs: from the least to the greatest similarity of a valid token and a patch of the picture.
     """
     low, high = viewing.scale.low, viewing.scale.high
     start, stop = viewing.frames.span(0)
@@ -87,13 +86,13 @@ def told(viewing: Viewing, seconds: float) -> dict[str, Any]:
         "size": list(viewing.picture.size),
         "square": [round(share, 6) for share in _square(viewing.geometry(viewing.picture.size))],
         "grid": list(viewing.grid),
-        "shown": _bytes(viewing.seen),
+        "shown": _bytes(viewing.visible),
         "seconds": len(window) / RATE,
-        "heard": viewing.seconds,
+        "sound_seconds": viewing.seconds,
         "first": start,
         "hop": stop - start,
         "valid": _bytes(viewing.valid),
         "peaks": _bytes(peaks(window, BARS)),
         "scale": [low, high],
-        "runs": {run: _told_run(values, viewing, tokens) for run, values in viewing.similarity.items()},
+        "runs": {run: _run_data(values, viewing, tokens) for run, values in viewing.similarity.items()},
     }

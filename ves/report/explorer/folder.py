@@ -11,15 +11,15 @@ from ves.media.encoding import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing import lettering
 from ves.report.drawing.overlay import COLOURS
-from ves.report.explorer.clip import told
+from ves.report.explorer.clip import clip_data
 
-LATIN = 0x2FF  # up to here a browser has letters of its own
+LATIN = 0x2FF  # letters up to this code point are in every browser's fonts
 PAGE = Path(__file__).parent / "page"
 INTRO = (
-    "Press Play: what a model finds most like the sound of that moment lights up. Touch a spot of a picture: the "
-    "moments of speech that are like it light up. Click a word to see and hear it alone. White square: the most "
-    "similar patch. Each model was trained with another objective, on pairs of pictures and speech alone: nobody told "
-    "it a word."
+    "Press Play: what a model finds most similar to the sound of that moment lights up. Touch a spot in a picture: the "
+    "moments of speech that are similar to it light up. Click a word to see and hear it alone. White square: the most "
+    "similar patch. Each model was trained with a different objective, on pairs of pictures and speech alone; nobody "
+    "taught it any words."
 )
 
 
@@ -32,8 +32,16 @@ class Page:
         (folder / "data").mkdir()
         (folder / "media").mkdir()
 
+    def has(self, name: str) -> bool:
+        """Whether a file of media is there already."""
+        return (self.folder / "media" / name).exists()
+
+    def size(self) -> int:
+        """Bytes of all that is there."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*"))
+
     def media(self, name: str, content: bytes) -> str:
-        """Keep a file; its address for the page."""
+        """Keep a file of media; returns its address for the page."""
         (self.folder / "media" / name).write_bytes(content)
         return f"media/{name}"
 
@@ -61,15 +69,15 @@ class Page:
         (self.folder / "fonts.css").write_text("".join(rules), encoding="utf-8")
 
 
-def show(page: Page, viewing: Viewing, seconds: float, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Put one clip on the page, with what each run retrieves (`pictures`, `clips`); its entry for the index.
+def show(page: Page, viewing: Viewing, seconds: float, retrieved: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put one clip on the page, with what each run retrieves (`pictures`, `clips`); returns its entry for the index.
 
-    `seconds` is the length of the window that its words and tokens lie in.
+    `seconds` is the length of the window with its words and tokens.
     """
-    name, content = viewing.clip_id, told(viewing, seconds)
+    name, content = viewing.clip_id, clip_data(viewing, seconds)
     content["picture"] = page.media(f"{name}.jpg", jpeg(viewing.picture, PICTURE_SIDE))
     content["sound"] = page.media(f"{name}.mp4", flac(viewing.samples))
-    for run, neighbours in found.items():
+    for run, neighbours in retrieved.items():
         content["runs"][run] |= neighbours
     page.script(name, "add", content)
     thumbnail = page.media(f"{name}-thumb.jpg", jpeg(viewing.picture, THUMBNAIL_SIDE))
@@ -77,13 +85,13 @@ def show(page: Page, viewing: Viewing, seconds: float, found: Mapping[str, Mappi
 
 
 def finish(page: Page, entries: list[dict[str, Any]], texts: Sequence[str], about: str) -> None:
-    """Write what the page begins with, last."""
+    """Write the index, last, since the page begins with it."""
     page.fonts(texts)
     page.script("index", "index", {"intro": INTRO, "about": about, "colours": COLOURS.tolist(), "clips": entries})
 
 
 def write_one(viewing: Viewing, about: str, out: Path) -> None:
-    """A page of one clip in the folder `out`, in place of what is there: of somebody's own picture and voice."""
+    """Write a page of one clip, somebody's own picture and voice, as the folder `out`, and replace what is there."""
     last = viewing.frames.span(len(viewing.valid) - 1)[1]
     with atomic(out) as temporary:
         page = Page(temporary)

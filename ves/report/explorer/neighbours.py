@@ -1,4 +1,4 @@
-"""What each model retrieves for a clip of the explorer: the nearest pictures, and the clips nearest to its picture.
+"""What each model retrieves for a clip of the explorer: the nearest pictures, and the nearest clips to its picture.
 
 Dimension key
     G items of a gallery
@@ -29,7 +29,7 @@ class Retrieved:
 
 
 def _retrieved(scores: Float[Tensor, "G"], right: Tensor) -> Retrieved:
-    """Of one query; of equal scores the item of lower index comes first, and ranks are those of
+    """For one query; of equal scores the item of lower index comes first, and ranks are those of
     ves.evaluation.retrieval.ranks."""
     order = scores.argsort(descending=True, stable=True)[:TOP]
     rank = 1 + int((scores > scores[right].max()).sum())
@@ -48,7 +48,7 @@ def pictures_of(stored: Embeddings, clips: Sequence[int]) -> list[Retrieved]:
 
 
 def clips_of(stored: Embeddings, clips: Sequence[int]) -> list[Retrieved]:
-    """For the image of each clip the clips nearest to it; every clip of that image is right."""
+    """For the image of each clip the nearest clips; all clips of the image are right."""
     shown = stored.clip_image[torch.tensor(clips)].long()
     image_mask = None if stored.image_mask.all() else stored.image_mask[shown]
     audio, images = stored.audio_tokens.float(), stored.image_tokens[shown].float()

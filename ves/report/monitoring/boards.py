@@ -1,11 +1,11 @@
-"""Where a training is shown besides log.jsonl: TensorBoard and Weights & Biases, each only when it is asked for.
+"""Where a training is shown besides log.jsonl: TensorBoard and Weights & Biases, each only on request.
 
-After a resume the same run goes on. TensorBoard is told to forget what was logged after the checkpoint (purge_step); to
-Weights & Biases a step that it has is not sent again, it is the same to the last bit. Offline nobody knows what it has,
-and of a process that was killed it may have nothing: there the log up to the checkpoint is told once more. The id of
-its run lies beside the checkpoints (wandb.json), so that a training that starts anew is another run there too.
+After a resume the same run continues. TensorBoard discards what was logged after the checkpoint (purge_step).
+Weights & Biases is not sent a step again that it has: the step is the same to the last bit. Offline it is unknown what
+it has, possibly nothing after a kill, so the log up to the checkpoint is sent once more. The id of its run lies beside
+the checkpoints (wandb.json), so that a training that starts anew is a new run there too.
 
-Both are optional: the packages are the extra `watch` of pyproject.toml, and nothing here is imported without need.
+Both are optional: their packages are the extra `watch` of pyproject.toml, and are imported only when they are used.
 """
 
 import json
@@ -56,7 +56,7 @@ class TensorBoard:
 
 
 class Wandb:
-    """A run of Weights & Biases; what it keeps on this disk lies in `folder`/wandb/."""
+    """A run of Weights & Biases; its files on this disk are in `folder`/wandb/."""
 
     def __init__(self, settings: WandbConfig, config: RunConfig, folder: Path) -> None:
         """Raises ValueError when the package is absent or the server refuses."""
@@ -95,7 +95,7 @@ class Wandb:
         self.run.finish(exit_code=0 if kind is None else 1)
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
-        if step >= self.run.step:  # less: it was sent before the run was stopped
+        if step >= self.run.step:  # earlier steps were sent before the run stopped
             self.run.log(dict(values), step=step)
 
     def pictures(self, step: int, pages: Mapping[str, Image.Image]) -> None:
@@ -103,7 +103,7 @@ class Wandb:
             self.run.log({f"heatmaps/{name}": self.picture(page) for name, page in pages.items()}, step=step)
 
     def again(self, lines: Path, last: int) -> None:
-        """Tell the steps of a log.jsonl up to `last`."""
+        """Send the steps of a log.jsonl up to `last`."""
         for line in lines.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             if (step := entry.pop("step")) <= last:
@@ -111,7 +111,7 @@ class Wandb:
 
 
 def run_id(folder: Path) -> str:
-    """The id of the run there, made up once: it survives a resume, and goes where the checkpoints go."""
+    """The id of the run there, chosen once: it survives a resume, and moves with the checkpoints."""
     path = folder / "wandb.json"
     if not path.exists():
         write_json(path, {"id": secrets.token_hex(4)})
@@ -122,12 +122,12 @@ Board = TensorBoard | Wandb  # each a context; `scalars` of a step come before i
 
 
 def boards(settings: LogConfig, config: RunConfig, folder: Path, first: int) -> list[Board]:
-    """Those that are asked for. `folder` is that of the checkpoints, `first` the steps done before."""
-    found: list[Board] = []
+    """The boards that the settings ask for. `folder` is that of the checkpoints, `first` the steps done before."""
+    active: list[Board] = []
     if settings.tensorboard:
-        found.append(TensorBoard(folder / "tensorboard", first))
+        active.append(TensorBoard(folder / "tensorboard", first))
     if settings.wandb is not None:
-        found.append(board := Wandb(settings.wandb, config, folder))
+        active.append(board := Wandb(settings.wandb, config, folder))
         if settings.wandb.mode == "offline" and (lines := folder / "log.jsonl").exists():
             board.again(lines, first)
-    return found
+    return active

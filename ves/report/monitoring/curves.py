@@ -1,6 +1,6 @@
-"""The curves of a training, from its log.jsonl: a figure of its own for each run, drawn when the run is finished.
+"""The curves of a training, from its log.jsonl: a figure for each run, drawn when the run is finished.
 
-Panels share the axis of steps. Where single steps are noisy, each is a thin line and their running mean a thick one.
+Panels share the axis of steps. Noisy values are a thin line, with their running mean as a thick one.
 """
 
 import json
@@ -11,29 +11,23 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from ves.base.files import atomic
-from ves.config import fields
-from ves.config.experiment import RunConfig
-from ves.report.drawing.lettering import FONTS
+from ves.config.experiment import RunConfig, run_config
+from ves.report.drawing import plots
+from ves.report.drawing.page import INK, QUIET
 from ves.training.divergence import chance_loss
 
-LATIN = FONTS / "NotoSans-Regular.ttf"
 COLOURS = ("#3b5b7a", "#b3402a", "#6a9a5b", "#e8a33d")
-INK, QUIET = "#1b1b1f", "#6a6a73"
 DPI, WIDTH, HEIGHT_EACH = 110, 8.0, 1.55  # inches but for DPI
-WINDOWS = 40  # a running mean is over one of so many parts of the run
+WINDOWS = 40  # a running mean is over a 40th of the run
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity of the log: `keys` as they stand there, with the name of each; `level`, a line at what it means."""
+    """One quantity of the log: its keys there, each with a name; `level` is the height of a line, and what it means."""
 
     title: str
     keys: Mapping[str, str]
@@ -44,7 +38,7 @@ class Panel:
 
 
 def panels(config: RunConfig) -> list[Panel]:
-    """What is drawn of a run, from the top."""
+    """The panels of a run, from the top."""
     train = config.train
     terms = {f"{name}/loss": name.replace("_", " ") for name in train.objective} if len(train.objective) > 1 else {}
     chance = (chance_loss(train) * sum(train.objective.values()), "equal scores for all, regularisers apart")
@@ -64,7 +58,7 @@ def panels(config: RunConfig) -> list[Panel]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log.jsonl. Raises ValueError or OSError that names the file, and the line which is none."""
+    """The steps in a log.jsonl. Raises ValueError or OSError that names the file, and the line that is not a step."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: absent; training writes it, and without it there are no curves to draw")
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -81,7 +75,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def running_mean(values: Float[np.ndarray, "S"], width: int) -> Float[np.ndarray, "S"]:
-    """The mean over `width` neighbours of each value, over fewer at the ends; what is not finite is left out."""
+    """The mean over `width` neighbours of each value, fewer at the ends; values that are not finite are left out."""
     ones = np.ones(width)
     finite = np.isfinite(values)
     sums = np.convolve(np.where(finite, values, 0.0), ones, "same")[: len(values)]
@@ -90,19 +84,16 @@ def running_mean(values: Float[np.ndarray, "S"], width: int) -> Float[np.ndarray
 
 
 def draw(run: Path, out: Path) -> None:
-    """A PNG of the run's log; the same log gives the same bytes."""
-    config = fields.read(RunConfig, run / "config.json")
+    """Write a PNG of the run's log."""
+    config = run_config(run)
     entries = read(run / "log.jsonl")
-    fontManager.addfont(LATIN)
-    own = {"font.family": FontProperties(fname=LATIN).get_name()}
-    with style.context(["default", own]), atomic(out) as temporary:  # whatever matplotlibrc this user has
-        _figure(config, entries).savefig(temporary, format="png", metadata={"Software": None})
+    with plots.our_style():
+        plots.save(_figure(config, entries), out)
 
 
 def _figure(config: RunConfig, entries: Sequence[Mapping[str, Any]]) -> Figure:
     shown = panels(config)
-    figure = Figure(figsize=(WIDTH, HEIGHT_EACH * len(shown) + 0.6), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = plots.figure(WIDTH, HEIGHT_EACH * len(shown) + 0.6, DPI)
     columns = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(columns, shown, strict=True):
         _draw(axes, panel, entries)
@@ -114,14 +105,15 @@ def _figure(config: RunConfig, entries: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _draw(axes: Axes, panel: Panel, entries: Sequence[Mapping[str, Any]]) -> None:
     for colour, (key, name) in zip(COLOURS, panel.keys.items(), strict=False):
-        found = np.array([(entry["step"], entry[key]) for entry in entries if key in entry], dtype=float).reshape(-1, 2)
+        pairs = [(entry["step"], entry[key]) for entry in entries if key in entry]
+        points = np.array(pairs, dtype=float).reshape(-1, 2)
         if panel.noisy:
-            axes.plot(found[:, 0], found[:, 1], color=colour, alpha=0.3, linewidth=0.5)
-            smooth = running_mean(found[:, 1], max(1, len(found) // WINDOWS))
-            axes.plot(found[:, 0], smooth, color=colour, linewidth=1.6, label=name)
+            axes.plot(points[:, 0], points[:, 1], color=colour, alpha=0.3, linewidth=0.5)
+            smooth = running_mean(points[:, 1], max(1, len(points) // WINDOWS))
+            axes.plot(points[:, 0], smooth, color=colour, linewidth=1.6, label=name)
         else:
-            few = "o" if 0 < len(found) <= WINDOWS else ""
-            axes.plot(found[:, 0], found[:, 1], marker=few, markersize=3, color=colour, linewidth=1.4, label=name)
+            few = "o" if 0 < len(points) <= WINDOWS else ""
+            axes.plot(points[:, 0], points[:, 1], marker=few, markersize=3, color=colour, linewidth=1.4, label=name)
     if panel.logarithmic:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -134,14 +126,13 @@ def _draw(axes: Axes, panel: Panel, entries: Sequence[Mapping[str, Any]]) -> Non
     axes.set_title(panel.title, fontsize=9, color=INK, loc="left")
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
     if any(panel.keys.values()):
         beside = {"loc": "lower right", "bbox_to_anchor": (1, 0.96), "borderaxespad": 0}  # the title, not the curves
         axes.legend(fontsize=8, frameon=False, ncols=len(panel.keys), **beside)
 
 
 def _level(axes: Axes, height: float, meaning: str) -> None:
-    """A dotted line with its meaning, where it lies near what is drawn: else it would squeeze the curve."""
+    """A dotted line with its meaning, if it is near the curve: otherwise it would squeeze the curve."""
     low, high = axes.get_ylim()
     reach = high - low
     if low - reach / 2 <= height <= high + reach / 2:

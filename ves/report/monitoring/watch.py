@@ -1,7 +1,7 @@
 """What is shown while a model trains, as <run>/watch.json says: the bar, the boards, heatmaps of the same clips.
 
-watch.json is no part of config.json: what is shown decides no weight, and a change of it trains nothing anew. A run
-directory without one shows the bar, and log.jsonl has the rest.
+watch.json is separate from config.json: it decides no weight, and a change of it trains nothing anew. A run directory
+without it shows the bar; log.jsonl has the rest.
 """
 
 import logging
@@ -15,8 +15,9 @@ from ves.config.display import WatchConfig
 from ves.config.experiment import RunConfig
 from ves.config.fields import read
 from ves.models.towers import VeS
+from ves.report.drawing.page import stacked
 from ves.report.monitoring.boards import Board, boards
-from ves.report.monitoring.heatmaps import Samples, stacked
+from ves.report.monitoring.heatmaps import Samples
 from ves.training.dataset import PairReader
 from ves.training.hooks import Watcher, bar
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Tells the bar and every board of each step, and draws heatmaps every so many."""
+    """Passes each step to the bar and to every board, and draws heatmaps every so many steps."""
 
     def __init__(
         self, bar: Watcher, boards: Sequence[Board], samples: Samples, folder: Path, every: int | None, last: int
@@ -46,7 +47,7 @@ class Watch:
 
     def _draw(self, step: int, model: VeS, reader: PairReader) -> None:
         """<folder>/step-<n>.png, and a picture for each clip on every board."""
-        if not (pages := self.samples.look(step, model, reader)):
+        if not (pages := self.samples.draw(step, model, reader)):
             return
         with atomic(self.folder / f"step-{step:08d}.png") as temporary:
             stacked(list(pages.values())).save(temporary, "PNG")
@@ -56,7 +57,7 @@ class Watch:
 
 @contextmanager
 def watching(run: Path, config: RunConfig, folder: Path, first: int, last: int) -> Iterator[Watcher]:
-    """What a run asks for. A `Watching` (ves.training.hooks). Raises ValueError that names the file or the setting."""
+    """What a run asks for: a `Watching` (ves.training.hooks). Raises ValueError that names the file or the setting."""
     with ExitStack() as stack:
         shown = stack.enter_context(bar(run, config, folder, first, last))
         if (path := run / "watch.json").exists():

@@ -1,8 +1,8 @@
-"""retrieval_by.csv: recall and rank by language, stratum, speaker, length and loudness of the clip, with intervals.
+"""retrieval_by.csv: recall and rank by language, stratum, speaker, length and noise of the clip, with intervals.
 
-A group is one of queries; what they search is the whole gallery, so that groups can be compared with each other and
-with all. Three kinds of queries are broken down: the pairs of val in both directions (an image is of the group of its
-clip), and all clips of val and val_more looking for their image, where speakers whom training has heard are, too.
+Groups are of queries; each searches the whole gallery, so that groups can be compared with each other and with all
+queries. Three kinds of queries are broken down: the pairs of val in both directions (an image is in the group of its
+clip), and all clips of val and val_more looking for their image, among them those of speakers that training has heard.
 """
 
 from itertools import pairwise
@@ -26,13 +26,13 @@ COLUMNS = [
     "loss", "protocol", "direction", "by", "group", "train_clips", "n", "images", "metric", "value", "low", "high",
     "sd",
 ]  # fmt: skip
-QUERIES = (  # protocol, direction, what else names the rows in the table of ranks
+QUERIES = (  # protocol, direction, and the labels of their rows in the table of ranks
     ("paper", "A2V", {"similarity": "own"}),
     ("paper", "V2A", {"similarity": "own"}),
     ("multi_positive", "A2V", {"speakers": "all"}),
 )
 SECONDS = (2.0, 3.0, 4.0, 5.0)  # bounds of the groups of length
-DECIBELS = (10.0, 15.0, 20.0, 25.0)  # of the speech over the noise
+DECIBELS = (10.0, 15.0, 20.0, 25.0)  # bounds of the groups of noise: speech over noise
 HELD_OUT = ("val", "val_more")
 
 
@@ -53,8 +53,8 @@ def attributes(manifest: Path, splits: Path, known: Path) -> pl.DataFrame:
     with parquet.naming(manifest):
         said = ["clip_id", "language", "duration_s", "shard", "source_path"]
         clips = pl.scan_parquet(manifest).select(said).join(held_out.lazy(), on="clip_id").collect()
-    heard = pl.col("speaker_seen").replace_strict({True: "seen", False: "unseen"}, return_dtype=pl.String)
-    clips = clips.with_columns(speaker=heard, duration=bins(pl.col("duration_s"), SECONDS, "s"))
+    speaker = pl.col("speaker_seen").replace_strict({True: "seen", False: "unseen"}, return_dtype=pl.String)
+    clips = clips.with_columns(speaker=speaker, duration=bins(pl.col("duration_s"), SECONDS, "s"))
     columns = ["clip_id", "language", "stratum", "speaker", "duration"]
     try:
         clips = truth.noise(known, clips).with_columns(noise=bins(pl.col("snr_db"), DECIBELS, "dB"))
@@ -69,34 +69,34 @@ def trained_on(manifest: Path, splits: Path) -> dict[tuple[str, str], int]:
         train = pl.scan_parquet(splits).filter(pl.col("split") == "train").select("clip_id", "stratum")
         clips = pl.scan_parquet(manifest).select("clip_id", "language").join(train, on="clip_id")
         counted = clips.group_by("language", "stratum").len().collect()
-    found: dict[tuple[str, str], int] = {}
+    clips_of: dict[tuple[str, str], int] = {}
     for language, stratum, count in counted.iter_rows():
         for key in (("language", language), ("stratum", stratum)):
-            found[key] = found.get(key, 0) + count
-    return found
+            clips_of[key] = clips_of.get(key, 0) + count
+    return clips_of
 
 
-def groups(found: Ranks, of_clip: pl.DataFrame, clips: list[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Which queries are in each group, by ("language", "Tamil"), where `clips` holds the clip of each query.
+def groups(ranks: Ranks, of_clip: pl.DataFrame, clips: list[str]) -> dict[tuple[str, str], np.ndarray]:
+    """Which queries are in each group, by column and group, as ("language", "Tamil"); `clips` has each query's clip.
 
     Raises ValueError when a clip is not in the manifest, or no longer held out.
     """
     here = pl.DataFrame({"clip_id": clips}).join(of_clip, on="clip_id", how="left", maintain_order="left")
     if missing := here["stratum"].null_count():
         raise ValueError(f"{missing} clips of the ranks are not held out now; delete the tables of ranks and run again")
-    chosen = {("all", "all"): np.ones(len(found.query), dtype=bool)}
+    chosen = {("all", "all"): np.ones(len(ranks.query), dtype=bool)}
     for by in (column for column in of_clip.columns if column != "clip_id"):
         for group in here[by].drop_nulls().unique().sort().to_list():
             chosen[by, group] = here[by].eq_missing(group).to_numpy()
     return chosen
 
 
-def _rows(found: Ranks, loss: str) -> list[list[str]]:
-    """metric, value, low, high, sd of one run's queries; of random ranks, the exact value alone."""
+def _rows(ranks: Ranks, loss: str) -> list[list[str]]:
+    """metric, value, low, high, sd of one run's queries; for random ranks the exact value alone."""
     if loss == "chance":
-        exact = chance(found.right, found.gallery)
+        exact = chance(ranks.right, ranks.gallery)
         return [[name, number(name, value), "", "", ""] for name, value in exact.items() if name != "n"]
-    bars = estimates(found.ranks[loss], places(found.image_id))
+    bars = estimates(ranks.ranks[loss], places(ranks.image_id))
     return [
         [name, *("" if part is None else number(name, part) for part in (bar.value, bar.low, bar.high, bar.deviation))]
         for name, bar in bars.items()
@@ -110,10 +110,10 @@ def breakdown(config: TableConfig, results: Path, manifest: Path, splits: Path, 
     clip_of = dict(zip(pairs.image_id, pairs.query, strict=True))
     rows = []
     for protocol, direction, labels in QUERIES:
-        found = rank_tables.some(config, results, protocol, direction=direction, **labels)
-        clips = found.query if direction == "A2V" else [clip_of[image] for image in found.image_id]
-        for (by, group), chosen in groups(found, of_clip, clips).items():
-            part = found.of(chosen)
+        ranks = rank_tables.some(config, results, protocol, direction=direction, **labels)
+        clips = ranks.query if direction == "A2V" else [clip_of[image] for image in ranks.image_id]
+        for (by, group), chosen in groups(ranks, of_clip, clips).items():
+            part = ranks.of(chosen)
             counts = [str(train.get((by, group), "")), str(len(part.query)), str(len(set(part.image_id)))]
             for loss in [*config.table, "chance"]:
                 about = [loss, protocol, direction, by, group, *counts]

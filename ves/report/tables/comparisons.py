@@ -1,9 +1,9 @@
 """comparisons.csv: how much better is the first objective of the table than each other one?
 
-With fewer than three seeds that is a question about these very checkpoints: the paired difference with its interval
-over images, and no p-value. With three or more it is one about the objectives, and seeds and images are resampled
-together (ves.evaluation.retrieval.intervals). The p-values are two-sided and of one comparison each: of twenty, one is
-below 0.05 by chance.
+With fewer than three seeds the answer is about these very checkpoints: the paired difference with its interval over
+images, and no p-value. With three or more it is about the objectives: seeds and images are resampled together
+(ves.evaluation.retrieval.intervals). The p-values are two-sided and each of one comparison: by chance, one in twenty is
+below 0.05.
 """
 
 import math
@@ -31,16 +31,16 @@ def number(metric: str, value: float) -> str:
 
 
 def about(seeds: int) -> str:
-    """What a difference is one of."""
+    """What a difference is about."""
     return "objectives" if seeds >= FEWEST_SEEDS else "these checkpoints"
 
 
 def compared(config: TableConfig, results: Path, protocol: str, direction: str) -> dict[str, dict[str, Difference]]:
     """Differences of the first run of the table to each other, by its name, then by metric."""
-    found = rank_tables.some(config, results, protocol, direction=direction, **GROUPS[protocol])
-    image = places(found.image_id)
+    ranks = rank_tables.some(config, results, protocol, direction=direction, **GROUPS[protocol])
+    image = places(ranks.image_id)
     first, *others = config.table
-    return {name: differences(found.ranks[first], found.ranks[name], image) for name in others}
+    return {name: differences(ranks.ranks[first], ranks.ranks[name], image) for name in others}
 
 
 def comparisons(config: TableConfig, results: Path, out: Path) -> None:
@@ -49,8 +49,8 @@ def comparisons(config: TableConfig, results: Path, out: Path) -> None:
     rows = []
     for protocol, labels in GROUPS.items():
         for direction in DIRECTIONS:
-            found = rank_tables.some(config, results, protocol, direction=direction, **labels)
-            counts = [str(len(config.seeds)), str(len(found.query)), str(len(set(found.image_id)))]
+            ranks = rank_tables.some(config, results, protocol, direction=direction, **labels)
+            counts = [str(len(config.seeds)), str(len(ranks.query)), str(len(set(ranks.image_id)))]
             for other, by_metric in compared(config, results, protocol, direction).items():
                 for metric, difference in by_metric.items():
                     shown = [number(metric, value) for value in (difference.value, difference.low, difference.high)]

@@ -1,9 +1,9 @@
 """Tables of localisation: the main numbers beside their baselines, every protocol with intervals, and by group.
 
-All numbers are percent, and means over the configured seeds. Interval ends are then means of the seeds' ends, which is
-no narrower than the interval of the mean for these seeds (they see the same pictures); `sd` is the standard deviation
-over seeds, empty for one. The same inputs give the same bytes. A corpus without word timings has one row of each loss
-with n = 0 and a note that says why.
+All numbers are percent, and means over the configured seeds. So are the ends of intervals, which are then no narrower
+than the interval of the mean over these seeds (they see the same pictures); `sd` is the standard deviation over seeds,
+empty for one. The same inputs give the same bytes. For a corpus without word timings each loss has one row with n = 0
+and a note that says why.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,12 +32,12 @@ RESULTS = ("value", "low", "high")
 
 
 def _reports(config: TableConfig, results: Path, name: str) -> list[dict[str, Any]] | str:
-    """localisation.json of each seed of a run; or why there is nothing in it."""
-    found = results_of(config, results, name, "localisation.json")
-    if reasons := [report["why"] for report in found if not report["available"]]:
+    """localisation.json of every seed of a run; or why localisation was not measured."""
+    reports = results_of(config, results, name, "localisation.json")
+    if reasons := [report["why"] for report in reports if not report["available"]]:
         return reasons[0]
-    same((report["nouns"] for report in found), f"{results}/{name}-s*/localisation.json: the set of nouns")
-    return found
+    same((report["nouns"] for report in reports), f"{results}/{name}-s*/localisation.json: the set of nouns")
+    return reports
 
 
 def _mean(values: Sequence[float | None]) -> str:
@@ -65,21 +65,21 @@ def main_csv(config: TableConfig, results: Path, out: Path) -> None:
     """
     rows, nouns = [], []
     for name in config.table:
-        found = _reports(config, results, name)
-        if isinstance(found, str):
-            rows.append([name, *[""] * (len(MAIN) - 3), "0", found])
+        reports = _reports(config, results, name)
+        if isinstance(reports, str):
+            rows.append([name, *[""] * (len(MAIN) - 3), "0", reports])
             continue
-        nouns.append(found[0]["nouns"])
-        pointing = [_mean([report[key] for report in found]) for key in POINTING.values()]
-        others = [_mean([_model(report, *which) for report in found]) for which in PROTOCOLS.values()]
-        rows.append([name, *pointing, *others, str(found[0]["n"]), ""])
+        nouns.append(reports[0]["nouns"])
+        pointing = [_mean([report[key] for report in reports]) for key in POINTING.values()]
+        others = [_mean([_model(report, *which) for report in reports]) for which in PROTOCOLS.values()]
+        rows.append([name, *pointing, *others, str(reports[0]["n"]), ""])
     if nouns:
         same(nouns, f"{results}/*/localisation.json: the set of nouns")
     write_csv(out, MAIN, rows)
 
 
 def _over_seeds(reports: list[dict[str, Any]], part: str, keys: tuple[str, ...]) -> Iterable[list[str]]:
-    """The rows of one part of the reports; of a key that a seed lacks there is no value."""
+    """The rows of one part of the reports; where a seed lacks a row, its values are empty."""
     by_key = [{tuple(row[key] for key in keys): row for row in report[part]} for report in reports]
     for key, first in by_key[0].items():
         seeds = [rows.get(key, dict.fromkeys(RESULTS)) for rows in by_key]
@@ -91,11 +91,11 @@ def _long_csv(config: TableConfig, results: Path, out: Path, part: str, keys: tu
     header = ["loss", *keys, *RESULTS, "sd", "n", "note"]
     rows = []
     for name in config.table:
-        found = _reports(config, results, name)
-        if isinstance(found, str):
-            rows.append([name, *[""] * (len(header) - 3), "0", found])
+        reports = _reports(config, results, name)
+        if isinstance(reports, str):
+            rows.append([name, *[""] * (len(header) - 3), "0", reports])
         else:
-            rows += [[name, *row] for row in _over_seeds(found, part, keys)]
+            rows += [[name, *row] for row in _over_seeds(reports, part, keys)]
     write_csv(out, header, rows)
 
 

@@ -1,4 +1,4 @@
-"""What a corpus has come to, for the terminal: Table 1 in columns, and which results there are to open."""
+"""The results of a corpus, for the terminal: Table 1 in columns, and the files to open."""
 
 import csv
 from pathlib import Path
@@ -12,7 +12,7 @@ TO_OPEN = {  # files of results/<corpus>, from what most people want to see firs
 
 
 def overview(results: Path) -> str:
-    """Table 1 of the folder results/<corpus>, and what else is there. Raises ValueError when there is no table."""
+    """Table 1 of the folder results/<corpus>, and what else there is. Raises ValueError when there is no table."""
     table = results / "table1.csv"
     if not table.is_file():
         raise ValueError(
@@ -31,7 +31,7 @@ def overview(results: Path) -> str:
 
 
 def _columns(rows: list[list[str]], *, numbers: bool = True) -> list[str]:
-    """Rows of text with their columns below each other; from the third on, `numbers` to the right."""
+    """Rows of text in columns; from the third on, `numbers` are set to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     aligned = [
         [f"{cell:>{width}}" if numbers and at > 1 else f"{cell:<{width}}" for at, (cell, width) in enumerate(pairs)]

@@ -1,11 +1,11 @@
-"""plan.md: what a download will bring, cost and take, for people to read before they start it."""
+"""plan.md: what a download will bring, how long it will take and how much disk, to read before it starts."""
 
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ves.base.files import atomic, write_json
+from ves.base.markdown import table
 from ves.config.experiment import PlanSettings
 from ves.sources.vaani.disk_space import DiskSpace, disk_space
 from ves.sources.vaani.plan import expected
@@ -49,17 +49,6 @@ def text(name: str, plan: dict[str, Any], disk: DiskSpace) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; columns after the first are numbers, to the right."""
-    marks = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [head, marks, *rows]) + "\n"
-
-
-def _cell(label: str | None) -> str:
-    """A label of the corpus as a cell: what it holds must not end the cell or the row."""
-    return "(none)" if label is None else " ".join(label.split()).replace("|", "\\|")
-
-
 def _gb(size: int) -> str:
     """Gigabytes with one decimal; of little, with four."""
     return f"{size / 1e9:,.1f}" if not 0 < size < 50_000_000 else f"{size / 1e9:.4f}"
@@ -71,7 +60,7 @@ def _hours(row: dict[str, Any]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A time as people say it."""
+    """A time, in minutes, hours or days."""
     if seconds < 90 * 60:
         return f"{max(1, round(seconds / 60))} min"
     return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"
@@ -102,7 +91,7 @@ def _download(plan: dict[str, Any], disk: DiskSpace) -> list[str]:
     download = _duration(disk.to_download / (rates["download_mb_s"] * 1e6))
     return [
         "## Download\n",
-        _table(("part", "shards", "GB", "left out: shards", "GB"), rows),
+        table(("part", "shards", "GB", "left out: shards", "GB"), rows, left=1),
         "Left out are shards that the patterns match and that hold no chosen clip, or no picture of one.\n",
         f"{_gb(disk.to_download)} GB are still to come: {download} at {rates['download_mb_s']:g} MB/s. Features of "
         f"{images:,} photographs: {_duration(images / rates['features_s'])} at {rates['features_s']:g} a second. Both "
@@ -116,26 +105,24 @@ def _disk(disk: DiskSpace, plan: dict[str, Any]) -> list[str]:
     kept = "all of them, since `corpus.keep_source` is true"
     if not plan["keep_source"]:
         kept = f"the {plan['downloads']} largest at once, and one that is being ingested; each is deleted after that"
-    head, marks = "| data/ | what | GB | there already |", "| --- | --- | ---: | ---: |"
-    body = "\n".join([head, marks, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
     return [
         "## Disk\n",
-        body,
+        table(("data/", "what", "GB", "there already"), rows, left=2),
         f"Shards on their way: {kept}. Not counted: results/ (models, checkpoints, embeddings: some GB).\n",
     ]
 
 
 def _pictures(plan: dict[str, Any]) -> list[str]:
-    found = plan["references"]
-    rows = [(f"found by {level}", n["references"], n["clips"]) for level, n in found["levels"].items()]
-    rows.append(("several pictures bear the name", *found["ambiguous"].values()))
-    rows.append(("no picture bears it", *found["missing"].values()))
-    rows.append(("clips that name none", 0, found["empty"]["clips"]))
+    references = plan["references"]
+    rows = [(f"found by {level}", n["references"], n["clips"]) for level, n in references["levels"].items()]
+    rows.append(("several pictures bear the name", *references["ambiguous"].values()))
+    rows.append(("no picture bears it", *references["missing"].values()))
+    rows.append(("clips that name none", 0, references["empty"]["clips"]))
     return [
         "## Photographs\n",
-        f"The clips name {found['distinct']:,} distinct references, of which {found['images']:,} photographs at most "
-        f"come; {found['pictures']:,} are in the shards to download.\n",
-        _table(("reference", "distinct", "clips"), [(what, f"{n:,}", f"{clips:,}") for what, n, clips in rows]),
+        f"The clips name {references['distinct']:,} distinct references, for which at most {references['images']:,} "
+        f"photographs come; {references['pictures']:,} are in the shards to download.\n",
+        table(("reference", "distinct", "clips"), [(what, f"{n:,}", f"{clips:,}") for what, n, clips in rows], left=1),
         "A name that several bear is refused by the merge unless they are copies of one picture, which only their "
         "bytes tell. Clips without a photograph are refused and counted there.\n",
     ]
@@ -149,20 +136,24 @@ def _labels(plan: dict[str, Any]) -> list[str]:
         (name, len(rows), f"{sum(r['clips'] for r in rows):,}", _hours(_sum(rows))) for name, rows in strata.items()
     ]
     languages = [
-        (_cell(row["language"]), f"{row['clips']:,}", _hours(row), row["stratum"] or "-") for row in plan["languages"]
+        (_label(row["language"]), f"{row['clips']:,}", _hours(row), row["stratum"] or "-") for row in plan["languages"]
     ]
-    districts = [(_cell(row["district"]), f"{row['clips']:,}", _hours(row)) for row in plan["districts"]]
+    districts = [(_label(row["district"]), f"{row['clips']:,}", _hours(row)) for row in plan["districts"]]
     named = {key: sum(row[key] is not None for row in plan[f"{key}s"]) for key in ("language", "district")}
     return [
         "## Clips\n",
         f"{total[0]:,} clips of {total[1]:,} in these shards, {_hours(plan)} hours, {named['language']} languages, "
         f"{named['district']} districts. Some will be refused when they are decoded.\n",
-        _table(("stratum", "languages", "clips", "hours"), by_stratum),
+        table(("stratum", "languages", "clips", "hours"), by_stratum, left=1),
         "### Languages\n",
-        _table(("language", "clips", "hours", "stratum"), languages),
+        table(("language", "clips", "hours", "stratum"), languages, left=1),
         "### Districts\n",
-        _table(("district", "clips", "hours"), districts),
+        table(("district", "clips", "hours"), districts, left=1),
     ]
+
+
+def _label(label: str | None) -> str:
+    return "(none)" if label is None else label
 
 
 def _sum(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Figures of retrieval: recall by language, recall over K, how ranks are distributed; each with 95 % intervals.
+"""Figures of retrieval: recall by language, recall over K, and a histogram of ranks; each with 95 % intervals.
 
-Runs are told apart by shade, line and mark, so that a print in grey says the same.
+Runs differ by shade, line and mark, so that a print in grey shows them too.
 
 Dimension key
     S seeds    Q queries    K cutoffs
@@ -11,21 +11,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
 from ves.base import parquet
-from ves.base.files import atomic
 from ves.config.experiment import TableConfig
 from ves.evaluation.bootstrap import CAPTION, interval, places, resamples
 from ves.evaluation.retrieval.chance import CUTOFFS
+from ves.report.drawing import plots
+from ves.report.drawing.page import INK
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.ranks import Ranks
-from ves.report.tables.split_plot import families
 
 STYLES = (  # colour (from dark to light in grey), line, mark, hatch
     ("#1f2a44", "-", "o", ""),
@@ -45,25 +43,15 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:,g}")
 def draw(config: TableConfig, results: Path, groups: Path, by_language: Path, over_k: Path, histogram: Path) -> None:
     """Write the three PNG files from retrieval_by.csv (`groups`) and the ranks of every run in config.table.
 
-    The same numbers give the same bytes. Raises as `ves.report.tables.ranks.read` does.
+    Raises as `ves.report.tables.ranks.read` does.
     """
-    found = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
-    own = {"font.family": families(), "axes.spines.top": False, "axes.spines.right": False}
-    with style.context(["default", own]):  # whatever matplotlibrc this user has
-        _save(_by_language(config.table, _languages(groups), found["A2V"].gallery, len(config.seeds)), by_language)
-        _save(_over_k(config.table, found, len(config.seeds)), over_k)
-        _save(_histogram(config.table, found, len(config.seeds)), histogram)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-
-
-def _new(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    by_way = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
+    with plots.our_style():
+        plots.save(
+            _by_language(config.table, _languages(groups), by_way["A2V"].gallery, len(config.seeds)), by_language
+        )
+        plots.save(_over_k(config.table, by_way, len(config.seeds)), over_k)
+        plots.save(_histogram(config.table, by_way, len(config.seeds)), histogram)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
@@ -72,12 +60,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _over(seeds: int) -> str:
-    """What a value is a mean of."""
+    """How many trainings a value is a mean over."""
     return "one training each" if seeds == 1 else f"mean of {seeds} trainings"
 
 
 def _languages(groups: Path) -> pl.DataFrame:
-    """Rows of retrieval_by.csv that the figure shows, the language most trained on first, after all of them."""
+    """The rows of retrieval_by.csv that the figure shows: all languages together, then each, by its training clips."""
     with parquet.naming(groups):
         rows = pl.read_csv(groups, schema_overrides={"group": pl.String, "train_clips": pl.Int64, "low": pl.Float64})
     rows = rows.filter(protocol="multi_positive", direction="A2V", metric=METRIC)
@@ -87,10 +75,10 @@ def _languages(groups: Path) -> pl.DataFrame:
 
 
 def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int) -> Figure:
-    """A line for each language: recall by each run, and beside it how much of it there was to train on."""
+    """A line for each language: recall by each run, and beside it the number of clips to train on."""
     shown = rows.filter(loss=table[0])
     names = shown["group"].str.replace_all("$", r"\$", literal=True).to_list()
-    figure = _new(8.0, 1.4 + len(names) * (0.14 + 0.1 * len(table)))
+    figure = plots.figure(8.0, 1.4 + len(names) * (0.14 + 0.1 * len(table)), DPI)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
     step = 0.7 / len(table)
     for i, (loss, (colour, _, mark, _)) in enumerate(zip(table, _styles(table), strict=True)):
@@ -99,7 +87,7 @@ def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int)
         y = np.arange(len(own)) + (i - (len(table) - 1) / 2) * step
         left.errorbar(
             value, y, xerr=np.stack([value - low, high - value]), fmt=mark, color=colour, label=loss, ms=4.5,
-            elinewidth=1.2, markeredgecolor="#1b1b1f", markeredgewidth=0.4,
+            elinewidth=1.2, markeredgecolor=INK, markeredgewidth=0.4,
         )  # fmt: skip
     left.axvline(rows.filter(loss="chance", by="all")["value"][0], label="chance", **CHANCE)
     for place in range(0, len(names), 2):
@@ -120,7 +108,7 @@ def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int)
 
 
 def _training_set(axes: Axes, shown: pl.DataFrame) -> None:
-    """How many clips each language has in train, where it has any."""
+    """The number of clips of each language in train, where there are any."""
     trained = shown.with_row_index("place").filter(pl.col("train_clips") > 0)
     place, clips = trained["place"].to_numpy(), trained["train_clips"].to_numpy()
     axes.plot(clips, place, "o", color="#555555", ms=4)
@@ -137,10 +125,10 @@ def _styles(table: list[str]) -> list[tuple]:
     return [STYLES[i % len(STYLES)] for i in range(len(table))]
 
 
-def _shares(found: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.ndarray, "K"]) -> Float[np.ndarray, "3 K"]:
-    """Percent of queries whose rank is in low..high, for each pair of bounds: its mean over seeds, its interval."""
-    image = places(found.image_id)
-    inside = (found.ranks[name][..., None] >= low) & (found.ranks[name][..., None] <= high)  # S Q K
+def _shares(ranks: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.ndarray, "K"]) -> Float[np.ndarray, "3 K"]:
+    """Percent of queries with a rank in low..high, for each pair of bounds: mean over seeds, and interval."""
+    image = places(ranks.image_id)
+    inside = (ranks.ranks[name][..., None] >= low) & (ranks.ranks[name][..., None] <= high)  # S Q K
     hits = np.zeros((image.max() + 1, len(low)))
     np.add.at(hits, image, inside.mean(0))
     weights, queries = resamples(len(hits)), np.bincount(image)
@@ -148,10 +136,10 @@ def _shares(found: Ranks, name: str, low: Int[np.ndarray, "K"], high: Int[np.nda
     return np.stack([100 * hits.sum(0) / len(image), *interval(resampled, len(hits))])
 
 
-def _over_k(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
+def _over_k(table: list[str], by_way: dict[str, Ranks], seeds: int) -> Figure:
     """Recall against K, both directions, with chance K / n."""
-    figure = _new(8.0, 3.9)
-    for axes, (way, one) in zip(figure.subplots(1, 2, sharey=True), found.items(), strict=True):
+    figure = plots.figure(8.0, 3.9, DPI)
+    for axes, (way, one) in zip(figure.subplots(1, 2, sharey=True), by_way.items(), strict=True):
         k = np.geomspace(1, one.gallery, 60).round().astype(int)
         k = np.unique([*k, *(cutoff for cutoff in CUTOFFS if cutoff < one.gallery)])
         marked = np.flatnonzero(np.isin(k, CUTOFFS)).tolist()
@@ -183,10 +171,10 @@ def _bars(gallery: int) -> tuple[Int[np.ndarray, "K"], Int[np.ndarray, "K"]]:
     return np.append(1, last[:-1] + 1), last
 
 
-def _histogram(table: list[str], found: dict[str, Ranks], seeds: int) -> Figure:
-    """Share of queries by rank, in bars that widen, with the share that chance puts there."""
-    figure = _new(8.0, 6.0)
-    for axes, (way, one) in zip(figure.subplots(2, 1), found.items(), strict=True):
+def _histogram(table: list[str], by_way: dict[str, Ranks], seeds: int) -> Figure:
+    """Share of queries by rank, in bars that widen, with the share by chance."""
+    figure = plots.figure(8.0, 6.0, DPI)
+    for axes, (way, one) in zip(figure.subplots(2, 1), by_way.items(), strict=True):
         first, last = _bars(one.gallery)
         width = 0.84 / len(table)
         for i, (name, (colour, _, _, hatch)) in enumerate(zip(table, _styles(table), strict=True)):

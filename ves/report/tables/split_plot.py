@@ -1,42 +1,35 @@
-"""The picture of splits.md: how many clips of each language are in which split."""
+"""The picture in splits.md: the number of clips of each language in each split."""
 
 from pathlib import Path
 
 import polars as pl
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
 
-FONTS = Path(__file__).parents[1] / "drawing/fonts"  # languages of own pairs may be named in their scripts
-LATIN = FONTS / "NotoSans-Regular.ttf"
+from ves.report.drawing import plots
+from ves.report.drawing.page import INK
 
 COLOURS = {"train": "#3b5b7a", "dropped": "#b9b2a3", "val_more": "#e8a33d", "val": "#b3402a", "tune": "#6a9a5b"}
-MARKS = {"train": "o", "dropped": "x", "val_more": "D", "val": "s", "tune": "^"}  # told apart without colours too
+MARKS = {
+    "train": "o",
+    "dropped": "x",
+    "val_more": "D",
+    "val": "s",
+    "tune": "^",
+}  # without colours too
 STRIPES = {"high": "#ffffff", "mid": "#f1f1f1", "low": "#ffffff"}
-INK = "#1b1b1f"
 DPI, WIDTH, HEIGHT_EACH, MARGIN = 110, 8.0, 0.2, 1.3  # inches but for DPI
 
 
 def draw(languages: pl.DataFrame, path: Path) -> None:
-    """A PNG of `ves.report.tables.splits.by_language`; the same counts give the same bytes."""
-    with style.context(["default", {"font.family": families()}]):  # whatever matplotlibrc this user has
-        _figure(languages).savefig(path, format="png", metadata={"Software": None})
-
-
-def families() -> list[str]:
-    """Our fonts, known to matplotlib by these names: the next has what one lacks."""
-    files = [LATIN, *sorted(set(FONTS.glob("[!.]*.ttf")) - {LATIN})]
-    for file in files:
-        fontManager.addfont(file)
-    return [FontProperties(fname=file).get_name() for file in files]
+    """Write a PNG of `ves.report.tables.splits.by_language`."""
+    with plots.our_style():
+        plots.save(_figure(languages), path)
 
 
 def _figure(languages: pl.DataFrame) -> Figure:
     languages = languages.sort("all", "language", descending=[True, False])
-    figure = Figure(figsize=(WIDTH, MARGIN + HEIGHT_EACH * len(languages)), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = plots.figure(WIDTH, MARGIN + HEIGHT_EACH * len(languages), DPI)
     axes = figure.add_subplot()
     _strata(axes, languages)
     _marks(axes, languages)
@@ -50,7 +43,6 @@ def _figure(languages: pl.DataFrame) -> Figure:
     axes.tick_params(labelsize=8)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("clips (logarithmic)", fontsize=9, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False, fontsize=9)
     return figure
 

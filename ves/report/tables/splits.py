@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from ves.base.files import atomic
+from ves.base.markdown import table
 from ves.config.experiment import SplitConfig
 from ves.corpus.held_out_pairs import summary_of_given
 from ves.corpus.splits import SPLITS, Page
@@ -14,13 +15,11 @@ NAMES = tuple(SPLITS.categories)
 
 
 def page_of(split: SplitConfig, summary: Path, plot: Path) -> Page:
-    """For ves.corpus.splits.write: what writes a plot (PNG) and the page (Markdown) that shows it and counts every
-    clip."""
+    """For ves.corpus.splits.write: writes the plot (PNG) and the page (Markdown) that shows it and counts the clips."""
 
     def write(clips: pl.DataFrame, spellings: pl.DataFrame, changed: pl.DataFrame | None) -> None:
         counts = by_language(clips)
-        with atomic(plot) as temporary:
-            split_plot.draw(counts, temporary)
+        split_plot.draw(counts, plot)
         with atomic(summary) as temporary:
             temporary.write_text(compose(clips, counts, spellings, changed, split, plot.name), "utf-8")
 
@@ -70,18 +69,18 @@ def _counts() -> list[pl.Expr]:
 
 
 def _speakers(clips: pl.DataFrame, split: SplitConfig) -> str:
-    """Who is held out, and of how many clips nobody knows the speaker."""
+    """Which speakers are held out, and how many clips have no known speaker."""
     unknown = clips["speaker"].null_count()
     if unknown == len(clips):
         return "No clip has a known speaker: speakers of val may occur in train."
     if "val" in clips["given_split"]:
         return f"Val is given, so no speaker is held out; {unknown} of {len(clips)} clips have no known speaker."
-    held = f"{split.held_out_speakers:.0%} of each language's speakers are held out."
-    return f"{held} {unknown} of {len(clips)} clips have no known speaker; they are never in tune or val."
+    share = f"{split.held_out_speakers:.0%} of each language's speakers are held out."
+    return f"{share} {unknown} of {len(clips)} clips have no known speaker; they are never in tune or val."
 
 
 def _changed(changed: pl.DataFrame | None) -> list[str]:
-    """The section on what is otherwise than in the split before; none where nothing is, or there was none."""
+    """The section on differences from the previous split; none where there are none, or there was no such split."""
     if changed is None or changed.is_empty():
         return []
     there = pl.col("before").is_not_null() & pl.col("now").is_not_null()
@@ -94,7 +93,7 @@ def _changed(changed: pl.DataFrame | None) -> list[str]:
 
 
 def _without_val(languages: pl.DataFrame) -> str:
-    """A sentence on the languages that no reported pair has."""
+    """A sentence on the languages without a pair in val."""
     absent = languages.filter(val=0)["language"].to_list()
     why = (
         "no speaker that may be held out speaks about an image in them, or val has fewer pairs than there are languages"
@@ -103,11 +102,9 @@ def _without_val(languages: pl.DataFrame) -> str:
 
 
 def _spellings(spellings: pl.DataFrame) -> list[str]:
-    """The section on labels that are spelt otherwise than in the source; none where none is."""
+    """The section on labels with another spelling than in the source; none where there are none."""
     return ["## Spellings\n", "Labels that the source spells otherwise.\n", _table(spellings)] if len(spellings) else []
 
 
 def _table(frame: pl.DataFrame) -> str:
-    rows = [frame.columns, ["---"] * frame.width, *frame.iter_rows()]
-    rows = [[" ".join(str(cell).split()).replace("|", "\\|") for cell in row] for row in rows]  # a label may have these
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    return table(frame.columns, frame.iter_rows())

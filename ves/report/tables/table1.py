@@ -1,4 +1,4 @@
-"""Tables that people read: retrieval by objective and direction above chance.
+"""table1.csv: retrieval by objective and direction, and chance; and what the other tables need of it.
 
 Numbers are means over the configured seeds; the same inputs give the same bytes.
 """
@@ -22,17 +22,17 @@ TABLE1 = ["loss", "direction", *RECALLS, *RANKS, "n"]
 
 
 def run_name(name: str, seed: int) -> str:
-    """Directory of one run."""
+    """The name of a run with its seed: that of its directory."""
     return f"{name}-s{seed}"
 
 
 def results_of(config: TableConfig, results: Path, name: str, file: str) -> list[dict[str, Any]]:
-    """One JSON file of each seed of a run."""
+    """A JSON file of every seed of a run."""
     return [read_json(results / run_name(name, seed) / file) for seed in config.seeds]
 
 
 def same(values: Iterable[Any], what: str) -> Any:
-    """The one value that all share; results that differ in it cannot stand in one table."""
+    """The one value that all share. Raises ValueError, since results that differ in it cannot be in one table."""
     first, *others = set(values)
     if others:
         raise ValueError(f"{what} differs between runs: {first}, {others[0]}; embed and evaluate all of them again")
@@ -59,13 +59,13 @@ def table1(config: TableConfig, results: Path, out: Path) -> None:
     Raises ValueError when runs were scored on different pairs, or on more than one clip to an image: the chance rows
     are those of the paper's protocol, n queries with one right item among n.
     """
-    found = {name: results_of(config, results, name, "retrieval.json") for name in config.table}
-    everything = [result for runs in found.values() for result in runs]
+    by_run = {name: results_of(config, results, name, "retrieval.json") for name in config.table}
+    everything = [result for seeds in by_run.values() for result in seeds]
     same((result["pairs"] for result in everything), f"{results}/*/retrieval.json: the set of pairs")
     sizes = [result[direction][key] for result in everything for direction in DIRECTIONS for key in ("n", "gallery")]
     n = same(sizes, f"{results}/*/retrieval.json: the number of clips or images (one clip to an image)")
     rows = [
-        _row(name, direction, [result[direction] for result in found[name]])
+        _row(name, direction, [result[direction] for result in by_run[name]])
         for name in config.table
         for direction in DIRECTIONS
     ]

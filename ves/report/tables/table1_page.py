@@ -1,4 +1,4 @@
-"""table1.md: retrieval with intervals, by both protocols and under each similarity; the paper's numbers apart."""
+"""table1.md: retrieval with intervals, by both protocols and under each similarity, and the paper's own numbers."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ves.base.files import atomic
+from ves.base.markdown import table
 from ves.config.experiment import TableConfig
 from ves.evaluation.bootstrap import CAPTION, places
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
@@ -19,8 +20,8 @@ from ves.report.tables.table1 import RANKS, RECALLS
 
 SPEAKERS = {"all": "all", "unseen": "not heard in training", "seen": "heard in training"}
 
-# What the VeS paper reports on Vaani: 5,000 validation pairs, one clip to an image. Not measured here, ever. Rows of
-# its table of retrieval: loss, direction, R@1, R@5, R@10, R@50 in percent, mean and median rank.
+# What the VeS paper reports on Vaani: 5,000 validation pairs, one clip to an image. Never measured here. Columns of its
+# table of retrieval: loss, direction, R@1, R@5, R@10, R@50 in percent, mean and median rank.
 PAPER_ON_VAANI = (
     ("dense", "A2V", 9.90, 24.06, 32.54, 55.36, 266.0, 35.0),
     ("dense", "V2A", 8.50, 21.18, 29.66, 53.98, 252.4, 39.0),
@@ -31,15 +32,9 @@ PAPER_ON_VAANI = (
 )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _ends(metric: str, found: Estimate | Difference) -> str:
-    """The interval in brackets; of one image there is none."""
-    return "" if math.isnan(found.low) else f" [{number(metric, found.low)}, {number(metric, found.high)}]"
+def _ends(metric: str, bar: Estimate | Difference) -> str:
+    """The interval in brackets; one image has none."""
+    return "" if math.isnan(bar.low) else f" [{number(metric, bar.low)}, {number(metric, bar.high)}]"
 
 
 def _cell(metric: str, bar: Estimate) -> str:
@@ -48,30 +43,30 @@ def _cell(metric: str, bar: Estimate) -> str:
     return f"{number(metric, bar.value)}{spread}{_ends(metric, bar)}"
 
 
-def _rows(found: Ranks, names: Sequence[str], *labels: str) -> list[list[str]]:
-    """One row for each run, with the queries that have a tie and the median rank if all went against it."""
-    image = places(found.image_id)
+def _rows(ranks: Ranks, names: Sequence[str], *labels: str) -> list[list[str]]:
+    """One row for each run, with the number of queries with ties, and the median rank if all ties went against it."""
+    image = places(ranks.image_id)
     rows = []
     for name in names:
-        bars = estimates(found.ranks[name], image)
-        against = np.median(found.ranks[name] + found.ties[name], axis=1).mean()
-        tied = f"{(found.ties[name] > 0).sum(1).mean():g}"
+        bars = estimates(ranks.ranks[name], image)
+        against = np.median(ranks.ranks[name] + ranks.ties[name], axis=1).mean()
+        tied = f"{(ranks.ties[name] > 0).sum(1).mean():g}"
         cells = [_cell(metric, bars[metric]) for metric in METRICS]
-        rows.append([name, *labels, *cells, tied, number("median_rank", float(against)), str(len(found.query))])
+        rows.append([name, *labels, *cells, tied, number("median_rank", float(against)), str(len(ranks.query))])
     return rows
 
 
-def _chance(found: Ranks, *labels: str) -> list[str]:
-    exact = chance(found.right, found.gallery)
-    return ["chance", *labels, *(number(metric, exact[metric]) for metric in METRICS), "", "", str(len(found.query))]
+def _chance(ranks: Ranks, *labels: str) -> list[str]:
+    exact = chance(ranks.right, ranks.gallery)
+    return ["chance", *labels, *(number(metric, exact[metric]) for metric in METRICS), "", "", str(len(ranks.query))]
 
 
 def _paper(config: TableConfig, results: Path) -> list[str]:
     """The section on the paper's protocol."""
-    found = {way: rank_tables.some(config, results, "paper", direction=way, similarity=OWN) for way in DIRECTIONS}
-    rows = [row for name in config.table for way in DIRECTIONS for row in _rows(found[way], [name], way)]
-    rows += [_chance(found[way], way) for way in DIRECTIONS]
-    n = len(found["A2V"].query)
+    by_way = {way: rank_tables.some(config, results, "paper", direction=way, similarity=OWN) for way in DIRECTIONS}
+    rows = [row for name in config.table for way in DIRECTIONS for row in _rows(by_way[way], [name], way)]
+    rows += [_chance(by_way[way], way) for way in DIRECTIONS]
+    n = len(by_way["A2V"].query)
     return [
         "## One clip to an image\n",
         f"The paper's protocol: {n} clips rank {n} images (A2V) and the images the clips (V2A). Each run under the "
@@ -81,18 +76,17 @@ def _paper(config: TableConfig, results: Path) -> list[str]:
 
 
 def _others(config: TableConfig, results: Path) -> list[str]:
-    """The section on the same runs under similarities that they were not trained for."""
+    """The section on the same runs under both plain similarities."""
     rows = []
     for name in config.table:
         for other in OTHERS:
             for way in DIRECTIONS:
-                rows += _rows(
-                    rank_tables.some(config, results, "paper", direction=way, similarity=other), [name], other, way
-                )
+                ranks = rank_tables.some(config, results, "paper", direction=way, similarity=other)
+                rows += _rows(ranks, [name], other, way)
     return [
         "## Under each similarity\n",
-        "The same pairs and models, compared by `max_mean` (dense) and by `mean_mean` (global), whatever they were "
-        "trained for, as the reference code reports them.\n",
+        "The same pairs and models under `max_mean` (dense) and under `mean_mean` (global), whatever they were trained "
+        "for, as the reference code reports them.\n",
         table(["loss", "similarity", "direction", *METRICS, "tied", "median if ties go against it", "n"], rows),
     ]
 
@@ -102,22 +96,22 @@ def _multi_positive(config: TableConfig, results: Path) -> list[str]:
     rows = []
     for group, label in SPEAKERS.items():
         for way in DIRECTIONS:
-            found = rank_tables.read(config, results, "multi_positive", direction=way, speakers=group)
-            if found is not None:
-                right = f"{found.right.mean():.2f} of {found.gallery}"
-                rows += [*_rows(found, config.table, label, way, right), _chance(found, label, way, right)]
+            ranks = rank_tables.read(config, results, "multi_positive", direction=way, speakers=group)
+            if ranks is not None:
+                right = f"{ranks.right.mean():.2f} of {ranks.gallery}"
+                rows += [*_rows(ranks, config.table, label, way, right), _chance(ranks, label, way, right)]
     return [
         "## All clips of an image\n",
         "The clips of val and val_more about the same images. A clip looks for its image (A2V); an image looks for any "
-        "of its clips (V2A), of which it has so many on average in the gallery; chance counts them. Speakers: whose "
-        "clips ask (A2V) or are there to be found (V2A).\n",
+        "of its clips (V2A). `right` is the average number of right items in the gallery, which chance takes into "
+        "account. `speakers`: whose clips are the queries (A2V) or the gallery (V2A).\n",
         table(["loss", "speakers", "direction", "right", *METRICS, "tied", "median if ties go against it", "n"], rows),
     ]
 
 
-def _difference(metric: str, found: Difference) -> str:
-    p = "" if found.p is None else f", p {found.p:.2g}"
-    return f"{number(metric, found.value)}{_ends(metric, found)}{p}"
+def _difference(metric: str, bar: Difference) -> str:
+    p = "" if bar.p is None else f", p {bar.p:.2g}"
+    return f"{number(metric, bar.value)}{_ends(metric, bar)}{p}"
 
 
 def _compared(config: TableConfig, results: Path) -> list[str]:
@@ -129,11 +123,11 @@ def _compared(config: TableConfig, results: Path) -> list[str]:
         for other, by_metric in compared(config, results, "paper", way).items()
     ]
     what = {
-        "objectives": f"Over {seeds} seeds, seeds and images resampled together; p is two-sided, of one comparison.",
-        "these checkpoints": "Of these very checkpoints, images resampled. Another training may come out otherwise: no "
-        "p-value; three seeds (`seeds: [0, 1, 2]`) give one.",
+        "objectives": f"Over {seeds} seeds, resampled together with the images. p is two-sided, for one comparison.",
+        "these checkpoints": "Between these very checkpoints; images are resampled. Another training may give another "
+        "result, so there is no p-value; three seeds (`seeds: [0, 1, 2]`) give one.",
     }
-    text = f"One clip to an image. {what[about(seeds)]} All of it, both protocols: `comparisons.csv`.\n"
+    text = f"One clip to an image. {what[about(seeds)]} All metrics by both protocols are in `comparisons.csv`.\n"
     return ["## Differences\n", text, table(["difference", "direction", *METRICS], rows)] if rows else []
 
 
@@ -144,8 +138,8 @@ def _published() -> list[str]:
     ]
     return [
         "## The paper's numbers\n",
-        "Reported by the VeS paper on Project Vaani, one clip to an image, n = 5000; not measured here, and of "
-        "another draw of clips than any above.\n",
+        "Reported by the VeS paper on Project Vaani, one clip to an image, n = 5000; not measured here, and on other "
+        "clips than all above.\n",
         table(["loss", "direction", *RECALLS, *RANKS], rows),
     ]
 
@@ -154,8 +148,8 @@ def _localisation(truth: Path) -> list[str]:
     """Where the numbers of localisation are, or why there are none."""
     if (why := why_not_located(truth)) is not None:
         return ["## Localisation\n", f"Not measured: {why}.\n"]
-    apart = "by every protocol `localisation_protocols.csv`, by language and kind `localisation_by.csv`"
-    return ["## Localisation\n", f"In `localisation.csv`; {apart}.\n"]
+    more = "by every protocol in `localisation_protocols.csv`, by language and kind in `localisation_by.csv`"
+    return ["## Localisation\n", f"In `localisation.csv`; {more}.\n"]
 
 
 def _processors() -> list[str]:
@@ -180,8 +174,8 @@ def write(config: TableConfig, results: Path, corpus: str, truth: Path, out: Pat
     head = [
         f"# Retrieval: {corpus}\n",
         f"Recalls in percent, {over}. In brackets {CAPTION}, gallery and checkpoints fixed: "
-        "what other queries of the same kind might have given, not other trainings. A rank is 1 + the number of wrong "
-        "items scored higher, so ties favour the model; they are counted.\n",
+        "what other queries of the same kind might give, not what other trainings might. A rank is 1 + the number of "
+        "wrong items scored higher, so ties favour the model; they are counted.\n",
     ]
     parts = (_paper(config, results), _compared(config, results), _others(config, results))
     sections = [*head, *(text for part in parts for text in part), *_multi_positive(config, results)]

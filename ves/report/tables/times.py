@@ -1,4 +1,4 @@
-"""times.csv: what each stage of the workflow cost, from the measurements that lie beside its logs."""
+"""times.csv: what each stage of the workflow cost, from the measurements beside its logs."""
 
 import csv
 from pathlib import Path
@@ -15,7 +15,7 @@ COLUMNS = {"s": "wall_s", "cpu_time": "cpu_s", "max_rss": "memory_mb"}
 
 
 def _numbers(file: Path) -> dict[str, float]:
-    """The measurements of one job; a job too short to be measured says "-" or "NA", which counts as nothing.
+    """The measurements of one job; for a job too short to be measured they are "-" or "NA", which count as 0.
 
     Raises ValueError that names a file without these columns.
     """
@@ -28,15 +28,15 @@ def _numbers(file: Path) -> dict[str, float]:
 
 
 def write(logs: Path, out: Path) -> None:
-    """One row for each stage that has been measured: jobs, seconds of all of them together (of the clock and of
-    processors), and the memory of the largest in MB.
+    """One row for each stage with measurements: jobs, their seconds in all (by the clock and of processors), and the
+    memory of the largest in MB.
 
-    <stage>.tsv or any <stage>/**/*.tsv in `logs` is a job. Of a job that was interrupted, its last part counts.
+    Each <stage>.tsv and <stage>/**/*.tsv in `logs` is a job. Of an interrupted job the last part counts.
     """
-    found: dict[str, list[dict[str, float]]] = {}
+    jobs_of: dict[str, list[dict[str, float]]] = {}
     for file in sorted(logs.rglob("*.tsv")):
         stage = file.relative_to(logs).parts[0].removesuffix(".tsv")
-        found.setdefault(stage, []).append(_numbers(file))
+        jobs_of.setdefault(stage, []).append(_numbers(file))
     place = {stage: number for number, stage in enumerate(ORDER)}
     rows = [
         (
@@ -46,7 +46,7 @@ def write(logs: Path, out: Path) -> None:
             round(sum(job["cpu_s"] for job in jobs), 1),
             round(max(job["memory_mb"] for job in jobs)),
         )
-        for stage, jobs in sorted(found.items(), key=lambda item: (place.get(item[0], len(ORDER)), item[0]))
+        for stage, jobs in sorted(jobs_of.items(), key=lambda item: (place.get(item[0], len(ORDER)), item[0]))
     ]
     with atomic(out) as temporary:
         pl.DataFrame(rows, schema=["stage", "jobs", *COLUMNS.values()], orient="row").write_csv(temporary)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from ves.base.files import atomic
+from ves.base.markdown import table
 from ves.config.corpus import VaaniConfig
 from ves.sources.vaani.assumptions import ASSUMPTIONS, Assumption
 from ves.sources.vaani.evidence import Evidence, NoFiles
@@ -54,7 +55,6 @@ def _finding(assumption: Assumption, evidence: Evidence) -> Finding:
 
 def _page(evidence: Evidence, findings: list[tuple[Assumption, Finding]]) -> str:
     rows = [(a.name, a.expected, finding.text, VERDICTS[finding.holds]) for a, finding in findings]
-    table = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     counts = ", ".join(f"{sum(row[3] == verdict for row in rows)} {verdict}" for verdict in VERDICTS.values())
     return "\n".join(
         [
@@ -62,10 +62,7 @@ def _page(evidence: Evidence, findings: list[tuple[Assumption, Finding]]) -> str
             "",
             f"{len(rows)} assumptions: {counts}. {_looked_at(evidence)}",
             "",
-            "| assumption | expected | found | verdict |",
-            "|---|---|---|---|",
-            *table,
-            "",
+            table(("assumption", "expected", "found", "verdict"), [[_shortened(text) for text in row] for row in rows]),
         ]
     )
 
@@ -79,13 +76,13 @@ def _looked_at(evidence: Evidence) -> str:
         except Exception:  # the table says why there is no sample
             continue
         size, read = remote.size / 1e6, remote.fetched / 1e6
-        name = _cell(remote.name)
+        name = _shortened(remote.name)
         sentences.append(f"Of {name} ({size:.1f} MB), {read:.1f} MB were read in {remote.requests} requests.")
     return " ".join(sentences)
 
 
-def _cell(text: str) -> str:
-    """Text of a repository as one cell of a table and one line of a terminal."""
+def _shortened(text: str) -> str:
+    """Text of a repository as one line of a terminal, at most LONGEST characters long."""
     line = " ".join(text.split())
-    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line).replace("|", "\\|")
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 
 const explorer = {
   clips: [], // [{id, language, title, thumbnail}], from data/index.js
-  told: {}, // by id, from data/<id>.js
+  details: {}, // by id, from data/<id>.js
   hidden: new Set(), // models that are switched off
   current: null,
   word: null, // the number of the word whose heat is shown, or null: that of the playhead
@@ -44,14 +44,14 @@ const explorer = {
   },
 
   // Called by data/<id>.js.
-  add(told) {
-    this.told[told.id] = told;
-    if (this.wanted === told.id) this.show(told);
+  add(clip) {
+    this.details[clip.id] = clip;
+    if (this.wanted === clip.id) this.show(clip);
   },
 
   open(id) {
     this.wanted = id;
-    if (this.told[id]) this.show(this.told[id]);
+    if (this.details[id]) this.show(this.details[id]);
     else document.body.append(element("script", { src: `data/${id}.js` }));
   },
 
@@ -72,23 +72,23 @@ const explorer = {
     this.open(visible[(at + by + visible.length) % visible.length].id);
   },
 
-  show(told) {
-    Object.assign(this, { current: told, heat: new Heat(told), word: null, patch: null, until: null });
-    history.replaceState(null, "", `#${told.id}`);
+  show(clip) {
+    Object.assign(this, { current: clip, heat: new Heat(clip), word: null, patch: null, until: null });
+    history.replaceState(null, "", `#${clip.id}`);
     for (const { id, item } of this.clips) {
-      item.firstChild.setAttribute("aria-current", String(id === told.id));
-      if (id === told.id) item.scrollIntoView({ block: "nearest", inline: "nearest" });
+      item.firstChild.setAttribute("aria-current", String(id === clip.id));
+      if (id === clip.id) item.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
-    Object.assign($("description"), { textContent: told.description || `${told.language}, ${told.id.slice(0, 8)}`, lang: told.lang });
-    $("gloss").textContent = [told.language, told.gloss].filter(Boolean).join(": ");
-    $("low").textContent = told.scale[0].toFixed(2);
-    $("high").textContent = told.scale[1].toFixed(2);
-    $("audio").src = told.sound;
-    this.panels = showPanels(this, told);
-    this.wordButtons = showWords(this, told);
-    settleWords(this.wordButtons, told);
-    this.wave.show(told);
-    showFound($("found"), told, $("audio"));
+    Object.assign($("description"), { textContent: clip.description || `${clip.language}, ${clip.id.slice(0, 8)}`, lang: clip.lang });
+    $("gloss").textContent = [clip.language, clip.gloss].filter(Boolean).join(": ");
+    $("low").textContent = clip.scale[0].toFixed(2);
+    $("high").textContent = clip.scale[1].toFixed(2);
+    $("audio").src = clip.sound;
+    this.panels = showPanels(this, clip);
+    this.wordButtons = showWords(this, clip);
+    settleWords(this.wordButtons, clip);
+    this.wave.show(clip);
+    showFound($("found"), clip, $("audio"));
     this.draw();
   },
 
@@ -155,14 +155,14 @@ const explorer = {
   seek(seconds) {
     this.until = null;
     this.word = null;
-    $("audio").currentTime = Math.min(Math.max(seconds, 0), this.current.heard);
+    $("audio").currentTime = Math.min(Math.max(seconds, 0), this.current.sound_seconds);
     this.draw();
   },
 
   toggle() {
     const audio = $("audio");
     if (audio.paused) {
-      if (audio.currentTime >= this.current.heard - 0.01) audio.currentTime = 0;
+      if (audio.currentTime >= this.current.sound_seconds - 0.01) audio.currentTime = 0;
       this.word = null;
       this.until = null;
       playSound(audio);

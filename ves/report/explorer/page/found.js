@@ -57,11 +57,11 @@ function foundClips(run, found, player) {
 }
 
 // `audio` is the page's own sound: it pauses while a found clip is heard, and the other way round.
-function showFound(section, told, audio) {
+function showFound(section, clip, audio) {
   section.player ??= soundPlayer(audio);
   section.player.stop();
   section.replaceChildren();
-  const known = Object.entries(told.runs).filter(([, run]) => run.pictures);
+  const known = Object.entries(clip.runs).filter(([, run]) => run.pictures);
   section.hidden = known.length === 0;
   if (section.hidden) return;
   const pictures = known.map(([name, run]) => foundPictures(name, run.pictures));

@@ -4,17 +4,17 @@
 const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 
 class Heat {
-  // told: what Python says of a clip (ves/report/explorer/clip.py)
-  constructor(told) {
-    [this.rows, this.columns] = told.grid;
-    [this.low, this.high] = told.scale;
+  // clip: its data, as Python writes them (ves/report/explorer/clip.py)
+  constructor(clip) {
+    [this.rows, this.columns] = clip.grid;
+    [this.low, this.high] = clip.scale;
     this.patches = this.rows * this.columns;
-    this.shown = bytes(told.shown);
-    this.valid = bytes(told.valid);
-    this.first = told.first;
-    this.hop = told.hop;
-    this.told = told.runs; // hottest patches and moments, of the numbers before they became levels
-    this.runs = Object.fromEntries(Object.entries(told.runs).map(([run, { similarity }]) => [run, bytes(similarity)]));
+    this.shown = bytes(clip.shown);
+    this.valid = bytes(clip.valid);
+    this.first = clip.first;
+    this.hop = clip.hop;
+    this.maxima = clip.runs; // hottest patches and moments, of the numbers before they became levels
+    this.runs = Object.fromEntries(Object.entries(clip.runs).map(([run, { similarity }]) => [run, bytes(similarity)]));
   }
 
   // The token whose span holds a moment; beyond the first and last valid one, those.
@@ -46,12 +46,12 @@ class Heat {
 
   // The patch that is most similar to a token, or to a word by its number.
   hottest(run, token, word) {
-    return word === null ? this.told[run].hottest[token] : this.told[run].words[word];
+    return word === null ? this.maxima[run].hottest[token] : this.maxima[run].words[word];
   }
 
   // The token that is most similar to a patch.
   best(run, patch) {
-    return this.told[run].moments[patch];
+    return this.maxima[run].moments[patch];
   }
 
   // The cosine that a level stands for.

@@ -2,25 +2,25 @@
 "use strict";
 
 // One panel a model: the picture, soft and grey, its heat over it, a square about the hottest patch and the chosen one.
-function showPanels(page, told) {
+function showPanels(page, clip) {
   const panels = {};
   $("runs").replaceChildren(element("legend", {}, "Models"));
-  const plain = element("img", { src: told.picture, alt: told.gloss ? `Picture: ${told.gloss}` : "The picture" });
+  const plain = element("img", { src: clip.picture, alt: clip.gloss ? `Picture: ${clip.gloss}` : "The picture" });
   const uncovered = element("div", { className: "stage" }, plain);
-  uncovered.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
+  uncovered.style.aspectRatio = `${clip.size[0]} / ${clip.size[1]}`;
   $("panels").replaceChildren(element("figure", {}, element("figcaption", {}, "picture"), uncovered));
-  Object.keys(told.runs).forEach((run, number) => {
+  Object.keys(clip.runs).forEach((run, number) => {
     const canvas = element("canvas", { ariaHidden: "true" });
     const mark = element("div", { className: "mark" });
     const pick = element("div", { className: "pick", hidden: true });
-    const image = element("img", { src: told.picture, alt: "" });
+    const image = element("img", { src: clip.picture, alt: "" });
     const stage = element("div", { className: "stage heated", tabIndex: 0, role: "group" }, image, canvas, mark, pick);
     stage.ariaLabel = `Heatmap of ${run}. Arrow keys choose a spot: the moments that are like it light up.`;
-    stage.style.aspectRatio = `${told.size[0]} / ${told.size[1]}`;
-    const [left, top, width, height] = told.square.map((share) => `${100 * share}%`);
+    stage.style.aspectRatio = `${clip.size[0]} / ${clip.size[1]}`;
+    const [left, top, width, height] = clip.square.map((share) => `${100 * share}%`);
     Object.assign(canvas.style, { left, top, width, height });
     const figure = element("figure", { hidden: page.hidden.has(run) }, element("figcaption", {}, run), stage);
-    feel(page, run, stage, told);
+    feel(page, run, stage, clip);
     const box = element("input", { type: "checkbox", checked: !page.hidden.has(run) });
     box.onchange = () => {
       if (box.checked) page.hidden.delete(run);
@@ -35,14 +35,14 @@ function showPanels(page, told) {
 }
 
 // A pointer over a picture chooses a patch; a tap, a click or an arrow key holds it.
-function feel(page, run, stage, told) {
+function feel(page, run, stage, clip) {
   const patchAt = (event) => {
     const box = stage.getBoundingClientRect();
-    const [left, top, width, height] = told.square;
-    const column = Math.floor((((event.clientX - box.left) / box.width - left) / width) * told.grid[1]);
-    const row = Math.floor((((event.clientY - box.top) / box.height - top) / height) * told.grid[0]);
-    const inside = column >= 0 && column < told.grid[1] && row >= 0 && row < told.grid[0];
-    return inside ? row * told.grid[1] + column : null;
+    const [left, top, width, height] = clip.square;
+    const column = Math.floor((((event.clientX - box.left) / box.width - left) / width) * clip.grid[1]);
+    const row = Math.floor((((event.clientY - box.top) / box.height - top) / height) * clip.grid[0]);
+    const inside = column >= 0 && column < clip.grid[1] && row >= 0 && row < clip.grid[0];
+    return inside ? row * clip.grid[1] + column : null;
   };
   const choose = (event, held) => {
     const patch = patchAt(event);
@@ -65,7 +65,7 @@ function feel(page, run, stage, told) {
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation(); // elsewhere these keys move the playhead
-    const [rows, columns] = told.grid;
+    const [rows, columns] = clip.grid;
     const from = page.patch?.run === run ? page.patch.patch : page.hottest(run);
     const row = Math.min(Math.max(Math.floor(from / columns) + steps[event.key][0], 0), rows - 1);
     const column = Math.min(Math.max((from % columns) + steps[event.key][1], 0), columns - 1);

@@ -7,10 +7,10 @@ class Wave {
     this.cursor = cursor;
   }
 
-  show(told) {
-    this.told = told;
-    this.peaks = bytes(told.peaks);
-    this.canvas.setAttribute("aria-valuemax", told.seconds.toFixed(1));
+  show(clip) {
+    this.clip = clip;
+    this.peaks = bytes(clip.peaks);
+    this.canvas.setAttribute("aria-valuemax", clip.seconds.toFixed(1));
   }
 
   // lit(seconds) gives the colour of a moment and how bright it is, or null: then it is grey, darker where it is heard.
@@ -23,15 +23,15 @@ class Wave {
     const context = this.canvas.getContext("2d");
     const step = this.canvas.width / this.peaks.length;
     if (word) {
-      const [start, end] = [word.start, word.end].map((seconds) => (seconds / this.told.seconds) * this.canvas.width);
+      const [start, end] = [word.start, word.end].map((seconds) => (seconds / this.clip.seconds) * this.canvas.width);
       context.fillStyle = "#ffe9a8";
       context.fillRect(start, 0, end - start, this.canvas.height);
     }
     this.peaks.forEach((peak, bar) => {
-      const seconds = ((bar + 0.5) / this.peaks.length) * this.told.seconds;
+      const seconds = ((bar + 0.5) / this.peaks.length) * this.clip.seconds;
       const tall = Math.max(2 * scale, (peak / 255) * this.canvas.height);
       const moment = lit(seconds);
-      context.fillStyle = moment ? `rgb(${moment.colour.join()})` : seconds < this.told.heard ? "#8b8b96" : "#d9d9df";
+      context.fillStyle = moment ? `rgb(${moment.colour.join()})` : seconds < this.clip.sound_seconds ? "#8b8b96" : "#d9d9df";
       if (moment) { // it shows in silence too
         context.globalAlpha = moment.light ** 2;
         context.fillRect(bar * step, 0, step + 0.5, this.canvas.height);
@@ -42,7 +42,7 @@ class Wave {
   }
 
   move(seconds) {
-    this.cursor.style.left = `${(100 * seconds) / this.told.seconds}%`;
+    this.cursor.style.left = `${(100 * seconds) / this.clip.seconds}%`;
     this.canvas.setAttribute("aria-valuenow", seconds.toFixed(2));
     this.canvas.setAttribute("aria-valuetext", `${seconds.toFixed(2)} seconds`);
   }
@@ -51,6 +51,6 @@ class Wave {
   secondsAt(event) {
     const box = this.canvas.getBoundingClientRect();
     const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
-    return share * this.told.seconds;
+    return share * this.clip.seconds;
   }
 }

@@ -1,13 +1,13 @@
 // The words, above the waveform where they are said.
 "use strict";
 
-function showWords(page, told) {
-  const buttons = told.words.map((word, number) => {
-    const names = [element("b", { dir: "auto", lang: told.lang }, word.text), element("small", {}, word.english)];
+function showWords(page, clip) {
+  const buttons = clip.words.map((word, number) => {
+    const names = [element("b", { dir: "auto", lang: clip.lang }, word.text), element("small", {}, word.english)];
     const button = element("button", { type: "button", className: word.role, onclick: () => page.say(number) }, ...names);
     button.disabled = word.tokens.length === 0;
     button.title = button.disabled ? "beyond what the models hear" : "";
-    button.hidden = word.start >= told.seconds;
+    button.hidden = word.start >= clip.seconds;
     return button;
   });
   $("words").replaceChildren(...buttons);
@@ -15,14 +15,14 @@ function showWords(page, told) {
 }
 
 // Put each word where it is said; one that finds no room there goes a row up, so that every word can be read and tapped.
-function settleWords(buttons, told) {
+function settleWords(buttons, clip) {
   const shown = buttons.filter((button) => !button.hidden);
   const room = $("words").clientWidth;
   const tall = Math.max(0, ...shown.map((button) => button.offsetHeight));
   const ends = []; // of each row, from below
   for (const button of shown) {
     const wide = button.offsetWidth;
-    const left = Math.max(0, Math.min((room * told.words[buttons.indexOf(button)].start) / told.seconds, room - wide));
+    const left = Math.max(0, Math.min((room * clip.words[buttons.indexOf(button)].start) / clip.seconds, room - wide));
     const free = ends.findIndex((end) => end <= left);
     const row = free < 0 ? ends.length : free;
     ends[row] = left + wide;

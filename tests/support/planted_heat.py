@@ -1,4 +1,4 @@
-"""Embeddings of a few clips with heat in known places, for figures."""
+"""Runs whose heat is planted, and the corpus that they are of: in each picture one patch for each word, by hand."""
 
 import io
 from pathlib import Path
@@ -9,16 +9,33 @@ import torch
 from PIL import Image
 
 from tests.support.embeddings import embeddings
+from tests.support.run_folders import run_settings
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
 from ves.store.audio import write_group
 from ves.store.embeddings import Embeddings, write
 
+SIZES = ((320, 160), (150, 300), (200, 200))  # wide, tall, square
 GRID = 4  # patches a side
 PLANTED = ((1, 2), (2, 1))  # row and column of the patch of object 0, of object 1
-RUNS = {"dense-s0": 1.0, "global-s0": 0.4, "hybrid-s0": 0.7}  # cosine of word and patch
-SIZES = ((320, 160), (150, 300), (200, 200))  # wide, tall, square
 SPOKEN = (("गेंद", "ball", 0.1, 0.4), ("कमीज़", "shirt", 0.5, 0.8))  # tokens 1-3 and 5-7 of 0.1 s
+RUNS = {"dense-s0": 1.0, "global-s0": 0.4, "hybrid-s0": 0.7}  # cosine of word and patch
+
+
+def png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def patch_box(size: tuple[int, int], place: tuple[int, int], fit: str = "stretch") -> np.ndarray:
+    """x0, y0, x1, y1 of a patch, by arithmetic of its own; pad and crop for the wide picture only."""
+    (width, height), (row, column) = size, place
+    if fit == "crop":  # the middle square of the wide picture
+        return np.array([80 + column * 40, row * 40, 120 + column * 40, 40 + row * 40])
+    if fit == "pad":  # patches are 80 x 80, bars above and below
+        return np.array([column * 80, row * 80 - 80, column * 80 + 80, row * 80])
+    return np.array([column * width, row * height, (column + 1) * width, (row + 1) * height]) // GRID
 
 
 def write_run(folder: Path, name: str, cosine: float, **attrs) -> Path:
@@ -32,6 +49,20 @@ def write_run(folder: Path, name: str, cosine: float, **attrs) -> Path:
         audio[:, token : token + 3] = torch.eye(8)[k] * cosine + torch.eye(8)[6] * (1 - cosine**2) ** 0.5
     stored = embeddings(audio, image, [0, 1, 2], **{"run": name, "grid": [GRID, GRID], "image_size": 56} | attrs)
     return write_embedded(folder / name, stored)
+
+
+def data_paths(folder: Path) -> DataPaths:
+    """The tables of a corpus that lies in this folder, as `write_corpus` writes it."""
+    tables = {name: str(folder / f"{name}.parquet") for name in ("manifest", "images", "splits")}
+    return DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", live=False, **tables)
+
+
+def write_embedded(run: Path, stored: Embeddings) -> Path:
+    """A run directory with embeddings of val, and the split that they are of."""
+    write(run / "embeddings" / "val.zarr", stored)
+    pl.DataFrame({"clip_id": stored.clip_id, "split": "val"}).write_parquet(run / "splits.parquet")
+    write_json(run / "config.json", run_settings(run.name, data_paths(run)).model_dump(mode="json"))
+    return run
 
 
 def write_corpus(folder: Path, text: str = "और") -> tuple[DataPaths, Path, Path]:
@@ -68,33 +99,4 @@ def write_corpus(folder: Path, text: str = "और") -> tuple[DataPaths, Path, P
     for name, table in tables.items():
         (path := folder / f"{name}.parquet").parent.mkdir(parents=True, exist_ok=True)
         pl.DataFrame(table).write_parquet(path)
-    data = {name: str(folder / f"{name}.parquet") for name in ("manifest", "images", "splits")}
-    return (
-        DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", live=False, **data),
-        folder / "pictures",
-        folder / "truth",
-    )
-
-
-def png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def patch_box(size: tuple[int, int], place: tuple[int, int], fit: str = "stretch") -> np.ndarray:
-    """x0, y0, x1, y1 of a patch, by arithmetic of its own; pad and crop for the wide picture only."""
-    (width, height), (row, column) = size, place
-    if fit == "crop":  # the middle square of the wide picture
-        return np.array([80 + column * 40, row * 40, 120 + column * 40, 40 + row * 40])
-    if fit == "pad":  # patches are 80 x 80, bars above and below
-        return np.array([column * 80, row * 80 - 80, column * 80 + 80, row * 80])
-    return np.array([column * width, row * height, (column + 1) * width, (row + 1) * height]) // GRID
-
-
-def write_embedded(run: Path, stored: Embeddings) -> Path:
-    """A run directory with embeddings of val, and the split that they are of."""
-    write(run / "embeddings" / "val.zarr", stored)
-    pl.DataFrame({"clip_id": stored.clip_id, "split": "val"}).write_parquet(run / "splits.parquet")
-    write_json(run / "config.json", {"run": run.name, "data": {"splits": str(run / "splits.parquet")}})
-    return run
+    return data_paths(folder), folder / "pictures", folder / "truth"
