@@ -9,8 +9,8 @@ import torch
 from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
 from tests.support.features import SMALL, Corpus, save_backbone
+from ves.base.checksums import file_sha256
 from ves.base.files import read_json
-from ves.base.hashing import file_sha256, weight_hash
 from ves.config.experiment import VisionConfig, features_name
 from ves.media.geometry import Geometry
 from ves.media.images import decode, pixels
@@ -251,13 +251,6 @@ def test_a_backbone_that_is_not_there_is_named(vision, tmp_path):
         load_backbone(vision.model_copy(update={"backbone": "ves/standins/nothing"}))
     with pytest.raises(ValueError, match=r"vision\.backbone: no \*\.safetensors"):
         load_backbone(vision.model_copy(update={"backbone": str(tmp_path)}))
-
-
-def test_the_hash_of_weights_in_several_files_tells_their_names(tmp_path):
-    for name, content in (("a.safetensors", b"1"), ("b.safetensors", b"2")):
-        (tmp_path / name).write_bytes(content)
-    lines = "".join(f"{n}.safetensors {hashlib.sha256(c).hexdigest()}\n" for n, c in (("a", b"1"), ("b", b"2")))
-    assert weight_hash(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _extract(folder: Path, vision: VisionConfig) -> None:

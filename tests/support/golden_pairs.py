@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 import torch
 
+from ves.base.checksums import file_sha256
 from ves.base.files import write_json
-from ves.base.hashing import file_sha256
 from ves.config.experiment import DataPaths
 from ves.media.audio import RATE
 from ves.store import audio as audio_store

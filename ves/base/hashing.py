@@ -1,7 +1,6 @@
-"""Chances, ids and files by hash: they depend on what is hashed, never on its order."""
+"""Chances by hash: each depends on what is hashed, never on the order of the rows."""
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -50,16 +49,3 @@ def chance_of_names(names: pl.Series, seed: int, purpose: str) -> Float64[np.nda
     salt = _salt(seed, purpose).to_bytes(8, "little")
     digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8, key=salt).digest() for name in names)
     return _unit(np.frombuffer(digests, "<u8"))
-
-
-def weight_hash(folder: Path) -> str:
-    """sha256 of the safetensors file; of several, the sha256 of their names and hashes."""
-    hashes = {path.name: file_sha256(path) for path in sorted(folder.glob("[!.]*.safetensors"))}
-    if len(hashes) == 1:
-        return next(iter(hashes.values()))
-    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in hashes.items()).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from ves.base.checksums import file_sha256
+
 VES = Path(__file__).parents[1]
 COMMANDS = VES / "commands"
 PLUGINS = {"zarr": "ves.store.bfloat16"}  # loaded together with these libraries (entry points of pyproject.toml)
@@ -114,9 +116,7 @@ def _imported(file: Path, *, called: bool) -> set[Module]:
     return _imports(_tree(file).body, called=called)
 
 
-@cache
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+_sha256 = cache(file_sha256)
 
 
 def _imports(nodes: Iterable[ast.AST], *, called: bool) -> set[Module]:

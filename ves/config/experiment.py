@@ -4,12 +4,12 @@ Nothing here has a default, because all defaults are in config.yaml. A key that 
 impossible value, is an error before any job starts; it names the file, the key and what is allowed.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ves.base.checksums import file_sha256
 from ves.config.corpus import CorpusConfig, ScenesConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
 from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of, overrides
@@ -277,6 +277,6 @@ def features_name(vision: VisionConfig) -> str:
     folder = Path(vision.backbone)
     revision = vision.revision or "latest"
     if (weights := folder / "model.safetensors").is_file():
-        revision = hashlib.sha256(weights.read_bytes()).hexdigest()
+        revision = file_sha256(weights)
     packing = "" if vision.compression is None else f"-{vision.compression}"
     return f"{folder.name}-{revision[:8]}-{vision.image_size}-{vision.fit}{packing}"

@@ -8,7 +8,6 @@ halved (float16 keeps a cosine to three decimals).
 The images of val_more are embedded with val and not twice; where every picture has one clip, val_more has none.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float16
 from torch import Tensor
 
+from ves.base.checksums import file_sha256
 from ves.base.cpu import side_by_side
 from ves.base.files import lock
 from ves.base.progress import track
@@ -97,7 +97,7 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: towers.VeS, r
         "run": config.run,
         "split": split,
         "objective": config.train.objective,
-        "model_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "model_sha256": file_sha256(weights),
         "log_scale": float(ves.log_scale),
         "seconds": config.audio.seconds,
         "hop_s": ves.grid.hop_s,

@@ -4,12 +4,12 @@ The workflow remakes what is out of date; these catch what it cannot see: folder
 was trained anew beside old embeddings, a split drawn anew. Metrics and figures ask the same questions.
 """
 
-import hashlib
 from pathlib import Path
 
 import polars as pl
 
 from ves.base import parquet
+from ves.base.checksums import file_sha256
 from ves.base.files import read_json
 from ves.store.embeddings import Embeddings, load, manifest_path
 
@@ -26,7 +26,7 @@ def refuse_other_model(stored: Embeddings, store: Path, run: Path, name: str) ->
     if (by := stored.attrs["run"]) != name:
         raise ValueError(f"{store}: embeddings of {by}, but {run} is {name}; {_again(store)}")
     weights = run / "model.safetensors"
-    if weights.is_file() and hashlib.sha256(weights.read_bytes()).hexdigest() != stored.attrs["model_sha256"]:
+    if weights.is_file() and file_sha256(weights) != stored.attrs["model_sha256"]:
         raise ValueError(f"{store}: embeddings of another model than {weights}; {_again(store)}")
 
 

@@ -27,7 +27,7 @@ from jaxtyping import BFloat16
 from torch import Tensor
 
 from ves.base import files, locks
-from ves.base.hashing import file_sha256
+from ves.base.checksums import file_sha256
 from ves.base.progress import track
 from ves.config.experiment import VisionConfig
 from ves.models.features import attributes, listed, tokens

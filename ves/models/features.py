@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import AutoConfig
 
 from ves.base import parquet
-from ves.base.hashing import weight_hash
+from ves.base.checksums import weight_hash
 from ves.config.experiment import VisionConfig
 from ves.media.geometry import RESAMPLE, Geometry
 from ves.media.images import MEAN, STD, decode, pixels, read_encoded

@@ -21,8 +21,8 @@ from jaxtyping import Bool, Float, Float32, Int16
 from PIL import Image
 from torch import Tensor, nn
 
+from ves.base.checksums import weight_hash
 from ves.base.files import read_json
-from ves.base.hashing import weight_hash
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, VisionConfig
 from ves.media.audio import RATE, BadAudio, FrameGrid, window

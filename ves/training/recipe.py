@@ -4,12 +4,12 @@ A checkpoint records its recipe, and only a run with the same recipe may resume 
 the run, and how often what is written are not part of it.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ves.base.checksums import file_sha256
 from ves.config.experiment import TRAINING, RunConfig
 from ves.models.live import records
 
@@ -48,8 +48,7 @@ def recipe(config: RunConfig) -> Recipe:
 
 def digest(path: Path) -> str:
     """sha256 of a file, as `sha256:<hex>`. Raises OSError that names the file when it cannot be read."""
-    with open(path, "rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return f"sha256:{file_sha256(path)}"
 
 
 def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:

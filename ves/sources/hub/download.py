@@ -8,7 +8,6 @@ request that is redirected to another host.
 """
 
 import errno
-import hashlib
 import logging
 import re
 import shutil
@@ -23,6 +22,7 @@ from huggingface_hub import constants, get_session, hf_hub_url
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, validate_repo_id
 
+from ves.base.checksums import file_sha256
 from ves.base.files import lock, sync_tree
 from ves.base.progress import meter
 from ves.sources.hub.errors import HubError, endpoint, explained
@@ -133,11 +133,6 @@ def _length(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 @contextmanager
 def _disk_space(part: Path, size: int) -> Iterator[None]:
     """Raise HubError, with the number of missing bytes, if the disk is full while `part` is written."""
@@ -214,13 +209,13 @@ def download(repository: str, revision: str, path: str, destination: Path, *, si
     """
     url, part = address(repository, revision, path), destination.with_name(f"{destination.name}.part")
     with lock(part), explained(repository, revision, path):
-        if destination.exists() and _sha256(destination) == sha256:
+        if destination.exists() and file_sha256(destination) == sha256:
             return  # another process was faster
         resumed = _length(part) > 0
         if resumed:
             log.info("%s: resuming at byte %d of %d", path, _length(part), size)
         _fill(url, part, size)
-        while (digest := _sha256(part)) != sha256:
+        while (digest := file_sha256(part)) != sha256:
             length = _length(part)
             part.unlink()
             if not resumed:

@@ -15,8 +15,8 @@ from typing import Any
 from huggingface_hub import try_to_load_from_cache
 
 from ves.base import files, parquet
+from ves.base.checksums import file_sha256, weight_hash
 from ves.base.files import fits, same
-from ves.base.hashing import file_sha256, weight_hash
 from ves.store.compression import CODECS
 from ves.store.features_layout import ID_BYTES, digests, header, identity, impossible, metadata
 from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, read_document, unlike
