@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.support.extracted import Corpus
 from transformers import BeitImageProcessorPil, BitImageProcessorPil, CLIPImageProcessorPil, ViTImageProcessorPil
 
 from tests.support.backbones import preprocessor, speech_model, vision_config, vision_model
-from tests.support.extracted import Corpus
 from ves.base.files import write_json
 from ves.media.images import decode, pixels
 from ves.media.normalisation import IMAGENET, Normalisation
