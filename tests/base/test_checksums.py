@@ -23,7 +23,7 @@ def hashed(**contents: bytes) -> str:
 
 def test_the_weights_of_a_folder_are_the_files_that_transformers_loads(tmp_path: Path) -> None:
     """Each file that is added below goes before those above it."""
-    with pytest.raises(FileNotFoundError, match=r"neither of model\.safetensors and pytorch_model\.bin"):
+    with pytest.raises(FileNotFoundError, match=r"no model\.safetensors and no pytorch_model\.bin here"):
         weight_hash(tmp_path)
     for name in ("optimizer.bin", "adapter_model.safetensors", ".partial.safetensors", "a.bin", "b.safetensors"):
         (tmp_path / name).write_bytes(name.encode())

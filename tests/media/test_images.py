@@ -10,7 +10,7 @@ from scipy.fft import dctn
 
 from ves.media import images
 from ves.media.images import BadImage, Geometry, decode, decode_any, phash, pixels, read_encoded, upright
-from ves.media.normalisation import IMAGENET, MEAN, STD, Normalisation, of_record
+from ves.media.normalisation import IMAGENET, MEAN, STD, Normalisation, from_attributes
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options) -> bytes:
@@ -132,8 +132,10 @@ def test_another_backbone_has_its_own_mean_deviation_and_scale():
     square = Image.new("RGB", (2, 2), (255, 0, 51))
     own = Normalisation((0.5, 0.25, 1.0), (0.5, 1.0, 2.0), 2 / 255)
     np.testing.assert_allclose(pixels(square, own)[:, 0, 0], [3.0, -0.25, -0.3], rtol=1e-5)
-    assert of_record(own.recorded) == own and of_record(IMAGENET.recorded) == IMAGENET == of_record(None)
-    assert own.recorded["rescale"] == 2 / 255 and "rescale" not in IMAGENET.recorded
+    assert from_attributes(own.attributes) == own and from_attributes(
+        IMAGENET.attributes
+    ) == IMAGENET == from_attributes(None)
+    assert own.attributes["rescale"] == 2 / 255 and "rescale" not in IMAGENET.attributes
 
 
 def test_encoded_pictures_are_read_in_the_order_asked(tmp_path):

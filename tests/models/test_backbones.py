@@ -101,7 +101,7 @@ def test_speech_models_whose_own_pass_differs_are_refused_by_name(kind: str | No
     """SEW runs, to other numbers: it squeezes time before its encoder."""
     speech_model("hubert, group norm").save_pretrained(tmp_path)
     write_json(tmp_path / "config.json", read_json(tmp_path / "config.json") | {"model_type": kind})
-    with pytest.raises(ValueError, match=rf"audio\.backbone: .*config\.json is of a model of type {kind!r}; what is"):
+    with pytest.raises(ValueError, match=rf"audio\.backbone: .*config\.json has model_type {kind!r}; VeS reads"):
         AudioTower(audio_config(tmp_path), 8)
 
 
@@ -110,7 +110,7 @@ def test_vision_models_with_other_tokens_are_refused_by_name(kind: str, tmp_path
     """MAE shuffles its patches: their number alone would not tell."""
     vision_model("vit").save_pretrained(tmp_path)
     write_json(tmp_path / "config.json", read_json(tmp_path / "config.json") | {"model_type": kind})
-    with pytest.raises(ValueError, match=rf"vision\.backbone: .*config\.json is of a model of type '{kind}'; what is"):
+    with pytest.raises(ValueError, match=rf"vision\.backbone: .*config\.json has model_type '{kind}'; VeS reads"):
         load_backbone(vision_config(tmp_path))
 
 
@@ -163,9 +163,9 @@ def damaged(folder: Path, saved: str, change: str) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("missing", r"{file}: without 1 of the model's tensors: {name}$"),
-        ("prefix", r"{file}: without \d\d of the model's tensors: \S+, \S+, \S+, \S+, \S+ and \d+ more$"),
-        ("shape", r"{file}: of another shape than \S+config\.json says: {name} is \[\d+\], not \[\d+\]$"),
+        ("missing", r"{file}: 1 of the model's tensors are missing: {name}$"),
+        ("prefix", r"{file}: \d\d of the model's tensors are missing: \S+, \S+, \S+, \S+, \S+ and \d+ more$"),
+        ("shape", r"{file}: other shapes than \S+config\.json asks for: {name} is \[\d+\], not \[\d+\]$"),
         ("cut", r"{file}: these weights cannot be loaded"),
     ],
 )

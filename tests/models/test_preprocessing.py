@@ -71,7 +71,7 @@ def test_without_the_file_a_dino_has_imagenet_s_and_no_other_is_guessed(tmp_path
     assert preprocessing.of_pictures(tmp_path / "dino") == IMAGENET
     for kind in ("clip_vision_model", "vit", "beit"):
         vision_model(kind).save_pretrained(tmp_path / kind)
-        with pytest.raises(ValueError, match=rf"{kind}: no preprocessor_config\.json, .* for a {kind}; bring that"):
+        with pytest.raises(ValueError, match=rf"{kind}: no preprocessor_config\.json, .* for a {kind}; copy"):
             preprocessing.of_pictures(tmp_path / kind)
 
 

@@ -65,7 +65,9 @@ def test_a_run_whose_frozen_front_end_was_exchanged_is_refused(backbone: Path, s
     if saved == "bin":
         shutil.copy(tmp_path / "kept" / "model.safetensors", backbone)
     exchange(backbone, saved)
-    with pytest.raises(ValueError, match=r"speech: other weights than those that .*model\.safetensors was trained on"):
+    with pytest.raises(
+        ValueError, match=r"speech: its weights are not those that .*model\.safetensors was trained with"
+    ):
         towers.load(tmp_path / "run")
 
 
@@ -94,7 +96,7 @@ def test_an_older_run_says_nothing_of_it_and_was_never_normalised(backbone: Path
     save_file(load_file(weights), weights)
     preprocessor(backbone, do_normalize=True)
     assert torch.equal(tokens(tmp_path / "run"), before)
-    assert f"{weights}: does not say which weights {backbone} had" in caplog.text
+    assert f"{weights}: does not say which weights {backbone} had in training" in caplog.text
 
 
 def test_the_same_model_gives_the_same_file(backbone: Path, tmp_path) -> None:

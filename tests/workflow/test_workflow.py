@@ -290,7 +290,7 @@ def test_a_kind_of_backbone_that_is_not_read_stops_before_any_job(fresh: Path) -
     (fresh / "speech/config.json").write_text(config.replace('"model_type": "hubert"', '"model_type": "sew"'))
     output = run(fresh, *overlay(fresh, "audio: {backbone: speech}"), fails=True)
     assert (
-        "config/edited.yaml: audio.backbone: speech/config.json is of a model of type 'sew'; what is read is" in output
+        "config/edited.yaml: audio.backbone: speech/config.json has model_type 'sew'; VeS reads hubert," in output
     )
     assert not (fresh / "data").exists()
     assert "Traceback" not in output

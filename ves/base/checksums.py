@@ -15,10 +15,10 @@ def file_sha256(path: Path) -> str:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files from which transformers loads the weights of a model's folder, by name; empty where there are none.
+    """The files in a model's folder from which transformers loads weights, in order of name; empty if there are none.
 
-    safetensors come before .bin, and one whole file before the parts that an index lists; whatever else lies there is
-    not loaded. Raises ValueError that names an index which lists no files.
+    It prefers safetensors to .bin, and a single file to the parts that an index lists; other files are not loaded.
+    Raises ValueError that names an index without a list of files.
     """
     for name in WEIGHTS:
         if (whole := folder / name).is_file():
@@ -32,13 +32,13 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def weight_hash(folder: Path) -> str:
-    """sha256 of the one file of weights (`weight_files`); of several, the sha256 of their names and hashes.
+    """sha256 of a model's weight file (`weight_files`); of several files, the sha256 of their names and hashes.
 
-    Raises FileNotFoundError where there are none, OSError that names one which cannot be read.
+    Raises FileNotFoundError when there is none, OSError that names a file that cannot be read.
     """
     hashes = {path.name: file_sha256(path) for path in weight_files(folder)}
     if not hashes:
-        raise FileNotFoundError(f"{folder}: neither of {' and '.join(WEIGHTS)} is here")
+        raise FileNotFoundError(f"{folder}: no {' and no '.join(WEIGHTS)} here")
     if len(hashes) == 1:
         return next(iter(hashes.values()))
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in hashes.items()).encode()).hexdigest()

@@ -144,7 +144,7 @@ def phash(picture: Picture) -> int:
 
 
 def pixels(square: Picture, normalisation: Normalisation) -> np.ndarray:
-    """float32 [3, size, size], as the backbone expects it."""
+    """float32 [3, size, size], the input of the backbone."""
     scaled = np.asarray(square, np.float32) * np.float32(normalisation.rescale)
     mean, std = (np.array(channels, np.float32) for channels in (normalisation.mean, normalisation.std))
     return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))

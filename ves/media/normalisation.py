@@ -1,6 +1,6 @@
-"""How the levels of a picture become the numbers that a vision backbone was trained on.
+"""The arithmetic from the levels of a picture to the input of a vision backbone.
 
-Apart from ves.media.images, which loads Pillow and polars: a configuration is checked against it.
+Apart from ves.media.images, which loads Pillow and polars: the check of a configuration needs this, and must be fast.
 """
 
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ class Normalisation:
     rescale: float = LEVEL
 
     @property
-    def recorded(self) -> dict[str, Any]:
-        """As the attributes of a store have it; a rescaling to 0 to 1, which nearly all have, is left out."""
-        own = {} if self.rescale == LEVEL else {"rescale": self.rescale}
-        return {"mean": list(self.mean), "std": list(self.std)} | own
+    def attributes(self) -> dict[str, Any]:
+        """For the attributes of a store; a rescaling to 0 to 1, which nearly all backbones have, is left out."""
+        rescale = {} if self.rescale == LEVEL else {"rescale": self.rescale}
+        return {"mean": list(self.mean), "std": list(self.std)} | rescale
 
 
 IMAGENET = Normalisation(MEAN, STD)
 
 
-def of_record(recorded: Mapping[str, Any] | None) -> Normalisation:
-    """What attributes record; ImageNet's where they are of a time when there was no other."""
-    if recorded is None:
+def from_attributes(attributes: Mapping[str, Any] | None) -> Normalisation:
+    """The normalisation that attributes record; ImageNet's for those of older versions, which had no other."""
+    if attributes is None:
         return IMAGENET
-    mean, std = (tuple(map(float, recorded[key])) for key in ("mean", "std"))
-    return Normalisation(mean, std, recorded.get("rescale", LEVEL))  # pyright: ignore[reportArgumentType]
+    mean, std = (tuple(map(float, attributes[key])) for key in ("mean", "std"))
+    return Normalisation(mean, std, attributes.get("rescale", LEVEL))  # pyright: ignore[reportArgumentType]

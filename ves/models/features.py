@@ -117,7 +117,7 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
         "grid": list(patch_grid(config, vision.image_size)),
         "width": config.hidden_size,
         "fit": vision.fit,
-        "normalisation": preprocessing.of_pictures(folder).recorded | {"resample": RESAMPLE.name.lower()},
+        "normalisation": preprocessing.of_pictures(folder).attributes | {"resample": RESAMPLE.name.lower()},
         "recipe": RECIPE,
         "dtype": "bfloat16",
         "batch_size": vision.batch_size,

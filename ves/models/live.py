@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from ves.config.experiment import DataPaths, VisionConfig
 from ves.config.fields import read
-from ves.media.normalisation import of_record
+from ves.media.normalisation import from_attributes
 from ves.models.backbone import local_files
 from ves.models.features import attributes, listed, squares
 from ves.models.vision import load_backbone, patch_tokens
@@ -65,7 +65,7 @@ class LiveFeatures:
                 f"{self.pictures}: no ingested pictures here, which `train.features: live` reads; ingest the corpus"
             )
         self.attrs: dict[str, Any] = attributes(self.vision)
-        self._normalisation = of_record(self.attrs["normalisation"])
+        self._normalisation = from_attributes(self.attrs["normalisation"])
         self.grid: tuple[int, int] = tuple(self.attrs["grid"])
         self.patches, self.width = self.grid[0] * self.grid[1], int(self.attrs["width"])
         self._time_logged, self._turn = False, threading.Lock()

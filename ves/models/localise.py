@@ -29,7 +29,7 @@ from ves.media.audio import RATE, BadAudio, FrameGrid, window
 from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
-from ves.media.normalisation import Normalisation, of_record
+from ves.media.normalisation import Normalisation, from_attributes
 from ves.models import towers
 from ves.models.vision import VISION, load_backbone, patch_grid, patch_tokens, vision_folder
 from ves.similarity.pairwise import mean_heat, token_similarity
@@ -176,7 +176,7 @@ def load(run: Path | str) -> Localiser:
     vision = VisionConfig(**settings, batch_size=1, compression=None, compile=False)
     if weight_hash(folder := vision_folder(vision)) != attrs["weight_hash"]:
         raise ValueError(f"{folder}: its weights are not those that {run} was trained with; put these back")
-    return Localiser(ves, config, load_backbone(vision), vision, of_record(attrs.get("normalisation")))
+    return Localiser(ves, config, load_backbone(vision), vision, from_attributes(attrs.get("normalisation")))
 
 
 def _upright(picture: Image.Image) -> Image.Image:

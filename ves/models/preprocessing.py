@@ -1,7 +1,7 @@
-"""What a backbone expects its input to be, as its preprocessor_config.json says.
+"""How a backbone expects its input to be normalised: its preprocessor_config.json.
 
-transformers has this in classes that are chosen by further settings and load torchvision. The few keys that matter here
-are read from the file: sizes and crops are not among them, since `vision.fit` and `audio.seconds` decide these.
+transformers reads this file with classes that need torchvision. Only a few keys matter here; sizes and crops are not
+among them, since `vision.image_size`, `vision.fit` and `audio.seconds` decide these.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ from ves.base.files import read_json
 from ves.media.normalisation import IMAGENET, LEVEL, Channels, Normalisation
 from ves.models.backbone import PREPROCESSING, check_kind
 
-IMAGENET_KINDS = ("dinov2", "dinov2_with_registers", "dinov3_vit")  # what a folder without the file is taken for
+IMAGENET_KINDS = ("dinov2", "dinov2_with_registers", "dinov3_vit")  # for a folder without the file
 
 
 def of_pictures(folder: Path) -> Normalisation:
-    """Mean, deviation and rescaling of a vision backbone.
+    """Mean, standard deviation and rescaling for a vision backbone; without the file, those of ImageNet for a DINO.
 
-    Without the file a DINO is given ImageNet's. Raises ValueError that names folder or file, key and remedy for
-    another kind of model without it, or where a number is missing or none.
+    Raises ValueError that names folder or file, key and remedy when another kind of model has no such file, or when a
+    value is missing or not a number.
     """
-    if (found := _read(folder, "image_processor")) is None:
+    if (content := _read(folder, "image_processor")) is None:
         if (kind := check_kind("vision.backbone", folder)["model_type"]) in IMAGENET_KINDS:
             return IMAGENET
         raise ValueError(
-            f"{folder}: no preprocessor_config.json, which says by what mean and deviation pictures are normalised for "
-            f"a {kind}; bring that of the published model"
+            f"{folder}: no preprocessor_config.json, and so no mean and standard deviation of pictures for a {kind}; "
+            "copy the file of the published model here"
         )
-    path, settings = found
+    path, settings = content
     rescale = 1.0
     if _switch(path, settings, "do_rescale", True):
         (rescale,) = _numbers(path, "rescale_factor", settings.get("rescale_factor", LEVEL), 1)
@@ -41,21 +41,21 @@ def of_pictures(folder: Path) -> Normalisation:
 
 
 def of_sound(folder: Path) -> bool:
-    """Whether a speech backbone expects zero mean and unit variance of each clip (`do_normalize`).
+    """Whether a speech backbone expects clips of zero mean and unit variance (`do_normalize`).
 
-    Without the file: no; the peak of a clip is 1 anyway (ves.media.audio.window). Raises ValueError that names the
-    file for what is no such, or for another sampling rate than 16 kHz.
+    Without the file it does not: clips then have a peak of 1 (ves.media.audio.window). Raises ValueError that names the
+    file when it is damaged, or asks for another sampling rate than 16 kHz.
     """
-    if (found := _read(folder, "feature_extractor")) is None:
+    if (content := _read(folder, "feature_extractor")) is None:
         return False
-    path, settings = found
+    path, settings = content
     if settings.get("sampling_rate", 16_000) != 16_000:
-        raise ValueError(f"{path}: sampling_rate: {settings['sampling_rate']}, but VeS hears at 16000 Hz")
-    return _switch(path, settings, "do_normalize", True)  # transformers' default, where the file leaves it out
+        raise ValueError(f"{path}: sampling_rate: {settings['sampling_rate']}, but VeS works at 16000 Hz")
+    return _switch(path, settings, "do_normalize", True)  # the default of transformers
 
 
 def _read(folder: Path, part: str) -> tuple[Path, Mapping[str, Any]] | None:
-    """The file and its settings; None where there is none."""
+    """The file and its settings; None when there is no such file."""
     alone, several = (folder / name for name in PREPROCESSING)
     for path in (alone, several):
         if not path.is_file():
@@ -66,13 +66,13 @@ def _read(folder: Path, part: str) -> tuple[Path, Mapping[str, Any]] | None:
             if settings is None:
                 continue
         if not isinstance(settings, dict):
-            raise ValueError(f"{path}: not the settings of a preprocessor; bring that of the published model")
+            raise ValueError(f"{path}: not the settings of a preprocessor; copy the file of the published model here")
         return path, settings
     return None
 
 
 def _switch(path: Path, settings: Mapping[str, Any], key: str, default: bool) -> bool:
-    """A setting that is true or false; null is the default. Raises ValueError that names file and key."""
+    """A setting that is true or false; null means the default. Raises ValueError that names file and key."""
     value = settings.get(key)
     if value is None:
         return default
@@ -82,9 +82,11 @@ def _switch(path: Path, settings: Mapping[str, Any], key: str, default: bool) ->
 
 
 def _channels(path: Path, settings: Mapping[str, Any], key: str) -> Channels:
-    """A number for each of red, green and blue; one alone is of all three."""
+    """A number for each of red, green and blue; a single one is for all three."""
     if (value := settings.get(key)) is None:
-        raise ValueError(f"{path}: no {key}, which pictures are normalised by; bring that of the published model")
+        raise ValueError(
+            f"{path}: no {key}, by which pictures are normalised; copy the file of the published model here"
+        )
     if isinstance(value, int | float):
         value = [value] * 3
     red, green, blue = _numbers(path, key, value, 3)

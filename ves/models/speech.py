@@ -85,8 +85,8 @@ def hidden_states(
     """The last hidden states of waveforms that are padded to one length; their first `valid` samples are speech.
 
     On a CPU, frames after the last token that has a valid frame are zeros. `masking` goes to transformers'
-    `_mask_hidden_states` (SpecAugment). Relatives of HuBERT with the same parts will do, but not all of them: the kinds
-    for which it gives what their own forward pass gives are in ves.models.backbone.
+    `_mask_hidden_states` (SpecAugment). The backbone may be a relative of HuBERT; for which of them the result equals
+    their own forward pass is in ves.models.backbone.
     """
     model: Any = backbone  # transformers declares no types of its parts
     count = grid.frames(waveform.shape[1])
@@ -140,9 +140,9 @@ def _front_end(
 
 
 def unit_variance(waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]) -> Float[Tensor, "A L"]:
-    """Waveforms whose first `valid` samples have zero mean and unit variance; what is behind them is zero.
+    """Waveforms whose first `valid` samples have zero mean and unit variance; the padding after them is zero.
 
-    As Wav2Vec2FeatureExtractor of transformers does it (`do_normalize`), its 1e-7 beside the variance included.
+    Source: Wav2Vec2FeatureExtractor of transformers (`do_normalize`), which also adds 1e-7 to the variance.
     """
     inside = torch.arange(waveform.shape[1], device=waveform.device) < valid[:, None]
     count = valid.clamp(min=1)[:, None]

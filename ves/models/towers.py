@@ -36,7 +36,7 @@ from ves.models.speech import hidden_states, quicken, time_mask, unit_variance
 
 log = logging.getLogger(__name__)
 
-SPEECH = "speech"  # in the header of model.safetensors: what the weights were trained behind (AudioTower.origin)
+SPEECH = "speech"  # key in the header of model.safetensors: the speech backbone in training (AudioTower.origin)
 
 
 def projection(width: int, dim: int) -> nn.Sequential:
@@ -58,7 +58,7 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
 
     On a CPU plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
 
-    Raises ValueError that names the key or the file where it is none that VeS reads, or not whole.
+    Raises ValueError that names the key or the file when VeS does not read this kind, or when weights are missing.
     """
     backbone = load_pretrained(
         speech_folder(audio),
@@ -101,7 +101,7 @@ class AudioTower(nn.Module):
         self.settings = audio
         backbone: Any = load_speech_backbone(audio)  # transformers declares the types of neither parts nor settings
         self.backbone, config = backbone, backbone.config
-        self.folder = Path(backbone.name_or_path)  # the one it was loaded from: at the hub there may be another by now
+        self.folder = Path(backbone.name_or_path)  # it was loaded from here; the hub may have another commit now
         self.origin = {"weight_hash": weight_hash(self.folder), "unit_variance": preprocessing.of_sound(self.folder)}
         self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), POOL)
         self.frames = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), 1)  # before pooling
@@ -128,17 +128,21 @@ class AudioTower(nn.Module):
             mask = self.grid.non_silent(waveform, self.settings.silence_db, mask)
         return tokens, mask
 
-    def expect(self, origin: dict[str, Any] | None, weights: Path) -> None:
-        """Take what the trained `weights` say of the backbone that they were trained behind; None if they say nothing.
+    def restore_origin(self, origin: dict[str, Any] | None, weights: Path) -> None:
+        """Go by what the header of the trained `weights` says about the backbone; None if it says nothing.
 
-        Raises ValueError where the backbone has other weights now, some of which are frozen and therefore not in the
-        run. What the sound was normalised to is what it will be, whatever the backbone's folder says by now.
+        Sound is normalised as it was in training, whatever the backbone's folder says now. Raises ValueError when the
+        backbone has other weights now and some of them are frozen, so that the run does not have them.
         """
         frozen = not all(parameter.requires_grad for parameter in self.backbone.parameters())
-        if origin is None:  # written before runs said it; nothing was normalised then
+        if origin is None:  # from a version without this header, which never normalised to unit variance
             origin = self.origin | {"unit_variance": False}
             if frozen:
-                log.warning("%s: does not say which weights %s had, so they are not compared", weights, self.folder)
+                log.warning(
+                    "%s: does not say which weights %s had in training, so they cannot be compared",
+                    weights,
+                    self.folder,
+                )
         if frozen and origin["weight_hash"] != self.origin["weight_hash"]:
             raise ValueError(
                 f"{self.folder}: its weights are not those that {weights} was trained with; put these back"
@@ -228,8 +232,10 @@ class VeS(nn.Module):
 
     @property
     def header(self) -> dict[str, str]:
-        """What is written into the file of the trained weights beside them: of the backbone, whose frozen part they
-        lack. One entry, since safetensors writes several in any order."""
+        """Metadata for the file of the trained weights, which lacks the frozen part of the backbone: its origin.
+
+        One entry, since safetensors writes several in no fixed order.
+        """
         return {SPEECH: json.dumps(self.audio.origin, sort_keys=True)}
 
     def load_trainable(self, state: dict[str, Tensor], origin: Path) -> None:
@@ -250,7 +256,7 @@ def load(run: Path) -> tuple[VeS, RunConfig]:
 def restore(config: RunConfig, weights: Path) -> VeS:
     """The model of a configuration with these weights, in evaluation mode.
 
-    Raises ValueError that names the file; also where the speech backbone has other weights than it had in training.
+    Raises ValueError that names the file; also when the speech backbone has other weights than in training.
     """
     try:
         state = load_file(weights)
@@ -262,5 +268,5 @@ def restore(config: RunConfig, weights: Path) -> VeS:
         raise ValueError(f"{weights}: not the weights of a VeS model; name a run that `ves train` has finished")
     model = VeS(config.audio, config.model, head.shape[1], config.train.temperature)
     model.load_trainable(state, weights)
-    model.audio.expect(origin, weights)
+    model.audio.restore_origin(origin, weights)
     return model.eval()

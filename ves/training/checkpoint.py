@@ -68,7 +68,7 @@ def contiguous(model: VeS) -> dict[str, torch.Tensor]:
 
 
 def save_weights(model: VeS, path: Path) -> None:
-    """Write the trainable weights, and beside them which speech backbone they were trained behind."""
+    """Write the trainable weights, with the hash of the speech backbone in the header."""
     save_file(contiguous(model), path, metadata=model.header)
 
 

@@ -23,7 +23,7 @@ BOOKKEEPING = {
     "gradient_checkpointing",
 }  # of `train`
 
-# of the speech backbone; the second is there only where it is true, as nothing was normalised before there was that key
+# keys of the speech backbone; the second is present only when true, since older versions never normalised
 SPEECH_WEIGHTS, SPEECH_NORMALISED = "audio.backbone weights", "audio.backbone do_normalize"
 
 Recipe = dict[str, Any]
@@ -66,7 +66,7 @@ def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def differences(old: Recipe, new: Recipe) -> list[str]:
     """A line for each difference: `key: old -> new`, or `key: content changed`.
 
-    A recipe that does not say which speech weights there were is older than that key, and of no others.
+    A recipe without the hash of speech weights comes from a version without that key and counts as the same weights.
     """
     lines = []
     for key in sorted(old.keys() | new.keys()):
