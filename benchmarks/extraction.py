@@ -41,6 +41,7 @@ from PIL import Image
 from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
 from ves.config.experiment import VisionConfig
+from ves.media.normalisation import IMAGENET
 from ves.models.extraction import extract, seal
 from ves.models.features import listed, squares
 from ves.models.vision import device_name, load_backbone, patch_tokens
@@ -144,7 +145,9 @@ def measure(folder: Path, count: int, side: int, repeats: int) -> dict[str, list
     step = vision.batch_size
     parts = [frame[at : at + step] for at in range(0, count, step)]
     batches: list[torch.Tensor] = []
-    taken = timed(lambda: batches.extend(torch.from_numpy(squares(p, folder / "images", vision)) for p in parts))
+    taken = timed(
+        lambda: batches.extend(torch.from_numpy(squares(p, folder / "images", vision, IMAGENET)) for p in parts)
+    )
     times = {"pictures alone, one thread": [taken]}
     shared(model, batches[:2])  # what is set up once
     times["bare, shared"] = [timed(shared, model, batches)]

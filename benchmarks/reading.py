@@ -37,6 +37,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec
 from ves.config.experiment import Config
 from ves.media.geometry import Geometry
 from ves.media.images import pixels
+from ves.media.normalisation import IMAGENET
 from ves.models.vision import patch_tokens
 from ves.sources.scenes.drawing import draw
 from ves.sources.scenes.layout import scene
@@ -213,7 +214,7 @@ def features() -> torch.Tensor:
     parts = []
     for index in range(SCENES):
         picture = draw(settings.seed, scene(settings, index)).image
-        square = pixels(Geometry(*picture.size, 224, "stretch").square(picture))
+        square = pixels(Geometry(*picture.size, 224, "stretch").square(picture), IMAGENET)
         parts.append(patch_tokens(model, torch.from_numpy(square)[None]))
     return torch.cat(parts)
 

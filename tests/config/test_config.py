@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -387,6 +388,18 @@ def test_a_backbone_is_a_folder_or_a_name_on_the_hub(content: dict[str, Any]) ->
     validate_backbones(validate(put(content, "vision.backbone", "facebook/dinov2-large"), [DEFAULT]))
     with pytest.raises(ValueError, match=r"audio.backbone: 'ves/standins/hubert' is neither an existing folder nor "):
         validate_backbones(validate(put(content, "audio.backbone", "ves/standins/hubert"), [DEFAULT]))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("vision", "dinov2"), ("audio", "hubert")])
+def test_preprocessing_of_a_backbone_that_is_here_is_read_before_any_job(
+    name: str, kind: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(DEFAULT.parent / f"ves/standins/{kind}-scenes", folder := tmp_path / name)
+    config = validate(put(content, f"{name}.backbone", str(folder)), [DEFAULT])
+    validate_backbones(config)
+    (folder / "preprocessor_config.json").write_text('{"do_normalize": 1}')
+    with pytest.raises(ValueError, match=rf"^{name}\.backbone: .*preprocessor_config\.json: do_normalize: 1 is"):
+        validate_backbones(config)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from PIL import Image
 from scipy.fft import dctn
 
 from ves.media import images
-from ves.media.images import MEAN, STD, BadImage, Geometry, decode, decode_any, phash, pixels, read_encoded, upright
+from ves.media.images import BadImage, Geometry, decode, decode_any, phash, pixels, read_encoded, upright
+from ves.media.normalisation import IMAGENET, MEAN, STD, Normalisation, from_attributes
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options) -> bytes:
@@ -121,10 +122,20 @@ def test_near_duplicates_hash_alike_and_others_do_not():
 
 def test_pixels_are_normalised_channel_first():
     square = Image.new("RGB", (4, 4), (255, 0, 51))
-    values = pixels(square)
+    values = pixels(square, IMAGENET)
     assert values.shape == (3, 4, 4) and values.dtype == np.float32 and values.flags.c_contiguous
     expected = [(level - mean) / std for level, mean, std in zip((1.0, 0.0, 0.2), MEAN, STD, strict=True)]
     np.testing.assert_allclose(values[:, 2, 3], expected, rtol=1e-5)
+
+
+def test_another_backbone_has_its_own_mean_deviation_and_scale():
+    square = Image.new("RGB", (2, 2), (255, 0, 51))
+    own = Normalisation((0.5, 0.25, 1.0), (0.5, 1.0, 2.0), 2 / 255)
+    np.testing.assert_allclose(pixels(square, own)[:, 0, 0], [3.0, -0.25, -0.3], rtol=1e-5)
+    assert from_attributes(own.attributes) == own and from_attributes(
+        IMAGENET.attributes
+    ) == IMAGENET == from_attributes(None)
+    assert own.attributes["rescale"] == 2 / 255 and "rescale" not in IMAGENET.attributes
 
 
 def test_encoded_pictures_are_read_in_the_order_asked(tmp_path):

@@ -14,6 +14,7 @@ from ves.base.files import read_json
 from ves.config.experiment import VisionConfig, features_name
 from ves.media.geometry import Geometry
 from ves.media.images import decode, pixels
+from ves.media.normalisation import IMAGENET
 from ves.models import features
 from ves.models.vision import load_backbone, patch_grid, patch_tokens
 from ves.store.features_layout import shard_path
@@ -57,7 +58,7 @@ def reference(corpus: Corpus, vision: VisionConfig, row: int) -> torch.Tensor:
     picture = decode(corpus.contents[row])
     square = Geometry(*picture.size, vision.image_size, vision.fit).square(picture)
     with torch.no_grad():
-        return model(pixel_values=torch.from_numpy(pixels(square))[None]).last_hidden_state[0, 1:]
+        return model(pixel_values=torch.from_numpy(pixels(square, IMAGENET))[None]).last_hidden_state[0, 1:]
 
 
 @pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
@@ -117,7 +118,7 @@ def test_tokens_do_not_depend_on_the_company(corpus, vision):
     frame = features.listed(corpus.images)
     alone = torch.zeros(7, 3, 16, 16)
     for row in (3, 150, 289):
-        alone[2] = torch.from_numpy(features.squares(frame[row : row + 1], corpus.pictures, vision)[0])
+        alone[2] = torch.from_numpy(features.squares(frame[row : row + 1], corpus.pictures, vision, IMAGENET)[0])
         tokens = patch_tokens(model, alone)[2].float()
         torch.testing.assert_close(tokens, all_rows[row], atol=0.03, rtol=0.02)  # the last bits of bfloat16
 

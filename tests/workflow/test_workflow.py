@@ -6,6 +6,7 @@ its way. What both leave must be the same to the byte.
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.browsing import launched, needs_chromium, opened
 from tests.support.stage_recorder import COMMAND_LINE, cheap_stages, files_of_stages
 from tests.support.waiting import until
 from tests.support.workflow import copy_to, method, planned, report, run, start
+from ves.base.files import write_json
 from ves.commands.digest import sources
 
 TOY = ("--configfile", "config/toy.yaml")
@@ -265,6 +267,31 @@ def test_sizes_that_do_not_fit_the_backbone_stop_before_any_job(fresh: Path) -> 
         "config/edited.yaml: vision.image_size: 150 is not a multiple of the patch size, 14; take 140 or 154" in output
     )
     assert not (fresh / "data").exists()
+
+
+def test_what_depends_on_a_backbone_in_a_folder_reads_its_files(fresh: Path) -> None:
+    """In either format, with what says how its input is normalised: a change of any of them is then seen."""
+    for name, kind in (("speech", "hubert"), ("pictures", "dinov2")):
+        shutil.copytree(fresh / f"ves/standins/{kind}-scenes", fresh / name)
+    write_json(fresh / "speech/preprocessor_config.json", {"do_normalize": False})
+    write_json(fresh / "pictures/preprocessor_config.json", {"image_mean": 0.5, "image_std": 0.5})
+    (fresh / "speech/model.safetensors").rename(fresh / "speech/pytorch_model.bin")
+    edited = overlay(fresh, "{vision: {backbone: pictures}, audio: {backbone: speech}}")
+    output = run(fresh, "--dry-run", "train_dense", *edited)
+    inputs = dict(re.findall(r"^(?:local)?rule (\w+):\n    input: (.*)", output, flags=re.MULTILINE))
+    assert "speech/pytorch_model.bin, speech/preprocessor_config.json" in inputs["train"]
+    assert "pictures/preprocessor_config.json" in inputs["features"]
+    assert re.search(r"features/pictures-[0-9a-f]{8}-\d+-stretch", inputs["features"]), "the hash of its weights"
+
+
+def test_a_kind_of_backbone_that_is_not_read_stops_before_any_job(fresh: Path) -> None:
+    shutil.copytree(fresh / "ves/standins/hubert-scenes", fresh / "speech")
+    config = (fresh / "speech/config.json").read_text()
+    (fresh / "speech/config.json").write_text(config.replace('"model_type": "hubert"', '"model_type": "sew"'))
+    output = run(fresh, *overlay(fresh, "audio: {backbone: speech}"), fails=True)
+    assert "config/edited.yaml: audio.backbone: speech/config.json has model_type 'sew'; VeS reads hubert," in output
+    assert not (fresh / "data").exists()
+    assert "Traceback" not in output
 
 
 def test_without_a_revision_nothing_is_started(fresh: Path) -> None:

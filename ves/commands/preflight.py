@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ from ves.base.files import read_json
 from ves.config import slices
 from ves.config.corpus import PairsConfig
 from ves.config.experiment import Config, SplitConfig
+from ves.models import preprocessing
+from ves.models.backbone import check_kind
 
 
 def validate_backbones(config: Config) -> None:
-    """Check that each backbone is an existing folder or a possible name on the hub and, of a folder, that sizes fit.
+    """Check that each backbone is an existing folder or a possible name on the hub and, of a folder, that VeS reads its
+    kind of model and its preprocessing, and that sizes fit.
 
     A backbone of the hub is checked once it has been downloaded. Raises ValueError that begins with the key.
     """
@@ -21,12 +26,23 @@ def validate_backbones(config: Config) -> None:
             raise ValueError(
                 f"{key}.backbone: {backbone!r} is neither an existing folder nor <owner>/<name> on the hub"
             )
-        if Path(backbone).is_dir() and not (Path(backbone) / "config.json").is_file():
-            raise ValueError(f"{key}.backbone: the folder {backbone!r} has no config.json, so it is not a backbone")
-    if Path(config.vision.backbone).is_dir():
-        _fits_vision(config, read_json(Path(config.vision.backbone) / "config.json"))
-    if Path(config.audio.backbone).is_dir():
-        _fits_speech(config, read_json(Path(config.audio.backbone) / "config.json"))
+    if (vision := Path(config.vision.backbone)).is_dir():
+        _fits_vision(config, check_kind("vision.backbone", vision))
+        with _naming_key("vision.backbone"):
+            preprocessing.of_pictures(vision)
+    if (speech := Path(config.audio.backbone)).is_dir():
+        _fits_speech(config, check_kind("audio.backbone", speech))
+        with _naming_key("audio.backbone"):
+            preprocessing.of_sound(speech)
+
+
+@contextmanager
+def _naming_key(key: str) -> Iterator[None]:
+    """Put the key in front of errors that name a file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ves.base.checksums import file_sha256
+from ves.base.checksums import weight_files, weight_hash
 from ves.config.corpus import CorpusConfig, ScenesConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
 from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of, overrides, read
@@ -282,7 +282,7 @@ def features_name(vision: VisionConfig) -> str:
     """
     folder = Path(vision.backbone)
     revision = vision.revision or "latest"
-    if (weights := folder / "model.safetensors").is_file():
-        revision = file_sha256(weights)
+    if weight_files(folder):
+        revision = weight_hash(folder)
     packing = "" if vision.compression is None else f"-{vision.compression}"
     return f"{folder.name}-{revision[:8]}-{vision.image_size}-{vision.fit}{packing}"

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from ves.base import parquet
 from ves.media.geometry import Geometry as Geometry
+from ves.media.normalisation import Normalisation
 
 Picture = Image.Image  # what PIL calls an image; upright RGB wherever this module hands one out
 
@@ -20,7 +21,6 @@ OTHER_PROGRAMS = ("EPS",)  # formats for which Pillow calls one
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "La", "RGBa", "RGBX")  # 8 bits a channel or fewer
 MAX_PIXELS = 89_000_000  # PIL's own bound lies just above; a small file can unpack to gigabytes
 MIN_SIDE = 16
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as DINOv2 was trained
 STRIP = 256  # rows of a picture that are made opaque at a time: four copies of a whole one would be 1.4 GB
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, struct.error, zlib.error)
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -143,7 +143,8 @@ def phash(picture: Picture) -> int:
     return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
-def pixels(square: Picture) -> np.ndarray:
-    """float32 [3, size, size], normalised with the mean and standard deviation of ImageNet."""
-    scaled = np.asarray(square, np.float32) * np.float32(1 / 255)
-    return np.ascontiguousarray(((scaled - np.array(MEAN, np.float32)) / np.array(STD, np.float32)).transpose(2, 0, 1))
+def pixels(square: Picture, normalisation: Normalisation) -> np.ndarray:
+    """float32 [3, size, size], the input of the backbone."""
+    scaled = np.asarray(square, np.float32) * np.float32(normalisation.rescale)
+    mean, std = (np.array(channels, np.float32) for channels in (normalisation.mean, normalisation.std))
+    return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))

@@ -25,8 +25,10 @@ from ves.base import parquet
 from ves.base.checksums import weight_hash
 from ves.config.experiment import VisionConfig
 from ves.media.geometry import RESAMPLE, Geometry
-from ves.media.images import MEAN, STD, decode, pixels, read_encoded
-from ves.models.vision import backbone_folder, device_name, load_backbone, patch_grid, patch_tokens
+from ves.media.images import decode, pixels, read_encoded
+from ves.media.normalisation import Normalisation
+from ves.models import preprocessing
+from ves.models.vision import device_name, load_backbone, patch_grid, patch_tokens, vision_folder
 
 RECIPE = 1  # to be raised when code changes tokens: stores of another recipe are then refused, not mixed
 LIBRARIES = ("ves", "torch", "transformers", "pillow")
@@ -40,7 +42,9 @@ def listed(path: Path) -> pl.DataFrame:
     return frame
 
 
-def squares(frame: pl.DataFrame, pictures: Path, vision: VisionConfig) -> Float[np.ndarray, "V 3 S S"]:
+def squares(
+    frame: pl.DataFrame, pictures: Path, vision: VisionConfig, normalisation: Normalisation
+) -> Float[np.ndarray, "V 3 S S"]:
     """The backbone's input for these rows of images.parquet.
 
     Raises ValueError that names the image when the pictures are not those in images.parquet.
@@ -55,7 +59,7 @@ def squares(frame: pl.DataFrame, pictures: Path, vision: VisionConfig) -> Float[
                 )
             picture = decode(content)
             fitted = Geometry(*picture.size, vision.image_size, vision.fit).square(picture)
-            out[place] = pixels(fitted)
+            out[place] = pixels(fitted, normalisation)
     return out
 
 
@@ -80,7 +84,7 @@ def tokens(
     decode ahead. On a CPU each thread computes whole batches, from pictures to tokens, on its own core: threads that
     share every operation wait for each other, which took more than three times as long on two busy cores.
     """
-    model = load_backbone(vision)
+    model, normalisation = load_backbone(vision), preprocessing.of_pictures(vision_folder(vision))
     threads = torch.get_num_threads()
 
     def encode(pictures: Float[np.ndarray, "V 3 S S"]) -> BFloat16[Tensor, "V P W"]:
@@ -89,7 +93,7 @@ def tokens(
         return patch_tokens(model, batch)[: len(pictures)]
 
     def load(part: pl.DataFrame) -> Float[np.ndarray, "V 3 S S"]:
-        return squares(part, pictures, vision)
+        return squares(part, pictures, vision, normalisation)
 
     try:
         if next(model.parameters()).is_cuda:
@@ -102,7 +106,7 @@ def tokens(
 
 def attributes(vision: VisionConfig) -> dict[str, Any]:
     """The attributes of the store: all that a stranger needs to use the features."""
-    folder = backbone_folder(vision)
+    folder = vision_folder(vision)
     config = AutoConfig.from_pretrained(folder)
     packing = {} if vision.compression is None else {"compression": vision.compression}
     return packing | {
@@ -113,7 +117,7 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
         "grid": list(patch_grid(config, vision.image_size)),
         "width": config.hidden_size,
         "fit": vision.fit,
-        "normalisation": {"mean": list(MEAN), "std": list(STD), "resample": RESAMPLE.name.lower()},
+        "normalisation": preprocessing.of_pictures(folder).attributes | {"resample": RESAMPLE.name.lower()},
         "recipe": RECIPE,
         "dtype": "bfloat16",
         "batch_size": vision.batch_size,

@@ -27,6 +27,8 @@ from torch import Tensor, nn
 
 from ves.config.experiment import DataPaths, VisionConfig
 from ves.config.fields import read
+from ves.media.normalisation import from_attributes
+from ves.models.backbone import local_files
 from ves.models.features import attributes, listed, squares
 from ves.models.vision import load_backbone, patch_tokens
 from ves.store.features_reader import FeatureStore, open_features
@@ -42,11 +44,10 @@ def open_patches(data: DataPaths) -> "FeatureStore | LiveFeatures":
 
 
 def records(data: DataPaths) -> list[Path]:
-    """Files whose content decides a run's features: the store's manifest; live, the settings and any local weights."""
+    """Files whose content decides a run's features: the store's manifest; live, the settings and a local backbone."""
     if not data.live:
         return [Path(f"{data.features}.manifest.json")]
-    weights = sorted(Path(read(VisionConfig, Path(data.features)).backbone).glob("[!.]*.safetensors"))
-    return [Path(data.features), *weights]
+    return [Path(data.features), *local_files(read(VisionConfig, Path(data.features)).backbone)]
 
 
 class LiveFeatures:
@@ -64,6 +65,7 @@ class LiveFeatures:
                 f"{self.pictures}: no ingested pictures here, which `train.features: live` reads; ingest the corpus"
             )
         self.attrs: dict[str, Any] = attributes(self.vision)
+        self._normalisation = from_attributes(self.attrs["normalisation"])
         self.grid: tuple[int, int] = tuple(self.attrs["grid"])
         self.patches, self.width = self.grid[0] * self.grid[1], int(self.attrs["width"])
         self._time_logged, self._turn = False, threading.Lock()
@@ -96,7 +98,7 @@ class LiveFeatures:
         return tokens if out is None else out.copy_(tokens)
 
     def _square(self, row: int) -> Float[Tensor, "3 S S"]:
-        return torch.from_numpy(squares(self.images[[row]], self.pictures, self.vision)[0])
+        return torch.from_numpy(squares(self.images[[row]], self.pictures, self.vision, self._normalisation)[0])
 
     def _tokens(self, rows: np.ndarray) -> BFloat16[Tensor, "V P W"]:
         """One pass of the backbone, with the batch shape of the store."""

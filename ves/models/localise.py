@@ -29,8 +29,9 @@ from ves.media.audio import RATE, BadAudio, FrameGrid, window
 from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
+from ves.media.normalisation import Normalisation, from_attributes
 from ves.models import towers
-from ves.models.vision import VISION, backbone_folder, load_backbone, patch_grid, patch_tokens
+from ves.models.vision import VISION, load_backbone, patch_grid, patch_tokens, vision_folder
 from ves.similarity.pairwise import mean_heat, token_similarity
 
 
@@ -91,14 +92,22 @@ def _vision(run: Path, config: RunConfig) -> dict[str, Any]:
             f"{run}: its vision backbone is not known: there are no embeddings in {run / 'embeddings'}, and no "
             f"{manifest}; copy one of them here (their *.manifest.json is enough)"
         )
-    return {key: read_json(manifest)["attrs"][key] for key in VISION}
+    attrs = read_json(manifest)["attrs"]
+    return {key: attrs[key] for key in VISION if key in attrs}
 
 
 class Localiser:
     """A trained model with both its backbones, on the GPU if there is one."""
 
-    def __init__(self, ves: towers.VeS, config: RunConfig, backbone: nn.Module, vision: VisionConfig) -> None:
-        self.config, self.vision = config, vision
+    def __init__(
+        self,
+        ves: towers.VeS,
+        config: RunConfig,
+        backbone: nn.Module,
+        vision: VisionConfig,
+        normalisation: Normalisation,
+    ) -> None:
+        self.config, self.vision, self.normalisation = config, vision, normalisation
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.ves, self.backbone = ves.to(self.device), backbone
         self.grid = patch_grid(backbone.config, vision.image_size)
@@ -145,7 +154,8 @@ class Localiser:
     def _image_tokens(self, picture: Image.Image) -> Float32[Tensor, "P D"]:
         """Image tokens of the picture."""
         geometry = Geometry(*picture.size, self.vision.image_size, self.vision.fit)
-        patches = patch_tokens(self.backbone, torch.from_numpy(pixels(geometry.square(picture)))[None])
+        square = pixels(geometry.square(picture), self.normalisation)
+        patches = patch_tokens(self.backbone, torch.from_numpy(square)[None])
         mask = torch.from_numpy(geometry.patch_mask(*self.grid))[None] if self.vision.fit == "pad" else None
         tokens = self.ves.image_tokens(patches.to(self.device), None if mask is None else mask.to(self.device))
         return tokens[0].cpu()
@@ -154,7 +164,7 @@ class Localiser:
 def load(run: Path | str) -> Localiser:
     """The trained model of a run's folder, with its backbones.
 
-    Raises OSError or ValueError that says what is missing, or that the vision backbone has other weights now.
+    Raises OSError or ValueError that says what is missing, or that a backbone has other weights now.
     """
     run = Path(run)
     speech = read_json(run / "config.json")["audio"]["backbone"]
@@ -162,11 +172,11 @@ def load(run: Path | str) -> Localiser:
         raise ValueError(f"{run}: its speech backbone, {speech}, is not here; run this in the folder it was trained in")
     ves, config = towers.load(run)
     attrs = _vision(run, config)
-    settings = {key: attrs[key] for key in VISION if key != "weight_hash"}
+    settings = {key: attrs[key] for key in VISION if key not in ("weight_hash", "normalisation")}
     vision = VisionConfig(**settings, batch_size=1, compression=None, compile=False)
-    if weight_hash(folder := backbone_folder(vision)) != attrs["weight_hash"]:
+    if weight_hash(folder := vision_folder(vision)) != attrs["weight_hash"]:
         raise ValueError(f"{folder}: its weights are not those that {run} was trained with; put these back")
-    return Localiser(ves, config, load_backbone(vision), vision)
+    return Localiser(ves, config, load_backbone(vision), vision, from_attributes(attrs.get("normalisation")))
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -85,7 +85,8 @@ def hidden_states(
     """The last hidden states of waveforms that are padded to one length; their first `valid` samples are speech.
 
     On a CPU, frames after the last token that has a valid frame are zeros. `masking` goes to transformers'
-    `_mask_hidden_states` (SpecAugment). The backbone may be any relative of HuBERT with the same parts.
+    `_mask_hidden_states` (SpecAugment). The backbone may be a relative of HuBERT; for which of them the result equals
+    their own forward pass is in ves.models.backbone.
     """
     model: Any = backbone  # transformers declares no types of its parts
     count = grid.frames(waveform.shape[1])
@@ -136,6 +137,17 @@ def _front_end(
         signal = F.conv2d(signal, weight, convolution.bias, stride=(1, *convolution.stride))
         signal = layer.activation(layer.layer_norm(signal.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
     return signal[:, :, 0].transpose(1, 2)
+
+
+def unit_variance(waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]) -> Float[Tensor, "A L"]:
+    """Waveforms whose first `valid` samples have zero mean and unit variance; the padding after them is zero.
+
+    Source: Wav2Vec2FeatureExtractor of transformers (`do_normalize`), which also adds 1e-7 to the variance.
+    """
+    inside = torch.arange(waveform.shape[1], device=waveform.device) < valid[:, None]
+    count = valid.clamp(min=1)[:, None]
+    centred = (waveform - (waveform * inside).sum(1, keepdim=True) / count) * inside
+    return centred / (centred.square().sum(1, keepdim=True) / count + 1e-7).sqrt()
 
 
 def time_mask(valid: Int[Tensor, "A"], frames: int, share: float, span: int, fewest: int) -> Bool[Tensor, "A F"]:

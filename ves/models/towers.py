@@ -8,6 +8,8 @@ Dimension key
     V images        P patches       W backbone width
 """
 
+import json
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +19,34 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
+from ves.base.checksums import weight_hash
 from ves.base.precision import widened
 from ves.config.experiment import AudioConfig, ModelConfig, RunConfig, run_config
 from ves.media.audio import POOL, FrameGrid
+from ves.models import preprocessing
+from ves.models.backbone import backbone_folder
 from ves.models.pretrained import load_pretrained
-from ves.models.speech import hidden_states, quicken, time_mask
+from ves.models.speech import hidden_states, quicken, time_mask, unit_variance
+
+log = logging.getLogger(__name__)
+
+SPEECH = "speech"  # key in the header of model.safetensors: the speech backbone in training (AudioTower.origin)
 
 
 def projection(width: int, dim: int) -> nn.Sequential:
     """linear - LayerNorm - linear, the head of both towers."""
     return nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim), nn.Linear(dim, dim))
+
+
+def speech_folder(audio: AudioConfig) -> Path:
+    """The folder of the backbone (ves.models.backbone). Raises ValueError that names the key."""
+    return backbone_folder("audio.backbone", audio.backbone, audio.revision)
 
 
 def load_speech_backbone(audio: AudioConfig) -> nn.Module:
@@ -43,10 +57,11 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
     which uses torch's default CPU generator.
 
     On a CPU plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
+
+    Raises ValueError that names the key or the file when VeS does not read this kind, or when weights are missing.
     """
     backbone = load_pretrained(
-        audio.backbone,
-        revision=audio.revision or "main",
+        speech_folder(audio),
         dtype=torch.get_default_dtype(),
         attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
         apply_spec_augment=audio.mask_time_prob > 0,
@@ -86,6 +101,8 @@ class AudioTower(nn.Module):
         self.settings = audio
         backbone: Any = load_speech_backbone(audio)  # transformers declares the types of neither parts nor settings
         self.backbone, config = backbone, backbone.config
+        self.folder = Path(backbone.name_or_path)  # it was loaded from here; the hub may have another commit now
+        self.origin = {"weight_hash": weight_hash(self.folder), "unit_variance": preprocessing.of_sound(self.folder)}
         self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), POOL)
         self.frames = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), 1)  # before pooling
         self.head = projection(config.hidden_size, dim)
@@ -102,13 +119,35 @@ class AudioTower(nn.Module):
         """
         waveform = waveform.to(next(self.head.parameters()).dtype)
         masked = self._spec_augment(waveform, valid)
-        hidden = hidden_states(self.backbone, waveform, valid, self.grid, mask_time_indices=masked)
+        expected = unit_variance(waveform, valid) if self.origin["unit_variance"] else waveform
+        hidden = hidden_states(self.backbone, expected, valid, self.grid, mask_time_indices=masked)
         pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)
         tokens = F.normalize(widened(self.head(pooled)), dim=-1)
         mask = self.grid.mask(valid, tokens.shape[1])
         if self.settings.mask == "non_silent":
             mask = self.grid.non_silent(waveform, self.settings.silence_db, mask)
         return tokens, mask
+
+    def restore_origin(self, origin: dict[str, Any] | None, weights: Path) -> None:
+        """Go by what the header of the trained `weights` says about the backbone; None if it says nothing.
+
+        Sound is normalised as it was in training, whatever the backbone's folder says now. Raises ValueError when the
+        backbone has other weights now and some of them are frozen, so that the run does not have them.
+        """
+        frozen = not all(parameter.requires_grad for parameter in self.backbone.parameters())
+        if origin is None:  # from a version without this header, which never normalised to unit variance
+            origin = self.origin | {"unit_variance": False}
+            if frozen:
+                log.warning(
+                    "%s: does not say which weights %s had in training, so they cannot be compared",
+                    weights,
+                    self.folder,
+                )
+        if frozen and origin["weight_hash"] != self.origin["weight_hash"]:
+            raise ValueError(
+                f"{self.folder}: its weights are not those that {weights} was trained with; put these back"
+            )
+        self.origin = origin
 
     def _spec_augment(self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]) -> Bool[Tensor, "A F"] | None:
         """Encoder frames to mask in this step of training; None where the setting is off, and outside training."""
@@ -191,6 +230,14 @@ class VeS(nn.Module):
         """The weights that training changes, by name; together with config.json they are a complete model."""
         return {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
 
+    @property
+    def header(self) -> dict[str, str]:
+        """Metadata for the file of the trained weights, which lacks the frozen part of the backbone: its origin.
+
+        One entry, since safetensors writes several in no fixed order.
+        """
+        return {SPEECH: json.dumps(self.audio.origin, sort_keys=True)}
+
     def load_trainable(self, state: dict[str, Tensor], origin: Path) -> None:
         """Load the weights of `trainable()`. Raises ValueError, naming the file, when names or shapes do not match."""
         own = self.trainable()
@@ -207,13 +254,19 @@ def load(run: Path) -> tuple[VeS, RunConfig]:
 
 
 def restore(config: RunConfig, weights: Path) -> VeS:
-    """The model of a configuration with these weights, in evaluation mode. Raises ValueError that names the file."""
+    """The model of a configuration with these weights, in evaluation mode.
+
+    Raises ValueError that names the file; also when the speech backbone has other weights than in training.
+    """
     try:
         state = load_file(weights)
+        with safe_open(weights, "pt") as opened:
+            origin = json.loads((opened.metadata() or {}).get(SPEECH, "null"))
     except SafetensorError as error:
         raise ValueError(f"{weights}: damaged weights ({error}); train again or copy the file again") from error
     if (head := state.get("visual.head.0.weight")) is None:
         raise ValueError(f"{weights}: not the weights of a VeS model; name a run that `ves train` has finished")
     model = VeS(config.audio, config.model, head.shape[1], config.train.temperature)
     model.load_trainable(state, weights)
+    model.audio.restore_origin(origin, weights)
     return model.eval()

@@ -1,7 +1,6 @@
 """The frozen vision backbone: its folder, its grid of patches, and patch tokens of pictures.
 
-A local folder, a stand-in and a model of the hub load with the same call. It is a DINOv2, with or without register
-tokens.
+A local folder, a stand-in and a model of the hub load with the same call. ves.models.backbone lists the kinds.
 
 Dimension key
     V images    P patches    W backbone width    S side of the square
@@ -12,30 +11,20 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from huggingface_hub import snapshot_download
 from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
 
 from ves.config.experiment import VisionConfig
+from ves.models.backbone import backbone_folder
 from ves.models.pretrained import load_pretrained
 
-VISION = ("backbone", "revision", "weight_hash", "image_size", "fit")  # what two pictures must share to be comparable
+# attributes of features that two pictures must share to be comparable
+VISION = ("backbone", "revision", "weight_hash", "image_size", "fit", "normalisation")
 
 
-def backbone_folder(vision: VisionConfig) -> Path:
-    """The folder of the backbone: a local one, or one in the hub's cache (downloaded if it is not there).
-
-    Raises ValueError that names the key when there is neither, or when the folder has no safetensors.
-    """
-    folder = Path(vision.backbone)
-    if not folder.is_dir():
-        if vision.backbone.count("/") != 1:
-            raise ValueError(f"vision.backbone: {vision.backbone!r} is neither a folder nor an owner/name of the hub")
-        patterns = ["config.json", "*.safetensors", "*.safetensors.index.json"]
-        folder = Path(snapshot_download(vision.backbone, revision=vision.revision, allow_patterns=patterns))
-    if not any(folder.glob("[!.]*.safetensors")):
-        raise ValueError(f"vision.backbone: no *.safetensors in {folder}; other formats of weights are not loaded")
-    return folder
+def vision_folder(vision: VisionConfig) -> Path:
+    """The folder of the backbone (ves.models.backbone). Raises ValueError that names the key."""
+    return backbone_folder("vision.backbone", vision.backbone, vision.revision)
 
 
 def patch_grid(config: Any, size: int) -> tuple[int, int]:
@@ -61,7 +50,7 @@ def device_name() -> str:
 
 def load_backbone(vision: VisionConfig) -> nn.Module:
     """The backbone in fp32, in eval mode, on the GPU if there is one; with `compile`, compiled at its first batch."""
-    model = load_pretrained(backbone_folder(vision), dtype=torch.float32).eval()
+    model = load_pretrained(vision_folder(vision), dtype=torch.float32).eval()
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if vision.compile:
         model.compile(dynamic=False)  # in place; all batches have one size

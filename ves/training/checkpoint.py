@@ -67,6 +67,11 @@ def contiguous(model: VeS) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in model.trainable().items()}
 
 
+def save_weights(model: VeS, path: Path) -> None:
+    """Write the trainable weights, with the hash of the speech backbone in the header."""
+    save_file(contiguous(model), path, metadata=model.header)
+
+
 def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimizer, counts: list[int]) -> None:
     """Write the checkpoint of a step, then delete those older than the newest `keep_checkpoints` intact ones.
 
@@ -79,7 +84,7 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
     newest = attempt.folder / f"step-{step:08d}"
     with atomic(newest) as temporary:
         temporary.mkdir()
-        save_file(contiguous(model), temporary / "model.safetensors")
+        save_weights(model, temporary / "model.safetensors")
         torch.save(state, temporary / "state.pt")
         (temporary / "config.json").write_text(attempt.config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         content: dict[str, Any] = {"step": step, "steps": attempt.steps, "recipe": attempt.recipe}

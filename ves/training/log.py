@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from safetensors.torch import save_file
-
 from ves.base.files import atomic, remove
 from ves.models.towers import VeS
 from ves.training import checkpoint
@@ -60,7 +58,7 @@ def publish(run: Path, folder: Path, model: VeS) -> None:
     with atomic(run / "log.jsonl") as temporary:
         shutil.copyfile(folder / "log.jsonl", temporary)
     with atomic(run / "model.safetensors") as temporary:
-        save_file(checkpoint.contiguous(model), temporary)
+        checkpoint.save_weights(model, temporary)
 
 
 def cut_log(path: Path, step: int) -> None:

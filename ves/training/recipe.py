@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ves.base.checksums import file_sha256
+from ves.base.checksums import file_sha256, weight_hash
 from ves.config.experiment import TRAINING, RunConfig
+from ves.models import preprocessing
 from ves.models.live import records
+from ves.models.towers import speech_folder
 
 BOOKKEEPING = {
     "keep_checkpoints",
@@ -21,6 +23,9 @@ BOOKKEEPING = {
     "gradient_checkpointing",
 }  # of `train`
 
+# keys of the speech backbone; the second is present only when true, since older versions never normalised
+SPEECH_WEIGHTS, SPEECH_NORMALISED = "audio.backbone weights", "audio.backbone do_normalize"
+
 Recipe = dict[str, Any]
 
 
@@ -28,22 +33,20 @@ def recipe(config: RunConfig) -> Recipe:
     """Dotted keys of the configuration with their values, the version of the code, and digests of the data.
 
     The data are the clips with their splits and the manifests of both stores; digests are of their content, and of the
-    weights of a local backbone.
+    weights of the speech backbone.
     """
     decisive = config.model_dump(mode="json", exclude={"run": True, "data": True, "train": BOOKKEEPING})
     keys = dict(_flat("", decisive)) | {"ves.config.experiment.TRAINING": TRAINING}
-    data, weights = config.data, Path(config.audio.backbone) / "model.safetensors"
+    data, folder = config.data, speech_folder(config.audio)
     files = {
         "data.manifest": Path(data.manifest),
         "data.splits": Path(data.splits),
         "data.audio": Path(f"{data.audio}.manifest.json"),
-        **{f"data.features{f' {path.name}' * (path.suffix == '.safetensors')}": path for path in records(data)},
-        "audio.backbone weights": weights,
     }
-    for key, path in files.items():
-        if path.exists() or path != weights:  # the revision identifies a backbone of the hub
-            keys[key] = digest(path)
-    return keys
+    settings, *local = records(data)
+    files |= {"data.features": settings, **{f"data.features {path.name}": path for path in local}}
+    keys |= {key: digest(path) for key, path in files.items()} | {SPEECH_WEIGHTS: f"sha256:{weight_hash(folder)}"}
+    return keys | ({SPEECH_NORMALISED: True} if preprocessing.of_sound(folder) else {})
 
 
 def digest(path: Path) -> str:
@@ -61,9 +64,14 @@ def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """A line for each difference: `key: old -> new`, or `key: content changed`."""
+    """A line for each difference: `key: old -> new`, or `key: content changed`.
+
+    A recipe without the hash of speech weights comes from a version without that key and counts as the same weights.
+    """
     lines = []
     for key in sorted(old.keys() | new.keys()):
+        if key == SPEECH_WEIGHTS and key not in old:
+            continue
         before, after = old.get(key), new.get(key)
         if before != after:
             hashed = all(isinstance(value, str) and value.startswith("sha256:") for value in (before, after))

@@ -23,6 +23,7 @@ from ves.commands.preflight import validate_backbones, validate_batches, validat
 from ves.config import slices
 from ves.config.check import naming_files, validate
 from ves.config.experiment import TRAINING, features_name
+from ves.models.backbone import local_files
 from ves.sources.kinds import SOURCES
 
 # Commands run with the interpreter that runs Snakemake, so nothing has to be activated. With `exec` (which is not
@@ -89,10 +90,14 @@ def settings_text(wildcards):
     return SETTINGS[wildcards.file]
 
 
-def weights(backbone):
-    """The weights of a backbone in a local folder, as an input; a backbone on the hub is fixed by its revision."""
-    file = Path(backbone) / "model.safetensors"
-    return [str(file)] if file.is_file() else []
+def backbone_files(backbone):
+    """The files that decide what a backbone in a local folder computes, as inputs; a revision fixes one on the hub."""
+    return [str(file) for file in local_files(backbone)]
+
+
+def preprocessing(wildcards):
+    """How the vision backbone expects pictures to be normalised; the name of the features has the hash of its weights."""
+    return [file for file in backbone_files(CONFIG.vision.backbone) if file.endswith(".json")]
 
 
 def train_of(wildcards):
@@ -127,14 +132,14 @@ def run_data(wildcards):
     data = f"data/{wildcards.corpus}"
     patches = [f"{data}/features/{FEATURES}.zarr.manifest.json"]
     if train_of(wildcards).features == "live":
-        patches = [f"{data}/features/{FEATURES}.json", *weights(CONFIG.vision.backbone), *pictures(wildcards)]
+        patches = [f"{data}/features/{FEATURES}.json", *backbone_files(CONFIG.vision.backbone), *pictures(wildcards)]
     return [f"{data}/splits.parquet", f"{data}/audio.zarr.manifest.json", *patches]
 
 
 def training_data(wildcards):
     """What a training reads: also the tables of the corpus, and the pretrained speech backbone."""
     tables = [f"data/{wildcards.corpus}/{name}.parquet" for name in ("manifest", "images")]
-    return [*run_data(wildcards), *tables, *weights(CONFIG.audio.backbone)]
+    return [*run_data(wildcards), *tables, *backbone_files(CONFIG.audio.backbone)]
 
 
 def models(name):

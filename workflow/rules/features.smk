@@ -8,6 +8,7 @@ scattergather:
 rule features:
     input:
         pictures,
+        preprocessing,
         images="data/{corpus}/images.parquet",
         vision="data/{corpus}/features/{features}.json",
     output:

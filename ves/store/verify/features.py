@@ -15,7 +15,7 @@ from typing import Any
 from huggingface_hub import try_to_load_from_cache
 
 from ves.base import files, parquet
-from ves.base.checksums import file_sha256, weight_hash
+from ves.base.checksums import WEIGHTS, file_sha256, weight_files, weight_hash
 from ves.base.files import fits, same
 from ves.store.compression import CODECS
 from ves.store.features_layout import ID_BYTES, digests, header, identity, impossible, metadata
@@ -187,15 +187,21 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
 
 
 def _weights_here(backbone: str, revision: Any) -> Path | None:
-    """The folder of the backbone, if it is on this machine; nothing is downloaded."""
-    if (folder := Path(backbone)).is_dir():
-        return folder if any(folder.glob("[!.]*.safetensors")) else None
-    if backbone.count("/") != 1 or not isinstance(revision, str):  # damaged, or none
-        return None
-    with suppress(ValueError):  # the name or revision is none; where that is damage, the manifest tells
-        found = try_to_load_from_cache(backbone, "model.safetensors", revision=revision)
-        return Path(found).parent if isinstance(found, str) else None
-    return None
+    """The folder of the backbone, if its weights are on this machine; nothing is downloaded."""
+    folder = Path(backbone)
+    if not folder.is_dir():
+        if backbone.count("/") != 1 or not isinstance(revision, str):  # damaged, or none
+            return None
+        found = None
+        with suppress(ValueError):  # the name or revision is none; where that is damage, the manifest tells
+            names = (f"{name}{index}" for name in WEIGHTS for index in ("", ".index.json"))
+            cached = (try_to_load_from_cache(backbone, name, revision=revision) for name in names)
+            found = next((path for path in cached if isinstance(path, str)), None)
+        if found is None:
+            return None
+        folder = Path(found).parent
+    files_there = [file.is_file() for file in weight_files(folder)]
+    return folder if files_there and all(files_there) else None
 
 
 def _verify_manifest(

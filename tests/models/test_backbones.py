@@ -1,0 +1,216 @@
+"""Every kind of backbone gives the tokens of its own forward pass; what is no such backbone is refused by name."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from transformers import Wav2Vec2FeatureExtractor
+
+from tests.support.backbones import (
+    SPEECH,
+    VISION,
+    as_bin,
+    audio_config,
+    preprocessor,
+    speech_model,
+    vision_config,
+    vision_model,
+)
+from ves.base.files import read_json, write_json
+from ves.media.audio import POOL
+from ves.models.backbone import KINDS, check_kind
+from ves.models.speech import unit_variance
+from ves.models.towers import AudioTower
+from ves.models.vision import load_backbone, patch_tokens
+
+pytestmark = [
+    pytest.mark.numbers,
+    pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask:UserWarning"),  # WavLM's own pass
+]
+
+LENGTHS = (16_000, 9_000, 12_345)
+
+
+def test_each_kind_that_is_read_is_tested_here() -> None:
+    assert set(KINDS["vision.backbone"]) == set(VISION)
+    assert set(KINDS["audio.backbone"]) == {kind.partition(",")[0] for kind in SPEECH}
+
+
+@pytest.mark.parametrize("kind", VISION)
+def test_patch_tokens_are_those_of_the_own_forward_pass(kind: str, tmp_path: Path) -> None:
+    """And a patch that is changed moves the token in its place the most: rows come one after another."""
+    model = vision_model(kind)
+    model.save_pretrained(tmp_path)
+    assert check_kind("vision.backbone", tmp_path)["model_type"] == kind
+    loaded = load_backbone(vision_config(tmp_path))
+    pictures = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(pixel_values=pictures).last_hidden_state[:, VISION[kind][2] :]
+    tokens = patch_tokens(loaded, pictures).float()
+    assert tokens.shape == (2, 16, 16)
+    assert (tokens - expected).abs().max() < 0.03 * expected.abs().max()
+    pictures[:, :, 4:8, 8:12] += 3
+    moved = (patch_tokens(loaded, pictures).float() - tokens).norm(dim=-1)
+    assert moved.argmax(1).tolist() == [6, 6]
+
+
+def own_tokens(model: Any, tower: AudioTower, clips: list[np.ndarray], do_normalize: bool) -> torch.Tensor:
+    """Audio tokens from the model's own forward pass of what its own feature extractor makes of the clips."""
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=do_normalize)
+    longest = {"padding": "max_length", "max_length": 16_000, "return_attention_mask": True}
+    inputs = extractor(clips, sampling_rate=16_000, return_tensors="pt", **longest)
+    hidden = model(inputs["input_values"], attention_mask=inputs["attention_mask"]).last_hidden_state
+    pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)
+    return F.normalize(tower.head(pooled), dim=-1)
+
+
+@pytest.mark.parametrize("do_normalize", [True, False])
+@pytest.mark.parametrize("kind", SPEECH)
+def test_audio_tokens_are_those_of_the_own_forward_pass(kind: str, do_normalize: bool, tmp_path: Path) -> None:
+    """The clips are off zero, which normalisation over channels does not forgive."""
+    model = speech_model(kind)
+    model.save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor(do_normalize=do_normalize).save_pretrained(tmp_path)
+    tower = AudioTower(audio_config(tmp_path), 8).eval()
+    draw = np.random.default_rng(0)
+    clips = [(0.1 * draw.standard_normal(length) + 0.3).astype(np.float32) for length in LENGTHS]
+    waveform = torch.zeros(len(clips), 16_000)
+    for row, clip in enumerate(clips):
+        waveform[row, : len(clip)] = torch.from_numpy(clip)
+    with torch.no_grad():
+        expected = own_tokens(model, tower, clips, do_normalize)
+        found, mask = tower(waveform, torch.tensor(LENGTHS))
+        other = own_tokens(model, tower, clips, not do_normalize)
+    assert mask[0].all() and 0 < mask[1].sum() < mask[2].sum()
+    torch.testing.assert_close(found[mask], expected[mask], atol=2e-5, rtol=1e-4)
+    if "layer" in kind or "conformer" in kind:
+        assert (found[mask] - other[mask]).abs().max() > 1e-3, "the clips tell the two apart"
+
+
+def test_silence_stays_silence() -> None:
+    assert not unit_variance(torch.zeros(2, 100), torch.tensor([100, 0])).any()
+
+
+@pytest.mark.parametrize("kind", ["sew", "sew-d", "data2vec-audio", "whisper", "moonshine", "wav2vec2-bert", None])
+def test_speech_models_whose_own_pass_differs_are_refused_by_name(kind: str | None, tmp_path: Path) -> None:
+    """SEW runs, to other numbers: it squeezes time before its encoder."""
+    speech_model("hubert, group norm").save_pretrained(tmp_path)
+    write_json(tmp_path / "config.json", read_json(tmp_path / "config.json") | {"model_type": kind})
+    with pytest.raises(ValueError, match=rf"audio\.backbone: .*config\.json has model_type {kind!r}; VeS reads"):
+        AudioTower(audio_config(tmp_path), 8)
+
+
+@pytest.mark.parametrize("kind", ["vit_mae", "ijepa", "siglip_vision_model", "clip", "dinov3_convnext", "deit"])
+def test_vision_models_with_other_tokens_are_refused_by_name(kind: str, tmp_path: Path) -> None:
+    """MAE shuffles its patches: their number alone would not tell."""
+    vision_model("vit").save_pretrained(tmp_path)
+    write_json(tmp_path / "config.json", read_json(tmp_path / "config.json") | {"model_type": kind})
+    with pytest.raises(ValueError, match=rf"vision\.backbone: .*config\.json has model_type '{kind}'; VeS reads"):
+        load_backbone(vision_config(tmp_path))
+
+
+def test_layers_behind_the_encoder_are_refused(tmp_path: Path) -> None:
+    speech_model("wav2vec2, layer norm", add_adapter=True, num_adapter_layers=1).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"audio\.backbone: .*add_adapter"):
+        AudioTower(audio_config(tmp_path), 8)
+
+
+def test_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
+    speech_model("hubert, group norm").save_pretrained(tmp_path)
+    preprocessor(tmp_path, do_normalize=True, sampling_rate=8000)
+    with pytest.raises(ValueError, match=r"preprocessor_config\.json: sampling_rate: 8000"):
+        AudioTower(audio_config(tmp_path), 8)
+
+
+def damaged(folder: Path, saved: str, change: str) -> Any:
+    """Change the weights of a saved model, in one of the formats that are loaded."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in sorted(weights) if "layer_norm.weight" in name or "norm1.weight" in name)
+    if change == "missing":
+        del weights[name]
+    elif change == "shape":
+        weights[name] = weights[name][:-1].clone()
+    elif change == "prefix":
+        weights = {f"wrapped.{key}": value for key, value in weights.items()}
+    if saved == "safetensors":
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    elif saved == "bin":
+        as_bin(folder, weights)
+    else:
+        save_file(weights, folder / "part.safetensors", metadata={"format": "pt"})
+        (folder / "model.safetensors").unlink()
+        write_json(
+            folder / "model.safetensors.index.json",
+            {"metadata": {}, "weight_map": dict.fromkeys(weights, "part.safetensors")},
+        )
+    file = next(
+        file for file in ("model.safetensors", "pytorch_model.bin", "part.safetensors") if (folder / file).exists()
+    )
+    if change == "cut":
+        (folder / file).write_bytes((folder / file).read_bytes()[:-500])
+    return file, name
+
+
+@pytest.mark.parametrize("part", ["vision", "audio"])
+@pytest.mark.parametrize("saved", ["safetensors", "bin", "index"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("missing", r"{file}: 1 of the model's tensors are missing: {name}$"),
+        ("prefix", r"{file}: \d\d of the model's tensors are missing: \S+, \S+, \S+, \S+, \S+ and \d+ more$"),
+        ("shape", r"{file}: other shapes than \S+config\.json asks for: {name} is \[\d+\], not \[\d+\]$"),
+        ("cut", r"{file}: these weights cannot be loaded"),
+    ],
+)
+def test_weights_that_are_not_all_of_the_model_are_refused(
+    part: str, saved: str, change: str, message: str, tmp_path: Path
+) -> None:
+    (vision_model("dinov2") if part == "vision" else speech_model("hubert, layer norm")).save_pretrained(tmp_path)
+    file, name = damaged(tmp_path, saved, change)
+    with pytest.raises(ValueError, match=message.format(file=file, name=name.replace(".", r"\."))):
+        load_backbone(vision_config(tmp_path)) if part == "vision" else AudioTower(audio_config(tmp_path), 8)
+
+
+def test_what_no_token_depends_on_may_be_missing(tmp_path: Path) -> None:
+    """A pooler, and what stands for what is masked: published checkpoints of either kind come without."""
+    from safetensors.torch import load_file, save_file
+
+    vision_model("vit").save_pretrained(tmp_path / "vit")
+    speech_model("hubert, layer norm", mask_time_prob=0.1).save_pretrained(tmp_path / "hubert")
+    for folder, idle in ((tmp_path / "vit", "pooler."), (tmp_path / "hubert", "masked_spec_embed")):
+        weights = load_file(folder / "model.safetensors")
+        kept = {name: value for name, value in weights.items() if not name.startswith(idle)}
+        assert len(kept) < len(weights)
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    load_backbone(vision_config(tmp_path / "vit"))
+    AudioTower(audio_config(tmp_path / "hubert", mask_time_prob=0.05), 8)
+
+
+def test_both_formats_give_the_same_tokens_and_each_has_its_hash(tmp_path: Path) -> None:
+    model = speech_model("hubert, group norm")
+    model.save_pretrained(tmp_path / "safe")
+    shutil.copytree(tmp_path / "safe", tmp_path / "bin")
+    as_bin(tmp_path / "bin", model.state_dict())
+    safe, older = (AudioTower(audio_config(tmp_path / name), 8).eval() for name in ("safe", "bin"))
+    older.head = safe.head
+    waveform, valid = torch.randn(2, 16_000), torch.tensor([16_000, 8_000])
+    with torch.no_grad():
+        assert torch.equal(safe(waveform, valid)[0], older(waveform, valid)[0])
+    hashes = {tower.origin["weight_hash"] for tower in (safe, older)}
+    assert len(hashes) == 2
+
+
+def test_a_folder_never_makes_transformers_ask_a_hub(tmp_path: Path) -> None:
+    model = speech_model("hubert, group norm")
+    model.save_pretrained(tmp_path)
+    as_bin(tmp_path, model.state_dict())
+    with patch("transformers.modeling_utils.auto_conversion") as conversion, patch("socket.socket") as socket:
+        AudioTower(audio_config(tmp_path), 8)
+    assert not conversion.called and not socket.called

@@ -1,0 +1,93 @@
+"""Backbones of a few thousand random weights, of every kind that VeS reads, saved as transformers saves them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from ves.base.files import write_json
+from ves.config.experiment import AudioConfig, VisionConfig
+
+SIZE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+PICTURE = {**SIZE, "patch_size": 4, "image_size": 16}
+SOUND: dict[str, Any] = {
+    **SIZE,
+    "conv_dim": (8, 8),
+    "conv_kernel": (40, 16),
+    "conv_stride": (20, 16),
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2,
+    "apply_spec_augment": False,
+    "hidden_dropout": 0.0,
+    "attention_dropout": 0.0,
+    "activation_dropout": 0.0,
+    "feat_proj_dropout": 0.0,
+    "layerdrop": 0.0,
+    "mask_time_prob": 0.0,
+    "mask_feature_prob": 0.0,
+}
+LAYER = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+
+VISION: dict[str, tuple[str, dict[str, Any], int]] = {  # class, its settings, tokens that are no patches
+    "dinov2": ("Dinov2", {"mlp_ratio": 2}, 1),
+    "dinov2_with_registers": ("Dinov2WithRegisters", {"num_register_tokens": 3, "mlp_ratio": 2}, 4),
+    "dinov3_vit": ("DINOv3ViT", {"num_register_tokens": 4}, 5),
+    "clip_vision_model": ("CLIPVision", {}, 1),
+    "vit": ("ViT", {}, 1),
+    "vit_msn": ("ViTMSN", {}, 1),
+    "beit": ("Beit", {"use_relative_position_bias": True}, 1),
+    "data2vec-vision": ("Data2VecVision", {"use_absolute_position_embeddings": True}, 1),
+}
+SPEECH: dict[str, tuple[str, dict[str, Any]]] = {
+    "hubert, group norm": ("Hubert", {}),
+    "hubert, layer norm": ("Hubert", LAYER),
+    "wav2vec2, group norm": ("Wav2Vec2", {}),
+    "wav2vec2, layer norm": ("Wav2Vec2", LAYER),
+    "wavlm, group norm": ("WavLM", {}),
+    "wavlm, layer norm": ("WavLM", LAYER),
+    "unispeech": ("UniSpeech", LAYER),
+    "unispeech-sat": ("UniSpeechSat", LAYER),
+    "wav2vec2-conformer": ("Wav2Vec2Conformer", {"position_embeddings_type": "relative", "conv_bias": True}),
+}
+
+
+def made(name: str, settings: dict[str, Any]) -> Any:
+    """A model of a class of transformers, all its weights random and none of them zero or one."""
+    torch.manual_seed(0)
+    model: Any = getattr(transformers, f"{name}Model")(getattr(transformers, f"{name}Config")(**settings)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
+def vision_model(kind: str) -> Any:
+    name, own, _ = VISION[kind]
+    return made(name, PICTURE | own)
+
+
+def speech_model(kind: str, **changes: Any) -> Any:
+    name, own = SPEECH[kind]
+    return made(name, SOUND | own | changes)
+
+
+def as_bin(folder: Path, weights: dict[str, torch.Tensor]) -> None:
+    """The weights of a saved model, in the older format."""
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    torch.save(weights, folder / "pytorch_model.bin")
+
+
+def preprocessor(folder: Path, **settings: Any) -> None:
+    write_json(folder / "preprocessor_config.json", settings)
+
+
+def vision_config(folder: Path | str, **changes: Any) -> VisionConfig:
+    chosen = {"backbone": str(folder), "revision": None, "image_size": 16, "fit": "stretch", "batch_size": 2}
+    return VisionConfig(**{**chosen, "compression": None, "compile": False, **changes})
+
+
+def audio_config(folder: Path | str, **changes: Any) -> AudioConfig:
+    chosen = {"backbone": str(folder), "revision": None, "seconds": 1.0, "mask": "valid", "silence_db": -40.0}
+    return AudioConfig(**{**chosen, "freeze_conv": True, "mask_time_prob": 0.0, "layer_drop": 0.0, **changes})
