@@ -161,14 +161,14 @@ def test_a_second_derivative_is_refused():
         torch.autograd.grad(maxsim(query.requires_grad_(), weight, key).sum(), query, create_graph=True)
 
 
-@pytest.mark.parametrize("kind", ["autocast", "given"])
+@pytest.mark.parametrize("kind", ["autocast", "bfloat16 tokens"])
 def test_bfloat16_is_of_the_operands_alone(kind):
     """Exactly the fp64 gradient of the rounded tokens where the winners agree; sums of fp32 either way."""
     query, weight, key, mask = random_operands(4, 20, 5, 30, 64, masked=True)
     assert mask is not None
     low, narrow = query.bfloat16(), key.bfloat16()
     outer = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
-    operands = (low, weight, narrow, mask, outer) if kind == "given" else (query, weight, key, mask, outer)
+    operands = (low, weight, narrow, mask, outer) if kind == "bfloat16 tokens" else (query, weight, key, mask, outer)
     scores, of_query, of_key = gradients(maxsim, *operands, dtype=torch.bfloat16 if kind == "autocast" else None)
     assert scores.dtype == torch.float32
     assert of_query.dtype == of_key.dtype == operands[0].dtype

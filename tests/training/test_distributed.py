@@ -59,11 +59,11 @@ def on_ranks(size: int, work: Callable[..., None], *arguments: Any) -> None:
     assert codes == [0] * size
 
 
-def measured(world: World, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+def gradients_and_log(world: World, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
     """Gradients and log of a case, on this rank."""
-    model, arguments = towers(), settings(batch_size=8, **CASES[name])
-    torch.manual_seed(3 + world.rank)  # rank 0's draw is the one that counts
-    logs = gradient(model, pairs()[own_rows(arguments, world)], arguments, world)
+    model, train_settings = towers(), settings(batch_size=8, **CASES[name])
+    torch.manual_seed(3 + world.rank)  # only rank 0's random number is used
+    logs = gradient(model, pairs()[own_rows(train_settings, world)], train_settings, world)
     return gradients(model), logs
 
 
@@ -71,14 +71,14 @@ def measure(folder: Path) -> None:
     with join_world() as world:
         assert not world.any(False) and world.any(world.rank == 1)
         for name in CASES:
-            torch.save(measured(world, name), folder / f"{name}-{world.rank}.pt")
+            torch.save(gradients_and_log(world, name), folder / f"{name}-{world.rank}.pt")
 
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_processes_together_give_the_gradient_of_one(size, tmp_path):
     on_ranks(size, measure, tmp_path)
     for name in CASES:
-        expected, logs = measured(ALONE, name)
+        expected, logs = gradients_and_log(ALONE, name)
         actual = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(size)]
         for on_rank, logged in actual:
             assert_equal(on_rank, expected, 1e-5)

@@ -34,12 +34,12 @@ def fixed_key(monkeypatch) -> None:
 
 def one_graph(model: VeS, batch: Batch, size: int, key: int = KEY) -> None:
     """The gradient of InfoNCE, pair by pair, over the micro-batch forwards in one graph."""
-    actual, device = [], model.log_scale.device
+    parts, device = [], model.log_scale.device
     batch = batch.to(device)
     for start in range(0, len(batch), size):
         with rng_from_key(device, key, start):
-            actual.append(represent(model, batch[start : start + size], settings()))
-    audio, mask, image = (torch.cat([getattr(part, name) for part in actual]) for name in ("audio", "mask", "image"))
+            parts.append(represent(model, batch[start : start + size], settings()))
+    audio, mask, image = (torch.cat([getattr(part, name) for part in parts]) for name in ("audio", "mask", "image"))
     logits = model.log_scale.exp() * SIMILARITIES["max_mean"](audio, mask, image, batch.image_mask)
     slow_info_nce(logits, batch.image[:, None] == batch.image).backward()
 

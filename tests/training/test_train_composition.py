@@ -1,6 +1,6 @@
 """How training is put together: what reaches the loss, what is averaged, what is clamped, and what recall measures.
 
-`Given` is a model whose tokens are its parameters, so that every gradient can be told from a formula.
+`TokenTable` is a model whose tokens are its parameters, so that a formula gives every gradient.
 """
 
 import math

@@ -30,21 +30,21 @@ def jitter(
     Noise is white, and its loudness is relative to the mean power of the window. It is added only to the speech, so
     that padding stays zero. The gain comes last, so a clip need not peak at 1.
     """
-    speed = 1.0 if augment.speed is None else _between(augment.speed, generator)
+    speed = 1.0 if augment.speed is None else _uniform(augment.speed, generator)
     needed = min(len(samples), int(np.ceil(seconds * RATE * speed)))
     start = int(generator.integers(len(samples) - needed + 1)) if augment.window == "random" else 0
     part = samples[start : start + needed]
     waveform, valid = window(part if speed == 1 else at_speed(part, speed), seconds)
     if augment.noise_snr_db is not None:
         power = np.square(waveform[:valid]).mean() if valid else 0.0
-        loudness = np.sqrt(power) * 10 ** (-_between(augment.noise_snr_db, generator) / 20)
+        loudness = np.sqrt(power) * 10 ** (-_uniform(augment.noise_snr_db, generator) / 20)
         waveform[:valid] += np.float32(loudness) * generator.standard_normal(valid, np.float32)
     if augment.gain_db is not None:
-        waveform *= np.float32(10 ** (_between(augment.gain_db, generator) / 20))
+        waveform *= np.float32(10 ** (_uniform(augment.gain_db, generator) / 20))
     return waveform, valid
 
 
-def _between(bounds: list[float], generator: np.random.Generator) -> float:
+def _uniform(bounds: list[float], generator: np.random.Generator) -> float:
     return generator.uniform(bounds[0], bounds[1])
 
 
