@@ -6,8 +6,8 @@ A corpus may give the split of its clips (`given_split`). The rest is drawn, by 
   for drawn pairs (ves.corpus.splits.assign), whatever their given split is.
 * train: such a clip is never drawn for val. But it is still not trained on if its picture is in val or tune.
 * If the corpus gives val, none is drawn and no speaker is held out: the corpus decides who speaks in val. If it gives
-  tune, none is drawn. Otherwise val is drawn from clips without a given split whose speakers have none either, and tune
-  from the same clips and, if the corpus gives val, also from those given as train.
+  tune, none is drawn. Otherwise val is drawn from clips without a given split whose speakers have none either. Tune is
+  drawn from these clips too and, if the corpus gives val, also from those given as train.
 """
 
 import logging
