@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ves.media import mpeg_audio, ogg, stated_size
+from ves.media import mpeg_audio, ogg, stated_size, structure
 from ves.media.audio import BadAudio
 
 SNDFILE, FFMPEG = "libsndfile, else FFmpeg", "FFmpeg"
@@ -68,7 +68,7 @@ _PCM = "PCM, float, mu-law, A-law"
 _NOT_STATED = "not stated, so refused"
 _ANY = "any that FFmpeg knows"
 CONTAINERS = (
-    _row("WAV", rb"RIF[FX]....WAVE", f"{_PCM}, ADPCM; AC-3, AAC, WMA, G.726 by FFmpeg", SNDFILE, "size of `data`",
+    _row("WAV", rb"RIF[FX]....WAVE", f"{_PCM}, ADPCM; MP3, AC-3, AAC, WMA, G.726 by FFmpeg", SNDFILE, "size of `data`",
          stated_size.wav, _joined_wav),
     _row("FLAC", rb"fLaC", "FLAC", SNDFILE, "samples in STREAMINFO, counted", _no_size, _joined_flac),
     _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`", stated_size.wav),
@@ -82,19 +82,22 @@ CONTAINERS = (
     _row("Ogg", rb"OggS", "Opus, Vorbis, FLAC, Speex", FFMPEG, "each page by number and checksum, and the last page",
          _no_size, ogg.recordings),
     _row("MP4, MOV, M4A, 3GP", rb"....(ftyp|moov|mdat|wide|free|skip|pnot)", _ANY, FFMPEG,
-         "sizes of its boxes; its index", stated_size.mp4),
+         "sizes of its boxes; its index", structure.mp4),
     _row("Matroska, WebM", rb"\x1a\x45\xdf\xa3", _ANY, FFMPEG, "sizes of its elements; end of the last packet",
-         stated_size.matroska),
-    _row("FLV", rb"FLV\x01", _ANY, FFMPEG, "sizes of its tags; end of the last packet", stated_size.flv),
+         structure.matroska),
+    _row("FLV", rb"FLV\x01", _ANY, FFMPEG, "sizes of its tags; end of the last packet", structure.flv),
     _row("ASF, WMA", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _ANY, FFMPEG,
-         "sizes of its objects; end of the last packet", stated_size.asf),
-    _row("AVI", rb"RIFF....AVI ", _ANY, FFMPEG, "size of RIFF; end of the last packet", stated_size.riff),
+         "sizes of its objects; end of the last packet", structure.asf),
+    _row("AVI", rb"RIFF....AVI ", _ANY, FFMPEG, "size of RIFF, its chunks; end of the last packet", structure.avi),
     _row("PAF", rb"( paf|fap )", "PCM", None, _NOT_STATED),
     _row("IRCAM", rb"(\x64\xa3[\x01-\x04]\x00|\x00[\x01-\x04]\xa3\x64)", "PCM", None, _NOT_STATED),
     _row("PVF", rb"PVF[12]\n", "PCM", None, _NOT_STATED),
+    _row("MPEG-TS", rb"(\x47.{187}\x47|.{4}\x47.{191}\x47)", _ANY, FFMPEG, "whole packets", structure.mpegts),
+    _row("MPEG-PS", rb"\x00\x00\x01\xba", _ANY, FFMPEG, "sizes of its packets", structure.mpegps),
+    _row("AAC (ADTS)", rb"\xff[\xf0\xf1\xf8\xf9]", "AAC", FFMPEG, "sizes of its frames", structure.adts),
     _row("MP3", rb"", "MPEG audio, layers I to III", FFMPEG, "frames counted; Xing, Info or VBRI frame"),
     _row("APE, TTA, WavPack, TAK, Musepack", rb"", "their own", FFMPEG, "samples in their headers, counted"),
-    _row("AAC (ADTS), AC-3, DTS, AMR, MPEG-TS, MPEG-PS", rb"", _ANY, FFMPEG, "not stated; packets that are cut off"),
+    _row("AC-3, DTS, AMR", rb"", "their own", FFMPEG, "not stated; a packet that is cut off"),
 )  # fmt: skip
 
 

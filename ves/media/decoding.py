@@ -94,7 +94,7 @@ def _part(encoded: bytes, row: containers.Container, mended: list[str]) -> Int16
         return np.frombuffer(encoded, "<i2", count=wav.present // 2, offset=wav.start).astype(np.int16, copy=False)
     if wav is not None and wav.pcm and wav.valid < wav.bits in (16, 24, 32):
         return _mended(lambda: nullcontext((wav.rate, padded_pcm.blocks(encoded, wav))), mended)
-    if row.decoder == containers.FFMPEG:
+    if row.decoder == containers.FFMPEG or (wav is not None and wav.mpeg):
         return _mended(partial(ffmpeg.opened, encoded), mended)
     try:
         return _mended(partial(_sndfile, encoded), mended)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from ves.media import mpeg_audio, stated_size
+from ves.media import mpeg_audio, structure
 from ves.media.audio import BadAudio
 
 FORMATS = (
@@ -30,7 +30,10 @@ TIMED = (
 )  # each packet has its time, the whole a length
 COUNTED = ("flac", "ape", "tta", "wv", "tak", "mpc", "mpc8")  # the header has the number of samples
 TOLERANCE_S = 0.1  # encoders count the padding of the first and last packet in or out
-_CHECKS = {"err_detect": "crccheck+bitstream+buffer+explode"}  # FLAC has checksums; without this they are ignored
+CHECKED = ("flac", "wavpack", "tta", "ape", "tak", "shorten", "ac3", "eac3")  # codecs with checksums
+_CHECKS = {"err_detect": "crccheck+bitstream+buffer+explode"}  # without this they are ignored
+_PAUSE_S = 0.25  # a packet that lasts longer has a pause in it; encoders' own delay is less
+_DELAY_S = {"opus": 0.05, "libopus": 0.05}  # seconds that a decoder takes off at both ends, where that is known
 
 
 def _elsewhere(url: str, flags: int, options: dict[str, Any]) -> io.BytesIO:
@@ -82,16 +85,22 @@ def _blocks(container, stream, promise: "_Promise") -> Iterator[Float32[np.ndarr
     import av
 
     stream.codec_context.thread_count = 1
-    if stream.codec_context.name == "flac":
+    if stream.codec_context.name in CHECKED:
         stream.codec_context.options = _CHECKS
     converter, form, packets, count, ends = None, None, 0, 0, [0.0] * len(container.streams)
+    begin_s, packets_s, longest_s = None, 0.0, 0.0
     for packet in container.demux():
+        lasts_s = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
         if packet.pts is not None and packet.time_base is not None:
-            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            ends[packet.stream.index] = max(ends[packet.stream.index], end)
+            start_s = float(packet.pts * packet.time_base)
+            ends[packet.stream.index] = max(ends[packet.stream.index], start_s + lasts_s)
+            if packet.stream.index == stream.index and begin_s is None:
+                begin_s = start_s
         if packet.stream.index != stream.index:
             continue
         packets += packet.size > 0
+        longest_s = max(longest_s, lasts_s)
+        packets_s += lasts_s if lasts_s < _PAUSE_S and not packet.is_discard else 0.0
         if packet.is_corrupt:
             raise BadAudio("truncated", f"packet {packets} is cut off")
         for frame in packet.decode():
@@ -107,13 +116,19 @@ def _blocks(container, stream, promise: "_Promise") -> Iterator[Float32[np.ndarr
                 yield converted.to_ndarray().T
     if packets < promise.packets:
         raise BadAudio("truncated", f"the header promises {promise.packets} packets of sound, {packets} are there")
-    for promised, came in (
-        (promise.end_s, max(ends)),
-        (promise.sound_end_s, ends[stream.index]),
-        (promise.sound_s, count / form[0] if form else 0.0),
+    rate, name = form[0] if form else 1, container.format.name
+    came_s, end_s = count / rate, ends[stream.index]
+    counted_s = max(promise.sound_s, end_s if name == "flac" else 0.0)  # FLAC numbers its frames
+    gapless_s = end_s - (begin_s or 0.0) if name == "asf" else 0.0  # what FFmpeg skips of ASF leaves a gap
+    for promised, came, tolerance in (
+        (promise.end_s, max(ends), TOLERANCE_S),
+        (promise.sound_end_s, end_s, TOLERANCE_S),
+        (counted_s, came_s, 0.5 / rate),
+        (gapless_s, came_s, 1.5 * longest_s or TOLERANCE_S),
+        (packets_s if name in TIMED else 0.0, came_s, _DELAY_S.get(stream.codec_context.name, _PAUSE_S)),
     ):
-        if came < promised - TOLERANCE_S:
-            raise BadAudio("truncated", f"the header promises {promised:.2f} s, {came:.2f} can be decoded")
+        if came < promised - tolerance:
+            raise BadAudio("truncated", f"it promises {promised:.2f} s of sound, {came:.2f} s can be decoded")
 
 
 class _Promise(NamedTuple):
@@ -135,7 +150,7 @@ def _promise(container, stream, encoded: bytes) -> _Promise:
     end_s = (container.duration or 0) / 1e6 + min((container.start_time or 0) / 1e6, 0.0)
     if name.startswith("matroska"):
         sound_end_s = _seconds(stream.metadata.get("DURATION", ""))
-        return _Promise(end_s if stated_size.matroska_states_duration(encoded) else 0.0, sound_end_s)
+        return _Promise(end_s if structure.matroska_states_duration(encoded) else 0.0, sound_end_s)
     if not name.startswith("mov"):
         return _Promise(end_s)
     begin_s = float((stream.start_time or 0) * stream.time_base)

@@ -22,6 +22,7 @@ _KBITS = {
 }  # by MPEG version and layer; layer III of MPEG 2 is as layer II
 _TAGS = {b"TAG": 128, b"TAG+": 227}  # ID3v1 and its enlargement: bytes
 _SAME = 0xFFFE0C00  # bits of the header that all frames of a recording share: version, layer, rate
+_LONGEST = 2_881  # bytes of a frame
 _RESYNC = 1 << 16  # bytes that are looked through for the next frame
 
 
@@ -87,8 +88,9 @@ def check_whole(encoded: bytes) -> None:
     """Raise BadAudio `truncated` if frames that were promised are missing, or the last one is cut off.
 
     Of recordings that are joined (each with its own promise) the promises are added up. Raise `unreadable` where there
-    are bytes between two frames that are neither a frame nor a tag: a decoder would look for the next frame. Before the
-    first frame they may be what a recorder caught of the frame before, and behind the last, anything.
+    are bytes between two frames that are neither a frame nor a tag: a decoder would look for the next frame. In front
+    of the first frame they may be what a recorder caught of the frame before. Behind the last, where nothing promises
+    how many there are, zeros are what a disk has in place of frames that were lost.
     """
     position, count, promised, kind = 0, 0, 0, None
     while position + 4 <= len(encoded):
@@ -100,7 +102,8 @@ def check_whole(encoded: bytes) -> None:
                 continue
             if (behind := _next_frame(encoded, position + 1)) is None:
                 break
-            if kind is not None:
+            same = (header ^ int.from_bytes(encoded[behind : behind + 4], "big")) & _SAME == 0
+            if kind is not None or same or behind - position > _LONGEST or header == 0:
                 raise BadAudio(
                     "unreadable", f"{behind - position} bytes behind frame {count} of MPEG audio are no frame"
                 )
@@ -114,6 +117,8 @@ def check_whole(encoded: bytes) -> None:
         if position + found.size > len(encoded):
             raise BadAudio("truncated", f"frame {count} of MPEG audio is cut off")
         position += found.size
+    if not promised and kind is not None and encoded[position : position + 16] == bytes(16):
+        raise BadAudio("truncated", f"zeros stand behind frame {count} of MPEG audio")
     if count < promised:
         raise BadAudio("truncated", f"the first frame promises {promised} frames, {count} are there")
 

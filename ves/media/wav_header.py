@@ -15,7 +15,7 @@ UNKNOWN = (
 )
 # less (0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF, each with or without its header); no clip is as large
 UNKNOWN_64 = 1 << 62  # the same of 64-bit sizes
-_PCM, _EXTENSIBLE = 0x0001, 0xFFFE
+_PCM, _EXTENSIBLE, _MPEG = 0x0001, 0xFFFE, (0x0050, 0x0055)
 _ORDER = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<", b"BW64": "<"}  # of bytes, by the container
 
 
@@ -23,7 +23,7 @@ _ORDER = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<", b"BW64": "<"}  # of bytes, b
 class Wav:
     """One WAVE file: its format and where its samples are. `bits` are those that a sample takes, `valid` those that it
     uses. `declared` is the size in bytes of the data chunk as the header gives it (or, where the header gives none,
-    all there is), `present` what is there of it; `present < declared` is a cut-off file."""
+    all there is), `present` what is there of it; `present < declared` is a cut-off file. `mpeg` is for MP3 in WAV."""
 
     pcm: bool
     channels: int
@@ -34,6 +34,7 @@ class Wav:
     present: int
     valid: int
     little_endian: bool
+    mpeg: bool
 
 
 def parse(encoded: bytes) -> Wav | None:
@@ -51,14 +52,15 @@ def parse(encoded: bytes) -> Wav | None:
             (long_size,) = struct.unpack_from("<Q", encoded, position + 8)
         elif name == b"data" and form is not None:
             declared, present = _sizes(encoded, order, position, size, long_size)
-            pcm, channels, rate, bits, valid = form
-            return Wav(pcm, channels, rate, bits, position, declared, present, valid, order == "<")
+            tag, pcm, channels, rate, bits, valid = form
+            mpeg = tag in _MPEG
+            return Wav(pcm, channels, rate, bits, position, declared, present, valid, order == "<", mpeg)
         position += size + size % 2  # chunks are padded to even length
     return None
 
 
-def _format(encoded: bytes, position: int, size: int, order: str) -> tuple[bool, int, int, int, int]:
-    """Whether it is PCM, channels, rate, bits that a sample takes and bits that it uses, of a chunk `fmt `."""
+def _format(encoded: bytes, position: int, size: int, order: str) -> tuple[int, bool, int, int, int, int]:
+    """The codec, whether it is PCM, channels, rate, the bits that a sample takes and those that it uses."""
     tag, channels, rate, _, block, bits = struct.unpack_from(f"{order}HHIIHH", encoded, position)
     valid = bits
     if tag == _EXTENSIBLE and size >= 26 and position + 26 <= len(encoded):
@@ -67,7 +69,7 @@ def _format(encoded: bytes, position: int, size: int, order: str) -> tuple[bool,
     if tag == _PCM and channels and block % channels == 0:
         bits = max(8 * block // channels, bits)  # 24 bits in 4 bytes: ALSA has such samples
     pcm = tag == _PCM and block == channels * bits // 8
-    return pcm, channels, rate, bits, valid
+    return tag, pcm, channels, rate, bits, valid
 
 
 def _sizes(encoded: bytes, order: str, position: int, size: int, long_size: int | None) -> tuple[int, int]:
