@@ -57,7 +57,9 @@ def lavf(kind: str, codec: str, exact: bool = False, rate: int = 48_000, seamles
             assert isinstance(sound, av.AudioStream)
             if bits:
                 sound.bit_rate = bits
-            frame = av.AudioFrame.from_ndarray(np.atleast_2d(samples.T), format="fltp", layout=sound.layout.name)
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(np.atleast_2d(samples.T)), format="fltp", layout=sound.layout.name
+            )
             frame.sample_rate, frame.pts = rate, 0
             cut = av.AudioResampler(sound.format.name, sound.layout, rate, frame_size=sound.frame_size or 1024)
             for block in [*cut.resample(frame), *cut.resample(None), None]:
