@@ -113,6 +113,7 @@ LAVF = [
         ("adts", "aac"), ("ac3", "ac3"), ("eac3", "eac3"), ("mpegts", "aac"), ("mpegts", "mp2"), ("vob", "mp2"),
     )),
     lavf("wv", "wavpack", rate=RATE), lavf("tta", "tta", rate=RATE), lavf("caf", "alac", True, RATE),
+    lavf("caf", "pcm_s16le", True, RATE, pipe=True, seamless=True),
     lavf("wav", "ac3"), lavf("wav", "libmp3lame"), lavf("wav", "wmav2", rate=44_100, bit_rate=64_000),
     lavf("wav", "g726", rate=8_000), lavf("wav", "adpcm_ima_wav", rate=RATE),
     lavf("wav", "pcm_s16le", True, RATE, seamless=True, pipe=True), lavf("wav", "pcm_s16le", True, RATE, rf64="always"),

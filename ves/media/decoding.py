@@ -14,7 +14,7 @@ from math import gcd
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ves.media import containers, ffmpeg, mixing, padded_pcm, wav_header
+from ves.media import containers, ffmpeg, mixing, padded_pcm, stated_size, wav_header
 from ves.media.audio import RATE, BadAudio
 from ves.media.mixing import CLIPPED_PEAK, INT16
 
@@ -97,7 +97,7 @@ def _part(encoded: bytes, row: containers.Container, mended: list[str]) -> Int16
     if row.decoder == containers.FFMPEG or (wav is not None and wav.mpeg):
         return _mended(partial(ffmpeg.opened, encoded), mended)
     try:
-        return _mended(partial(_sndfile, encoded), mended)
+        return _mended(partial(_sndfile, stated_size.written(encoded)), mended)
     except _Unreadable as ours:
         try:
             return _mended(partial(ffmpeg.opened, encoded), mended)

@@ -117,6 +117,8 @@ def check_whole(encoded: bytes) -> None:
         if position + found.size > len(encoded):
             raise BadAudio("truncated", f"frame {count} of MPEG audio is cut off")
         position += found.size
+    if kind is not None and 0 < len(encoded) - position < 4 and encoded[position] == 0xFF:
+        raise BadAudio("truncated", f"frame {count + 1} of MPEG audio is cut off")
     if not promised and kind is not None and encoded[position : position + 16] == bytes(16):
         raise BadAudio("truncated", f"zeros stand behind frame {count} of MPEG audio")
     if count < promised:

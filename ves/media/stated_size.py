@@ -85,3 +85,33 @@ def caf(encoded: bytes) -> int | None:
             return None
         position += 12 + size
     return position if position > len(encoded) else None
+
+
+def written(encoded: bytes) -> bytes:
+    """WAV, AIFF, AU and CAF with the size of the samples in their headers, where their writer did not know it; any
+    other recording as it is. libsndfile takes some of these for empty."""
+    there, end = bytearray(encoded), len(encoded)
+    if header := wav_header.parse(encoded):
+        order = "<" if header.little_endian else ">"
+        (size,) = struct.unpack_from(f"{order}I", encoded, header.start - 4)
+        if size == header.declared or encoded[:4] not in (b"RIFF", b"RIFX"):
+            return encoded
+        struct.pack_into(f"{order}I", there, header.start - 4, header.present)
+        struct.pack_into(f"{order}I", there, 4, end - 8)
+    elif encoded[:4] in (b".snd", b"dns.") and au(encoded) is None and end >= 24:
+        order = ">" if encoded[:4] == b".snd" else "<"
+        (offset,) = struct.unpack_from(f"{order}I", encoded, 4)
+        struct.pack_into(f"{order}I", there, 8, max(end - offset, 0))
+    elif encoded[:4] == b"caff" and caf(encoded) is None and (place := encoded.find(b"data" + b"\xff" * 8)) > 0:
+        struct.pack_into(">q", there, place + 4, end - place - 12)
+    elif encoded[8:12] in (b"AIFF", b"AIFC") and iff(encoded) is None:
+        comm, ssnd = encoded.find(b"COMM"), encoded.find(b"SSND")
+        if not 0 < comm < ssnd or comm + 18 > end:
+            return encoded
+        channels, _, bits = struct.unpack_from(">HIH", encoded, comm + 8)
+        struct.pack_into(">I", there, 4, end - 8)
+        struct.pack_into(">I", there, ssnd + 4, end - ssnd - 8)
+        struct.pack_into(">I", there, comm + 10, max(end - ssnd - 16, 0) // max(channels * (-(-bits // 8)), 1))
+    else:
+        return encoded
+    return bytes(there)
