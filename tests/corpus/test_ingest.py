@@ -100,6 +100,17 @@ def test_every_row_is_taken_or_refused_with_a_reason(tmp_path: Path, monkeypatch
     assert len(store.read(SHARD, 1)) == 11_200  # 0.7 s, now at 16 kHz
 
 
+def test_the_log_counts_clips_whose_channels_cancel(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    voice = np.random.default_rng(0).integers(-9_000, 9_000, 8_000, dtype=np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([voice, -voice], 1), 16_000, format="WAV", subtype="PCM_16")
+    with caplog.at_level("INFO"):
+        part = audio_part(tmp_path, [clip(file.getvalue()), clip(wav(1))])
+    assert part["reason"].to_list() == [None, None]
+    assert "of 1 clips: channels that cancel: the loudest was taken" in caplog.text
+    np.testing.assert_array_equal(AudioStore(tmp_path / "audio.zarr").read(SHARD, 0), voice)
+
+
 def test_columns_may_be_absent_or_of_another_type(tmp_path: Path):
     row = {"audio": {"bytes": wav(0), "path": "c.wav"}, "language": "Hindi", "referenceImage": "a.jpg", "pincode": 7}
     part = audio_part(tmp_path, [row])

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ves.media import decoding
+from ves.media import decoding, mixing
 from ves.media.audio import RATE, BadAudio
 from ves.media.decoding import decode
 
@@ -160,7 +160,7 @@ def bomb(channels: int = 1, rate: int = RATE, blocks: int = 4) -> bytes:
 
 
 def test_a_small_file_that_unpacks_to_hours_is_stopped_on_its_way(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decoding, "MOST_SAMPLES", 300_000)
+    monkeypatch.setattr(mixing, "MOST_SAMPLES", 300_000)
     monkeypatch.setattr(decoding, "BLOCK", 100_000)
     content, read = bomb(), []
     assert len(content) < 10_000

@@ -21,7 +21,18 @@ FORMAT = (b"fmt ", struct.pack("<HHIIHH", 1, 2, 8_000, 32_000, 4, 16))
 def test_chunks_are_found_in_any_order_and_padded_to_even_length():
     content = _file((b"LIST", b"odd"), FORMAT, (b"data", b"12345678"), (b"id3 ", b"tail"))
     wav = parse(content)
-    assert wav == Wav(True, 2, 8_000, 16, start=content.index(b"12345678"), declared=8, present=8)
+    assert wav == Wav(
+        True,
+        2,
+        8_000,
+        16,
+        start=content.index(b"12345678"),
+        declared=8,
+        present=8,
+        valid=16,
+        little_endian=True,
+        mpeg=False,
+    )
 
 
 def test_what_is_missing_shows():

@@ -7,6 +7,7 @@ does not grow with its size. Outputs are written whole or not at all, the part l
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def ingest_audio(
     """
     rows: list[dict[str, Any]] = []
     accepted: list[str] = []
+    mended: Counter[str] = Counter()
     limit = None if corpus.keep_seconds is None else round(corpus.keep_seconds * audio.RATE)
 
     def clips() -> Iterator[Int16[np.ndarray, " _"]]:
@@ -67,21 +69,22 @@ def ingest_audio(
             encoded = row.pop("bytes")
             rows.append(_begun(row, shard))
             try:
-                samples = _clip(rows[-1], encoded)
+                decoded = _clip(rows[-1], encoded)
             except audio.BadAudio as refusal:
                 rows[-1] |= {"reason": refusal.reason, "detail": refusal.detail}
             else:
                 rows[-1]["row"] = len(accepted)
                 accepted.append(rows[-1]["clip_id"])
-                yield samples[:limit]
-        refusals.check(
-            shard, rows, corpus.max_refused
-        )  # inside the generator, so that the group of a refused shard is not kept
+                mended.update(decoded.mended)
+                yield decoded.samples[:limit]
+        refusals.check(shard, rows, corpus.max_refused)  # here, so that the group of a refused shard is not kept
 
     samples = write_group(store / shard, clips(), accepted)
     if truth is not None:
         _write_truth([row for row in rows if not row["reason"] and row["transcript"]], truth)
     _write(_frame(rows, CLIPS), part, source, samples=samples)
+    for what, clips_mended in sorted(mended.items()):
+        log.info("%s: of %d clips: %s", part, clips_mended, what)
 
 
 def ingest_images(
@@ -122,7 +125,7 @@ def _begun(row: dict[str, Any], shard: str) -> dict[str, Any]:
     return row
 
 
-def _clip(row: dict[str, Any], encoded: bytes | None) -> Int16[np.ndarray, " n"]:
+def _clip(row: dict[str, Any], encoded: bytes | None) -> decoding.Decoded:
     """Check one clip, fill in `clip_id` and `duration_s`, and return all its samples. Raises BadAudio."""
     row["clip_id"] = hashlib.sha256(encoded).hexdigest()[:32] if encoded else None
     if row["speaker"] in UNKNOWN_SPEAKERS:
@@ -132,12 +135,12 @@ def _clip(row: dict[str, Any], encoded: bytes | None) -> Int16[np.ndarray, " n"]
     for column in ("source_path", "image_reference"):
         if fault := refusals.unsafe(row[column]):
             raise audio.BadAudio("unsafe_name", f"{column} {row[column]!r} has {fault}")
-    samples = decoding.decode(encoded or b"")
-    row["duration_s"] = len(samples) / audio.RATE
+    decoded = decoding.decoded(encoded or b"")
+    row["duration_s"] = len(decoded.samples) / audio.RATE
     for column, reason in (("language", "no_language"), ("image_reference", "no_reference")):
         if not row[column]:
             raise audio.BadAudio(reason, f"{column} is empty")
-    return samples
+    return decoded
 
 
 def _picture(row: dict[str, Any], encoded: bytes | None) -> None:

@@ -1,64 +1,134 @@
 """From the bytes of a recording to 16 kHz samples, or to the reason why not.
 
 Recordings come from strangers: nothing in a header is believed (it may promise more or less than there is, or hours in
-a few bytes), and no sample is made up for one that is missing.
+a few bytes), and no sample is made up for one that is missing. Which library decodes what: ves.media.containers.
 """
 
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from math import gcd
 
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ves.media import ffmpeg, wav_header
+from ves.media import containers, ffmpeg, mixing, padded_pcm, stated_size, wav_header
 from ves.media.audio import RATE, BadAudio
+from ves.media.mixing import CLIPPED_PEAK, INT16
 
 SHORTEST_S = 0.1  # a clip below this holds no word
 SILENT_PEAK = 3  # 16-bit steps about the middle (-81 dBFS): the dither of a silent recording reaches 2
-MOST_SAMPLES = 90_000_000  # of a clip, at its own rate: 94 min at 16 kHz, 31 at 48; a small FLAC can unpack to days
-MOST_CHANNELS = 32
 BLOCK = 1 << 18  # samples decoded at a time
 UNKNOWN_LENGTH = 1 << 60  # samples; what libsndfile says of a stream without a length is more
-NOT_ITS_FORMAT = (1, 4)  # libsndfile: unrecognised format, unsupported encoding
+PLAIN = (1, RATE, 16, 16, True)  # channels, rate, bits, valid ones, little-endian: a view of the bytes
 RESAMPLED = 1 << 22  # samples resampled at a time: torchaudio takes ten times the memory of what it is given
 LARGEST_RESAMPLER = 50_000_000  # filter taps: 44.1 kHz needs 75 thousand, a rate prime to ours (44,101 Hz) 0.7 billion
 
 Blocks = Iterator[Float32[np.ndarray, "_ channels"]]
+Open = Callable[
+    [], AbstractContextManager[tuple[int, Blocks]]
+]  # rate and decoded blocks of a recording, from its start
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Samples of a clip, and in a few words what had to be mended to have them, for the log."""
+
+    samples: Int16[np.ndarray, " n"]
+    mended: tuple[str, ...]
+
+
+class _Unreadable(Exception):
+    """libsndfile cannot open or read it; the text says why."""
 
 
 def decode(encoded: bytes) -> Int16[np.ndarray, " n"]:
-    """The samples of one clip at 16 kHz, mono (the mean of its channels), as 16-bit integers; maybe read-only.
+    """The samples of one clip at 16 kHz, mono, as 16-bit integers; maybe read-only. As `decoded`."""
+    return decoded(encoded).samples
 
-    Reads WAV (8 to 64 bits, integer and float), FLAC, MP3, OGG and whatever else libsndfile does; what that does not
-    know (AAC in MP4, Opus in WebM, the sound of a film), FFmpeg. Raises BadAudio: `empty` no bytes; `unreadable` no
-    decoder takes it, or samples that are not finite; `truncated` fewer samples than its header promises; `zero_length`
-    no samples; `too_short` below SHORTEST_S; `too_long` over MOST_SAMPLES; `silent` nothing but a constant within
-    SILENT_PEAK; `sample_rate` one that has no practical resampler; `channels` over MOST_CHANNELS.
+
+def decoded(encoded: bytes) -> Decoded:
+    """One clip at 16 kHz, mono: the mean of its channels, or the loudest where they cancel in the mean.
+
+    Recordings that are joined in one file are read one behind the other. Samples of float files that are whole numbers
+    beyond 1 are in steps of 16 bits. Raises BadAudio: `empty` no bytes; `unreadable` no decoder takes it, or it is
+    damaged, or has samples that are not finite; `truncated` it is less than its headers promise; `scale` float samples
+    in a unit that is not known; `zero_length` no samples; `too_short` below SHORTEST_S; `too_long` over MOST_SAMPLES;
+    `silent` nothing but a constant within SILENT_PEAK in every channel; `sample_rate` one that has no practical
+    resampler; `channels` over MOST_CHANNELS.
     """
     if not encoded:
         raise BadAudio("empty", "0 bytes")
-    wav = wav_header.parse(encoded)
-    if wav is not None and wav.present < wav.declared:
-        raise BadAudio("truncated", f"the header promises {wav.declared} bytes of samples, {wav.present} are there")
-    if wav is not None and wav.pcm and (wav.channels, wav.rate, wav.bits) == (1, RATE, 16):
-        if wav.present // 2 > MOST_SAMPLES:
-            raise _too_long(RATE)
-        samples = np.frombuffer(encoded, "<i2", count=wav.present // 2, offset=wav.start).astype(np.int16, copy=False)
-    else:
-        samples = _to_int16(*_read(encoded))
-    if len(samples) == 0:
+    encoded = containers.without_tag(encoded)
+    row = containers.container(encoded)
+    parts = row.parts(encoded)
+    mended: list[str] = ["joined recordings"] if len(parts) > 1 else []
+    samples, count = [], 0
+    for part in parts:
+        samples.append(_part(part, row if len(parts) == 1 else containers.container(part), mended))
+        count += len(samples[-1])
+        if count > mixing.MOST_SAMPLES:
+            raise mixing.too_long(RATE)
+    whole = np.concatenate(samples) if len(samples) > 1 else samples[0]
+    if count == 0:
         raise BadAudio("zero_length", "no samples")
-    if len(samples) < SHORTEST_S * RATE:
-        raise BadAudio("too_short", f"{len(samples) / RATE:.4f} s, the least is {SHORTEST_S} s")
-    if int(samples.max()) - int(samples.min()) <= 2 * SILENT_PEAK:
-        raise BadAudio("silent", f"every one of {len(samples) / RATE:.2f} s within {SILENT_PEAK} steps of 16 bits")
+    if count < SHORTEST_S * RATE:
+        raise BadAudio("too_short", f"{count / RATE:.4f} s, the least is {SHORTEST_S} s")
+    if _is_silent(whole):
+        raise BadAudio("silent", f"every one of {count / RATE:.2f} s within {SILENT_PEAK} steps of 16 bits")
+    return Decoded(whole, tuple(dict.fromkeys(mended)))
+
+
+def _is_silent(samples: Int16[np.ndarray, " n"]) -> bool:
+    return len(samples) == 0 or int(samples.max()) - int(samples.min()) <= 2 * SILENT_PEAK
+
+
+def _part(encoded: bytes, row: containers.Container, mended: list[str]) -> Int16[np.ndarray, " n"]:
+    """Samples of one of the recordings that are joined in a file; what was mended is added to `mended`."""
+    wav = wav_header.parse(encoded)
+    if wav is not None and wav.pcm and (wav.channels, wav.rate, wav.bits, wav.valid, wav.little_endian) == PLAIN:
+        if wav.present // 2 > mixing.MOST_SAMPLES:
+            raise mixing.too_long(RATE)
+        return np.frombuffer(encoded, "<i2", count=wav.present // 2, offset=wav.start).astype(np.int16, copy=False)
+    if wav is not None and wav.pcm and wav.valid < wav.bits in (16, 24, 32):
+        return _mended(lambda: nullcontext((wav.rate, padded_pcm.blocks(encoded, wav))), mended)
+    if row.decoder == containers.FFMPEG or (wav is not None and wav.mpeg):
+        return _mended(partial(ffmpeg.opened, encoded), mended)
+    try:
+        return _mended(partial(_sndfile, stated_size.written(encoded)), mended)
+    except _Unreadable as ours:
+        try:
+            return _mended(partial(ffmpeg.opened, encoded), mended)
+        except BadAudio as theirs:
+            if theirs.reason != "unreadable":
+                raise
+            raise BadAudio("unreadable", f"libsndfile: {ours}; {theirs.detail}") from theirs
+
+
+def _mended(recording: Open, mended: list[str]) -> Int16[np.ndarray, " n"]:
+    """Samples of a recording at RATE; it is decoded again if its unit or its channels ask for it."""
+
+    def mix(**chosen) -> tuple[mixing.Mix, int]:
+        with recording() as (rate, blocks):
+            return mixing.mix(blocks, rate, **chosen), rate
+
+    found, rate = mix()
+    unit = 1.0
+    if found.whole and found.peak <= INT16:
+        unit = float(INT16)
+        mended.append("float samples in steps of 16 bits")
+        found, rate = mix(unit=unit)
+    elif found.peak > CLIPPED_PEAK:
+        raise BadAudio("scale", f"samples reach {found.peak:.6g}, full scale is 1: in which unit they are is not known")
+    samples = _to_int16(found.samples, rate)
+    if found.channels > 1 and (found.lost or _is_silent(samples)):
+        louder = _to_int16(mix(unit=unit, channel=found.loudest)[0].samples, rate)
+        if not _is_silent(louder):
+            mended.append("channels that cancel: the loudest was taken")
+            return louder
     return samples
-
-
-def _too_long(rate: int) -> BadAudio:
-    return BadAudio("too_long", f"more than {MOST_SAMPLES} samples, {MOST_SAMPLES / rate / 60:.0f} min at {rate} Hz")
 
 
 class _File(io.BytesIO):
@@ -72,21 +142,16 @@ class _File(io.BytesIO):
 
 
 @contextmanager
-def _opened(encoded: bytes) -> Iterator[tuple[int, int, Blocks]]:
-    """Rate, channels and decoded blocks of a recording, by the first of the two libraries that knows its format."""
+def _sndfile(encoded: bytes) -> Iterator[tuple[int, Blocks]]:
+    """Rate and decoded blocks, by libsndfile. Raises _Unreadable, BadAudio `truncated`."""
     import soundfile
 
     try:
         file = soundfile.SoundFile(_File(encoded))
     except soundfile.LibsndfileError as error:
-        if error.code not in NOT_ITS_FORMAT:
-            raise BadAudio("unreadable", error.error_string) from error
-    else:
-        with file:
-            yield file.samplerate, file.channels, _blocks(file)
-        return
-    with ffmpeg.opened(encoded) as recording:
-        yield recording
+        raise _Unreadable(error.error_string) from error
+    with file:
+        yield file.samplerate, _blocks(file)
 
 
 def _blocks(file) -> Blocks:
@@ -98,31 +163,10 @@ def _blocks(file) -> Blocks:
         while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):  # not at once: the header may lie
             count += len(block)
             yield block
-    except soundfile.LibsndfileError as error:
-        raise BadAudio("unreadable", error.error_string) from error
+    except (soundfile.LibsndfileError, ValueError) as error:  # ValueError: it has no length
+        raise _Unreadable(getattr(error, "error_string", str(error))) from error
     if count < promised < UNKNOWN_LENGTH:
         raise BadAudio("truncated", f"the header promises {promised} samples, {count} can be decoded")
-
-
-def _read(encoded: bytes) -> tuple[Float32[np.ndarray, " n"], int]:
-    """The mean of the channels, each within [-1, 1], and their rate."""
-    with _opened(encoded) as (rate, channels, blocks):
-        if channels > MOST_CHANNELS:
-            raise BadAudio("channels", f"{channels} channels, at most {MOST_CHANNELS} are read")
-        return _mono(blocks, rate), rate
-
-
-def _mono(blocks: Iterable[Float32[np.ndarray, "_ channels"]], rate: int) -> Float32[np.ndarray, " n"]:
-    """Blocks mixed one by one and joined: the channels of a long recording are never in memory together."""
-    mixed, count = [], 0
-    for block in blocks:
-        if not np.isfinite(block).all():
-            raise BadAudio("unreadable", "samples that are not finite numbers")
-        count += len(block)
-        if count > MOST_SAMPLES:
-            raise _too_long(rate)
-        mixed.append(block.clip(-1, 1).mean(axis=1, dtype=np.float32))
-    return np.concatenate(mixed) if mixed else np.empty(0, np.float32)
 
 
 def _to_int16(mono: Float32[np.ndarray, " n"], rate: int) -> Int16[np.ndarray, " m"]:

@@ -1,4 +1,4 @@
-"""Sound that libsndfile does not know, decoded by FFmpeg (PyAV): AAC, Opus in WebM, WMA, the sound of a film.
+"""Sound decoded by FFmpeg (PyAV): MP3, Ogg, AAC, Opus in WebM, WMA, the sound of a film; see ves.media.containers.
 
 FFmpeg reads hundreds of formats, some of which name other files or addresses (playlists); here it knows only containers
 of sound, and opens nothing but the bytes it is given.
@@ -9,18 +9,31 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
+from ves.media import mpeg_audio, structure
 from ves.media.audio import BadAudio
 
 FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,ogg,tak,tta,w64,wav,wv"
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,iff,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,ogg,"
+    "tak,tta,w64,wav,wv"
 )
-PROMISE = ("matroska,webm", "asf", "flv")  # containers whose duration is written, not guessed from the bit rate
-TOLERANCE_S = 0.1  # of it: encoders count the padding of the first and last packet in or out
+TIMED = (
+    "matroska,webm",
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "asf",
+    "flv",
+    "avi",
+)  # each packet has its time, the whole a length
+COUNTED = ("flac", "ape", "tta", "wv", "tak", "mpc", "mpc8")  # the header has the number of samples
+TOLERANCE_S = 0.1  # encoders count the padding of the first and last packet in or out
+CHECKED = ("flac", "wavpack", "tta", "ape", "tak", "shorten", "ac3", "eac3")  # codecs with checksums
+_CHECKS = {"err_detect": "crccheck+bitstream+buffer+explode"}  # without this they are ignored
+_PAUSE_S = 0.25  # a packet that lasts longer has a pause in it; encoders' own delay is less
+_DELAY_S = {"opus": 0.05, "libopus": 0.05}  # seconds that a decoder takes off at both ends, where that is known
 
 
 def _elsewhere(url: str, flags: int, options: dict[str, Any]) -> io.BytesIO:
@@ -28,8 +41,8 @@ def _elsewhere(url: str, flags: int, options: dict[str, Any]) -> io.BytesIO:
 
 
 @contextmanager
-def opened(encoded: bytes) -> Iterator[tuple[int, int, Iterator[Float32[np.ndarray, "_ channels"]]]]:
-    """Rate, channels and decoded blocks of the first stream of sound. Raises BadAudio: `unreadable`, `truncated`."""
+def opened(encoded: bytes) -> Iterator[tuple[int, Iterator[Float32[np.ndarray, "_ channels"]]]]:
+    """Rate and decoded blocks of the default stream of sound. Raises BadAudio: `unreadable`, `truncated`."""
     import av  # takes a quarter of a second, and few corpora need it
     import av.error
     import av.logging
@@ -38,30 +51,61 @@ def opened(encoded: bytes) -> Iterator[tuple[int, int, Iterator[Float32[np.ndarr
     try:
         container = av.open(io.BytesIO(encoded), options={"format_whitelist": FORMATS}, io_open=_elsewhere)
         with container:
-            if not container.streams.audio:
-                raise BadAudio("unreadable", f"no sound in it ({container.format.name})")
-            if container.streams.audio[0].codec_context is None:
-                raise BadAudio("unreadable", f"FFmpeg has no decoder for it ({container.format.name})")
-            blocks = _blocks(container, container.streams.audio[0])
+            stream = _default(container)
+            if container.format.name == "mp3":
+                mpeg_audio.check_whole(encoded)
+            blocks = _blocks(container, stream, _promise(container, stream, encoded))
             if (first := next(blocks, None)) is None:
                 raise BadAudio("zero_length", "no samples")
-            rate = container.streams.audio[0].codec_context.sample_rate  # the decoder knows better than the container
-            yield rate, first.shape[1], chain([first], blocks)
+            rate = stream.codec_context.sample_rate  # the decoder knows better than the container
+            yield rate, chain([first], blocks)
     except (av.error.FFmpegError, OSError) as error:  # their text may name an object in memory: not the same each run
-        raise BadAudio("unreadable", f"libsndfile does not know it, FFmpeg: {error.strerror or error}") from error
+        raise BadAudio("unreadable", f"FFmpeg cannot decode it: {error.strerror or error}") from error
 
 
-def _blocks(container, stream) -> Iterator[Float32[np.ndarray, "_ channels"]]:
-    """Decoded samples, packet by packet, and in the end whether all were there."""
+def _default(container) -> Any:
+    """The stream of sound that the container marks as the default, the first one if it marks none or several."""
+    from av.stream import Disposition
+
+    sounds = container.streams.audio
+    if not sounds:
+        raise BadAudio("unreadable", f"no sound in it ({container.format.name})")
+    stream = next((sound for sound in sounds if sound.disposition & Disposition.default), sounds[0])
+    if stream.codec_context is None:
+        raise BadAudio("unreadable", f"FFmpeg has no decoder for it ({container.format.name})")
+    return stream
+
+
+def _blocks(container, stream, promise: "_Promise") -> Iterator[Float32[np.ndarray, "_ channels"]]:
+    """Decoded samples, packet by packet, and in the end whether all were there.
+
+    Between packets there may be gaps, where a recorder paused or nobody spoke: a recording is whole if its last packet
+    ends where the container says.
+    """
     import av
 
     stream.codec_context.thread_count = 1
-    converter, form, packets, count = None, None, 0, 0
-    for packet in container.demux(stream):
+    if stream.codec_context.name in CHECKED:
+        stream.codec_context.options = _CHECKS
+    converter, form, packets, count, ends = None, None, 0, 0, [0.0] * len(container.streams)
+    begin_s, packets_s, longest_s = None, 0.0, 0.0
+    for packet in container.demux():
+        lasts_s = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
+        if packet.pts is not None and packet.time_base is not None:
+            start_s = float(packet.pts * packet.time_base)
+            ends[packet.stream.index] = max(ends[packet.stream.index], start_s + lasts_s)
+            if packet.stream.index == stream.index and begin_s is None:
+                begin_s = start_s
+        if packet.stream.index != stream.index:
+            continue
         packets += packet.size > 0
+        longest_s = max(longest_s, lasts_s)
+        packets_s += lasts_s if lasts_s < _PAUSE_S and not packet.is_discard else 0.0
         if packet.is_corrupt:
             raise BadAudio("truncated", f"packet {packets} is cut off")
         for frame in packet.decode():
+            if frame.is_corrupt:
+                raise BadAudio("unreadable", f"packet {packets} is damaged")
             if converter is None:
                 form = (frame.sample_rate, frame.layout.name)
                 converter = av.AudioResampler("fltp", frame.layout, frame.sample_rate)
@@ -70,22 +114,53 @@ def _blocks(container, stream) -> Iterator[Float32[np.ndarray, "_ channels"]]:
             for converted in converter.resample(frame):
                 count += converted.samples
                 yield converted.to_ndarray().T
-    _check_whole(container, stream, packets, count / form[0] if form else 0.0)
+    if packets < promise.packets:
+        raise BadAudio("truncated", f"the header promises {promise.packets} packets of sound, {packets} are there")
+    rate, name = form[0] if form else 1, container.format.name
+    came_s, end_s = count / rate, ends[stream.index]
+    counted_s = max(promise.sound_s, end_s if name == "flac" else 0.0)  # FLAC numbers its frames
+    gapless_s = end_s - (begin_s or 0.0) if name == "asf" else 0.0  # what FFmpeg skips of ASF leaves a gap
+    for promised, came, tolerance in (
+        (promise.end_s, max(ends), TOLERANCE_S),
+        (promise.sound_end_s, end_s, TOLERANCE_S),
+        (counted_s, came_s, 0.5 / rate),
+        (gapless_s, came_s, 1.5 * longest_s or TOLERANCE_S),
+        (packets_s if name in TIMED else 0.0, came_s, _DELAY_S.get(stream.codec_context.name, _PAUSE_S)),
+    ):
+        if came < promised - tolerance:
+            raise BadAudio("truncated", f"it promises {promised:.2f} s of sound, {came:.2f} s can be decoded")
 
 
-def _check_whole(container, stream, packets: int, seconds: float) -> None:
-    """Raise BadAudio `truncated` if the container promises more than came, where it does."""
-    if container.format.name.startswith("mov") and packets < stream.frames:
-        raise BadAudio("truncated", f"the header promises {stream.frames} packets of sound, {packets} are there")
-    promised = _promised(container, stream)
-    if seconds < promised - TOLERANCE_S:
-        raise BadAudio("truncated", f"the header promises {promised:.2f} s, {seconds:.2f} can be decoded")
+class _Promise(NamedTuple):
+    """What a container says of its length; 0 where it says nothing, or FFmpeg has guessed it from size and bit rate."""
+
+    end_s: float = 0.0  # of the last packet of any stream, from the start of the file
+    sound_end_s: float = 0.0  # of the last packet of sound
+    sound_s: float = 0.0  # of sound that is decoded
+    packets: int = 0  # of sound
 
 
-def _promised(container, stream) -> float:
-    """Seconds of the stream as its container states them; 0 if it does not, or only for all streams together."""
-    if stated := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", "")):
+def _promise(container, stream, encoded: bytes) -> _Promise:
+    """What the container says, by its kind."""
+    name, stated = container.format.name, float(stream.duration * stream.time_base) if stream.duration else 0.0
+    if name in COUNTED:
+        return _Promise(sound_s=stated)
+    if name not in TIMED:
+        return _Promise()
+    end_s = (container.duration or 0) / 1e6 + min((container.start_time or 0) / 1e6, 0.0)
+    if name.startswith("matroska"):
+        sound_end_s = _seconds(stream.metadata.get("DURATION", ""))
+        return _Promise(end_s if structure.matroska_states_duration(encoded) else 0.0, sound_end_s)
+    if not name.startswith("mov"):
+        return _Promise(end_s)
+    begin_s = float((stream.start_time or 0) * stream.time_base)
+    singly = re.match("pcm|adpcm|g7", stream.codec_context.name)  # then the index counts samples, not packets
+    return _Promise(end_s, stated and begin_s + stated, packets=0 if singly else stream.frames)
+
+
+def _seconds(duration: str) -> float:
+    """Of a text such as 00:00:04.008000000; 0 of any other."""
+    if stated := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", duration):
         hours, minutes, seconds = map(float, stated.groups())
         return 3600 * hours + 60 * minutes + seconds
-    stated = container.format.name in PROMISE and len(container.streams) == 1
-    return (container.duration or 0) / 1e6 if stated else 0.0
+    return 0.0

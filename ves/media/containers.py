@@ -1,0 +1,124 @@
+"""Which decoder takes which recording, and how its length is known: the one place that decides it.
+
+A row for each container, by the bytes that it begins with. libsndfile reads what it knows best (uncompressed sound, and
+FLAC, of which it tells what is missing); FFmpeg reads everything else, and what libsndfile cannot. docs/media.md shows
+this table.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ves.media import mpeg_audio, ogg, stated_size, structure
+from ves.media.audio import BadAudio
+
+SNDFILE, FFMPEG = "libsndfile, else FFmpeg", "FFmpeg"
+_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # its marker, and the header of its first block, of 34 bytes
+
+
+def _alone(encoded: bytes) -> list[bytes]:
+    return [encoded]
+
+
+def _joined_wav(encoded: bytes) -> list[bytes]:
+    """WAV files that are joined: the next begins where RIFF ends."""
+    parts, order = [], "little" if encoded[:4] == b"RIFF" else "big"
+    while True:
+        end = 8 + int.from_bytes(encoded[4:8], order)
+        end += end % 2
+        if encoded[end : end + 4] != encoded[:4] or encoded[end + 8 : end + 12] != b"WAVE":
+            return [*parts, encoded]
+        parts.append(encoded[:end])
+        encoded = encoded[end:]
+
+
+def _joined_flac(encoded: bytes) -> list[bytes]:
+    """FLAC files that are joined."""
+    starts = [0]
+    while (start := encoded.find(b"fLaC", starts[-1] + 4)) > 0:
+        if not _FLAC.match(encoded, start):
+            break
+        starts.append(start)
+    return [encoded[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def _no_size(encoded: bytes) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of file. `size` gives the bytes that a whole one has, None if it does not say; `parts` the recordings that
+    are joined in one; `decoder` is None for those that are refused, since a cut one cannot be told from a whole one."""
+
+    name: str
+    begins: re.Pattern[bytes]
+    codecs: str
+    decoder: str | None
+    length: str
+    size: Callable[[bytes], int | None] = _no_size
+    parts: Callable[[bytes], list[bytes]] = _alone
+
+
+def _row(name: str, begins: bytes, codecs: str, decoder: str | None, length: str, *functions) -> Container:
+    return Container(name, re.compile(begins, re.DOTALL), codecs, decoder, length, *functions)
+
+
+_PCM = "PCM, float, mu-law, A-law"
+_NOT_STATED = "not stated, so refused"
+_ANY = "any that FFmpeg knows"
+CONTAINERS = (
+    _row("WAV", rb"RIF[FX]....WAVE", f"{_PCM}, ADPCM; MP3, AC-3, AAC, WMA, G.726 by FFmpeg", SNDFILE, "size of `data`",
+         stated_size.wav, _joined_wav),
+    _row("FLAC", rb"fLaC", "FLAC", SNDFILE, "samples in STREAMINFO, counted", _no_size, _joined_flac),
+    _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`", stated_size.wav),
+    _row("W64", rb"riff\x2e\x91\xcf\x11", _PCM, SNDFILE, "size of `data`", stated_size.w64),
+    _row("AIFF, AIFF-C", rb"FORM....AIF[FC]", _PCM, SNDFILE, "size of `SSND`", stated_size.iff),
+    _row("8SVX", rb"FORM....(8SVX|16SV)", "PCM", SNDFILE, "size of `BODY`", stated_size.iff),
+    _row("AU", rb"(\.snd|dns\.)", f"{_PCM}, G.72x", SNDFILE, "size in its header", stated_size.au),
+    _row("CAF", rb"caff", f"{_PCM}, ALAC; others by FFmpeg", SNDFILE, "sizes of its chunks", stated_size.caf),
+    _row("NIST SPHERE", rb"NIST_1A", f"{_PCM}, Shorten by FFmpeg", SNDFILE, "`sample_count`", stated_size.nist),
+    _row("VOC", rb"Creative Voice File\x1a", _PCM, SNDFILE, "sizes of its blocks", stated_size.voc),
+    _row("Ogg", rb"OggS", "Opus, Vorbis, FLAC, Speex", FFMPEG, "each page by number and checksum, and the last page",
+         _no_size, ogg.recordings),
+    _row("MP4, MOV, M4A, 3GP", rb"....(ftyp|moov|mdat|wide|free|skip|pnot)", _ANY, FFMPEG,
+         "sizes of its boxes; its index", structure.mp4),
+    _row("Matroska, WebM", rb"\x1a\x45\xdf\xa3", _ANY, FFMPEG, "sizes of its elements; end of the last packet",
+         structure.matroska),
+    _row("FLV", rb"FLV\x01", _ANY, FFMPEG, "sizes of its tags; end of the last packet", structure.flv),
+    _row("ASF, WMA", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _ANY, FFMPEG,
+         "sizes of its objects; end of the last packet", structure.asf),
+    _row("AVI", rb"RIFF....AVI ", _ANY, FFMPEG, "size of RIFF, its chunks; end of the last packet", structure.avi),
+    _row("PAF", rb"( paf|fap )", "PCM", None, _NOT_STATED),
+    _row("IRCAM", rb"(\x64\xa3[\x01-\x04]\x00|\x00[\x01-\x04]\xa3\x64)", "PCM", None, _NOT_STATED),
+    _row("PVF", rb"PVF[12]\n", "PCM", None, _NOT_STATED),
+    _row("MPEG-TS", rb"(\x47.{187}\x47|.{4}\x47.{191}\x47)", _ANY, FFMPEG, "whole packets", structure.mpegts),
+    _row("MPEG-PS", rb"\x00\x00\x01\xba", _ANY, FFMPEG, "sizes of its packets", structure.mpegps),
+    _row("AAC (ADTS)", rb"\xff[\xf0\xf1\xf8\xf9]", "AAC", FFMPEG, "sizes of its frames", structure.adts),
+    _row("MP3", rb"", "MPEG audio, layers I to III", FFMPEG, "frames counted; Xing, Info or VBRI frame"),
+    _row("APE, TTA, WavPack, TAK, Musepack", rb"", "their own", FFMPEG, "samples in their headers, counted"),
+    _row("AC-3, DTS, AMR", rb"", "their own", FFMPEG, "not stated; a packet that is cut off"),
+)  # fmt: skip
+
+
+def container(encoded: bytes) -> Container:
+    """The row of a recording (the first of those that FFmpeg tells apart, if it begins as no other). Raises BadAudio:
+    `unreadable` if it is a kind that is refused, `truncated` if its headers promise more bytes than there are."""
+    row = next(row for row in CONTAINERS if row.begins.match(encoded))
+    if row.decoder is None:
+        raise BadAudio(
+            "unreadable",
+            f"{row.name} does not state its length, so a cut one cannot be told; convert it to WAV or FLAC",
+        )
+    size = row.size(encoded)
+    if size is not None and len(encoded) < size:
+        raise BadAudio("truncated", f"the headers of {row.name} promise {size} bytes, {len(encoded)} are there")
+    return row
+
+
+def without_tag(encoded: bytes) -> bytes:
+    """The recording behind the ID3v2 tags in front of it: libsndfile counts them twice in front of WAV and AIFF."""
+    start = 0
+    while size := mpeg_audio.id3_size(encoded, start):
+        start += size
+    return encoded[start:] if start else encoded

@@ -1,0 +1,142 @@
+"""The frames of an MP3 (MPEG audio, layers I to III): how many there are, and how many its first one promises.
+
+Nothing in an MP3 says how long it is but the Xing, Info or VBRI frame that most encoders put in front; what was written
+to a pipe or joined from a stream has none, and a decoder's own number is then a guess from size and bit rate. So the
+frames are counted: each has its size in its header.
+
+Sources: ISO/IEC 11172-3 and 13818-3; Gabriel Bouvigne, "MP3 Info Tag revision 1"; Fraunhofer's VBRI header.
+"""
+
+import struct
+from typing import NamedTuple
+
+from ves.media.audio import BadAudio
+
+_RATES = (44_100, 48_000, 32_000)  # of MPEG 1; 2 has half, 2.5 a quarter
+_KBITS = {
+    (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}  # by MPEG version and layer; layer III of MPEG 2 is as layer II
+_TAGS = {b"TAG": 128, b"TAG+": 227}  # ID3v1 and its enlargement: bytes
+_SAME = 0xFFFE0C00  # bits of the header that all frames of a recording share: version, layer, rate
+_LONGEST = 2_881  # bytes of a frame
+_RESYNC = 1 << 16  # bytes that are looked through for the next frame
+
+
+class Frame(NamedTuple):
+    """Size in bytes, samples for each channel, and whether the channels are one."""
+
+    size: int
+    samples: int
+    mono: bool
+    mpeg: int  # 1 or 2 (2 and 2.5)
+    layer: int
+
+
+def frame(header: int) -> Frame | None:
+    """What the four bytes of a frame's header say; None if they are none, or of a free bit rate."""
+    version, layer, kbits, rate = header >> 19 & 3, 4 - (header >> 17 & 3), header >> 12 & 15, header >> 10 & 3
+    if header >> 21 != 0x7FF or version == 1 or layer == 4 or kbits in (0, 15) or rate == 3:
+        return None
+    mpeg = 1 if version == 3 else 2
+    bits = 1_000 * _KBITS[mpeg, min(layer, 2) if mpeg == 2 else layer][kbits]
+    hertz = _RATES[rate] // {3: 1, 2: 2, 0: 4}[version]
+    samples = {1: 384, 2: 1_152, 3: 1_152 if mpeg == 1 else 576}[layer]
+    padding = header >> 9 & 1
+    size = 4 * (12 * bits // hertz + padding) if layer == 1 else samples // 8 * bits // hertz + padding
+    return Frame(size, samples, header >> 6 & 3 == 3, mpeg, layer)
+
+
+def _promise(encoded: bytes, position: int, found: Frame) -> int | None:
+    """Frames that an Xing, Info or VBRI frame promises behind itself, 0 if it has no number; None if it is none."""
+    side = (17 if found.mono else 32) if found.mpeg == 1 else (9 if found.mono else 17)
+    xing, vbri = position + 4 + side, position + 36
+    if encoded[xing : xing + 4] in (b"Xing", b"Info") and xing + 12 <= len(encoded):
+        flags, frames = struct.unpack_from(">II", encoded, xing + 4)
+        return frames if flags & 1 else 0
+    if encoded[vbri : vbri + 4] == b"VBRI" and vbri + 18 <= len(encoded):
+        return struct.unpack_from(">I", encoded, vbri + 14)[0]
+    return None
+
+
+def _behind_tag(encoded: bytes, position: int) -> int | None:
+    """The place behind a tag (ID3, APE, Lyrics3) that begins here; None if none does."""
+    if size := id3_size(encoded, position):
+        return position + size
+    if encoded[position : position + 8] == b"APETAGEX" and position + 16 <= len(encoded):
+        (size,) = struct.unpack_from("<I", encoded, position + 12)
+        return position + 32 + size
+    if encoded[position : position + 11] == b"LYRICSBEGIN":
+        end = encoded.find(b"LYRICS200", position)
+        return end + 9 if end >= 0 else None
+    return next((position + size for name, size in _TAGS.items() if encoded.startswith(name, position)), None)
+
+
+def id3_size(encoded: bytes, position: int = 0) -> int:
+    """Bytes of the ID3v2 tag that begins here, 0 if none does."""
+    header = encoded[position : position + 10]
+    if header[:3] != b"ID3" or len(header) < 10 or header[3] == 0xFF or max(header[6:]) > 0x7F:
+        return 0
+    size = header[6] << 21 | header[7] << 14 | header[8] << 7 | header[9]
+    return 10 + size + (10 if header[5] & 0x10 else 0)
+
+
+def check_whole(encoded: bytes) -> None:
+    """Raise BadAudio `truncated` if frames that were promised are missing, or the last one is cut off.
+
+    Of recordings that are joined (each with its own promise) the promises are added up. Raise `unreadable` where there
+    are bytes between two frames that are neither a frame nor a tag: a decoder would look for the next frame. In front
+    of the first frame they may be what a recorder caught of the frame before. Behind the last, where nothing promises
+    how many there are, zeros are what a disk has in place of frames that were lost.
+    """
+    position, count, promised, kind = 0, 0, 0, None
+    while position + 4 <= len(encoded):
+        (header,) = struct.unpack_from(">I", encoded, position)
+        found = frame(header)
+        if found is None or (header & _SAME != kind and not _follows(encoded, position, found)):
+            if behind := _behind_tag(encoded, position):
+                position = behind
+                continue
+            if (behind := _next_frame(encoded, position + 1)) is None:
+                break
+            same = (header ^ int.from_bytes(encoded[behind : behind + 4], "big")) & _SAME == 0
+            if kind is not None or same or behind - position > _LONGEST or header == 0:
+                raise BadAudio(
+                    "unreadable", f"{behind - position} bytes behind frame {count} of MPEG audio are no frame"
+                )
+            position = behind
+            continue
+        if (promise := _promise(encoded, position, found)) is None:
+            count += 1
+        else:
+            promised += promise
+        kind = header & _SAME
+        if position + found.size > len(encoded):
+            raise BadAudio("truncated", f"frame {count} of MPEG audio is cut off")
+        position += found.size
+    if kind is not None and 0 < len(encoded) - position < 4 and encoded[position] == 0xFF:
+        raise BadAudio("truncated", f"frame {count + 1} of MPEG audio is cut off")
+    if not promised and kind is not None and encoded[position : position + 16] == bytes(16):
+        raise BadAudio("truncated", f"zeros stand behind frame {count} of MPEG audio")
+    if count < promised:
+        raise BadAudio("truncated", f"the first frame promises {promised} frames, {count} are there")
+
+
+def _follows(encoded: bytes, position: int, found: Frame) -> bool:
+    """Whether another frame follows this one: a header in the midst of other bytes is mostly none."""
+    after = encoded[position + found.size : position + found.size + 4]
+    return len(after) == 4 and frame(int.from_bytes(after, "big")) is not None
+
+
+def _next_frame(encoded: bytes, position: int) -> int | None:
+    """Where the next frame begins that another one follows; None if none does soon."""
+    end = min(position + _RESYNC, len(encoded) - 4)
+    while (position := encoded.find(b"\xff", position, end)) >= 0:
+        found = frame(int.from_bytes(encoded[position : position + 4], "big"))
+        if found is not None and _follows(encoded, position, found):
+            return position
+        position += 1
+    return None

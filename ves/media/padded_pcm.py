@@ -1,0 +1,37 @@
+"""Samples of a WAV that use fewer bits than they take, such as 24 bits in 4 bytes: read here, not by libsndfile.
+
+Microsoft puts the bits that are used at the top, with zeros below; ALSA (S24_LE) puts them at the bottom, below the
+sign or zeros. The header is the same, so the samples must tell; and libsndfile takes some of these for samples of 3
+bytes, which is noise.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from ves.media.wav_header import Wav
+
+BLOCK = 1 << 18  # samples at a time
+
+
+def blocks(encoded: bytes, wav: Wav) -> Iterator[Float32[np.ndarray, "_ channels"]]:
+    """Samples of a PCM file of 2, 3 or 4 bytes a sample, full scale 1."""
+    width = wav.bits // 8
+    count = wav.present // width // wav.channels * wav.channels
+    raw = np.frombuffer(encoded, np.uint8, count * width, wav.start).reshape(-1, width)
+    padded = np.zeros((len(raw), 4), np.uint8)
+    padded[:, 4 - width :] = raw if wav.little_endian else raw[:, ::-1]
+    values = padded.view("<i4").reshape(-1, wav.channels)
+    if _at_the_bottom(values, wav):
+        values = values << (wav.bits - wav.valid)
+    for start in range(0, len(values), BLOCK):
+        yield values[start : start + BLOCK].astype(np.float32) / np.float32(1 << 31)
+
+
+def _at_the_bottom(values: Int32[np.ndarray, "n channels"], wav: Wav) -> bool:
+    """Whether the used bits are the lower ones: some of the lowest are set, and above the value is only its sign."""
+    unused = wav.bits - wav.valid
+    bits = values.view(np.uint32) >> np.uint32(32 - wav.bits)
+    above = bits >> np.uint32(wav.valid)
+    return bool((bits & np.uint32((1 << unused) - 1)).any() and np.isin(above, (0, (1 << unused) - 1)).all())

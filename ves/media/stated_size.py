@@ -1,0 +1,117 @@
+"""How many bytes a recording has if it is whole, as its own headers say: what is shorter is cut off.
+
+Decoders read what is there and seldom say that more was promised. Each function takes the bytes of one container and
+returns the place behind the last byte that its headers promise, or None where they promise nothing: the writer did not
+know (it wrote to a pipe, and sizes are 0 or absurdly large), or the container has no such field. It is never more than
+a lower bound: behind it there may be tags.
+
+Sources: the specifications of AIFF-C (Apple, 1991), Sun/NeXT audio, NIST SPHERE, Creative Voice, 8SVX, Sony Wave64,
+Core Audio Format. Containers of packets: ves.media.structure.
+"""
+
+import re
+import struct
+
+from ves.media import wav_header
+from ves.media.wav_header import UNKNOWN, UNKNOWN_64
+
+
+def wav(encoded: bytes) -> int | None:
+    """RIFF, RIFX, RF64, BW64: the size of the chunk `data`, or that in `ds64`."""
+    header = wav_header.parse(encoded)
+    return header and header.start + header.declared
+
+
+def iff(encoded: bytes) -> int | None:
+    """AIFF, AIFF-C and 8SVX: the size of the chunk of samples, `SSND` or `BODY`."""
+    (form,) = struct.unpack_from(">I", encoded, 4)
+    position = 12
+    while position + 8 <= len(encoded):
+        name, size = struct.unpack_from(">4sI", encoded, position)
+        position += 8
+        if name in (b"SSND", b"BODY"):
+            unwritten = size <= 8 and form + 8 <= position + size  # nothing is in FORM: the writer never came back
+            return None if size >= UNKNOWN or unwritten else position + size
+        position += size + size % 2
+    return position if position > len(encoded) else None
+
+
+def au(encoded: bytes) -> int | None:
+    """Sun/NeXT: the size of the samples, behind the offset of the first."""
+    order = ">" if encoded[:4] == b".snd" else "<"
+    if len(encoded) < 12:
+        return None
+    offset, size = struct.unpack_from(f"{order}II", encoded, 4)
+    return offset + size if 0 < size < UNKNOWN else None
+
+
+def nist(encoded: bytes) -> int | None:
+    """SPHERE: the number of samples, of channels and of bytes for each; None if they are compressed."""
+    fields = dict(re.findall(rb"(?m)^(\w+) -\w+ (.*)$", encoded[:1024]))
+    if b"embedded" in fields.get(b"sample_coding", b""):
+        return None
+    try:
+        header = int(encoded[8:16])
+        return header + int(fields[b"sample_count"]) * int(fields[b"sample_n_bytes"]) * int(fields[b"channel_count"])
+    except (KeyError, ValueError):
+        return None
+
+
+def voc(encoded: bytes) -> int | None:
+    """Creative Voice: its blocks, one behind the other, to the terminator."""
+    (position,) = struct.unpack_from("<H", encoded, 20) if len(encoded) >= 22 else (22,)
+    while position + 4 <= len(encoded) and encoded[position]:
+        position += 4 + int.from_bytes(encoded[position + 1 : position + 4], "little")
+    return position
+
+
+def w64(encoded: bytes) -> int | None:
+    """Sony Wave64: the size of the chunk `data`."""
+    position = 40
+    while position + 24 <= len(encoded):
+        (size,) = struct.unpack_from("<Q", encoded, position + 16)  # with its own 24 bytes
+        if encoded[position : position + 4] == b"data":
+            return position + size if 24 < size < UNKNOWN_64 else None
+        position += max(size + -size % 8, 24)
+    return position if position > len(encoded) else None
+
+
+def caf(encoded: bytes) -> int | None:
+    """Core Audio: its chunks; a size of -1 is to the end."""
+    position = 8
+    while position + 12 <= len(encoded):
+        (size,) = struct.unpack_from(">q", encoded, position + 4)
+        if size < 0:
+            return None
+        position += 12 + size
+    return position if position > len(encoded) else None
+
+
+def written(encoded: bytes) -> bytes:
+    """WAV, AIFF, AU and CAF with the size of the samples in their headers, where their writer did not know it; any
+    other recording as it is. libsndfile takes some of these for empty."""
+    there, end = bytearray(encoded), len(encoded)
+    if header := wav_header.parse(encoded):
+        order = "<" if header.little_endian else ">"
+        (size,) = struct.unpack_from(f"{order}I", encoded, header.start - 4)
+        if size == header.declared or encoded[:4] not in (b"RIFF", b"RIFX"):
+            return encoded
+        struct.pack_into(f"{order}I", there, header.start - 4, header.present)
+        struct.pack_into(f"{order}I", there, 4, end - 8)
+    elif encoded[:4] in (b".snd", b"dns.") and au(encoded) is None and end >= 24:
+        order = ">" if encoded[:4] == b".snd" else "<"
+        (offset,) = struct.unpack_from(f"{order}I", encoded, 4)
+        struct.pack_into(f"{order}I", there, 8, max(end - offset, 0))
+    elif encoded[:4] == b"caff" and caf(encoded) is None and (place := encoded.find(b"data" + b"\xff" * 8)) > 0:
+        struct.pack_into(">q", there, place + 4, end - place - 12)
+    elif encoded[8:12] in (b"AIFF", b"AIFC") and iff(encoded) is None:
+        comm, ssnd = encoded.find(b"COMM"), encoded.find(b"SSND")
+        if not 0 < comm < ssnd or comm + 18 > end:
+            return encoded
+        channels, _, bits = struct.unpack_from(">HIH", encoded, comm + 8)
+        struct.pack_into(">I", there, 4, end - 8)
+        struct.pack_into(">I", there, ssnd + 4, end - ssnd - 8)
+        struct.pack_into(">I", there, comm + 10, max(end - ssnd - 16, 0) // max(channels * (-(-bits // 8)), 1))
+    else:
+        return encoded
+    return bytes(there)
