@@ -4,6 +4,7 @@ import io
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,9 +102,8 @@ def test_samples_that_use_fewer_bits_than_they_take(valid: int, width: int, exte
 @pytest.mark.parametrize("xing", ["Xing", "none", "0 frames"])
 @pytest.mark.parametrize("mode", [0, 4])  # CBR and VBR of LAME: -q:a
 def test_an_mp3_is_whole_with_any_promise_or_none(xing: str, mode: int):
-    write = lavf(
-        "mp3", "libmp3lame", rate=44_100, write_xing=int(xing != "none"), **({"bit_rate": 96_000} if mode else {})
-    )
+    options: dict[str, Any] = {"write_xing": int(xing != "none")} | ({"bit_rate": 96_000} if mode else {})
+    write = lavf("mp3", "libmp3lame", rate=44_100, **options)
     content = bytearray(write.write(voice(1, 3.0, 44_100), 44_100))
     if xing == "0 frames":
         place = content.index(b"Xing") if b"Xing" in content else content.index(b"Info")
