@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from PIL import Image, ImageOps
+from PIL import Image
 from polars.io.plugins import register_io_source
 
 from ves.base.files import atomic
@@ -137,9 +137,9 @@ def as_known_format(encoded: bytes) -> bytes:
         with Image.open(io.BytesIO(encoded), formats=others) as picture:
             if picture.width * picture.height > images.MAX_PIXELS:
                 return encoded
-            upright = ImageOps.exif_transpose(picture)
-        if upright.mode in images.MODES:  # of more bits, PNG keeps them, and ingest refuses it for them
-            upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+            picture.load()
+            upright = images.with_alpha(picture)
+        upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
         upright.save(file := io.BytesIO(), "PNG")
         return file.getvalue()
     except (*images.BOMB, *images.DAMAGE):
