@@ -24,7 +24,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 MARKER = re.compile(rb"\xff[\x01-\xfe]")  # in a scan, FF 00 is a byte of data, and FF FF fills
 RESTARTS = range(0xD0, 0xD8)
 ALONE = (0x01, *RESTARTS, 0xD8)  # markers without a length
-START, END, TABLES_OF_RESTARTS = 0xDA, 0xD9, 0xDD
+START, END, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE, ARITHMETIC = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 ALL = 16  # bits of a coefficient: no scan has brought any
@@ -55,21 +55,20 @@ class _Frame:
 def load(picture: JpegImageFile, encoded: bytes) -> None:
     """Decode into `picture`, as Pillow opened it, what its file `encoded` holds.
 
-    Raises OSError or ValueError that says what of the picture is lost, NotImplementedError for arithmetic coding, of
-    which libjpeg does not say whether it is whole.
+    Raises OSError, EOFError or ValueError that says what of the picture is lost, NotImplementedError for arithmetic
+    coding, of which libjpeg does not say whether it is whole.
     """
-    frame, scans, end = _structure(encoded)
-    for number, scan in enumerate(scans, 1):
-        _check_restarts(scan, number)
-    if lost := sum(any(bits) for bits in frame.missing.values()):
-        raise ValueError(f"{lost} of {len(frame.sampling)} components lack scans: the file was cut off and closed")
+    try:
+        scans, end = _structure(encoded)
+    except EOFError:
+        picture.load()  # it raises too, as a rule, and says how much it could not use
+        raise
     decoder = _Decoder(picture)
     pieces = [piece for scan in scans for piece in _probed(scan)]
     start = 0
     for number, (first, stop) in enumerate(pieces, 1):
         where = f"piece {number} of {len(pieces)} between markers"
-        spare = _quiet(encoded, first, stop - SPARE)
-        if spare:
+        if spare := _quiet(encoded, first, stop - SPARE):
             decoder.feed(encoded[start:spare])
             if decoder.waits_for_marker(encoded[spare : spare + 2]):
                 raise ValueError(f"{where} has bytes left over: what stands before them is damaged, or foreign")
@@ -137,20 +136,24 @@ def _quiet(encoded: bytes, first: int, latest: int) -> int | None:
     return None
 
 
-def _structure(encoded: bytes) -> tuple[_Frame, list[_Scan], int]:
-    """Frame, scans, and where the file ends as a picture. Raises ValueError that says what is missing."""
+def _structure(encoded: bytes) -> tuple[list[_Scan], int]:
+    """The scans, checked, and where the file ends as a picture.
+
+    Raises ValueError that says what is damaged or missing, EOFError if there is no end.
+    """
     frame, scans, interval, place = None, [], 0, 2
     while found := MARKER.search(encoded, place):
         marker, place = encoded[found.end() - 1], found.end()
         if marker == END and frame and scans:
-            return frame, scans, place
+            _check_scans(frame, scans)
+            return scans, place
         if marker in ALONE:
             continue
         try:
             (length,) = struct.unpack_from(">H", encoded, place)
             if marker in FRAMES:
                 frame = _frame(marker, encoded, place + 2)
-            elif marker == TABLES_OF_RESTARTS:
+            elif marker == RESTART_INTERVAL:
                 (interval,) = struct.unpack_from(">H", encoded, place + 2)
             elif marker == START and frame:
                 scan = _scan(frame, interval, encoded[place + 2 : place + length])
@@ -160,7 +163,7 @@ def _structure(encoded: bytes) -> tuple[_Frame, list[_Scan], int]:
         except (struct.error, IndexError, KeyError) as error:
             raise ValueError(f"a segment is cut off or damaged (marker FF {marker:02X})") from error
         place += length
-    raise ValueError("no end marker: the file is cut off")
+    raise EOFError("no end marker: the file is cut off")
 
 
 def _frame(kind: int, encoded: bytes, place: int) -> _Frame:
@@ -207,14 +210,17 @@ def _pieces(scan: _Scan, encoded: bytes, place: int) -> int:
         scan.pieces.append((place, stop))
         scan.restarts.append(marker)
         place = found.end()
-    raise ValueError("no end marker: the file is cut off")
+    raise EOFError("no end marker: the file is cut off")
 
 
-def _check_restarts(scan: _Scan, number: int) -> None:
-    """Raise ValueError unless a scan has the restart intervals that its blocks need, in order."""
-    expected = ceil(scan.blocks / scan.interval) if scan.interval else 1
-    if len(scan.pieces) != expected:
-        raise ValueError(f"scan {number} has {len(scan.pieces)} restart intervals, its blocks make {expected}")
-    for place, marker in enumerate(scan.restarts):
-        if marker != RESTARTS[place % 8]:
-            raise ValueError(f"scan {number}: restart marker {place + 1} is out of order: intervals are lost")
+def _check_scans(frame: _Frame, scans: list[_Scan]) -> None:
+    """Raise ValueError unless scans bring all of the frame, and have the restart intervals they need, in order."""
+    for number, scan in enumerate(scans, 1):
+        expected = ceil(scan.blocks / scan.interval) if scan.interval else 1
+        if len(scan.pieces) != expected:
+            raise ValueError(f"scan {number} has {len(scan.pieces)} restart intervals, its blocks make {expected}")
+        for place, marker in enumerate(scan.restarts):
+            if marker != RESTARTS[place % 8]:
+                raise ValueError(f"scan {number}: restart marker {place + 1} is out of order: intervals are lost")
+    if lost := sum(any(bits) for bits in frame.missing.values()):
+        raise ValueError(f"{lost} of {len(frame.sampling)} components lack scans: the file was cut off and closed")
