@@ -5,6 +5,7 @@ A row group of Vaani may be the whole shard, 500 MB; it is read page by page. Co
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +105,9 @@ def _row(batch: pa.RecordBatch, names: dict[str, str], media: str, place: int) -
 
 
 def _text(value: Any) -> str | None:
-    """A cell as text: numbers too, and 17.0, which is what pandas makes of 17 beside a null, as 17."""
+    """A cell as text: numbers too, and 17.0, which is what pandas makes of 17 beside a null, as 17; NaN is none."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return None if value is None else str(value).strip() or None
