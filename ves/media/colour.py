@@ -18,14 +18,15 @@ PROFILES = 64  # kept at a time: a corpus has a few
 def to_srgb(picture: Image.Image) -> Image.Image:
     """The picture in sRGB, RGB or RGBA; itself, in its own mode, if it has no profile, or that of sRGB."""
     profile = picture.info.get("icc_profile")
-    if not isinstance(profile, bytes) or (kind := _kind(profile)) is None:
+    if not isinstance(profile, bytes):
         return picture
+    kind = profile[16:20].strip()  # the colours that it is of (ICC.1, 7.2)
     opaque = picture.convert("RGBA") if picture.has_transparency_data else picture
-    if kind == "GRAY" and picture.mode in ("1", "L", "LA"):
+    if kind == b"GRAY" and picture.mode in ("1", "L", "LA"):
         colours = picture.convert("L")
-    elif kind == "CMYK" and picture.mode == "CMYK":
+    elif kind == b"CMYK" and picture.mode == "CMYK":
         colours = picture
-    elif kind == "RGB" and picture.mode != "CMYK":
+    elif kind == b"RGB" and picture.mode != "CMYK":
         colours = opaque if opaque.mode == "RGB" else opaque.convert("RGB")
     else:
         return picture
@@ -37,15 +38,6 @@ def to_srgb(picture: Image.Image) -> Image.Image:
         found.putalpha(opaque.getchannel("A"))
     found.info = {key: value for key, value in picture.info.items() if key not in ("icc_profile", "transparency")}
     return found
-
-
-@lru_cache(PROFILES)
-def _kind(profile: bytes) -> str | None:
-    """The colours that a profile is of, as ICC names them; None if it cannot be read."""
-    try:
-        return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space.strip()
-    except UNUSABLE:
-        return None
 
 
 @lru_cache(PROFILES)

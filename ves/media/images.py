@@ -52,7 +52,7 @@ def _flattened(picture: Picture) -> Picture:
     return flat
 
 
-def _opened(encoded: bytes, formats: Sequence[str]) -> Picture:
+def _opened(encoded: bytes, formats: list[str] | tuple[str, ...]) -> Picture:
     """The picture as Pillow opens it: its header is read. Raises BadImage: empty, unreadable, too_large."""
     if not encoded:
         raise BadImage("empty", "no bytes")
