@@ -98,3 +98,15 @@ def test_equals_looking_at_each_picture(references: list[str], rows: list[tuple[
     assert got["image_reference"].sort().to_list() == sorted(set(references))
     for reference, *found in got.select("image_reference", "level", "image_id", "reason").iter_rows():
         assert tuple(found) == _slow(reference, rows)
+
+
+def test_both_forms_of_unicode_find_each_other():
+    for names in (("\u00e9.jpg", "e\u0301.jpg"), ("e\u0301.jpg", "\u00e9.jpg")):
+        pictures = pl.DataFrame({"source_path": [f"Images/{names[0]}"], "image_id": ["A"], "reason": [None]},
+                                schema_overrides={"reason": pl.String})  # fmt: skip
+        found = resolve(pl.Series([f"Images/{names[1]}", f"{names[1]}"]), pictures)
+        assert found["image_id"].to_list() == ["A", "A"]
+    both = pl.DataFrame({"source_path": ["\u00e9.jpg", "e\u0301.jpg"], "image_id": ["A", "B"], "reason": [None, None]},
+                        schema_overrides={"reason": pl.String})  # fmt: skip
+    found = resolve(pl.Series(["\u00e9.jpg", "e\u0301.jpg"]), both).sort("image_id")
+    assert found["image_id"].to_list() == ["A", "B"]

@@ -24,13 +24,13 @@ from ves.config.corpus import CorpusSettings
 from ves.corpus import refusals, shard_reader
 from ves.corpus.shard_reader import Chosen
 from ves.media import audio, decoding, images
+from ves.sources import identities
 from ves.store.audio import write_group
 
 log = logging.getLogger(__name__)
 
 ROW_GROUP = 64  # pictures at most; to read one picture, its whole row group is read
 ROW_GROUP_BYTES = 32 << 20  # or about this many bytes
-UNKNOWN_SPEAKERS = ("", "NA")
 TEXTS = ("language", "district", "state", "speaker", "image_reference", "given_split")
 COMMON = {"source_row": pl.UInt32} | dict.fromkeys(("source_path", "shard", "reason", "detail"), pl.String)
 CLIPS = COMMON | {"clip_id": pl.String} | dict.fromkeys(TEXTS, pl.String) | {"duration_s": pl.Float64, "row": pl.UInt32}
@@ -128,8 +128,7 @@ def _begun(row: dict[str, Any], shard: str) -> dict[str, Any]:
 def _clip(row: dict[str, Any], encoded: bytes | None) -> decoding.Decoded:
     """Check one clip, fill in `clip_id` and `duration_s`, and return all its samples. Raises BadAudio."""
     row["clip_id"] = hashlib.sha256(encoded).hexdigest()[:32] if encoded else None
-    if row["speaker"] in UNKNOWN_SPEAKERS:
-        row["speaker"] = None
+    row["speaker"] = identities.speaker(row["speaker"])
     if row["reason"]:
         raise audio.BadAudio(row["reason"], row["detail"])
     for column in ("source_path", "image_reference"):

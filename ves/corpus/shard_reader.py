@@ -5,6 +5,7 @@ A row group of Vaani may be the whole shard, 500 MB, so it is read page by page.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +105,10 @@ def _row(batch: pa.RecordBatch, names: dict[str, str], media: str, place: int) -
 
 
 def _text(value: Any) -> str | None:
-    """A cell as text. Numbers become text too, and 17.0 becomes 17 (pandas turns 17 into 17.0 beside a null)."""
+    """A cell as text, and NaN as no text. Numbers become text too, and 17.0 becomes 17 (pandas turns 17 into 17.0 beside a
+    null)."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return None if value is None else str(value).strip() or None

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ves.base import parquet
+from ves.media import checksums, exif, jpeg
+from ves.media.colour import to_srgb
 from ves.media.geometry import Geometry as Geometry
 from ves.media.normalisation import Normalisation
 
@@ -18,11 +21,14 @@ Picture = Image.Image  # what PIL calls an image; upright RGB wherever this modu
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # no EPS, TIFF and the like: large, old parsers
 OTHER_PROGRAMS = ("EPS",)  # formats for which Pillow calls one
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "La", "RGBa", "RGBX")  # 8 bits a channel or fewer
 MAX_PIXELS = 89_000_000  # PIL's own bound lies just above; a small file can unpack to gigabytes
 MIN_SIDE = 16
+DONE = ("exif", exif.RAW_PROFILE, "icc_profile")  # what is done, and must not be done again
 STRIP = 256  # rows of a picture that are made opaque at a time: four copies of a whole one would be 1.4 GB
-DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, struct.error, zlib.error)
+DAMAGE = (
+    OSError, SyntaxError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, LookupError, ArithmeticError,
+    struct.error, zlib.error,
+)  # fmt: skip
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -37,7 +43,7 @@ class BadImage(ValueError):
 def _flattened(picture: Picture) -> Picture:
     """RGB; what is transparent becomes white, as a browser shows it, not whatever colour lies hidden there."""
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     flat = Image.new("RGB", picture.size)
     for top in range(0, picture.height, STRIP):
         layer = picture.crop((0, top, picture.width, min(top + STRIP, picture.height))).convert("RGBA")
@@ -46,74 +52,95 @@ def _flattened(picture: Picture) -> Picture:
     return flat
 
 
-def decode(encoded: bytes) -> Picture:
-    """The picture, RGB, turned upright by its EXIF orientation.
-
-    Raises BadImage: empty, unreadable, truncated (it begins well), too_large (over MAX_PIXELS), too_small (a side under
-    MIN_SIDE), unsupported (more than 8 bits a channel).
-    """
+def _opened(encoded: bytes, formats: list[str] | tuple[str, ...]) -> Picture:
+    """The picture as Pillow opens it: its header is read. Raises BadImage: empty, unreadable, too_large."""
     if not encoded:
         raise BadImage("empty", "no bytes")
     try:
-        picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
+        return Image.open(io.BytesIO(encoded), formats=formats)
     except BOMB as error:
         raise BadImage("too_large", str(error)) from error
     except DAMAGE as error:
         # Pillow's text names the object in memory, which differs from run to run: refused.parquet must not
         raise BadImage("unreadable", f"{type(error).__name__}: not a picture of a known format") from error
+
+
+def _load(picture: Picture, encoded: bytes) -> None:
+    """Read the pixels of an opened picture. Raises BadImage: truncated, unsupported, too_large."""
+    try:
+        if isinstance(picture, JpegImageFile):
+            jpeg.load(picture, encoded)
+        else:
+            checksums.check(picture.format or "", encoded)
+            picture.load()
+    except BOMB as error:
+        raise BadImage("too_large", str(error)) from error
+    except NotImplementedError as error:
+        raise BadImage("unsupported", str(error)) from error
+    except DAMAGE as error:
+        raise BadImage("truncated", f"{type(error).__name__}: {error}") from error
+
+
+def decode(encoded: bytes) -> Picture:
+    """The picture, RGB, in sRGB, turned upright by its EXIF orientation; of 16 bits a channel, the upper 8.
+
+    Raises BadImage: empty, unreadable, truncated (it begins well), too_large (over MAX_PIXELS), too_small (a side under
+    MIN_SIDE), unsupported (pixels of a kind that has no colours).
+    """
+    picture = _opened(encoded, FORMATS)
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BadImage("too_large", f"{width} x {height} pixels, at most {MAX_PIXELS} are read")
     if min(width, height) < MIN_SIDE:
         raise BadImage("too_small", f"{width} x {height} pixels, each side needs {MIN_SIDE}")
-    if picture.mode not in MODES:
-        raise BadImage("unsupported", f"pixel mode {picture.mode}")
+    return _finished(picture, encoded)
+
+
+def _finished(picture: Picture, encoded: bytes) -> Picture:
+    _load(picture, encoded)
     try:
-        picture.load()
-        ImageOps.exif_transpose(picture, in_place=True)  # or it would be a copy, turned or not
-        return _flattened(picture)
-    except BOMB as error:
-        raise BadImage("too_large", str(error)) from error
+        flat = _flattened(with_alpha(picture))
     except DAMAGE as error:
-        raise BadImage("truncated", f"{type(error).__name__}: {error}") from error
+        raise BadImage("unsupported", f"pixel mode {picture.mode}") from error
+    flat.info = {key: value for key, value in flat.info.items() if key not in DONE}
+    return flat
 
 
 def upright(picture: Picture) -> Picture:
-    """A picture of Pillow as RGB, turned by its EXIF orientation; deep channels are brought to 8 bits."""
-    turned = ImageOps.exif_transpose(picture)
+    """A picture of Pillow as RGB, turned by its EXIF orientation, in sRGB; deep channels are brought to 8 bits."""
+    flat = _flattened(with_alpha(picture.copy()))
+    flat.info = {key: value for key, value in flat.info.items() if key not in DONE}
+    return flat
+
+
+def with_alpha(picture: Picture) -> Picture:
+    """The same, but what is transparent stays so."""
+    turned = exif.upright(picture)
     if turned.mode.startswith("I;16"):
-        turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+        turned = _of_values(turned, np.asarray(turned) >> 8)
     elif turned.mode in ("I", "F"):
         values = np.asarray(turned, np.float64)
         low, high = np.nanmin(values), np.nanmax(values)
         spread = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-12)
-        turned = Image.fromarray((spread * 255).round().astype(np.uint8))
-    return _flattened(turned)
+        turned = _of_values(turned, (spread * 255).round())
+    return to_srgb(turned)
+
+
+def _of_values(picture: Picture, values: np.ndarray) -> Picture:
+    """Grey of 8 bits, in the colours that the picture's profile names."""
+    grey = Image.fromarray(values.astype(np.uint8))
+    grey.info = {key: value for key, value in picture.info.items() if key == "icc_profile"}
+    return grey
 
 
 def decode_any(encoded: bytes) -> Picture:
     """The picture as `decode` gives it, for one that its user chose: any format that Pillow reads, of any size.
 
-    16 bits a channel become the upper 8; of 32-bit numbers, which have no white, the least is black and the greatest
-    white. Of several frames, the first. Raises BadImage: empty, unreadable, truncated, too_large, unsupported.
+    Of 32-bit numbers, which have no white, the least is black and the greatest white. Of several frames, the first.
+    Raises BadImage: empty, unreadable, truncated, too_large, unsupported.
     """
-    if not encoded:
-        raise BadImage("empty", "no bytes")
     Image.init()  # or Pillow knows the five most common formats only
-    try:
-        picture = Image.open(io.BytesIO(encoded), formats=[name for name in Image.ID if name not in OTHER_PROGRAMS])
-    except BOMB as error:
-        raise BadImage("too_large", str(error)) from error
-    except DAMAGE as error:
-        raise BadImage("unreadable", f"{type(error).__name__}: not a picture of a known format") from error
-    try:
-        picture.load()
-    except DAMAGE as error:
-        raise BadImage("truncated", f"{type(error).__name__}: {error}") from error
-    try:
-        return upright(picture)
-    except DAMAGE as error:
-        raise BadImage("unsupported", f"pixel mode {picture.mode}") from error
+    return _finished(_opened(encoded, [name for name in Image.ID if name not in OTHER_PROGRAMS]), encoded)
 
 
 def read_encoded(pictures: Path, shard: str, rows: Sequence[int]) -> list[tuple[str, bytes]]:

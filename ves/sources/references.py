@@ -2,10 +2,11 @@
 
 import polars as pl
 
-_FILE = pl.col("name").str.strip_chars_start("/").str.split("/").list.last()
-LEVELS = {  # which part of a name is compared, strictest first
+_PATH = pl.col("name").str.normalize("NFC").str.strip_chars_start("/")  # macOS takes letters and accents apart (NFD)
+_FILE = _PATH.str.split("/").list.last()
+LEVELS = {  # which part of a name is compared, strictest first; below the first, in one form of Unicode
     "name as written": pl.col("name"),
-    "path without leading slash": pl.col("name").str.strip_chars_start("/"),
+    "path without leading slash": _PATH,
     "file name": _FILE,
     "file name without case": _FILE.str.to_lowercase(),
     "file name without case and extension": _FILE.str.replace(r"\.[^.]*$", "").str.to_lowercase(),

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +234,7 @@ def test_what_else_pillow_reads_becomes_png(mode: str, kind: str):
 def test_what_ingest_reads_or_nobody_does_is_left_as_it_is():
     for content in (encoded("RGB", "JPEG"), encoded("RGB", "WEBP"), b"no picture", encoded("RGB", "TIFF")[:60], b""):
         assert pairs.as_known_format(content) == content
-    with pytest.raises(images.BadImage, match="unsupported"):
-        images.decode(pairs.as_known_format(encoded("I;16", "TIFF")))
+    assert images.decode(pairs.as_known_format(encoded("I;16", "TIFF"))).size == (24, 32)
 
 
 def test_shards_hold_so_many_rows_and_appended_rows_leave_full_ones_alone(own: Path):
@@ -440,3 +440,52 @@ def test_val_is_drawn_among_rows_without_a_split_and_clips_given_train_stay(tmp_
     pairs = splits.filter(pl.col("split").is_in(["val", "tune"]))
     assert pairs["given_split"].null_count() == len(pairs) == 5
     assert splits.filter(given_split="train", reason="speaker_held_out").is_empty()
+
+
+def test_a_speaker_is_one_in_every_kind_of_table(own: Path):
+    """Of a CSV the text, of pandas' parquet a number beside a missing one, of JSON either."""
+    names = ["audio", "image", "speaker"]
+    row = {"audio": "a.wav", "image": "a.png"}
+    (own / "a.csv").write_text("\n".join([",".join(names), "a.wav,a.png,17", "a.wav,a.png,17.0", "a.wav,a.png,nan"]))
+    pl.DataFrame([row | {"speaker": 17.0}, row | {"speaker": float("nan")}, row | {"speaker": None}]).write_parquet(
+        own / "b.parquet"
+    )
+    cells = [17, 17.0, "17.0", float("nan"), None, "<NA>"]
+    (own / "c.json").write_text(json.dumps([row | {"speaker": cell} for cell in cells]))
+    found = pair_tables.read(settings(own, "a.csv", "b.parquet", "c.json"))["speaker"].to_list()
+    assert found == ["17", "17", None, "17", None, None, "17", "17", "17", None, None, None]
+
+
+def test_a_number_that_is_missing_is_no_language_and_no_split(own: Path):
+    row = {"audio": "a.wav", "image": "a.png", "language": float("nan"), "split": float("nan")}
+    for name in ("pairs.parquet", "pairs.json"):
+        assert pair_tables.read(table(own, [row], name)).select("language", "split").row(0) == (None, None)
+
+
+@pytest.mark.parametrize(("in_table", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_find_each_other_in_both_forms_of_unicode(own: Path, in_table: Any, on_disk: Any):
+    folder, sound, photo = "Jos\u00e9/h\u00e9", "\u00e9.wav", "\u00e9.png"
+
+    def spelt(name: str, form: Any) -> str:
+        return unicodedata.normalize(form, name)
+
+    recording(own / spelt(f"{folder}/{sound}", on_disk), 3)
+    picture(own / spelt(f"{folder}/{photo}", on_disk), 3)
+    block = table(own, [{"audio": spelt(f"{folder}/{name}", in_table), "image": image} for name, image in
+                        [(sound, spelt(f"{folder}/{photo}", in_table))]])  # fmt: skip
+    before = pairs.origins(block)
+    manifest, refused, kept = through(block, own.parent / "data")
+    assert (len(manifest), len(refused), len(kept)) == (1, 0, 1)
+    picture(own / spelt(f"{folder}/{photo}", on_disk), 4)
+    assert pairs.origins(block) != before
+    block = table(own, [{"audio": "a.wav", "image": spelt("n\u00e9ant.png", in_table)}])
+    assert packed(block, own.parent, "audio")["refused"].to_list() == ["missing_file"]
+
+
+def test_of_two_files_that_differ_in_their_form_only_each_keeps_its_name(own: Path):
+    spellings = [unicodedata.normalize(form, "\u00e9.png") for form in ("NFC", "NFD")]  # pyright: ignore[reportArgumentType]
+    for seed, name in enumerate(spellings):
+        picture(own / name, seed)
+    block = table(own, [{"audio": "a.wav", "image": name} for name in spellings])
+    found = packed(block, own.parent, "images")["image"].to_list()
+    assert [file["bytes"] for file in found] == [(own / name).read_bytes() for name in spellings]

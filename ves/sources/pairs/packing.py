@@ -9,12 +9,15 @@ folder are followed, wherever they lead; a name that leaves it by `..` is refuse
 import hashlib
 import io
 import itertools
+import os
+import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from PIL import Image, ImageOps
+from PIL import Image
 from polars.io.plugins import register_io_source
 
 from ves.base.files import atomic
@@ -45,7 +48,7 @@ def origins(settings: PairsConfig) -> dict[str, str]:
         packed = "audio" if name.startswith("audio/") else "image"
         for file in rows[packed].drop_nulls():
             if _fault(folder, file) is None:
-                status = (folder / file).stat()
+                status = _place(folder, file).stat()
                 digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
         if packed == "audio":
             digest.update(bytes(_fault(folder, file) is None for file in rows["image"].drop_nulls()))
@@ -86,10 +89,36 @@ def _fault(folder: Path, name: str) -> tuple[str, str] | None:
     if Path(name).parts[:1] == ("..",):
         return "outside", f"{name} leaves the folder of the corpus"
     try:
-        exists = (folder / name).is_file()
+        exists = _place(folder, name).is_file()
     except OSError as error:  # the name is too long, or its folder may not be read
         return "missing_file", f"{name} cannot be looked for in the folder of the corpus ({error.strerror})"
     return None if exists else ("missing_file", f"there is no file {name} in the folder of the corpus")
+
+
+def _place(folder: Path, name: str) -> Path:
+    """The file that a name means: the one spelt so, else the only one whose name is the same text to Unicode.
+
+    A table may be written where accents are letters' own (NFC), and files come from macOS, which takes them apart.
+    """
+    place = folder / name
+    if name.isascii() or place.is_file():
+        return place
+    place = folder
+    for part in Path(name).parts:
+        if not (place / part).exists() and place.is_dir():
+            part = _spellings(place, place.stat().st_mtime_ns).get(unicodedata.normalize("NFC", part)) or part
+        place /= part
+    return place
+
+
+@lru_cache
+def _spellings(folder: Path, _changed_ns: int) -> dict[str, str | None]:
+    """The names of a folder by their form NFC; None for one that two names have."""
+    found: dict[str, str | None] = {}
+    for name in os.listdir(folder):
+        key = unicodedata.normalize("NFC", name)
+        found[key] = None if key in found else name
+    return found
 
 
 def _refusal(row: dict[str, Any], fault: tuple[str, str] | None) -> dict[str, str]:
@@ -104,7 +133,7 @@ def _clip(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
     folder, audio, image = Path(settings.folder), row["audio"], row["image"]
     fault = ("no_audio", "it names no audio") if audio is None else _fault(folder, audio)
     fault = fault or (("no_reference", "it names no image") if image is None else _fault(folder, image))
-    content = None if fault or audio is None else (folder / audio).read_bytes()
+    content = None if fault or audio is None else _place(folder, audio).read_bytes()
     return {
         "audio": {"bytes": content, "path": audio},
         "language": row["language"] or settings.language,
@@ -118,7 +147,7 @@ def _picture(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
     """One row of a shard of pictures. Refusals: `missing_file`, `outside`."""
     folder, name = Path(settings.folder), row["image"]
     fault = _fault(folder, name)
-    content = None if fault else as_known_format((folder / name).read_bytes())
+    content = None if fault else as_known_format(_place(folder, name).read_bytes())
     return {"image": {"bytes": content, "path": name}} | _refusal(row, fault)
 
 
@@ -137,9 +166,9 @@ def as_known_format(encoded: bytes) -> bytes:
         with Image.open(io.BytesIO(encoded), formats=others) as picture:
             if picture.width * picture.height > images.MAX_PIXELS:
                 return encoded
-            upright = ImageOps.exif_transpose(picture)
-        if upright.mode in images.MODES:  # a picture of more bits stays so in PNG, and ingest refuses it
-            upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+            picture.load()
+            upright = images.with_alpha(picture)
+        upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
         upright.save(file := io.BytesIO(), "PNG")
         return file.getvalue()
     except (*images.BOMB, *images.DAMAGE):

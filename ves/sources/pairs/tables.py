@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from ves.config.corpus import PairsConfig
+from ves.sources import identities
 
 COLUMNS = {  # ours: possible names in a table; the second is the reference code's or Vaani's
     "audio": ("audio", "audioFileName"),
@@ -54,9 +55,9 @@ def files(settings: PairsConfig) -> list[Path]:
 def read(settings: PairsConfig) -> pl.DataFrame:
     """Every row of every table: table (its name), row (from 1), and audio, image, language, speaker, split (COLUMNS).
 
-    Texts are stripped; missing or empty ones are null. Names of files are as `relative` spells them. Raises ValueError
-    that begins with the key at fault and names the file, if a table does not exist, cannot be read, lacks a column or
-    has no row, or if a split is not one of SPLITS.
+    Texts are stripped; missing or empty ones are null, and so is an unknown speaker. Names of files are as `relative`
+    spells them. Raises ValueError that begins with the key at fault and names the file, if a table does not exist,
+    cannot be read, lacks a column or has no row, or if a split is not one of SPLITS.
     """
     rows = pl.concat([_rows(file) for file in files(settings)])
     if rows.is_empty():
@@ -108,7 +109,8 @@ def _reference(items: object) -> pl.LazyFrame:
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ValueError("it is not a list of objects")
     known = [name for names in COLUMNS.values() for name in names if any(name in item for item in items)]
-    texts = {name: [None if item.get(name) is None else str(item[name]) for item in items] for name in known}
+    cells = {name: [item.get(name) for item in items] for name in known}
+    texts = {name: [None if cell is None or cell != cell else str(cell) for cell in cells[name]] for name in known}
     return pl.LazyFrame(texts, schema=dict.fromkeys(known, pl.String))
 
 
@@ -142,12 +144,25 @@ def _check_misspelt(file: Path, others: list[str], absent: list[str]) -> None:
             )
 
 
+def _text(column: str, floats: bool) -> pl.Expr:
+    """A column as stripped text: of a number whole, as pandas writes 17 beside a null as 17.0; NaN is null."""
+    cells = pl.col(column)
+    if not floats:
+        return cells.cast(pl.String).str.strip_chars()
+    cells = cells.fill_nan(None)
+    whole = cells.cast(pl.Int64, strict=False)
+    return pl.when(whole.cast(pl.Float64) == cells).then(whole.cast(pl.String)).otherwise(cells.cast(pl.String))
+
+
 def _rows(file: Path) -> pl.DataFrame:
     """The rows of one table as in `read`, but with file names as written."""
     scan = _scan(file)
     columns = _columns(file, scan)
+    schema = scan.collect_schema()
     texts = [
-        (pl.col(columns[column]) if column in columns else pl.lit(None)).cast(pl.String).str.strip_chars().alias(column)
+        (
+            _text(columns[column], schema[columns[column]].is_float()) if column in columns else pl.lit(None, pl.String)
+        ).alias(column)
         for column in COLUMNS
     ]
     try:
@@ -155,6 +170,9 @@ def _rows(file: Path) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"corpus.pairs.tables: {file}: a row cannot be read ({error}); correct the file") from error
     rows = rows.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
+    speakers = rows["speaker"].drop_nulls().unique()
+    spelt = pl.Series([identities.speaker(name) for name in speakers], dtype=pl.String)
+    rows = rows.with_columns(pl.col("speaker").replace_strict(speakers, spelt, default=None))
     stated = next((split for pattern, split in REFERENCE.items() if Path(file.name).match(pattern)), None)
     if "split" not in columns and stated:
         rows = rows.with_columns(pl.lit(stated).alias("split"))
