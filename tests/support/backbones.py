@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import transformers
 
+from tests.support import towers
 from ves.base.files import write_json
 from ves.config.experiment import AudioConfig, VisionConfig
 
@@ -89,5 +90,4 @@ def vision_config(folder: Path | str, **changes: Any) -> VisionConfig:
 
 
 def audio_config(folder: Path | str, **changes: Any) -> AudioConfig:
-    chosen = {"backbone": str(folder), "revision": None, "seconds": 1.0, "mask": "valid", "silence_db": -40.0}
-    return AudioConfig(**{**chosen, "freeze_conv": True, "mask_time_prob": 0.0, "layer_drop": 0.0, **changes})
+    return towers.audio_config(str(folder), **changes)
