@@ -106,7 +106,7 @@ def written(encoded: bytes) -> bytes:
         struct.pack_into(">q", there, place + 4, end - place - 12)
     elif encoded[8:12] in (b"AIFF", b"AIFC") and iff(encoded) is None:
         comm, ssnd = encoded.find(b"COMM"), encoded.find(b"SSND")
-        if not 0 < comm < ssnd or comm + 18 > end:
+        if not 0 < comm < ssnd or ssnd + 16 > end:
             return encoded
         channels, _, bits = struct.unpack_from(">HIH", encoded, comm + 8)
         struct.pack_into(">I", there, 4, end - 8)
