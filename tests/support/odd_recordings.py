@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -46,14 +46,20 @@ def sndfile(kind: str, subtype: str, exact: bool = True, rate: int = RATE, endia
     return Format(f"sndfile-{kind}-{subtype}-{endian}", write, exact, rate)
 
 
-def lavf(kind: str, codec: str, exact: bool = False, rate: int = 48_000, seamless: bool = False, **options) -> Format:
-    """A format that FFmpeg writes; `options` are those of the container, `pipe` makes it write without going back."""
-    pipe, bits = options.pop("pipe", False), options.pop("bit_rate", None)
+def lavf(
+    kind: str, codec: str, exact: bool = False, rate: int = 48_000, seamless: bool = False, **options: Any
+) -> Format:
+    """A format that FFmpeg writes; `options` are those of the container. `pipe` makes it write without going back;
+    `bit_rate` and `quality` (of a variable rate) are for the codec."""
+    pipe, bits, quality = (options.pop(name, None) for name in ("pipe", "bit_rate", "quality"))
 
     def write(samples: np.ndarray, rate: int) -> bytes:
+        coding = {"flags": "+qscale", "global_quality": str(118 * quality)} if quality else {}
         file = _Pipe() if pipe else io.BytesIO()
         with av.open(file, "w", format=kind, options={key: str(value) for key, value in options.items()}) as container:
-            sound = container.add_stream(codec, rate=rate, layout="mono" if samples.ndim == 1 else "stereo")
+            sound = container.add_stream(
+                codec, rate=rate, layout="mono" if samples.ndim == 1 else "stereo", options=coding
+            )
             assert isinstance(sound, av.AudioStream)
             if bits:
                 sound.bit_rate = bits
@@ -66,7 +72,7 @@ def lavf(kind: str, codec: str, exact: bool = False, rate: int = 48_000, seamles
                 container.mux(sound.encode(block))
         return file.getvalue()
 
-    told = "".join(f"-{key}={value}" for key, value in options.items()) + "-pipe" * pipe
+    told = "".join(f"-{key}={value}" for key, value in options.items()) + "-pipe" * bool(pipe)
     return Format(f"lavf-{kind}-{codec}{told}", write, exact, rate, seamless)
 
 

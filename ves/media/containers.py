@@ -95,7 +95,8 @@ CONTAINERS = (
     _row("MPEG-TS", rb"(\x47.{187}\x47|.{4}\x47.{191}\x47)", _ANY, FFMPEG, "whole packets", structure.mpegts),
     _row("MPEG-PS", rb"\x00\x00\x01\xba", _ANY, FFMPEG, "sizes of its packets", structure.mpegps),
     _row("AAC (ADTS)", rb"\xff[\xf0\xf1\xf8\xf9]", "AAC", FFMPEG, "sizes of its frames", structure.adts),
-    _row("MP3", rb"", "MPEG audio, layers I to III", FFMPEG, "frames counted; Xing, Info or VBRI frame"),
+    _row("MP3", rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", "MPEG audio, layers I to III", FFMPEG,
+         "frames counted; Xing, Info or VBRI frame", _no_size, mpeg_audio.recordings),
     _row("APE, TTA, WavPack, TAK, Musepack", rb"", "their own", FFMPEG, "samples in their headers, counted"),
     _row("AC-3, DTS, AMR", rb"", "their own", FFMPEG, "not stated; a packet that is cut off"),
 )  # fmt: skip

@@ -53,7 +53,7 @@ def opened(encoded: bytes) -> Iterator[tuple[int, Iterator[Float32[np.ndarray, "
         with container:
             stream = _default(container)
             if container.format.name == "mp3":
-                mpeg_audio.check_whole(encoded)
+                mpeg_audio.recordings(encoded)  # for what it raises
             blocks = _blocks(container, stream, _promise(container, stream, encoded))
             if (first := next(blocks, None)) is None:
                 raise BadAudio("zero_length", "no samples")
@@ -87,48 +87,65 @@ def _blocks(container, stream, promise: "_Promise") -> Iterator[Float32[np.ndarr
     stream.codec_context.thread_count = 1
     if stream.codec_context.name in CHECKED:
         stream.codec_context.options = _CHECKS
-    converter, form, packets, count, ends = None, None, 0, 0, [0.0] * len(container.streams)
-    begin_s, packets_s, longest_s = None, 0.0, 0.0
+    converter, form, came = None, None, _Came(len(container.streams), stream.index)
     for packet in container.demux():
-        lasts_s = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0.0
-        if packet.pts is not None and packet.time_base is not None:
-            start_s = float(packet.pts * packet.time_base)
-            ends[packet.stream.index] = max(ends[packet.stream.index], start_s + lasts_s)
-            if packet.stream.index == stream.index and begin_s is None:
-                begin_s = start_s
+        came.add(packet)
         if packet.stream.index != stream.index:
             continue
-        packets += packet.size > 0
-        longest_s = max(longest_s, lasts_s)
-        packets_s += lasts_s if lasts_s < _PAUSE_S and not packet.is_discard else 0.0
         if packet.is_corrupt:
-            raise BadAudio("truncated", f"packet {packets} is cut off")
+            raise BadAudio("truncated", f"packet {came.packets} is cut off")
         for frame in packet.decode():
             if frame.is_corrupt:
-                raise BadAudio("unreadable", f"packet {packets} is damaged")
+                raise BadAudio("unreadable", f"packet {came.packets} is damaged")
             if converter is None:
                 form = (frame.sample_rate, frame.layout.name)
                 converter = av.AudioResampler("fltp", frame.layout, frame.sample_rate)
             if (frame.sample_rate, frame.layout.name) != form:
                 raise BadAudio("unreadable", f"it begins with {form}, and goes on with another rate or other channels")
             for converted in converter.resample(frame):
-                count += converted.samples
+                came.samples += converted.samples
                 yield converted.to_ndarray().T
-    if packets < promise.packets:
-        raise BadAudio("truncated", f"the header promises {promise.packets} packets of sound, {packets} are there")
-    rate, name = form[0] if form else 1, container.format.name
-    came_s, end_s = count / rate, ends[stream.index]
-    counted_s = max(promise.sound_s, end_s if name == "flac" else 0.0)  # FLAC numbers its frames
-    gapless_s = end_s - (begin_s or 0.0) if name == "asf" else 0.0  # what FFmpeg skips of ASF leaves a gap
-    for promised, came, tolerance in (
-        (promise.end_s, max(ends), TOLERANCE_S),
-        (promise.sound_end_s, end_s, TOLERANCE_S),
-        (counted_s, came_s, 0.5 / rate),
-        (gapless_s, came_s, 1.5 * longest_s or TOLERANCE_S),
-        (packets_s if name in TIMED else 0.0, came_s, _DELAY_S.get(stream.codec_context.name, _PAUSE_S)),
-    ):
-        if came < promised - tolerance:
-            raise BadAudio("truncated", f"it promises {promised:.2f} s of sound, {came:.2f} s can be decoded")
+    came.check(promise, container.format.name, stream.codec_context.name, form[0] if form else 1)
+
+
+class _Came:
+    """What came of a recording: its packets, the times of them, and the samples that they gave."""
+
+    def __init__(self, streams: int, sound: int) -> None:
+        self.sound, self.packets, self.samples = sound, 0, 0
+        self.ends_s, self.begin_s = [0.0] * streams, None  # of every stream; of sound
+        self.packets_s, self.longest_s = 0.0, 0.0  # of the packets of sound, together and the longest one
+
+    def add(self, packet) -> None:
+        """Take in a packet of any stream."""
+        stream, base = packet.stream.index, packet.time_base
+        lasts_s = float((packet.duration or 0) * base) if base else 0.0
+        start_s = float(packet.pts * base) if base and packet.pts is not None else None
+        if start_s is not None:
+            self.ends_s[stream] = max(self.ends_s[stream], start_s + lasts_s)
+        if stream == self.sound:
+            self.begin_s = start_s if self.begin_s is None else self.begin_s
+            self.packets += packet.size > 0
+            self.longest_s = max(self.longest_s, lasts_s)
+            self.packets_s += lasts_s if lasts_s < _PAUSE_S and not packet.is_discard else 0.0
+
+    def check(self, promise: "_Promise", container: str, codec: str, rate: int) -> None:
+        """Raise BadAudio `truncated` if less came than the container promises or its packets last."""
+        if self.packets < promise.packets:
+            text = f"the header promises {promise.packets} packets of sound, {self.packets} are there"
+            raise BadAudio("truncated", text)
+        came_s, end_s = self.samples / rate, self.ends_s[self.sound]
+        counted_s = max(promise.sound_s, end_s if container == "flac" else 0.0)  # FLAC numbers its frames
+        gapless_s = end_s - (self.begin_s or 0.0) if container == "asf" else 0.0  # what FFmpeg skips there is a gap
+        for promised, came, tolerance in (
+            (promise.end_s, max(self.ends_s), TOLERANCE_S),
+            (promise.sound_end_s, end_s, TOLERANCE_S),
+            (counted_s, came_s, 0.5 / rate),
+            (gapless_s, came_s, 1.5 * self.longest_s or TOLERANCE_S),
+            (self.packets_s if container in TIMED else 0.0, came_s, _DELAY_S.get(codec, _PAUSE_S)),
+        ):
+            if came < promised - tolerance:
+                raise BadAudio("truncated", f"it promises {promised:.2f} s of sound, {came:.2f} s can be decoded")
 
 
 class _Promise(NamedTuple):

@@ -84,45 +84,55 @@ def id3_size(encoded: bytes, position: int = 0) -> int:
     return 10 + size + (10 if header[5] & 0x10 else 0)
 
 
-def check_whole(encoded: bytes) -> None:
-    """Raise BadAudio `truncated` if frames that were promised are missing, or the last one is cut off.
+def recordings(encoded: bytes) -> list[bytes]:
+    """The recordings that are joined in an MP3, mostly one: each begins with its Xing, Info or VBRI frame, if it has
+    one. They have frames only, since decoders stumble over tags. Raises BadAudio: `truncated` if frames that were
+    promised are missing, or the last one is cut off; `unreadable` where there are bytes between two frames that are
+    neither a frame nor a tag.
 
-    Of recordings that are joined (each with its own promise) the promises are added up. Raise `unreadable` where there
-    are bytes between two frames that are neither a frame nor a tag: a decoder would look for the next frame. In front
-    of the first frame they may be what a recorder caught of the frame before. Behind the last, where nothing promises
-    how many there are, zeros are what a disk has in place of frames that were lost.
+    In front of the first frame they may be what a recorder caught of the frame before. Behind the last, where nothing
+    promises how many there are, zeros are what a disk has in place of frames that were lost.
     """
     position, count, promised, kind = 0, 0, 0, None
+    parts: list[list[bytes]] = [[]]
     while position + 4 <= len(encoded):
         (header,) = struct.unpack_from(">I", encoded, position)
         found = frame(header)
         if found is None or (header & _SAME != kind and not _follows(encoded, position, found)):
-            if behind := _behind_tag(encoded, position):
-                position = behind
-                continue
-            if (behind := _next_frame(encoded, position + 1)) is None:
+            if (behind := _behind_other(encoded, position, header, count)) is None:
                 break
-            same = (header ^ int.from_bytes(encoded[behind : behind + 4], "big")) & _SAME == 0
-            if kind is not None or same or behind - position > _LONGEST or header == 0:
-                raise BadAudio(
-                    "unreadable", f"{behind - position} bytes behind frame {count} of MPEG audio are no frame"
-                )
             position = behind
             continue
         if (promise := _promise(encoded, position, found)) is None:
             count += 1
         else:
             promised += promise
+            if parts[-1]:
+                parts.append([])
         kind = header & _SAME
         if position + found.size > len(encoded):
             raise BadAudio("truncated", f"frame {count} of MPEG audio is cut off")
+        parts[-1].append(encoded[position : position + found.size])
         position += found.size
-    if kind is not None and 0 < len(encoded) - position < 4 and encoded[position] == 0xFF:
+    rest = encoded[position : position + 16]
+    if kind is not None and (rest[:1] == b"\xff" and len(rest) < 4):
         raise BadAudio("truncated", f"frame {count + 1} of MPEG audio is cut off")
-    if not promised and kind is not None and encoded[position : position + 16] == bytes(16):
+    if kind is not None and not promised and rest == bytes(16):
         raise BadAudio("truncated", f"zeros stand behind frame {count} of MPEG audio")
     if count < promised:
         raise BadAudio("truncated", f"the first frame promises {promised} frames, {count} are there")
+    return [b"".join(part) for part in parts] if kind is not None else [encoded]
+
+
+def _behind_other(encoded: bytes, position: int, header: int, count: int) -> int | None:
+    """Where to go on behind what is no frame; None if no frame follows. Raises BadAudio `unreadable` if frames are
+    missing here; `count` frames stand before."""
+    if (behind := _behind_tag(encoded, position)) or (behind := _next_frame(encoded, position + 1)) is None:
+        return behind
+    same = (header ^ int.from_bytes(encoded[behind : behind + 4], "big")) & _SAME == 0
+    if count or same or behind - position > _LONGEST or header == 0:
+        raise BadAudio("unreadable", f"{behind - position} bytes behind frame {count} of MPEG audio are no frame")
+    return behind
 
 
 def _follows(encoded: bytes, position: int, found: Frame) -> bool:

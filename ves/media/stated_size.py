@@ -90,28 +90,50 @@ def caf(encoded: bytes) -> int | None:
 def written(encoded: bytes) -> bytes:
     """WAV, AIFF, AU and CAF with the size of the samples in their headers, where their writer did not know it; any
     other recording as it is. libsndfile takes some of these for empty."""
-    there, end = bytearray(encoded), len(encoded)
-    if header := wav_header.parse(encoded):
-        order = "<" if header.little_endian else ">"
-        (size,) = struct.unpack_from(f"{order}I", encoded, header.start - 4)
-        if size == header.declared or encoded[:4] not in (b"RIFF", b"RIFX"):
-            return encoded
-        struct.pack_into(f"{order}I", there, header.start - 4, header.present)
-        struct.pack_into(f"{order}I", there, 4, end - 8)
-    elif encoded[:4] in (b".snd", b"dns.") and au(encoded) is None and end >= 24:
-        order = ">" if encoded[:4] == b".snd" else "<"
-        (offset,) = struct.unpack_from(f"{order}I", encoded, 4)
-        struct.pack_into(f"{order}I", there, 8, max(end - offset, 0))
-    elif encoded[:4] == b"caff" and caf(encoded) is None and (place := encoded.find(b"data" + b"\xff" * 8)) > 0:
-        struct.pack_into(">q", there, place + 4, end - place - 12)
-    elif encoded[8:12] in (b"AIFF", b"AIFC") and iff(encoded) is None:
-        comm, ssnd = encoded.find(b"COMM"), encoded.find(b"SSND")
-        if not 0 < comm < ssnd or comm + 18 > end:
-            return encoded
-        channels, _, bits = struct.unpack_from(">HIH", encoded, comm + 8)
-        struct.pack_into(">I", there, 4, end - 8)
-        struct.pack_into(">I", there, ssnd + 4, end - ssnd - 8)
-        struct.pack_into(">I", there, comm + 10, max(end - ssnd - 16, 0) // max(channels * (-(-bits // 8)), 1))
-    else:
+    fields = _UNWRITTEN[encoded[:4]](encoded) if encoded[:4] in _UNWRITTEN else []
+    if not fields:
         return encoded
+    there = bytearray(encoded)
+    for form, place, size in fields:
+        struct.pack_into(form, there, place, size)
     return bytes(there)
+
+
+Fields = list[tuple[str, int, int]]  # struct format, place and value of the sizes that a header lacks
+
+
+def _wav_fields(encoded: bytes) -> Fields:
+    if (header := wav_header.parse(encoded)) is None:
+        return []
+    form = "<I" if header.little_endian else ">I"
+    (size,) = struct.unpack_from(form, encoded, header.start - 4)
+    written_well = size == header.declared
+    return [] if written_well else [(form, header.start - 4, header.present), (form, 4, len(encoded) - 8)]
+
+
+def _au_fields(encoded: bytes) -> Fields:
+    form = ">I" if encoded[:4] == b".snd" else "<I"
+    if len(encoded) < 24 or au(encoded) is not None:
+        return []
+    (offset,) = struct.unpack_from(form, encoded, 4)
+    return [(form, 8, max(len(encoded) - offset, 0))]
+
+
+def _caf_fields(encoded: bytes) -> Fields:
+    place = encoded.find(b"data" + b"\xff" * 8)
+    return [] if place < 0 or caf(encoded) is not None else [(">q", place + 4, len(encoded) - place - 12)]
+
+
+def _aiff_fields(encoded: bytes) -> Fields:
+    comm, ssnd, end = encoded.find(b"COMM"), encoded.find(b"SSND"), len(encoded)
+    if encoded[8:11] != b"AIF" or not 0 < comm < ssnd <= end - 16 or iff(encoded) is not None:
+        return []
+    channels, _, bits = struct.unpack_from(">HIH", encoded, comm + 8)
+    frames = (end - ssnd - 16) // max(channels * -(-bits // 8), 1)
+    return [(">I", 4, end - 8), (">I", ssnd + 4, end - ssnd - 8), (">I", comm + 10, frames)]
+
+
+_UNWRITTEN = {
+    b"RIFF": _wav_fields, b"RIFX": _wav_fields, b".snd": _au_fields, b"dns.": _au_fields, b"caff": _caf_fields,
+    b"FORM": _aiff_fields,
+}  # fmt: skip
