@@ -105,7 +105,7 @@ def _row(batch: pa.RecordBatch, names: dict[str, str], media: str, place: int) -
 
 
 def _text(value: Any) -> str | None:
-    """A cell as text, NaN as none. Numbers become text; 17.0, which is how pandas writes 17 beside a null, becomes 17."""
+    """A cell as text, NaN as none. Numbers become text; 17.0, as pandas writes 17 beside a null, becomes 17."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, float) and value.is_integer():

@@ -16,7 +16,7 @@ rule ingest_audio:
         "logs/{corpus}/ingest/{shard}.tsv"
     priority: 1  # before the next download or recording, because ingesting frees disk space
     params:
-        version=3,
+        version=4,
         origin=shard_origin,
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,
@@ -39,7 +39,7 @@ rule ingest_images:
         "logs/{corpus}/ingest/{shard}.tsv"
     priority: 1  # before the next download or recording, because ingesting frees disk space
     params:
-        version=2,
+        version=3,
         origin=shard_origin,
         chosen=chosen_rows,
     shell:
