@@ -16,7 +16,6 @@ Aimed at on two cores: 0.8 beside one nice process, 0.45 beside an equal one.
 
 import argparse
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -24,10 +23,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from subprocess import PIPE, Popen
+
+import harness
 
 from ves.commands.process import wait_asleep
 
@@ -56,7 +56,7 @@ def training(corpus: Path, run: str, way: str) -> Callable[[], object]:
     """A step of a default run; `dropout` is dense with some, whose halves are not independent of each other."""
     import training as steps
 
-    config, data = steps.configured(corpus)
+    config, data = harness.configured(corpus)
     if run == "dropout":
         config = config.model_copy(update={"model": config.model.model_copy(update={"dropout": 0.1})})
     training = steps.start(config, data, "dense" if run == "dropout" else run, way, 10**6)
@@ -65,11 +65,9 @@ def training(corpus: Path, run: str, way: str) -> Callable[[], object]:
 
 def features(corpus: Path, _what: str, _way: str) -> Callable[[], object]:
     """A batch of pictures, from their bytes to patch tokens; a thread for each core, as in the workflow."""
-    import training as steps
-
     from ves.models.features import listed, tokens
 
-    config, data = steps.configured(corpus)
+    config, data = harness.configured(corpus)
     frame, size = listed(Path(data.images)), config.vision.batch_size
     batches = cycle([frame[start : start + size] for start in range(0, len(frame) - size, size)])
     stream = tokens(batches, corpus / "images", config.vision)
@@ -79,7 +77,6 @@ def features(corpus: Path, _what: str, _way: str) -> Callable[[], object]:
 def evaluation(corpus: Path, what: str, _way: str) -> Callable[[], object]:
     """On one core, as in the workflow: a batch of clips to tokens, or 32 clips scored against 512 pictures."""
     import torch
-    import training as steps
 
     from ves.base.cpu import use_cores
     from ves.models.towers import VeS
@@ -87,7 +84,7 @@ def evaluation(corpus: Path, what: str, _way: str) -> Callable[[], object]:
     from ves.training.dataset import PairReader, to_read
 
     use_cores(1, whole=True)
-    config, data = steps.configured(corpus)
+    config, data = harness.configured(corpus)
     reader, clips = PairReader(data, config.audio.seconds), to_read(data, "val")[:32]
     model = VeS(config.audio, config.model, reader.features.width, 0.05).eval()
 
@@ -171,38 +168,35 @@ def measure(corpus: Path, names: Sequence[str], repeats: int, seconds: float) ->
                 if condition == "another":
                     for row in rows:
                         row.start(seconds)
-                    found = statistics.mean(row.rate() for row in rows)
+                    rate = statistics.mean(row.rate() for row in rows)
                 else:
                     with beside(CONDITIONS[condition]):
-                        found = rows[0].measure(seconds)
-                rates.setdefault(condition, []).append(found)
-    kept = [statistics.median(a / b for a, b in zip(rates[name], rates["alone"], strict=True)) for name in conditions]
-    return [" ".join(names), f"{statistics.median(rates['alone']):.2f}", *(f"{share:.2f}" for share in kept[1:])]
+                        rate = rows[0].measure(seconds)
+                rates.setdefault(condition, []).append(rate)
+    kept = [f"{harness.ratio(rates[name], rates['alone']):.2f}" for name in conditions[1:]]
+    return [" ".join(names), f"{statistics.median(rates['alone']):.2f}", *kept]
 
 
 def main() -> None:
     """Print the table as Markdown."""
-    parser = argparse.ArgumentParser()
+    parser = harness.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--corpus", type=Path, default=Path("data/scenes"))
     parser.add_argument("--only", default="", help="rows whose name has this in it")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        serve(given.corpus, given.serve)
+    settings = parser.parse_args()
+    if settings.serve:
+        serve(settings.corpus, settings.serve)
         return
     import torch
 
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end=""
-    )
-    print(f"torch {torch.__version__}; {given.repeats} repeats of {given.seconds} s")
-    head = ["", "alone, units/s", *list(CONDITIONS)[1:], "another"]
-    print(f"\n| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
+    print(f"{harness.today()}, {harness.processor()}, torch {torch.__version__}; ", end="")
+    print(f"{settings.repeats} repeats of {settings.seconds} s")
+    harness.header("", "alone, units/s", *list(CONDITIONS)[1:], "another")
     for names in ROWS:
-        if given.only in " ".join(names):
-            print(f"| {' | '.join(measure(given.corpus, names, given.repeats, given.seconds))} |", flush=True)
+        if settings.only in " ".join(names):
+            harness.row(*measure(settings.corpus, names, settings.repeats, settings.seconds))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ Writes JPEGs with sides of SIDE and 3/4 SIDE pixels, and a DINOv2 of the size of
     bare, shared    the forward alone, batches one by one, each operation on two threads
     bare, apart     the forward alone, two batches at a time, each on one thread
     extraction      ves.models.extraction.extract and seal: hash and load the weights, read, hash, decode, resize,
-    forward,
-                    check, write, fsync, hash; into a store that is not there yet
+                    forward, check, write, fsync, hash; into a store that is not there yet
     plain loop      what one writes without VeS: pictures decoded by Pillow and fitted by transformers' image processor,
                     batch by batch, the model called (bfloat16 autocast, inference mode), patch tokens kept in memory
 
@@ -20,7 +19,6 @@ The bare forward is given its batches decoded, in memory and on a model in memor
 function that extraction calls (bfloat16 autocast, inference mode).
 """
 
-import argparse
 import hashlib
 import io
 import os
@@ -34,6 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 import polars as pl
 import torch
@@ -122,19 +121,19 @@ def plain(folder: Path, vision: VisionConfig) -> torch.Tensor:
     size = {"height": vision.image_size, "width": vision.image_size}
     processor = BitImageProcessor(size=size, do_center_crop=False)
     contents = pl.read_parquet(folder / "images/x.parquet")["bytes"].to_list()
-    found = []
+    tokens = []
     for at in range(0, len(contents), vision.batch_size):
         pictures = [Image.open(io.BytesIO(one)).convert("RGB") for one in contents[at : at + vision.batch_size]]
         inputs = processor(pictures, return_tensors="pt").to(device)
         with torch.autocast(device, torch.bfloat16):
-            found.append(model(**inputs).last_hidden_state[:, 1:].to("cpu", torch.bfloat16))
-    return torch.cat(found)
+            tokens.append(model(**inputs).last_hidden_state[:, 1:].to("cpu", torch.bfloat16))
+    return torch.cat(tokens)
 
 
-def timed(function: Callable[..., None], *given: object) -> tuple[float, float]:
+def timed(function: Callable[..., None], *arguments: object) -> tuple[float, float]:
     """Seconds by the clock, and of all threads on the processor: other work on the machine shows in the first alone."""
     begin, busy = time.perf_counter(), time.process_time()
-    function(*given)
+    function(*arguments)
     return time.perf_counter() - begin, time.process_time() - busy
 
 
@@ -154,33 +153,33 @@ def measure(folder: Path, count: int, side: int, repeats: int) -> dict[str, list
     for repeat in range(repeats):
         turn = [("bare, apart", apart, (model, batches)), ("extraction", extraction, (folder, vision))]
         turn.append(("plain loop", plain, (folder, vision)))
-        for name, function, given in turn[:: 1 - 2 * (repeat % 2)]:
+        for name, function, arguments in turn[:: 1 - 2 * (repeat % 2)]:
             shutil.rmtree(folder / "f.zarr", ignore_errors=True)
-            times.setdefault(name, []).append(timed(function, *given))
+            times.setdefault(name, []).append(timed(function, *arguments))
     return times
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--pictures", type=int, default=768, help="a multiple of 32")
-    options.add_argument("--side", type=int, default=640)
-    options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--folder", type=Path, help="on the disk to be measured")
-    given = options.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        times = measure(Path(folder), given.pictures, given.side, given.repeats)
-    print(
-        f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {THREADS} threads, load {os.getloadavg()[0]:.1f}, ", end=""
-    )
+    """Print the table."""
+    parser = harness.arguments(__doc__)
+    parser.add_argument("--pictures", type=int, default=768, help="a multiple of 32")
+    parser.add_argument("--side", type=int, default=640)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="on the disk to be measured")
+    settings = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=settings.folder) as folder:
+        times = measure(Path(folder), settings.pictures, settings.side, settings.repeats)
+    print(f"{harness.today()}, {platform.machine()}, {THREADS} threads, load {os.getloadavg()[0]:.1f}, ", end="")
     print(f"torch {torch.__version__} ({device_name()}), ", end="")
-    print(f"{given.pictures} JPEGs of {given.side} x {given.side * 3 // 4}, {given.repeats} repeats\n")
-    print("| | wall, to bare, apart | processor, to the same | pictures a second | wall seconds of each repeat |")
-    print("|---|---|---|---|---|")
+    print(f"{settings.pictures} JPEGs of {settings.side} x {settings.side * 3 // 4}, {settings.repeats} repeats")
+    columns = ("wall, to bare, apart", "processor, to the same", "pictures a second", "wall seconds of each repeat")
+    harness.header("", *columns)
     for name, of in times.items():
         pairs = list(zip(of, times["bare, apart"], strict=False))
         wall, busy = (statistics.median(own[n] / bare[n] for own, bare in pairs) for n in (0, 1))
-        each = given.pictures / statistics.median(own for own, _ in of)
-        print(f"| {name} | {wall:.2f} | {busy:.2f} | {each:.1f} | {', '.join(f'{own:.1f}' for own, _ in of)} |")
+        each = settings.pictures / statistics.median(own for own, _ in of)
+        seconds = ", ".join(f"{own:.1f}" for own, _ in of)
+        harness.row(name, f"{wall:.2f}", f"{busy:.2f}", f"{each:.1f}", seconds)
 
 
 if __name__ == "__main__":

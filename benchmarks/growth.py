@@ -7,22 +7,18 @@ written and synced as extraction does. Opening and look-up are medians over stor
 and makes the index of all.
 """
 
-import argparse
 import hashlib
-import os
-import platform
 import statistics
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
+import harness
 import numpy as np
 import torch
 
 from ves.store.features_layout import SHARD_ROWS
 from ves.store.features_reader import open_features
-from ves.store.features_writer import create_features, set_complete, write_shard
 
 PATCHES, WIDTH = 4, 64
 
@@ -30,12 +26,9 @@ PATCHES, WIDTH = 4, 64
 def write(store: Path, ids: list[str]) -> float:
     """Seconds that writing takes."""
     rows = torch.randn(SHARD_ROWS, PATCHES, WIDTH).to(torch.bfloat16)
+    shards = (rows[: len(ids) - first] for first in range(0, len(ids), SHARD_ROWS))
     start = time.perf_counter()
-    create_features(store, len(ids), PATCHES, WIDTH, {"grid": [2, 2]})
-    for shard, first in enumerate(range(0, len(ids), SHARD_ROWS)):
-        part = ids[first : first + SHARD_ROWS]
-        write_shard(store, shard, rows[: len(part)], part)
-    set_complete(store, True)
+    harness.write_store(store, PATCHES, WIDTH, ids, shards)
     return time.perf_counter() - start
 
 
@@ -49,10 +42,10 @@ def reading(store: Path, ids: list[str], repeats: int) -> list[float]:
         opened = open_features(store)
         times.append(time.perf_counter())
         core = time.process_time()
-        found = opened.rows([ids[-1]])
+        rows = opened.rows([ids[-1]])
         spent[2].append(time.process_time() - core)
         times.append(time.perf_counter())
-        assert found.tolist() == [len(ids) - 1]
+        assert rows.tolist() == [len(ids) - 1]
         for _ in range(10):
             opened.read(rng.integers(0, len(ids), 92))
         begin = time.perf_counter()
@@ -66,32 +59,21 @@ def reading(store: Path, ids: list[str], repeats: int) -> list[float]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 290_000])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to write")
-    given = parser.parse_args()
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores of {platform.machine()}, load {load:.1f} at the start\n")
-    names = (
-        "images",
-        "bytes / image",
-        "ms to write / image",
-        "ms to open",
-        "ms for the first id",
-        "of a core",
-        "ms for 92 rows",
-    )
-    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
-    with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
-        for size in given.sizes:
+    settings = parser.parse_args()
+    with harness.session(harness.machine()), tempfile.TemporaryDirectory(dir=settings.folder) as temporary:
+        harness.header("images", "bytes / image", "ms to write / image", "ms to open", "ms for the first id",
+                       "of a core", "ms for 92 rows")  # fmt: skip
+        for size in settings.sizes:
             store = Path(temporary) / f"{size}.zarr"
             ids = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(size)]
             written = write(store, ids) / size * 1e3
-            held = sum(file.stat().st_size for file in store.rglob("*") if file.is_file()) / size
-            times = " | ".join(f"{1e3 * spent:.2f}" for spent in reading(store, ids, given.repeats))
-            print(f"| {size:,} | {held:.1f} | {written:.3f} | {times} |", flush=True)
-    print(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
+            stored = sum(file.stat().st_size for file in store.rglob("*") if file.is_file()) / size
+            times = [f"{1e3 * spent:.2f}" for spent in reading(store, ids, settings.repeats)]
+            harness.row(f"{size:,}", f"{stored:.1f}", f"{written:.3f}", *times)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ hashes nothing. Real-time factors: seconds of sound per second of wall time and 
 process. Other work on the machine shows in the first.
 """
 
-import argparse
 import io
 import json
 import multiprocessing
@@ -23,12 +22,15 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import harness
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 import yaml
 from PIL import Image
+
+from ves.config.corpus import CorpusSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16_000
@@ -76,16 +78,17 @@ def write(path: Path, media: str, megabytes: int, groups: int) -> tuple[int, flo
     return len(files), sum(len(file) - 44 for file in files) / (2 * RATE)
 
 
-def shard(*given) -> tuple[int, float]:
+def shard(*settings) -> tuple[int, float]:
     """The same, by a process of its own: the peak of a child's memory begins with what its parent holds."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(write, *given).result()
+        return pool.submit(write, *settings).result()
 
 
 def stages(folder: Path) -> dict[str, list[str | Path]]:
     """The commands of the two stages, to which `--source` and what follows the kind of shard are added."""
     settings = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))["corpus"]
-    settings = {**settings, "keep_seconds": None, "keep_source": True}
+    settings = {key: value for key, value in settings.items() if key in CorpusSettings.model_fields}
+    settings["keep_seconds"] = None
     names = {"audio": "audio/x", "images": "images/x"}
     listing = [{"name": name, "part": part, "chosen": None} for part, name in names.items()]
     (folder / "corpus.json").write_text(json.dumps(settings), "utf-8")
@@ -109,18 +112,18 @@ def plain_loop(source: Path, out: Path) -> None:
 
 def measured(command: list[str | Path], repeats: int) -> dict[str, float]:
     """Medians of wall and processor seconds and of the peak of resident GB of a command."""
-    found = []
+    spent = []
     for _ in range(repeats):
         start = time.perf_counter()
         process = subprocess.Popen([*map(str, command)], cwd=ROOT, stderr=subprocess.PIPE)
         assert process.stderr is not None
-        said = process.stderr.read()
+        errors = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise RuntimeError(f"{command} ended with {process.returncode}: {said.decode()}")
-        found.append((time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9))
-    wall, cpu, peak = (statistics.median(values) for values in zip(*found, strict=True))
+            raise RuntimeError(f"{command} ended with {process.returncode}: {errors.decode()}")
+        spent.append((time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9))
+    wall, cpu, peak = (statistics.median(values) for values in zip(*spent, strict=True))
     return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2), "peak_gb": round(peak, 2)}
 
 
@@ -132,33 +135,33 @@ def compare(folder: Path, megabytes: int, repeats: int) -> None:
         outputs = ["--source", source, "--store", folder / "audio.zarr", "--part", folder / "part.parquet"]
         base = measured([sys.executable, __file__, "--loop", source, folder / "samples.raw"], repeats)
         ours = measured([*stages(folder)["audio"], *outputs], repeats)
-        for name, found in (("soundfile loop", base), ("ingest-audio", ours)):
-            factors = {kind: round(seconds / found[f"{kind}_s"]) for kind in ("wall", "cpu")}
-            print(json.dumps({"what": name, "row_groups": groups, "real_time": factors} | found), flush=True)
+        for name, spent in (("soundfile loop", base), ("ingest-audio", ours)):
+            factors = {kind: round(seconds / spent[f"{kind}_s"]) for kind in ("wall", "cpu")}
+            print(json.dumps({"what": name, "row_groups": groups, "real_time": factors} | spent), flush=True)
         ratios = {kind: round(ours[f"{kind}_s"] / base[f"{kind}_s"], 2) for kind in ("wall", "cpu")}
         print(json.dumps({"what": "ingest-audio to the loop", "row_groups": groups, "times": ratios}), flush=True)
 
 
 def main() -> None:
     """Write the shards, measure, print one line of JSON per measurement."""
-    parser = argparse.ArgumentParser(description="Ingest of a shard as Vaani's are, against a loop of soundfile.read.")
+    parser = harness.arguments(__doc__)
     parser.add_argument("--megabytes", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the shards are written; else a temporary one")
     parser.add_argument("--loop", type=Path, nargs=2, metavar=("SOURCE", "OUT"), help="run the baseline, and no more")
-    given = parser.parse_args()
-    if given.loop:
-        plain_loop(*given.loop)
+    settings = parser.parse_args()
+    if settings.loop:
+        plain_loop(*settings.loop)
         return
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+    with tempfile.TemporaryDirectory(dir=settings.folder) as name:
         folder = Path(name)
-        compare(folder, given.megabytes, given.repeats)
+        compare(folder, settings.megabytes, settings.repeats)
         source = folder / "images.parquet"
-        count, _ = shard(source, "image", given.megabytes, 1)
+        count, _ = shard(source, "image", settings.megabytes, 1)
         outputs = ["--source", source, "--pictures", folder / "pictures.parquet", "--part", folder / "part.parquet"]
-        found = measured([*stages(folder)["images"], *outputs], given.repeats)
-        print(json.dumps({"what": "ingest-images", "row_groups": 1, "per_s": round(count / found["wall_s"])} | found))
+        spent = measured([*stages(folder)["images"], *outputs], settings.repeats)
+        print(json.dumps({"what": "ingest-images", "row_groups": 1, "per_s": round(count / spent["wall_s"])} | spent))
 
 
 if __name__ == "__main__":

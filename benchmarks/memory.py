@@ -10,6 +10,7 @@ workspace, the CUDA context, the batch itself, and what a layer needs only while
 normalisation is the largest (in fp32, 65 MB a clip). So this is a lower bound; attention is as torch runs it on a CPU.
 """
 
+import harness
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -21,22 +22,22 @@ from ves.models.towers import VisualAdapter, projection
 FRAMES, DIM, WIDTH, PATCHES = 80_000, 256, 1024, 256
 
 
-def kept(model: nn.Module, *given: torch.Tensor) -> float:
-    """Bytes that autograd keeps for a batch, without parameters and what is given."""
-    known = {one.untyped_storage().data_ptr() for one in (*model.parameters(), *given)}
+def kept(model: nn.Module, *inputs: torch.Tensor) -> float:
+    """Bytes that autograd keeps for a batch, without parameters and inputs."""
+    known = {one.untyped_storage().data_ptr() for one in (*model.parameters(), *inputs)}
     sizes: dict[int, int] = {}
-    held = []  # so that no address is used twice
+    alive = []  # so that no address is used twice
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in known:
             sizes[storage.data_ptr()] = storage.nbytes()
-            held.append(tensor)
+            alive.append(tensor)
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
     with hooks, torch.autocast("cpu", dtype=torch.bfloat16):
-        out = model(*given)
+        out = model(*inputs)
     del out
     return sum(sizes.values())
 
@@ -70,23 +71,23 @@ def gigabytes(value: float) -> str:
 
 def main() -> None:
     """A row with the convolutional front end trained, and one with it frozen."""
+    harness.arguments(__doc__).parse_args()
     torch.manual_seed(0)
     settings = ModelConfig(dim=DIM, visual_layers=2, visual_heads=8, dropout=0.1)
     visual = VisualAdapter(settings, WIDTH).train()
-    casts, seen = line(visual, PATCHES, WIDTH)
-    print("Computed, not measured on a GPU; GB = 1e9 bytes. A lower bound (see the script).\n")
-    names = ("front end", "weights, casts, gradients, AdamW", "a clip", "a picture", "step of 92",
-             "1,024 as 16 x 64, cached", "512 as 8 x 64, cached")  # fmt: skip
-    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
+    casts, picture = line(visual, PATCHES, WIDTH)
+    print("Computed, not measured on a GPU; GB = 1e9 bytes. A lower bound (see the script).")
+    harness.header("front end", "weights, casts, gradients, AdamW", "a clip", "a picture", "step of 92",
+                   "1,024 as 16 x 64, cached", "512 as 8 x 64, cached")  # fmt: skip
     for freeze in (False, True):
         speech = Speech(freeze=freeze).train()
-        more, heard = line(speech, FRAMES)
+        more, clip = line(speech, FRAMES)
         parameters = [one for model in (speech, visual) for one in model.parameters()]
         fixed = casts + more + sum((16 if one.requires_grad else 4) * one.numel() for one in parameters)
         tokens = (124 + PATCHES) * DIM * 4  # bytes of a pair's tokens in fp32, and as much for their gradients
-        cached = [fixed + 64 * (heard + seen) + batch * 2 * tokens + batch * batch * 124 for batch in (1024, 512)]
-        cells = (fixed, heard, seen, fixed + 92 * (heard + seen), *cached)
-        print(f"| {'frozen' if freeze else 'trained'} | {' | '.join(map(gigabytes, cells))} |", flush=True)
+        cached = [fixed + 64 * (clip + picture) + batch * 2 * tokens + batch * batch * 124 for batch in (1024, 512)]
+        cells = (fixed, clip, picture, fixed + 92 * (clip + picture), *cached)
+        harness.row("frozen" if freeze else "trained", *map(gigabytes, cells))
 
 
 if __name__ == "__main__":

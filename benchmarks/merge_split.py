@@ -10,7 +10,6 @@ with polars on texts, all in memory: read, join, unique, write; then read, hold 
 for near-duplicates among 290,000 pictures follows.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import harness
 import polars as pl
 import vaani_like
 
@@ -74,28 +74,18 @@ def naive(folder: Path, out: Path) -> None:
 def near_duplicates() -> None:
     """Print the time to group the hashes of all pictures."""
     hashes = vaani_like.hashes(vaani_like.IMAGES)
-    print(f"\nNear-duplicates among {len(hashes):,} pictures:\n\n| bits | groups | largest | s |\n|---|---|---|---|")
+    print(f"\nNear-duplicates among {len(hashes):,} pictures:")
+    harness.header("bits", "groups", "largest", "s")
     for bits in (3, 6):
         start = time.perf_counter()
-        found = pl.Series(groups(hashes, bits)).value_counts()
-        print(f"| {bits} | {len(found):,} | {found['count'].max()} | {time.perf_counter() - start:.1f} |")
+        sizes = pl.Series(groups(hashes, bits)).value_counts()
+        harness.row(bits, f"{len(sizes):,}", sizes["count"].max(), f"{time.perf_counter() - start:.1f}")
 
 
 def run(folder: Path, sizes: list[int], baseline_up_to: int) -> None:
     """Print the table, a row as soon as it is measured."""
-    names = (
-        "clips",
-        "who",
-        "merge s",
-        "split s",
-        "sum s",
-        "CPU s",
-        "merge GB",
-        "split GB",
-        "CPU s per M",
-        "to smallest",
-    )
-    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
+    harness.header("clips", "who", "merge s", "split s", "sum s", "CPU s", "merge GB", "split GB", "CPU s per M",
+                   "to smallest")  # fmt: skip
     first: dict[str, float] = {}
     for rows in sizes:
         here = folder / f"clips-{rows}"
@@ -115,25 +105,24 @@ def run(folder: Path, sizes: list[int], baseline_up_to: int) -> None:
                 [f"{value:.{digits}f}" for value in values] + none for values, digits in ((wall, 1), (peak, 2))
             )
             sums = [f"{sum(wall):.1f}", f"{sum(cpu):.1f}"]
-            cells = [f"{rows:,}", who, *times, *sums, *peaks, f"{each:.2f}", f"{ratio:.2f}"]
-            print(f"| {' | '.join(cells)} |", flush=True)
+            harness.row(f"{rows:,}", who, *times, *sums, *peaks, f"{each:.2f}", f"{ratio:.2f}")
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__)
     parser.add_argument("--folder", type=Path, help="keeps the parts, for another run")
     parser.add_argument("--rows", type=int, nargs="+", default=[MILLION, 6 * MILLION, 24 * MILLION])
     parser.add_argument("--baseline-up-to", type=int, default=6 * MILLION, help="clips; more do not fit in memory")
     parser.add_argument("--naive", type=Path, nargs=2, metavar=("PARTS", "OUT"), help="run the baseline itself")
-    given = parser.parse_args()
-    if given.naive:
-        naive(*given.naive)
+    settings = parser.parse_args()
+    if settings.naive:
+        naive(*settings.naive)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
+        folder = settings.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        run(folder, given.rows, given.baseline_up_to)
+        run(folder, settings.rows, settings.baseline_up_to)
     near_duplicates()
 
 

@@ -10,17 +10,15 @@ half of the training images. The last row is the paper's accumulation: the secon
 its micro-batches only. `tune` is what choices may be made on; `val`, its first `--val` clips by id, is reported.
 """
 
-import argparse
 import platform
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+import harness
 import torch
 
-from ves.config.check import read_yaml, validate
-from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
+from ves.config.experiment import Config, DataPaths, TrainConfig
 from ves.evaluation.retrieval.tune import recall
 from ves.models.towers import VeS
 from ves.training.checkpoint import seed_all
@@ -36,7 +34,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where everything is, and what was asked for."""
+    """The configuration, where everything is, and how much of it a run sees."""
 
     config: Config
     paths: DataPaths
@@ -53,8 +51,8 @@ def settings_of(train: TrainConfig, batch: int, negatives: str, micro: int, cap:
     return train.model_copy(update=changed | {key: rate * factor for key, rate in rates.items()})
 
 
-def run(corpus: Corpus, train: TrainConfig) -> str:
-    """Train and score one model; its row of the table."""
+def run(corpus: Corpus, train: TrainConfig) -> list[object]:
+    """Train and score one model; the cells of its row."""
     torch.set_num_threads(train.threads)
     seed_all(corpus.seed)
     reader, frame = PairReader(corpus.paths, corpus.config.audio.seconds), to_read(corpus.paths, "train")
@@ -70,15 +68,15 @@ def run(corpus: Corpus, train: TrainConfig) -> str:
     part = train.model_copy(update={"batch_size": train.micro_batch})  # of what is embedded at once
     frames = clips(corpus.paths, "tune"), clips(corpus.paths, "val")[: corpus.val]
     scores = [recall(model, reader, frame, part, device) for frame in frames]
-    seen = steps * train.batch_size
-    cells = [train.batch_size, train.negatives, steps, seen, f"{train.learning_rate:.2g}", f"{100 * masked:.3f}"]
+    samples = steps * train.batch_size
+    cells = [train.batch_size, train.negatives, steps, samples, f"{train.learning_rate:.2g}", f"{100 * masked:.3f}"]
     cells += [f"{value:.1f}" for score in scores for value in score.values()]
-    return f"| {' | '.join(map(str, [*cells, f'{spent / seen:.4f}']))} |"
+    return [*cells, f"{spent / samples:.4f}"]
 
 
 def main() -> None:
     """Print the table, a row as soon as it is there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/scenes"))
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 128, 512, 1477])
     parser.add_argument("--samples", type=int, default=12_800)
@@ -86,20 +84,15 @@ def main() -> None:
     parser.add_argument("--micro", type=int, default=32)
     parser.add_argument("--cap", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
-    files = {name: str(given.data / f"{name}.parquet") for name in ("manifest", "splits", "images")}
-    store = given.data / "features" / f"{features_name(config.vision)}.zarr"
-    paths = DataPaths(
-        corpus=config.corpus.name, audio=str(given.data / "audio.zarr"), features=str(store), live=False, **files
-    )
-    corpus, train = Corpus(config, paths, given.samples, given.val, given.seed), config.train_of("dense")
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {train.threads} threads, torch {torch.__version__}\n")
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
-    runs = [(size, "batch") for size in given.batches]
-    runs += [(size, "micro_batch") for size in given.batches[-2:-1]]
+    settings = parser.parse_args()
+    config, paths = harness.configured(settings.data)
+    corpus, train = Corpus(config, paths, settings.samples, settings.val, settings.seed), config.train_of("dense")
+    print(f"{harness.today()}, {platform.machine()}, {train.threads} threads, torch {torch.__version__}")
+    harness.header(*COLUMNS)
+    runs = [(size, "batch") for size in settings.batches]
+    runs += [(size, "micro_batch") for size in settings.batches[-2:-1]]
     for size, negatives in runs:
-        print(run(corpus, settings_of(train, size, negatives, given.micro, given.cap)), flush=True)
+        harness.row(*run(corpus, settings_of(train, size, negatives, settings.micro, settings.cap)))
 
 
 if __name__ == "__main__":

@@ -13,20 +13,16 @@ Codecs (those of ves.store.compression, and others by zarr) are measured on feat
 random weights, of rendered scenes.
 """
 
-import argparse
 import ctypes
 import gc
 import mmap
 import os
-import platform
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 import torch
 import yaml
@@ -55,21 +51,17 @@ OTHERS: dict[str, Any] = {  # than those that VeS writes: read by zarr, also thr
 }
 
 
-def table(*names: str) -> None:
-    """Begin a table."""
-    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
-
-
 def make(folder: Path, patches: int, width: int, shards: int) -> tuple[Path, np.memmap]:
     """A store of random numbers, and a memory map of the same rows in one file. Both are left in the page cache."""
     store, flat = folder / f"{patches}x{width}.zarr", folder / f"{patches}x{width}.bin"
-    create_features(store, shards * SHARD_ROWS, patches, width, {"grid": [1, patches]})
     with open(flat, "wb") as handle:
-        for shard in range(shards):
-            rows = torch.randn(SHARD_ROWS, patches, width).to(torch.bfloat16)
-            write_shard(store, shard, rows, [f"{shard * SHARD_ROWS + row:064x}" for row in range(SHARD_ROWS)])
-            handle.write(rows.view(torch.int16).numpy().tobytes())
-    set_complete(store, True)
+
+        def tokens() -> Iterator[torch.Tensor]:
+            for _ in range(shards):
+                yield (rows := torch.randn(SHARD_ROWS, patches, width).to(torch.bfloat16))
+                handle.write(rows.view(torch.int16).numpy().tobytes())
+
+        harness.write_store(store, patches, width, [f"{row:064x}" for row in range(shards * SHARD_ROWS)], tokens())
     memory = np.memmap(flat, np.int16, "r", shape=(shards * SHARD_ROWS, patches, width))
     memory.sum()
     open_features(store).read(range(len(memory)))
@@ -79,17 +71,8 @@ def make(folder: Path, patches: int, width: int, shards: int) -> tuple[Path, np.
 def turns(
     ways: Mapping[str, Callable[[np.ndarray], object]], draw_rows: Callable[[], np.ndarray], repeats: int
 ) -> dict[str, float]:
-    """Median seconds of each way; they take turns in an order drawn anew, each with rows of its own."""
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    order = np.random.default_rng(1)
-    for _ in range(repeats):
-        for name in order.permutation(list(ways)).tolist():
-            way, rows = ways[name], draw_rows()
-            start = time.perf_counter()
-            kept = way(rows)
-            spent[name].append(time.perf_counter() - start)
-            del kept  # what it takes to free it is not reading
-    return {name: statistics.median(times) for name, times in spent.items()}
+    """Median seconds of each way; they take turns, each with rows of its own."""
+    return harness.medians(harness.turns(ways, lambda: (draw_rows(),), repeats))
 
 
 def warm(store: Path, memory: np.memmap, repeats: int) -> None:
@@ -124,7 +107,7 @@ def warm(store: Path, memory: np.memmap, repeats: int) -> None:
             cells += [f"{spent['take'] / spent[way]:.2f}" for way in ("off", "on")]
             cells.append(f"{spent['zarr'] / spent['on']:.1f}" if "zarr" in spent else "")
             speed = out.nbytes / spent["on"] / 1e9
-            print(f"| {memory[0].nbytes:,} | {batch} | {order} | {' | '.join(cells)} | {speed:.1f} |", flush=True)
+            harness.row(f"{memory[0].nbytes:,}", batch, order, *cells, f"{speed:.1f}")
 
 
 def first(store: Path, memory: np.memmap, repeats: int) -> None:
@@ -146,8 +129,8 @@ def first(store: Path, memory: np.memmap, repeats: int) -> None:
         "on": lambda rows: opened["on"].read(rows, out),
     }
     spent = turns(ways, rows, repeats)
-    ratios = " | ".join(f"{spent['memmap'] / spent[way]:.2f}" for way in ("off", "on"))
-    print(f"| {memory[0].nbytes:,} | {ratios} | {1e6 * spent['memmap'] / 92:.1f} |", flush=True)
+    ratios = [f"{spent['memmap'] / spent[way]:.2f}" for way in ("off", "on")]
+    harness.row(f"{memory[0].nbytes:,}", *ratios, f"{1e6 * spent['memmap'] / 92:.1f}")
 
 
 def drop(store: Path) -> None:
@@ -198,8 +181,8 @@ def cold(store: Path, memory: np.memmap, repeats: int, cached: int) -> None:
 
     ways = {"pread": pread, **{name: lambda rows, name=name: opened[name].read(rows, out) for name in ("off", "on")}}
     spent = turns(ways, rows, repeats)
-    ratios = " | ".join(f"{spent['pread'] / spent[way]:.2f}" for way in ("off", "on"))
-    print(f"| {size:,} | {cached} | {ratios} | {out.nbytes / spent['pread'] / 1e9:.2f} |", flush=True)
+    ratios = [f"{spent['pread'] / spent[way]:.2f}" for way in ("off", "on")]
+    harness.row(f"{size:,}", cached, *ratios, f"{out.nbytes / spent['pread'] / 1e9:.2f}")
     for descriptor in shards + alone:
         os.close(descriptor)
 
@@ -250,37 +233,34 @@ def codecs(folder: Path, repeats: int) -> None:
     for name in names:
         ours, by_zarr = spent[name] / 32 * 1e3, spent[f"{name}, zarr"] / 32 * 1e3
         cells = (f"{sizes['none'] / sizes[name]:.2f}", f"{spent[name] / spent['none']:.1f}", f"{ours:.3f}")
-        print(f"| {name} | {' | '.join(cells)} | {by_zarr:.3f} |")
+        harness.row(name, *cells, f"{by_zarr:.3f}")
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--folder", type=Path, help="where to write 3 GB")
-    given = parser.parse_args()
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores of {platform.machine()}, load {load:.1f} at the start")
-    with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
+    settings = parser.parse_args()
+    with harness.session(harness.machine()), tempfile.TemporaryDirectory(dir=settings.folder) as temporary:
         made = [make(Path(temporary), *shape) for shape in SHAPES]
         print("\nWarm, times as fast as memmap[rows] (columns 4 to 7) and as take(out), CRC32C off and on:")
-        table("row bytes", "rows", "order", "off", "on", "off, new memory", "on, new memory", "off / take",
-              "on / take", "on / zarr oindex", "on, GB/s")  # fmt: skip
+        harness.header("row bytes", "rows", "order", "off", "on", "off, new memory", "on, new memory", "off / take",
+                       "on / take", "on / zarr oindex", "on, GB/s")  # fmt: skip
         for store, memory in made:
-            warm(store, memory, given.repeats)
+            warm(store, memory, settings.repeats)
         print("\nFirst, 92 rows, times as fast as memmap[rows]:")
-        table("row bytes", "off", "on", "memmap, us a row")
+        harness.header("row bytes", "off", "on", "memmap, us a row")
         for store, memory in made:
-            first(store, memory, given.repeats)
+            first(store, memory, settings.repeats)
         print("\nCold, 92 rows, times as fast as raw pread:")
-        table("row bytes", "of these in the page cache", "off", "on", "pread GB/s")
+        harness.header("row bytes", "of these in the page cache", "off", "on", "pread GB/s")
         for store, memory in made:
             for cached in (0, 83):
-                cold(store, memory, given.repeats, cached)
+                cold(store, memory, settings.repeats, cached)
         print(f"\nCodecs, {SCENES} pictures, {256 * 384 * 2:,} bytes a row:")
-        table("codec", "ratio", "times as long as none", "ms a row", "by zarr")
-        codecs(Path(temporary), given.repeats)
-    print(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
+        harness.header("codec", "ratio", "times as long as none", "ms a row", "by zarr")
+        codecs(Path(temporary), settings.repeats)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,11 @@ files. A batch is the first 5 s of each of 64 clips drawn anew, as training read
 table has medians. The memory map and soundfile check nothing.
 """
 
-import argparse
-import os
-import platform
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
+import harness
 import numpy as np
 import soundfile
 import zarr
@@ -43,44 +38,40 @@ def ways(folder: Path, count: int) -> dict[str, Callable[[int], np.ndarray]]:
     def part(number: int) -> slice:
         return slice(begins[number], min(begins[number] + LIMIT, begins[number + 1]))
 
-    found: dict[str, Callable[[int], np.ndarray]] = {
+    readers: dict[str, Callable[[int], np.ndarray]] = {
         "memmap, copied": lambda number: np.array(flat[part(number)]),
         "ours, CRC32C off": lambda number: unchecked.read(SHARD, number, LIMIT),
         "ours, CRC32C on": lambda number: checked.read(SHARD, number, LIMIT),
         "soundfile, WAV": lambda number: soundfile.read(folder / f"{number}.wav", LIMIT, dtype="int16")[0],
         "zarr": lambda number: np.asarray(samples[part(number)]),
     }
-    for read in found.values():
+    for read in readers.values():
         assert all(np.array_equal(read(number), clip[:LIMIT]) for number, clip in enumerate(clips))
-    return found
+    return readers
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__)
     parser.add_argument("--clips", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--folder", type=Path, help="where to write 0.3 GB")
-    given = parser.parse_args()
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores of {platform.machine()}, load {load:.1f} at the start\n")
+    settings = parser.parse_args()
     rng = np.random.default_rng(1)
-    with tempfile.TemporaryDirectory(dir=given.folder) as temporary:
-        readers = ways(Path(temporary), given.clips)
-        spent: dict[str, list[float]] = {name: [] for name in readers}
-        for _ in range(given.repeats):
-            for name, read in readers.items():
-                drawn = rng.integers(0, given.clips, BATCH).tolist()
-                start = time.perf_counter()
-                kept = [read(number) for number in drawn]
-                spent[name].append(time.perf_counter() - start)
-                del kept
-    medians = {name: statistics.median(times) for name, times in spent.items()}
-    print(f"| {BATCH} clips of up to 5 s | times as fast as memmap | as soundfile | ms a clip |\n|---|---|---|---|")
-    for name, median in medians.items():
-        ratios = f"{medians['memmap, copied'] / median:.3f} | {medians['soundfile, WAV'] / median:.2f}"
-        print(f"| {name} | {ratios} | {1e3 * median / BATCH:.3f} |")
-    print(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
+
+    def batch() -> tuple[list[int]]:
+        return (rng.integers(0, settings.clips, BATCH).tolist(),)
+
+    with harness.session(harness.machine()), tempfile.TemporaryDirectory(dir=settings.folder) as temporary:
+        readers = {
+            name: lambda numbers, read=read: [read(number) for number in numbers]
+            for name, read in ways(Path(temporary), settings.clips).items()
+        }
+        medians = harness.medians(harness.turns(readers, batch, settings.repeats))
+        harness.header(f"{BATCH} clips of up to 5 s", "times as fast as memmap", "as soundfile", "ms a clip")
+        for name, median in medians.items():
+            ratios = f"{medians['memmap, copied'] / median:.3f}", f"{medians['soundfile, WAV'] / median:.2f}"
+            harness.row(name, *ratios, f"{1e3 * median / BATCH:.3f}")
 
 
 if __name__ == "__main__":

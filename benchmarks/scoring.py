@@ -10,16 +10,13 @@ the share is of its rate in the same minutes. Peak memory is that of the process
 and the product's operands in memory.
 """
 
-import argparse
-import os
-import platform
 import tempfile
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import harness
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,12 +40,12 @@ def embedded(size: int) -> Embeddings:
     return Embeddings(audio, next(masks), torch.arange(size, dtype=torch.int32), image, next(masks), ids, ids, {})
 
 
-def product(heard: list[Tensor], seen: Tensor, buffer: Tensor) -> tuple[int, float]:
+def product(audio: list[Tensor], images: Tensor, buffer: Tensor) -> tuple[int, float]:
     """Products of a pair of tokens, and seconds, of the product alone."""
     start, done = time.perf_counter(), 0
     while time.perf_counter() - start < BURST:
-        for patches in seen:
-            for part in heard:
+        for patches in images:
+            for part in audio:
                 torch.mm(patches, part.T, out=buffer)
                 done += len(part) * PATCHES
     return done, time.perf_counter() - start
@@ -63,8 +60,8 @@ def resident(field: str) -> float:
 def measured(size: int, folder: Path) -> tuple[float, float, float]:
     """Seconds of scoring, the product's rate (pairs of tokens per second) and the peak in MiB."""
     stored = embedded(size)
-    heard = list(stored.audio_tokens[:32].flatten(0, 1).float()[: 7 * 512].split(512))
-    operands = heard, stored.image_tokens[:64].float(), torch.empty(PATCHES, 512)
+    audio = list(stored.audio_tokens[:32].flatten(0, 1).float()[: 7 * 512].split(512))
+    operands = audio, stored.image_tokens[:64].float(), torch.empty(PATCHES, 512)
     bare, spent = [product(*operands)], 0.0
     Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
     before = resident("VmRSS")
@@ -80,24 +77,22 @@ def measured(size: int, folder: Path) -> tuple[float, float, float]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[125, 250, 500, 1000])
     parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    print(f"{datetime.now(UTC):%Y-%m-%d}, threads: {given.threads}, on {cores} cores of {platform.machine()}, "
-          f"torch {version('torch')}, load {load:.1f} at the start")  # fmt: skip
-    names = ("clips x images", "share of the product's rate", "µs a pair",
-             "seconds", "GFLOP/s", "of the product", "peak over embeddings, MiB")  # fmt: skip
-    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
-    for size in given.sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            spent, bare, extra = measured(size, Path(folder))
-        rate = size * size * TOKENS * PATCHES / spent
-        print(f"| {size:,} x {size:,} | {rate / bare:.2f} | {spent / size / size * 1e6:.1f} | {spent:.1f} "
-              f"| {rate * 2 * WIDTH / 1e9:.0f} | {bare * 2 * WIDTH / 1e9:.0f} | {extra:.0f} |", flush=True)  # fmt: skip
-    print(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
+    settings = parser.parse_args()
+    torch.set_num_threads(settings.threads)
+    setting = f"threads: {settings.threads}, on {harness.machine()}, torch {version('torch')}"
+    with harness.session(setting):
+        harness.header("clips x images", "share of the product's rate", "µs a pair", "seconds", "GFLOP/s",
+                       "of the product", "peak over embeddings, MiB")  # fmt: skip
+        for size in settings.sizes:
+            with tempfile.TemporaryDirectory() as folder:
+                spent, bare, extra = measured(size, Path(folder))
+            rate = size * size * TOKENS * PATCHES / spent
+            flops = [f"{each * 2 * WIDTH / 1e9:.0f}" for each in (rate, bare)]
+            times = f"{rate / bare:.2f}", f"{spent / size / size * 1e6:.1f}", f"{spent:.1f}"
+            harness.row(f"{size:,} x {size:,}", *times, *flops, f"{extra:.0f}")
 
 
 if __name__ == "__main__":

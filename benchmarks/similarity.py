@@ -10,16 +10,12 @@ of the resident set over that before the step, each way in a process of its own 
 On a GPU the same ways and torch.compile of the volume, at the paper's tokens in bfloat16; memory as CUDA counts it.
 """
 
-import argparse
 import multiprocessing
-import os
-import platform
-import statistics
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import harness
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -54,9 +50,9 @@ def tokens(shape: tuple[int, ...], ragged: bool, device: str = "cpu") -> tuple[T
     return audio, (torch.arange(t) < lengths).to(device), image, torch.randn(a, v).to(device)
 
 
-def step(way: Callable[..., Tensor], given: tuple[Tensor, ...], low: bool, *, backward: bool) -> None:
+def step(way: Callable[..., Tensor], inputs: tuple[Tensor, ...], low: bool, *, backward: bool) -> None:
     """One forward or, with its gradients, one step."""
-    audio, mask, image, outer = given
+    audio, mask, image, outer = inputs
     audio, image = (side.detach().requires_grad_() for side in (audio, image))
     with torch.autocast(audio.device.type, dtype=torch.bfloat16, enabled=low):
         scores = way(audio, mask, image)
@@ -64,49 +60,46 @@ def step(way: Callable[..., Tensor], given: tuple[Tensor, ...], low: bool, *, ba
         scores.backward(outer.to(scores.dtype))
 
 
-def product(given: tuple[Tensor, ...], low: bool) -> None:
+def product(inputs: tuple[Tensor, ...], low: bool) -> None:
     """The product of the tokens that count, 2,048 of them with one image at a time."""
-    audio, mask, image, _ = given
+    audio, mask, image, _ = inputs
     dtype = torch.bfloat16 if low else torch.float32
-    heard, seen = audio[mask].to(dtype), image.to(dtype)
-    buffer = torch.empty(2048 * seen.shape[1], dtype=dtype)
-    for patches in seen:
-        for part in heard.split(2048):
+    valid, images = audio[mask].to(dtype), image.to(dtype)
+    buffer = torch.empty(2048 * images.shape[1], dtype=dtype)
+    for patches in images:
+        for part in valid.split(2048):
             torch.mm(patches, part.T, out=buffer[: len(part) * len(patches)].view(len(patches), len(part)))
 
 
 def turns(ways: dict[str, Callable[[], None]], repeats: int, calls: int = 1) -> dict[str, float]:
-    """Median seconds of each way; they take turns, after one round that does not count."""
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + 1):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            for _ in range(calls):
-                way()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            if turn:
-                spent[name].append((time.perf_counter() - start) / calls)
-    return {name: statistics.median(times) for name, times in spent.items()}
+    """Median seconds of a call of each way; they take turns, after one round that does not count."""
 
+    def repeated(way: Callable[[], None]) -> None:
+        for _ in range(calls):
+            way()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
-def table(*names: str) -> None:
-    """Begin a table."""
-    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
+    for way in ways.values():
+        repeated(way)
+    spent = harness.turns({name: partial(repeated, way) for name, way in ways.items()}, tuple, repeats)
+    return {name: median / calls for name, median in harness.medians(spent).items()}
 
 
 def on_cpu(repeats: int) -> None:
     """A row for each shape."""
-    table("shape", "step: volume / ours", "forward: volume / ours", "product / forward", "volume, ms a step", "ours")
+    harness.header(
+        "shape", "step: volume / ours", "forward: volume / ours", "product / forward", "volume, ms a step", "ours"
+    )
     for name, (shape, ragged, low) in SHAPES.items():
-        given = tokens(shape, ragged)
+        inputs = tokens(shape, ragged)
         spent = turns(
             {
-                "volume": lambda given=given, low=low: step(volume, given, low, backward=True),
-                "ours": lambda given=given, low=low: step(max_mean, given, low, backward=True),
-                "volume forward": lambda given=given, low=low: step(volume, given, low, backward=False),
-                "forward": lambda given=given, low=low: step(max_mean, given, low, backward=False),
-                "product": lambda given=given, low=low: product(given, low),
+                "volume": partial(step, volume, inputs, low, backward=True),
+                "ours": partial(step, max_mean, inputs, low, backward=True),
+                "volume forward": partial(step, volume, inputs, low, backward=False),
+                "forward": partial(step, max_mean, inputs, low, backward=False),
+                "product": partial(product, inputs, low),
             },
             repeats,
             calls=20 if shape[0] < 10 else 1,
@@ -114,7 +107,7 @@ def on_cpu(repeats: int) -> None:
         ratios = (spent["volume"] / spent["ours"], spent["volume forward"] / spent["forward"],
                   spent["product"] / spent["forward"])  # fmt: skip
         cells = [f"{ratio:.2f}" for ratio in ratios] + [f"{spent[way] * 1e3:.1f}" for way in ("volume", "ours")]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        harness.row(name, *cells)
 
 
 def resident(field: str) -> float:
@@ -126,11 +119,11 @@ def resident(field: str) -> float:
 def peak(way: Callable[..., Tensor], threads: int, queue: "multiprocessing.Queue[float]") -> None:
     """MiB by which a step raises the peak of this process; a little step before it loads what is loaded once."""
     torch.set_num_threads(threads)
-    given = tokens(PAPER, ragged=False)
+    inputs = tokens(PAPER, ragged=False)
     step(way, tokens((8, 125, 2, 256, 256), ragged=False), low=False, backward=True)
     Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
     before = resident("VmRSS")
-    step(way, given, low=False, backward=True)
+    step(way, inputs, low=False, backward=True)
     queue.put(resident("VmHWM") - before)
 
 
@@ -144,58 +137,56 @@ def memory(threads: int) -> None:
         process.start()
         peaks[name] = queue.get()
         process.join()
-    table("extra memory, paper's tokens", "volume, MiB", "ours, MiB", "volume / ours")
-    print(f"| B = {PAPER[0]}, fp32 | {peaks['volume']:.0f} | {peaks['ours']:.0f} "
-          f"| {peaks['volume'] / peaks['ours']:.0f} |")  # fmt: skip
+    harness.header("extra memory, paper's tokens", "volume, MiB", "ours, MiB", "volume / ours")
+    ratio = f"{peaks['volume'] / peaks['ours']:.0f}"
+    harness.row(f"B = {PAPER[0]}, fp32", *(f"{peaks[way]:.0f}" for way in ("volume", "ours")), ratio)
 
 
 def on_gpu(repeats: int) -> None:
     """A row for each batch and way; TFLOP/s are of the product, 2 B B T P D, over the time of the forward."""
     name = torch.cuda.get_device_name()
     limit = next((peak for model, peak in PEAKS.items() if model in name), None)
-    table(f"{name}: B", "way", "forward, ms", "step, ms", "TFLOP/s, forward", "share of the bf16 peak", "extra, MiB")
+    columns = ("way", "forward, ms", "step, ms", "TFLOP/s, forward", "share of the bf16 peak", "extra, MiB")
+    harness.header(f"{name}: B", *columns)
     for batch in BATCHES:
         shape = (batch, PAPER[1], batch, *PAPER[3:])
-        given = tokens(shape, ragged=False, device="cuda")
+        inputs = tokens(shape, ragged=False, device="cuda")
         ways = {"ours": max_mean} | (
             {"volume": volume, "compiled": torch.compile(volume)} if batch <= VOLUME_LIMIT else {}
         )
         for way, function in ways.items():
             try:
                 spent = turns({
-                    "forward": lambda f=function, given=given: step(f, given, True, backward=False),
-                    "step": lambda f=function, given=given: step(f, given, True, backward=True),
+                    "forward": partial(step, function, inputs, True, backward=False),
+                    "step": partial(step, function, inputs, True, backward=True),
                 }, repeats)  # fmt: skip
             except torch.cuda.OutOfMemoryError:
-                print(f"| {batch} | {way} | out of memory |||||", flush=True)
+                harness.row(batch, way, "out of memory", "", "", "", "")
                 continue
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
-            step(function, given, True, backward=True)
+            step(function, inputs, True, backward=True)
             extra = (torch.cuda.max_memory_allocated() - before) / 2**20
             rate = 2 * batch * batch * PAPER[1] * PAPER[3] * PAPER[4] / spent["forward"]
             share = f"{rate / limit:.2f}" if limit else "peak unknown"
-            print(f"| {batch} | {way} | {spent['forward'] * 1e3:.2f} | {spent['step'] * 1e3:.2f} | {rate / 1e12:.0f} "
-                  f"| {share} | {extra:.0f} |", flush=True)  # fmt: skip
+            times = [f"{spent[kind] * 1e3:.2f}" for kind in ("forward", "step")]
+            harness.row(batch, way, *times, f"{rate / 1e12:.0f}", share, f"{extra:.0f}")
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {given.threads} threads on {cores} cores of {platform.machine()}, "
-          f"load {load:.1f} at the start")  # fmt: skip
-    on_cpu(given.repeats)
-    memory(given.threads)
-    if torch.cuda.is_available():
-        on_gpu(given.repeats)
-    else:
-        print("\nNo GPU: not measured.")
-    print(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
+    settings = parser.parse_args()
+    torch.set_num_threads(settings.threads)
+    with harness.session(f"{settings.threads} threads on {harness.machine()}"):
+        on_cpu(settings.repeats)
+        memory(settings.threads)
+        if torch.cuda.is_available():
+            on_gpu(settings.repeats)
+        else:
+            print("\nNo GPU: not measured.")
 
 
 if __name__ == "__main__":

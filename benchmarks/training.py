@@ -11,20 +11,17 @@ kernels, on all threads (the profiler's own work is in it: compare columns); the
 of half a batch take by themselves, on one core, with the operands that the step gave them: no step is faster.
 """
 
-import argparse
-import os
-import platform
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import harness
 import torch
 from torch import Tensor
 from torch._C._profiler import _ExperimentalConfig
@@ -32,8 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ves.base.cpu import keep_freed_memory, use_cores
-from ves.config.check import read_yaml, validate
-from ves.config.experiment import Config, DataPaths, TrainConfig, features_name
+from ves.config.experiment import Config, DataPaths, TrainConfig
 from ves.models import towers as model
 from ves.models.towers import VeS
 from ves.similarity import pairwise
@@ -184,14 +180,11 @@ def start(config: Config, data: DataPaths, run: str, way: str, steps: int) -> Tr
     return Training(run, way, settings, built, make_optimizer(built, settings), stream)
 
 
-def table(*names: str) -> None:
-    """Begin a table."""
-    print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
-
-
 def timed(config: Config, data: DataPaths, repeats: int, steps: int) -> list[Training]:
     """Both ways of every run of the table, in turns; prints what their steps took."""
-    table("run", "plain s/step", "ours s/step", "plain / ours", "plain CPU s", "ours CPU s", "plain / ours CPU")
+    harness.header(
+        "run", "plain s/step", "ours s/step", "plain / ours", "plain CPU s", "ours CPU s", "plain / ours CPU"
+    )
     everything = []
     for run in config.table:
         ways = [start(config, data, run, way, (repeats + 2) * steps + 4) for way in WAYS]
@@ -209,47 +202,37 @@ def timed(config: Config, data: DataPaths, repeats: int, steps: int) -> list[Tra
                 [statistics.median(getattr(way, kind)[at : at + steps]) for at in range(0, repeats * steps, steps)]
                 for way in ways
             )
-            ratio = statistics.median(a / b for a, b in zip(one, other, strict=True))
+            ratio = harness.ratio(one, other)
             cells += [f"{statistics.median(one):.3f}", f"{statistics.median(other):.3f}", f"**{ratio:.2f}**"]
-        print(f"| {run} | {' | '.join(cells)} |", flush=True)
+        harness.row(run, *cells)
         everything += ways
     return everything
 
 
-def configured(corpus: Path) -> tuple[Config, DataPaths]:
-    """The default configuration, and where the files of its corpus are."""
-    config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
-    names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
-    names |= {"audio": "audio.zarr", "features": f"features/{features_name(config.vision)}.zarr"}
-    return config, DataPaths(corpus=corpus.name, live=False, **{key: str(corpus / name) for key, name in names.items()})
-
-
 def main() -> None:
     """Print all tables as Markdown."""
-    parser = argparse.ArgumentParser()
+    parser = harness.arguments(__doc__)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--corpus", type=Path, default=Path("data/scenes"))
-    given = parser.parse_args()
-    config, data = configured(given.corpus)
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end=""
-    )
-    print(f"torch {torch.__version__}; {given.repeats} repeats of {given.steps} steps")
+    settings = parser.parse_args()
+    config, data = harness.configured(settings.corpus)
+    print(f"{harness.today()}, {harness.processor()}, torch {torch.__version__}; ", end="")
+    print(f"{settings.repeats} repeats of {settings.steps} steps")
     keep_freed_memory()  # both ways
-    everything = timed(config, data, given.repeats, given.steps)
-    table("run", "way", "waiting for data, share of the time of steps")
+    everything = timed(config, data, settings.repeats, settings.steps)
+    harness.header("run", "way", "waiting for data, share of the time of steps")
     for each in everything:
-        print(f"| {each.run} | {each.way} | {sum(each.waited) / sum(each.seconds):.2%} |")
-    measured = {f"{each.run}, {each.way}": each.kernels(given.steps) for each in everything}
-    table("CPU ms a step in", *measured)
+        harness.row(each.run, each.way, f"{sum(each.waited) / sum(each.seconds):.2%}")
+    measured = {f"{each.run}, {each.way}": each.kernels(settings.steps) for each in everything}
+    harness.header("CPU ms a step in", *measured)
     for kind in dict.fromkeys([*KINDS.values(), "other"]):
-        print(f"| {kind} | {' | '.join(f'{found.get(kind, 0.0):.1f}' for found in measured.values())} |")
-    table("run, ours", "half a batch on one core, ms", "its products and convolutions alone, ms", "share")
+        harness.row(kind, *(f"{spent.get(kind, 0.0):.1f}" for spent in measured.values()))
+    harness.header("run, ours", "half a batch on one core, ms", "its products and convolutions alone, ms", "share")
     for each in everything:
         if each.way == "ours":
-            whole, bare = each.bare(given.repeats)
-            print(f"| {each.run} | {whole:.1f} | {bare:.1f} | {bare / whole:.0%} |")
+            whole, bare = each.bare(settings.repeats)
+            harness.row(each.run, f"{whole:.1f}", f"{bare:.1f}", f"{bare / whole:.0%}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""Rows across shards: in any order, by threads, through the map or not; what is damaged is named."""
+"""Rows across shards: in any order, by threads, from the page cache or the disk; what is damaged is named."""
 
-import mmap
 import os
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
 
 from ves.store import rows as shard_rows
-from ves.store import shard_map
 from ves.store.rows import ShardRows
 from ves.store.shard import Shard
 from ves.store.shard_format import CRC, HEADER, BadStore, header, with_crc, write_shard
@@ -18,18 +17,21 @@ HEAD = header(b"these")
 ROWS = np.random.default_rng(0).integers(0, 256, (22, SIZE)).astype(np.uint8)  # six shards, the last of two rows
 
 
-@pytest.fixture(params=["mapped", "asked at once", "every row asked for", "large rows", "no room for a map"])
+def without_page_cache(file, buffers, at, flags=0, *, preadv=os.preadv):
+    """os.preadv of a file system that cannot say what is cached."""
+    if flags & os.RWF_NOWAIT:
+        raise BlockingIOError
+    return preadv(file, buffers, at)
+
+
+@pytest.fixture(params=["one thread", "several threads", "from the disk"])
 def folder(request, tmp_path, monkeypatch):
-    """Shards, read through the map or by system calls, a few rows at a time and with few files open."""
-    if request.param == "no room for a map":
-        monkeypatch.setattr(shard_map, "PAGE", 2**46)  # for six shards, more than there are addresses
-    if request.param == "large rows":
-        monkeypatch.setattr(shard_rows, "LARGE", SIZE - 1)
-    if request.param != "asked at once":
-        monkeypatch.setattr(shard_rows, "SMALL", -1)
-    monkeypatch.setattr(shard_rows, "TRUSTED", 0 if request.param == "every row asked for" else 1000)
-    monkeypatch.setattr(shard_rows, "GROUP", 3)
-    monkeypatch.setattr(shard_rows, "PART", 1)
+    """Shards, of which few are open at a time, and how they are read."""
+    if request.param == "several threads":
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))  # so that there are some on any machine
+        monkeypatch.setattr(shard_rows, "PART", 1)
+    if request.param == "from the disk":
+        monkeypatch.setattr(os, "preadv", without_page_cache)
     monkeypatch.setattr(shard_rows, "OPEN_SHARDS", 2)
     for shard in range(6):
         write_shard(tmp_path / str(shard), ROWS[shard * SLOTS : (shard + 1) * SLOTS], SLOTS, HEAD)
@@ -37,10 +39,7 @@ def folder(request, tmp_path, monkeypatch):
 
 
 def reader(folder, *, check=True) -> ShardRows:
-    """One that has found its first row in the page cache, and trusts."""
-    opened = ShardRows(lambda n: Shard(folder / str(n), n * SLOTS, SLOTS, SIZE, HEAD), 6, SLOTS, SIZE, check=check)
-    np.testing.assert_array_equal(read(opened, [0]), ROWS[:1])
-    return opened
+    return ShardRows(lambda n: Shard(folder / str(n), n * SLOTS, SLOTS, SIZE, HEAD), SLOTS, SIZE, check=check)
 
 
 def read(opened: ShardRows, rows) -> np.ndarray:
@@ -69,7 +68,7 @@ def test_a_wrong_checksum_is_named_unless_it_is_not_asked_for(folder, byte):
 
 
 def test_two_wrong_rows_do_not_make_a_right_one(folder):
-    """Each row's checksum counts, though they are computed over many rows at once."""
+    """Each row's checksum counts."""
     content = bytearray((folder / "2").read_bytes())
     for row in (0, 1):  # the same bits in both rows, and in both checksums
         for byte in (3, SIZE + 1):
@@ -103,34 +102,40 @@ def test_a_file_cut_off_under_the_reader_is_an_error(folder, check):
         read(opened, [4, 6])
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize("back", [0, 1, 3, 4, 5, 4096, 12_000])
-@pytest.mark.parametrize(("large", "small"), [(0, 0), (2**17, 0), (2**17, 2**22)])
-def test_a_file_cut_off_behind_its_map_kills_nobody(tmp_path, monkeypatch, check, back, large, small):
-    """Rows of three pages, cut `back` bytes before the end of row 1 and its checksum, in a child: by a signal it would
-    end without a word."""
-    monkeypatch.setattr(shard_rows, "LARGE", large)
-    monkeypatch.setattr(shard_rows, "SMALL", small)
-    rows = np.random.default_rng(1).integers(1, 256, (3, 3 * mmap.PAGESIZE)).astype(np.uint8)
+def test_a_row_is_read_as_long_as_all_of_it_is_there(tmp_path, check, back):
+    """Rows of three pages; the file ends `back` bytes before the end of row 1 and its checksum."""
+    rows = np.random.default_rng(1).integers(1, 256, (3, 3 * 4096)).astype(np.uint8)
     write_shard(tmp_path / "0", rows, 3, HEAD)
-    opened = ShardRows(lambda n: Shard(tmp_path / str(n), 0, 3, rows.shape[1], HEAD), 1, 3, rows.shape[1], check=check)
-    out = np.empty_like(rows)
-    opened.read(np.arange(3), out)
+    opened = ShardRows(lambda n: Shard(tmp_path / str(n), 0, 3, rows.shape[1], HEAD), 3, rows.shape[1], check=check)
+    opened.read(np.arange(3), out := np.empty_like(rows))
     np.testing.assert_array_equal(out, rows)
-    assert opened._shard(0)[1] == 3  # rows of it lie in the map
-    if (child := os.fork()) == 0:
-        os.truncate(tmp_path / "0", HEADER + 2 * (rows.shape[1] + 4) - back)
-        raised = []
-        for row in range(3):
+    os.truncate(tmp_path / "0", HEADER + 2 * (rows.shape[1] + CRC) - back)
+    opened.read(np.array([0]), out[:1])
+    for row in (1, 2) if back else (2,):
+        with pytest.raises(BadStore, match=f"/0: row {row}: the shard ends within it"):
+            opened.read(np.array([row]), out[:1])
+
+
+def test_a_file_cut_off_while_threads_read_it_is_an_error(folder):
+    """Wherever a read is at that moment: each is right or raises, and the process lives."""
+    opened, started = reader(folder), Event()
+
+    def until_it_fails() -> str:
+        while True:
             try:
-                opened.read(np.array([row]), out[:1])
-            except BadStore:
-                raised.append(row)
-        os._exit(sum(1 << row for row in raised))
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFEXITED(status), f"killed by signal {os.WTERMSIG(status)}"
-    assert os.WEXITSTATUS(status) == (0b100 if back == 0 else 0b110)
+                np.testing.assert_array_equal(read(opened, [4, 5, 6, 7] * 50), ROWS[[4, 5, 6, 7] * 50])
+            except BadStore as error:
+                return str(error)
+            started.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        failures = [pool.submit(until_it_fails) for _ in range(2)]
+        assert started.wait(60)
+        os.truncate(folder / "1", HEADER + 10)
+        for failure in failures:
+            assert "/1: row" in failure.result(60)
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -142,48 +147,35 @@ def test_rows_and_shards_that_are_not_there(folder, check):
         read(reader(folder, check=check), [0, 13, 21])
 
 
-@pytest.mark.parametrize("check", [True, False])
-def test_what_is_not_in_the_page_cache_is_read_from_the_disk(folder, check, monkeypatch):
-    """As a file system answers that cannot say what is cached."""
-    real = os.preadv
+@pytest.mark.parametrize("refused", [[1, 9], [5], [21]])
+def test_only_rows_that_the_page_cache_lacks_are_read_from_the_disk(folder, monkeypatch, refused):
+    """And each of them once."""
+    real, from_disk = os.preadv, []
+    offsets = {HEADER + slot * (SIZE + CRC): slot for slot in range(SLOTS)}
 
-    def unwilling(file, buffers, at, *flags):
-        if flags:
+    def partly(file, buffers, at, flags=0):
+        row = int(os.path.basename(os.readlink(f"/proc/self/fd/{file}"))) * SLOTS + offsets[at]
+        if flags & os.RWF_NOWAIT and row in refused:
             raise BlockingIOError
+        if not flags:
+            from_disk.append(row)
         return real(file, buffers, at)
 
-    monkeypatch.setattr(os, "preadv", unwilling)
-    np.testing.assert_array_equal(read(reader(folder, check=check), [9, 2, 21]), ROWS[[9, 2, 21]])
-
-
-@pytest.mark.parametrize("refused", [[1, 9], [5], [21]])
-def test_rows_that_the_page_cache_lacks_are_not_touched_through_the_map(folder, monkeypatch, refused):
-    """Of a store that is partly there, in one read after another; and when all are there, all come through the map."""
-    real, touched, missing = os.preadv, [], set(refused)
-    ends = {HEADER + row % SLOTS * (SIZE + CRC) + SIZE: row % SLOTS for row in range(22)}
-
-    def partly(file, buffers, at, *flags):
-        number = int(os.path.basename(os.readlink(f"/proc/self/fd/{file}"))) if at in ends else 0
-        if flags and number * SLOTS + ends[at] in missing:
-            raise BlockingIOError
-        return real(file, buffers, at, *flags)
-
     monkeypatch.setattr(os, "preadv", partly)
-    for name in ("copy", "rows"):
-        found = getattr(shard_map.ShardMap, name)
-        monkeypatch.setattr(
-            shard_map.ShardMap, name, lambda self, rows, *a, found=found: touched.extend(rows) or found(self, rows, *a)
-        )
-    opened = reader(folder)
-    opened._trusted, some = 0, np.random.default_rng(1).permutation(22).tolist()
-    for _ in range(3):
-        np.testing.assert_array_equal(read(opened, some), ROWS[some])
-    assert not missing & {int(row) for row in touched}
-    if opened._opened(0)[1]:
-        missing.clear()
-        touched.clear()
-        read(opened, some)
-        assert sorted(int(row) for row in touched) == sorted(some)
+    rows = np.random.default_rng(1).permutation(22).tolist()
+    np.testing.assert_array_equal(read(reader(folder), rows), ROWS[rows])
+    assert sorted(from_disk) == refused
+
+
+def test_a_short_answer_of_the_page_cache_is_read_again(folder, monkeypatch):
+    """A read that does not wait may end where the page cache does."""
+    real = os.preadv
+
+    def half(file, buffers, at, flags=0):
+        return real(file, [np.empty(SIZE // 2, np.uint8)] if flags & os.RWF_NOWAIT else buffers, at)
+
+    monkeypatch.setattr(os, "preadv", half)
+    np.testing.assert_array_equal(read(reader(folder), [9, 2, 21]), ROWS[[9, 2, 21]])
 
 
 def test_a_disk_that_fails_is_named_with_the_shard(folder, monkeypatch):
@@ -205,8 +197,7 @@ def test_few_files_stay_open(folder):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_threads_and_forks_share_a_reader(folder, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))  # so that there are threads on any machine
+def test_threads_and_forks_share_a_reader(folder):
     opened = reader(folder)
 
     def right(seed: int) -> bool:

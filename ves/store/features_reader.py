@@ -100,7 +100,7 @@ class FeatureStore:
             if _same_layout(found, metadata(len(self), self.patches, self.width, packing)["patch_tokens"]):
                 self._unpack = compression.unpacker(packing)
                 slots, row_bytes = features_layout.SHARD_ROWS, self.patches * self.width * 2
-                return ShardRows(self._open_shard, -(-len(self) // slots), slots, row_bytes, check=check)
+                return ShardRows(self._open_shard, slots, row_bytes, check=check)
         return ZarrRows(self.path / "patch_tokens")
 
     def _open_shard(self, shard: int) -> Shard:

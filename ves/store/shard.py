@@ -30,8 +30,6 @@ class Shard:
 
     Its header and index are read and checked once; after that a row is one system call that asks for no file position,
     so that threads and forked processes may share it. It reads the file it opened, even when that is replaced.
-
-    `in_place` is how many rows it has where `write_shard` puts them; 0 when any is elsewhere, or they are compressed.
     """
 
     def __init__(
@@ -40,7 +38,6 @@ class Shard:
         """Raises BadStore when it is missing, its index is damaged, or its header is not `head`: of another store."""
         self.path, self.first, self.row_bytes, self.unpack = path, first, row_bytes, unpack
         self.lengths: list[int] = []  # of the compressed rows, with their checksums
-        self.size = self.in_place = 0
         try:
             self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -69,27 +66,23 @@ class Shard:
 
         Raises BadStore for an index that is damaged or points beyond the rows.
         """
-        self.size = os.fstat(self.file).st_size
-        end = self.size - (slots * 16 + CRC)
+        end = os.fstat(self.file).st_size - (slots * 16 + CRC)
         if end < HEADER:
             raise self.bad(self.first, "the shard is shorter than its header and index")
         raw = os.pread(self.file, slots * 16 + CRC, end)
         chunk = self.row_bytes + CRC
         known, known_begins = _full(slots, self.row_bytes)
         if raw == known and end == HEADER + slots * chunk and not self.unpack:
-            self.in_place = slots
             return known_begins  # nearly every shard: 1,133 of them open in a fifth of the time, and share one list
         if len(raw) != slots * 16 + CRC or with_crc(raw[:-CRC]) != raw:
             raise self.bad(self.first, "the shard's index has a wrong checksum")
         begins, lengths = np.frombuffer(raw[:-CRC], "<u8").reshape(slots, 2).T
-        held = begins != MISSING
+        present = begins != MISSING
         outside = (begins < HEADER) | (begins > end) | (lengths > end - np.minimum(begins, end)) | (lengths < CRC)
-        if (held & outside).any() or (not self.unpack and (lengths[held] != chunk).any()):
+        if (present & outside).any() or (not self.unpack and (lengths[present] != chunk).any()):
             raise self.bad(self.first, f"the shard does not hold rows of {self.row_bytes} bytes")
         self.lengths = lengths.tolist() if self.unpack else []
-        found, count = [int(begin) if there else -1 for begin, there in zip(begins, held, strict=True)], int(held.sum())
-        self.in_place = count if not self.unpack and found[:count] == known_begins[:count] else 0
-        return found
+        return [int(begin) if there else -1 for begin, there in zip(begins, present, strict=True)]
 
     def begin(self, row: int) -> int:
         """Where a row begins in the file. Raises BadStore when the shard does not hold it."""
@@ -97,26 +90,41 @@ class Shard:
             raise self.bad(row, "the shard does not hold it")
         return begin
 
-    def read(self, row: int, out: np.ndarray, *, check: bool = True) -> None:
+    def read(self, row: int, out: np.ndarray, *, check: bool = True, cached: bool = False) -> bool:
         """Fill `out`, uint8 [row bytes], with a row.
 
-        Raises BadStore that names the shard and the row when it is missing, cut off, cannot be read or, if `check`, has
-        a wrong checksum.
+        With `cached`, the disk is not waited for: False if the page cache lacks any of the row, if the file system
+        cannot tell, or if the row is compressed. Otherwise True. Raises BadStore that names the shard and the row if it
+        is missing, cut off, cannot be read or, with `check`, has a wrong checksum.
         """
+        if cached:
+            return not self.unpack and self._from_cache(row, out, check)
         try:
-            (self._unpacked if self.unpack else self._plain)(row, out, check)
+            if self.unpack:
+                self._compressed(row, out, check)
+            elif not self._plain(row, out, check):
+                raise self.bad(row, "the shard ends within it")
         except OSError as error:  # of the disk
             raise self.bad(row, f"cannot be read ({error.strerror})") from error
+        return True
 
-    def _plain(self, row: int, out: np.ndarray, check: bool) -> None:
+    def _from_cache(self, row: int, out: np.ndarray, check: bool) -> bool:
+        try:
+            return self._plain(row, out, check, os.RWF_NOWAIT)
+        except OSError:  # what that means is said by the next read, which waits for the disk
+            return False
+
+    def _plain(self, row: int, out: np.ndarray, check: bool, flags: int = 0) -> bool:
+        """Whether all of the row was read."""
         stored = bytearray(CRC)
-        if os.preadv(self.file, [out, stored], self.begin(row)) != self.row_bytes + CRC:
-            raise self.bad(row, "the shard ends within it")
+        if os.preadv(self.file, [out, stored], self.begin(row), flags) != self.row_bytes + CRC:
+            return False
         if check and crc32c(out) != int.from_bytes(stored, "little"):
             raise self.bad(row, "wrong checksum")
+        return True
 
-    def _unpacked(self, row: int, out: np.ndarray, check: bool) -> None:
-        """As `_plain`, for compressed rows."""
+    def _compressed(self, row: int, out: np.ndarray, check: bool) -> None:
+        """Read a compressed row."""
         assert self.unpack is not None
         begin, stored = self.begin(row), memoryview(bytearray(self.lengths[row - self.first]))
         if os.preadv(self.file, [stored], begin) != len(stored):
