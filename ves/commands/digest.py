@@ -35,9 +35,9 @@ def sources(stage: str) -> dict[str, str]:
     and names of definitions in ves.commands with their texts. Raises LookupError as `digest` does."""
     texts, ahead = definitions(stage), set[Module]()
     for file in {COMMANDS / place.split(":")[0].removeprefix("commands/") for place in texts}:
-        ahead |= _imported(file, called=False)
+        ahead |= _imports(_tree(file).body, called=False, uses=True)
     for content in texts.values():
-        ahead |= _imports([ast.parse(content)], called=True)
+        ahead |= _imports([ast.parse(content)], called=True, uses=True)
     modules: set[Module] = set()
     while ahead := {module for module in ahead if module[0].parent != COMMANDS} - modules:
         modules |= ahead
@@ -113,14 +113,17 @@ def _top(file: Path) -> dict[str, ast.stmt]:
 
 @cache
 def _imported(file: Path, *, called: bool) -> set[Module]:
-    return _imports(_tree(file).body, called=called)
+    return _imports(_tree(file).body, called=called, uses=called)  # what an `__init__` imports, it only hands on
 
 
 _sha256 = cache(file_sha256)
 
 
-def _imports(nodes: Iterable[ast.AST], *, called: bool) -> set[Module]:
-    """The modules of ves that some code imports, and their packages; `called` says whether its functions may run."""
+def _imports(nodes: Iterable[ast.AST], *, called: bool, uses: bool) -> set[Module]:
+    """The modules of ves that some code imports, and their packages.
+
+    `called` says whether its functions may run, `uses` whether those of the modules may.
+    """
     modules: set[Module] = set()
     for node in (inner for outer in nodes for inner in _running(outer, called)):
         if isinstance(node, ast.Import):
@@ -135,7 +138,7 @@ def _imports(nodes: Iterable[ast.AST], *, called: bool) -> set[Module]:
             continue
         for name in names + [PLUGINS[library] for name in names if (library := name.split(".")[0]) in PLUGINS]:
             if file := _file(name):
-                modules.add((file, True))
+                modules.add((file, uses))
                 parents = [package / "__init__.py" for package in file.parents if VES in (package, *package.parents)]
                 modules |= {(package, False) for package in parents if package != file}
     return modules
