@@ -59,11 +59,11 @@ def share(count: int, part: str) -> range:
 def _held(store: Path, own: range) -> Iterator[None]:
     """Have these shards of a store to oneself. Raises AnotherWriter."""
     try:
-        with locks.held(store.with_name(f"{store.name}.writers.lock"), own, GRACE):
+        with locks.hold(store.with_name(f"{store.name}.writers.lock"), own, GRACE):
             yield
-    except locks.Taken as taken:
+    except locks.InUse as error:
         raise AnotherWriter(
-            f"{store}: shard {taken.place} is being written by {taken.holder}; nothing was touched: wait until that is "
+            f"{store}: shard {error.place} is being written by {error.holder}; nothing was touched: wait until that is "
             "done and run again (what is there then is not made anew), or end that process first"
         ) from None
 
