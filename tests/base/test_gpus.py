@@ -19,7 +19,7 @@ import json, os, sys, types
 torch = sys.modules["torch"] = types.ModuleType("torch")  # the real one takes seconds to import
 torch.cuda = types.SimpleNamespace(device_count=lambda: int(sys.argv[1]), is_initialized=lambda: False)
 from ves.base import gpus
-gpus.PATIENCE = 0.2
+gpus.TIMEOUT = 0.2
 try:
     own = gpus.take()
     print(json.dumps([own, os.environ.get("CUDA_VISIBLE_DEVICES")]), flush=True)
@@ -109,7 +109,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Mon
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with ExitStack() as taken:
-        monkeypatch.setattr(gpus, "_taken", taken)
+        monkeypatch.setattr(gpus, "_lock", taken)
         gpus.take.cache_clear()
         yield monkeypatch
     gpus.take.cache_clear()

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ves.base import locks
-from ves.base.locks import Taken, held
+from ves.base.locks import InUse, hold
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ves.base.locks import held
-with held(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))):
+from ves.base.locks import hold
+with hold(Path(sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -35,52 +35,52 @@ def test_places_are_held_by_one_process_that_can_be_named_and_freed_by_its_death
     with holder(path, 3, 6) as other:
         try:
             for asked, first in ((range(3, 6), 3), (range(10), 3), (range(4, 5), 4), (range(5, 9), 5)):
-                with pytest.raises(Taken) as raised, held(path, asked):
+                with pytest.raises(InUse) as raised, hold(path, asked):
                     pass
                 assert raised.value.place == first
                 assert raised.value.holder == f"process {other.pid} on {socket.gethostname()}"
-            with held(path, range(3)), held(path, range(6, 900)):  # its neighbours are free
+            with hold(path, range(3)), hold(path, range(6, 900)):  # its neighbours are free
                 pass
         finally:
             os.kill(other.pid, signal.SIGKILL)
-    with held(path, range(10)):
+    with hold(path, range(10)):
         pass
 
 
 def test_all_places_or_none(tmp_path: Path) -> None:
-    with held(tmp_path / "lock", range(4, 5)):
-        with pytest.raises(Taken), held(tmp_path / "lock", range(9)):
+    with hold(tmp_path / "lock", range(4, 5)):
+        with pytest.raises(InUse), hold(tmp_path / "lock", range(9)):
             pass
-        with held(tmp_path / "lock", range(4)):
+        with hold(tmp_path / "lock", range(4)):
             pass
 
 
 def test_one_process_has_no_place_twice(tmp_path: Path) -> None:
-    with held(tmp_path / "lock", range(2)):
+    with hold(tmp_path / "lock", range(2)):
         with (
-            pytest.raises(Taken, match=f"place 1 is that of process {os.getpid()} on "),
-            held(tmp_path / "lock", range(1, 3)),
+            pytest.raises(InUse, match=f"place 1 is that of process {os.getpid()} on "),
+            hold(tmp_path / "lock", range(1, 3)),
         ):
             pass
         (tmp_path / "lock").read_bytes()  # opened and closed by someone: a lock of POSIX would be lost now
-        with pytest.raises(Taken), held(tmp_path / "lock", range(1)):
+        with pytest.raises(InUse), hold(tmp_path / "lock", range(1)):
             pass
 
 
 def test_no_places_are_never_taken(tmp_path: Path) -> None:
-    with held(tmp_path / "lock", range(9)):
-        with held(tmp_path / "lock", range(3, 3)):
+    with hold(tmp_path / "lock", range(9)):
+        with hold(tmp_path / "lock", range(3, 3)):
             pass
-        with pytest.raises(Taken, match="place 3 is that of process"), held(tmp_path / "lock", range(3, 4)):
+        with pytest.raises(InUse, match="place 3 is that of process"), hold(tmp_path / "lock", range(3, 4)):
             pass
 
 
 def test_who_is_patient_gets_what_becomes_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = held(tmp_path / "lock", range(2))
+    first = hold(tmp_path / "lock", range(2))
     first.__enter__()
     monkeypatch.setattr(locks.time, "sleep", lambda _: first.__exit__(None, None, None))
-    with held(tmp_path / "lock", range(1, 2), patience=60.0):
-        with held(tmp_path / "lock", range(1)):  # the first has given up both of its places
+    with hold(tmp_path / "lock", range(1, 2), timeout=60.0):
+        with hold(tmp_path / "lock", range(1)):  # the first has given up both of its places
             pass
-        with pytest.raises(Taken), held(tmp_path / "lock", range(2)):
+        with pytest.raises(InUse), hold(tmp_path / "lock", range(2)):
             pass

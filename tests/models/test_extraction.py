@@ -186,7 +186,7 @@ def test_jobs_of_other_parts_run_at_once(corpus, vision, records, monkeypatch):
 def test_what_a_killed_workflow_left_dying_is_waited_for(corpus, vision, records, monkeypatch):
     """The shards are let go of when they have been asked for in vain."""
     orphan = ExitStack()
-    orphan.enter_context(locks.held(corpus.store.with_name("f.zarr.writers.lock"), range(6)))
+    orphan.enter_context(locks.hold(corpus.store.with_name("f.zarr.writers.lock"), range(6)))
     monkeypatch.setattr(locks.time, "sleep", lambda _: orphan.close())
     job(corpus, vision, records[0])
     assert records[0].is_file()

@@ -127,11 +127,11 @@ def test_what_cannot_be_unpacked_to_a_row_is_an_error(store: Path, name: str) ->
     pack = codec(name).encode
     sound, short = bytes(pack(np.ones(32, np.uint16))), bytes(pack(np.ones(31, np.uint16)))
     assert open_features(store).read([5]).shape == (1, 4, 8)
-    with pytest.raises(BadStore, match="c/1/0/0: row 5: cannot be unpacked"):
+    with pytest.raises(BadStore, match="c/1/0/0: row 5: cannot be decompressed"):
         rewritten(store, [sound, bytes(40), sound, sound]).read([4, 5])
     with pytest.raises(BadStore, match="c/1/0/0: row 6: 62 bytes, not 64"):
         rewritten(store, [sound, sound, short, sound]).read([6])
-    with pytest.raises(BadStore, match="c/1/0/0: row 7: the shard does not hold it"):
+    with pytest.raises(BadStore, match="c/1/0/0: row 7: the shard lacks it"):
         rewritten(store, [sound, sound, sound]).read([7])
 
 
@@ -139,7 +139,7 @@ def test_a_shard_of_another_compression_is_foreign(store: Path, tmp_path: Path) 
     other = write_store(tmp_path / "raw.zarr", TOKENS)
     shutil.copy(shard_path(other, 1), shard_path(store, 1))
     assert FOREIGN in {fault.what for fault in verify(store)}
-    with pytest.raises(BadStore, match="c/1/0/0: row 4: the shard is of another store or place"):
+    with pytest.raises(BadStore, match="c/1/0/0: row 4: the header is that of another store or place"):
         open_features(store).read([4])
 
 

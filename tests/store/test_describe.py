@@ -50,7 +50,7 @@ def test_what_is_not_there_is_said(store: Path, tmp_path: Path) -> None:
     assert cells(described, "patch_tokens")[4:6] == ["2 of 3", "672 B"]
     assert "NOT COMPLETE" in described and "manifest: MISSING" in described
     assert "MISSING: 1 files, such as patch_tokens/c/1/0/0" in described
-    with pytest.raises(ValueError, match="no Zarr v3 store"):
+    with pytest.raises(ValueError, match="not a Zarr v3 store"):
         describe(tmp_path)
 
 

@@ -74,7 +74,7 @@ def test_a_damaged_chunk_is_an_error(store):
 @pytest.mark.parametrize("name", ["image_tokens", "audio_mask", "clip_id"])
 def test_a_missing_chunk_is_an_error_and_not_zeros(store, name):
     next(path for path in (store / name / "c").rglob("*") if path.is_file()).unlink()
-    with pytest.raises(ValueError, match=rf"val\.zarr/{name}: missing, damaged or of another store"):
+    with pytest.raises(ValueError, match=rf"val\.zarr/{name}: missing, damaged or from another store"):
         load(store)
 
 
@@ -82,7 +82,7 @@ def test_another_store_in_its_place_is_an_error(store, tmp_path):
     other = tmp_path / "other" / "val.zarr"
     write(other, random_embeddings(70, 66, tokens=5, dim=4, seed=1))
     manifest_path(store).write_bytes(manifest_path(other).read_bytes())
-    with pytest.raises(ValueError, match="of another store"):
+    with pytest.raises(ValueError, match="from another store"):
         load(store)
 
 
@@ -132,5 +132,5 @@ def test_val_and_val_more_together_are_all_clips_about_the_images_of_val():
 def test_val_and_val_more_of_two_models_are_not_joined():
     val, more = split_in_two(random_embeddings(CLIPS, IMAGES))
     more.attrs["model_sha256"] = "cd" * 32
-    with pytest.raises(ValueError, match="dense-s0: embeddings of val and val_more are of two models; embed both"):
+    with pytest.raises(ValueError, match="dense-s0: embeddings of val and val_more are from two models; embed both"):
         joined(val, more)

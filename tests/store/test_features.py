@@ -95,7 +95,7 @@ def test_the_check_can_be_turned_off(path):
 def test_attributes_of_another_shape_are_refused(path):
     group = zarr.open_group(path, mode="r+")
     group.attrs["grid"] = [2, 4]
-    with pytest.raises(BadStore, match="grid of 2 x 4, rows have 6 patches"):
+    with pytest.raises(BadStore, match="grid in its attributes is 2 x 4, but rows have 6 patches"):
         open_features(path)
 
 
@@ -176,7 +176,7 @@ def test_a_description_that_lacks_something_is_refused(path, key):
 def test_ids_of_another_width_are_refused(path):
     group = zarr.open_group(path, mode="r+")
     group.create_array("image_id", shape=(600, 16), chunks=(256, 16), dtype="uint8", overwrite=True)[:] = 1
-    with pytest.raises(BadStore, match=r"patch_tokens is of 600 images, but image_id of \[600, 16\]"):
+    with pytest.raises(BadStore, match=r"patch_tokens has 600 images, but image_id \[600, 16\]"):
         open_features(path)
 
 
@@ -185,7 +185,7 @@ def test_a_changed_number_of_images_is_noticed_before_anyone_counts_them(path):
     for count in (599, 512, 601):
         sound = document.read_text()
         document.write_text(sound.replace("600", str(count)))
-        with pytest.raises(BadStore, match=rf"patch_tokens is of {count} images, but image_id of \[600, 32\]"):
+        with pytest.raises(BadStore, match=rf"patch_tokens has {count} images, but image_id \[600, 32\]"):
             open_features(path)
         document.write_text(sound)
 
@@ -255,7 +255,7 @@ def test_a_store_that_is_renumbered_under_a_reader_is_never_read_wrong(path):
     rebuilt(path, [*range(256), *range(599, 255, -1)])  # the first shard keeps its images
     assert torch.equal(used.read(rows[:256]), TOKENS[:256])
     for row in (256, 599):
-        with pytest.raises(BadStore, match="the shard is of another store or place"):
+        with pytest.raises(BadStore, match="the header is that of another store or place"):
             used.read([row])
     with pytest.raises(BadStore, match="written to since it was opened; open it again"):
         early.read([0])
@@ -269,7 +269,7 @@ def test_a_store_made_before_shards_had_headers_is_repaired_not_read(path):
     for shard in range(3):
         rows = TOKENS[shard * 256 : shard * 256 + 256].view(torch.int16).numpy().reshape(-1, 48).view(np.uint8)
         shard_format.write_shard(shard_path(path, shard), rows, 256, b"")
-    with pytest.raises(BadStore, match=r"c/0/0/0: row 0: .*; run the stage that writes it again"):
+    with pytest.raises(BadStore, match=r"c/0/0/0: row 0: .*; run again the stage that writes it"):
         open_features(path).read([0])
     assert not intact(path, 0, IDS[:256], 6, 8)
 

@@ -140,7 +140,7 @@ def test_a_file_cut_off_while_threads_read_it_is_an_error(folder):
 
 @pytest.mark.parametrize("check", [True, False])
 def test_rows_and_shards_that_are_not_there(folder, check):
-    with pytest.raises(BadStore, match="/5: row 22: the shard does not hold it"):
+    with pytest.raises(BadStore, match="/5: row 22: the shard lacks it"):
         read(reader(folder, check=check), [0, 22])
     (folder / "3").unlink()
     with pytest.raises(BadStore, match="/3: row 12: the shard of this row is missing"):

@@ -63,7 +63,7 @@ def test_a_missing_shard_or_row_is_an_error(tmp_path):
         opened.read([0, 15, 9])
     tokens = zarr.open_array(path / "patch_tokens", mode="r+")
     tokens[18] = 0  # which zarr drops, since it is the fill value
-    with pytest.raises(BadStore, match=r"c/2/0/0: row 18: the shard does not hold it"):
+    with pytest.raises(BadStore, match=r"c/2/0/0: row 18: the shard lacks it"):
         open_features(path).read([18, 19])
 
 
@@ -76,7 +76,7 @@ def test_a_missing_part_of_a_row_is_an_error(tmp_path, chunks):
     np.testing.assert_array_equal(bits(open_features(path).read(rows)), TOKENS[rows].view(np.int16))
     tokens = zarr.open_array(path / "patch_tokens", mode="r+")
     tokens[18:20, 6 - (6 % chunks[1] or chunks[1]) :, 8 - (8 % chunks[2] or chunks[2]) :] = 0  # dropped: the fill value
-    with pytest.raises(BadStore, match=r"c/2/0/0: row 18: the shard does not hold it"):
+    with pytest.raises(BadStore, match=r"c/2/0/0: row 18: the shard lacks it"):
         open_features(path).read([17, 18])
 
 

@@ -1,11 +1,10 @@
 """Files that are whole or absent: atomic writes, and a lock that dies with its holder.
 
-A rename is atomic and an fsync before it makes it durable, so a final name never shows a half-written file, not after
-`kill -9` and not after a power cut (torchtitan and nanochat write their checkpoints the same way). Any number of
-processes may write one path at once: each into a folder of its own, and the last to finish wins whole.
+A rename is atomic, and an fsync before it makes it durable. So a final name never shows a half-written file, even after
+`kill -9` or a power cut (torchtitan and nanochat write their checkpoints the same way). Any number of processes may
+write one path at once: each writes into a folder of its own, and the last to finish wins.
 
-`fits` and `same` say whether what a JSON file holds has the form that it should have: files are damaged, and edited by
-hand.
+`matches_schema` and `same` check the content of JSON files, which get damaged and are edited by hand.
 """
 
 import errno
@@ -23,7 +22,7 @@ from typing import IO, Any, TypeGuard
 
 log = logging.getLogger(__name__)
 
-GREATEST = 2**48  # of any whole number in a file of ours: rows, samples, bytes
+GREATEST = 2**48  # no whole number in our files is larger: rows, samples, bytes
 
 
 def _sync(path: Path) -> None:
@@ -36,7 +35,7 @@ def _sync(path: Path) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """fsync a file, or every file and directory below a directory, deepest first."""
+    """fsync a file, or all files and directories below a directory, deepest first."""
     if path.is_dir():
         for child in path.iterdir():
             sync_tree(child)
@@ -44,7 +43,7 @@ def sync_tree(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a directory tree; absent is fine."""
+    """Delete a file or a directory tree, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -52,7 +51,7 @@ def remove(path: Path) -> None:
 
 
 class DiskFull(OSError):
-    """There is no room for a file; the message names it and says what to do."""
+    """The disk has no space for a file; the message names the file and says what to do."""
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -60,15 +59,17 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def _naming_full_disk(path: Path) -> Iterator[None]:
-    """Raise DiskFull that names `path` when it cannot be written for lack of room.
+    """Raise DiskFull that names `path` if it cannot be written for lack of disk space.
 
-    Python's error of a write names no file. That of polars is one of its own, and only its text tells the cause.
+    The error that Python raises for a write names no file. Polars raises one of its own, and only its text has the
+    cause.
     """
     try:
         yield
-    except Exception as error:  # raised again, as it is or named: polars has a class of its own for a full disk
-        told = isinstance(error, OSError) and error.errno in FULL
-        if not told and not any(f"(os error {number})" in str(error) for number in FULL):
+    except Exception as error:  # any class, since polars has its own; it is raised again
+        by_number = isinstance(error, OSError) and error.errno in FULL
+        by_text = any(f"(os error {number})" in str(error) for number in FULL)
+        if not by_number and not by_text:
             raise
         text = f"{path}: not written, because the disk (or your quota on it) is full; free some and run again"
         raise DiskFull(text) from error
@@ -76,11 +77,11 @@ def _naming_full_disk(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a path to write to; on success fsync what is there and rename it to `path`, on failure remove it.
+    """Yield a path to write to. On success, fsync what is there and rename it to `path`; on failure, remove it.
 
-    Works for a file and for a directory (an existing directory of that name is replaced). It lies in a folder
-    `.<name>.<random>.partial` beside `path`, of this writer alone. What killed writers left there is removed first.
-    Raises DiskFull where there is no room for it.
+    The path may become a file or a directory, which replaces an existing directory of that name. It lies in a folder
+    `.<name>.<random>.partial` beside `path` that only this writer uses. The leftovers of killed writers are removed
+    first. Raises DiskFull if the disk has no space for it.
     """
     path = Path(path)
     with _naming_full_disk(path):
@@ -92,8 +93,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """The part of `atomic` that writes, in the folder of one writer."""
-    folder, held = _new_folder(path)
+    """The writing part of `atomic`, in a folder of its own."""
+    folder, lock_file = _new_folder(path)
     try:
         temporary = folder / path.name
         yield temporary
@@ -101,24 +102,24 @@ def _partial(path: Path) -> Iterator[Path]:
         _rename(temporary, path)
         _sync(path.parent)
     finally:
-        with held:
+        with lock_file:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-HELD = "writer.lock"  # in the folder of a writer, locked by it: the kernel lets go of it when the writer dies
+WRITER_LOCK = "writer.lock"  # in the folder of a writer, locked by it: the kernel releases it when the writer dies
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove the folders of writers of `path` that live no more."""
+    """Remove the folders that dead writers of `path` left behind."""
     for folder in path.parent.iterdir():
         if folder.name.startswith(f".{path.name}.") and folder.name.endswith(".partial") and folder.is_dir():
-            with suppress(OSError), open(folder / HELD, "w") as handle:  # in use, or another process removes it too
+            with suppress(OSError), open(folder / WRITER_LOCK, "w") as handle:  # it is in use, or another removes it
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def written_by(folder: Path) -> Path | None:
-    """The path that the writer with this folder writes, or wrote when it was killed; None for any other path."""
+    """The path that the writer of this folder writes, or wrote when it was killed; None if no writer made it."""
     name, *rest = folder.name.removeprefix(".").rsplit(".", 2)
     is_one = folder.name.startswith(".") and rest[1:] == ["partial"] and name and folder.is_dir()
     return folder.with_name(name) if is_one else None
@@ -129,9 +130,9 @@ def _new_folder(path: Path) -> tuple[Path, IO[str]]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         with suppress(FileNotFoundError):  # before it is locked, another writer may take it for abandoned: once more
-            handle = open(folder / HELD, "w")  # noqa: SIM115 - whoever asked for the folder closes it
+            handle = open(folder / WRITER_LOCK, "w")  # noqa: SIM115 - the caller closes it
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(handle.fileno()), os.stat(folder / HELD)):
+            if os.path.samestat(os.fstat(handle.fileno()), os.stat(folder / WRITER_LOCK)):
                 return folder, handle
 
 
@@ -139,7 +140,7 @@ IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 
 
 def _rename(new: Path, path: Path) -> None:
-    """Rename a file or directory to `path`. A directory there cannot be replaced in one step: it is moved aside."""
+    """Rename a file or directory to `path`. A directory in the way cannot be replaced in one step: it moves aside."""
     for attempt in itertools.count():
         try:
             new.replace(path)
@@ -161,13 +162,13 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file. Raises ValueError that names the file when it is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # of the JSON, or of bytes that are no text at all
+    except ValueError as error:  # not JSON, or not even text
         raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
 
 
 @contextmanager
 def lock(path: Path | str) -> Iterator[None]:
-    """Hold an exclusive lock on `<path>.lock` (waits, and says so). The kernel releases it when the process dies."""
+    """Hold an exclusive lock on `<path>.lock`; waiting for it is logged. The kernel releases it if the process dies."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "w") as handle:
@@ -179,23 +180,25 @@ def lock(path: Path | str) -> Iterator[None]:
         yield
 
 
-def fits(content: Any, form: Any) -> TypeGuard[Any]:
-    """Whether `content` is of that form.
+def matches_schema(content: Any, schema: Any) -> TypeGuard[Any]:
+    """Whether `content` matches a schema.
 
-    A form is a type (`int` is not negative, and no more than GREATEST), a list of one form for all items, a tuple of
-    several of which one will do, or a dict of the keys that are needed.
+    A schema is a type (`int` means 0 to GREATEST), a list with one schema for all items, a tuple of alternatives, or a
+    dict of the keys that must be there.
     """
-    if isinstance(form, tuple):
-        return any(fits(content, one) for one in form)
-    if isinstance(form, dict):
-        return isinstance(content, dict) and all(key in content and fits(content[key], form[key]) for key in form)
-    if isinstance(form, list):
-        return isinstance(content, list) and all(fits(item, form[0]) for item in content)
-    if form is int:
+    if isinstance(schema, tuple):
+        return any(matches_schema(content, alternative) for alternative in schema)
+    if isinstance(schema, dict):
+        return isinstance(content, dict) and all(
+            key in content and matches_schema(content[key], schema[key]) for key in schema
+        )
+    if isinstance(schema, list):
+        return isinstance(content, list) and all(matches_schema(item, schema[0]) for item in content)
+    if schema is int:
         return type(content) is int and 0 <= content <= GREATEST  # True is an int to Python
-    return isinstance(content, form)
+    return isinstance(content, schema)
 
 
 def same(content: Any, other: Any) -> bool:
-    """Whether both are the same JSON, where True is not 1 and 1 is not 1.0; the order of keys does not matter."""
+    """Whether both are the same JSON. True is not 1, 1 is not 1.0, and the order of keys does not matter."""
     return json.dumps(content, sort_keys=True) == json.dumps(other, sort_keys=True)

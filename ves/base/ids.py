@@ -1,4 +1,4 @@
-"""Ids of clips as numbers: 16 bytes each, not a text of 32 hexadecimal digits; both sort alike."""
+"""Ids of clips as numbers of 16 bytes instead of texts of 32 hexadecimal digits; both sort alike."""
 
 from binascii import hexlify
 
@@ -12,12 +12,12 @@ DIGITS = 32
 
 
 def number(column: str) -> pl.Expr:
-    """UInt128 of a column of ids; null where it is null."""
+    """A column of ids as UInt128; null stays null."""
     return pl.col(column).str.decode("hex").bin.reinterpret(dtype=pl.UInt128, endianness="big")
 
 
 def text(column: str) -> pl.Expr:
-    """The ids as texts again, of a column of UInt128 without nulls."""
+    """The inverse: a column of UInt128 without nulls as texts."""
     return pl.col(column).map_batches(_texts, return_dtype=pl.String, is_elementwise=True)
 
 

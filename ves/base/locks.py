@@ -1,9 +1,9 @@
-"""Numbered places of which one process at a time has each: the shards of a store, the GPUs of a machine.
+"""Locks on numbered places, such as the shards of a store or the GPUs of a machine: one process at a time has each.
 
-A place is RECORD bytes of a lock file. Who has it has locked these bytes and written its name into them, so that who
-comes second can be told who is first. The kernel lets go of the lock when its holder dies, and network file systems
-that know locks pass it on. (Locks of Linux' "open file descriptions": those of POSIX are lost when the process
-closes any other file of that path, and flock knows no ranges.)
+A place is RECORD bytes of a lock file. Its holder locks these bytes and writes its name into them, so that the next
+process can say who the holder is. The kernel releases the lock when the holder dies, and network file systems that
+support locks pass it on. (These are Linux's "open file description" locks. POSIX locks are lost when the process closes
+any other file of that path, and flock has no ranges.)
 """
 
 import fcntl
@@ -19,8 +19,8 @@ RECORD = 128  # bytes: a process number and the name of a host
 POLL = 0.05  # seconds between two attempts
 
 
-class Taken(Exception):
-    """Another process has place number `place`; `holder` says which."""
+class InUse(Exception):
+    """Another process, `holder`, has place number `place`."""
 
     def __init__(self, place: int, holder: str) -> None:
         super().__init__(f"place {place} is that of {holder}")
@@ -28,18 +28,18 @@ class Taken(Exception):
 
 
 @contextmanager
-def held(path: Path, places: range, patience: float = 0.0) -> Iterator[None]:
-    """Have all these places (neighbours) of the lock file `path` until the block ends, or none.
+def hold(path: Path, places: range, timeout: float = 0.0) -> Iterator[None]:
+    """Hold all these neighbouring places of the lock file `path` until the block ends, or none of them.
 
-    Raises Taken for the first that another has and does not let go of within `patience` seconds.
+    Raises InUse for the first place that another process has and does not release within `timeout` seconds.
     """
     if not places:
-        yield  # a lock of no bytes would be one of all
+        yield  # to lock no bytes would mean to lock all
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
-        _take(file, places, time.monotonic() + patience)
+        _take(file, places, time.monotonic() + timeout)
         os.pwrite(file, _name() * len(places), places.start * RECORD)
         yield
     finally:
@@ -51,14 +51,14 @@ def _name() -> bytes:
 
 
 def _take(file: int, places: range, until: float) -> None:
-    asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, places.start * RECORD, len(places) * RECORD, 0)
+    request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, places.start * RECORD, len(places) * RECORD, 0)
     while True:
-        with suppress(BlockingIOError, PermissionError):  # as the kernel, and as some file systems say it
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, asked)
+        with suppress(BlockingIOError, PermissionError):  # from the kernel, or from some file systems
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, request)
             return
-        kind, _, begin, _, _ = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
-        if kind != fcntl.F_UNLCK and time.monotonic() >= until:  # else it has just let go
+        kind, _, begin, _, _ = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_OFD_GETLK, request))
+        if kind != fcntl.F_UNLCK and time.monotonic() >= until:  # else it was released just now
             place = max(places.start, begin // RECORD)
             holder = os.pread(file, RECORD, place * RECORD).rstrip(b"\0").decode(errors="replace")
-            raise Taken(place, holder or "another process")
+            raise InUse(place, holder or "another process")
         time.sleep(POLL)

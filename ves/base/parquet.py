@@ -1,4 +1,4 @@
-"""Reading parquet: polars does not say which file is damaged, here it is said."""
+"""Reading parquet with errors that name the damaged file, which those of polars do not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import polars as pl
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Raise ValueError that names `path` for whatever polars finds wrong with it."""
+    """Raise ValueError that names `path` for any error that polars raises about it."""
     try:
         yield
     except pl.exceptions.PolarsError as error:
@@ -18,14 +18,14 @@ def naming(path: Path | str) -> Iterator[None]:
 
 
 def read(path: Path | str, columns: list[str] | None = None) -> pl.DataFrame:
-    """The columns of a file, or all. Raises ValueError that names a file which is damaged or lacks one of them."""
+    """These columns of a file, or all. Raises ValueError that names the file if it is damaged or lacks a column."""
     with naming(path):
         return pl.read_parquet(path, columns=columns)
 
 
 @contextmanager
 def naming_one_of(paths: Sequence[Path], columns: list[str]) -> Iterator[None]:
-    """The same for what reads these columns of many files at once: each is read again, to find the one to name."""
+    """As `naming`, for reading these columns of many files at once: each is read again to find the one to name."""
     try:
         yield
     except pl.exceptions.PolarsError:

@@ -1,7 +1,7 @@
-"""Types of numbers: what the weights of a training are, and the least that norms, sums and losses are computed in.
+"""Types of numbers: that of a training's weights, and the narrowest one for norms, sums and losses.
 
-`precision: fp64` is for tests. Each processor rounds fp32 in its own way, and ten steps of training make 1 % of it; in
-fp64 they agree to ten digits, so that a curve recorded on one can be checked on any other.
+`precision: fp64` is for tests. Every kind of processor rounds fp32 in its own way, which ten steps of training turn
+into 1 %. In fp64 they agree to ten digits, so that a curve recorded on one can be checked on any other.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ def wide(tokens: Tensor) -> torch.dtype:
 
 
 def widened(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The values in `wide` of their type; no copy where they are so already."""
+    """The values in the `wide` type for theirs; not copied if they have it already."""
     return values.to(wide(values))
 
 
 @contextmanager
 def weights_of(precision: str) -> Iterator[None]:
-    """Models that are built inside have, and draw, weights of the type that such a training keeps them in."""
+    """Models built inside this block draw and keep their weights in the type for that precision."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(WEIGHTS[precision])
     try:

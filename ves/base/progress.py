@@ -9,21 +9,21 @@ from tqdm import tqdm
 
 
 def _pace() -> dict[str, Any]:
-    """How often tqdm writes: a log file wants lines, not a redrawn bar."""
+    """How often tqdm writes: a log file needs few lines, a terminal a moving bar."""
     every = 0.2 if sys.stderr.isatty() else 30.0
     return {"mininterval": every, "maxinterval": every, "dynamic_ncols": True}
 
 
 def track[T](items: Iterable[T], *, label: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
-    """Yield `items` while showing how many are done, how fast, and how long is left (standard error)."""
+    """Yield `items` while showing how many are done, the rate and the time left (on standard error)."""
     yield from tqdm(items, desc=label, total=total, unit=unit, **_pace())
 
 
 @contextmanager
 def meter(*, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], object]]:
-    """Show bytes, rate and time left of `total` bytes; yields what to call with the number of each further piece.
+    """Show bytes, rate and time left of `total` bytes; yields a function to call with the size of each new piece.
 
-    `done` were there before: they count as done, not to the rate.
+    `done` bytes were there before: they count as done, but not towards the rate.
     """
     bar = tqdm(desc=label, total=total, initial=done, unit="B", unit_scale=True, unit_divisor=1000, **_pace())
     with bar:
@@ -32,7 +32,7 @@ def meter(*, label: str, total: int, done: int = 0) -> Iterator[Callable[[int], 
 
 @contextmanager
 def steps(*, label: str, total: int, done: int) -> Iterator[Callable[[str], object]]:
-    """Show steps, their rate and the time left; yields what to call after each step with a text to show beside them."""
+    """Show steps, their rate and the time left; yields a function to call after each step, with a text to show."""
     bar = tqdm(desc=label, total=total, initial=done, unit="step", **_pace())
 
     def advance(text: str) -> None:

@@ -1,8 +1,8 @@
-"""How a long stage is asked to stop: SIGTERM or SIGINT, once, and it ends where it can go on later.
+"""How a long stage is asked to stop: after one SIGTERM or SIGINT it ends at the next point from which it can resume.
 
-Schedulers send SIGTERM before they kill, a terminal sends SIGINT; after the end of a workflow the kernel sends SIGTERM
-to its stages (ves.commands.process.die_with). The stage looks at `asked` where it may stop. The same signal once more
-ends the process at once, as it does without us; but not the one that the death of the parent sends after it.
+Schedulers send SIGTERM before they kill, and a terminal sends SIGINT. When a workflow ends, the kernel sends SIGTERM to
+its stages (ves.commands.process.die_with). The stage looks at `asked` wherever it may stop. The same signal once more
+ends the process at once, as usual, unless it comes from the death of the parent.
 """
 
 import os
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EX_TEMPFAIL = 75  # of sysexits.h: try again later; the exit code of a stage that stopped because it was asked to
+EX_TEMPFAIL = 75  # from sysexits.h, "try again later": the exit code of a stage that stopped on request
 
 
 class Stopped(Exception):
-    """A stage was asked to stop, and did; the message says what is kept and how to go on."""
+    """A stage stopped on request; the message says what is kept and how to resume."""
 
 
 class Stop:
@@ -24,15 +24,15 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked: str | None = None
-        self._seen: set[int] = set()
+        self._signals: set[int] = set()
         self._parent = os.getppid()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if number in self._seen and os.getppid() == self._parent:
+        if number in self._signals and os.getppid() == self._parent:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self._seen.add(number)
+        self._signals.add(number)
         if self.asked is None:
             self.asked = name
             os.write(2, f"{name}: stopping after this step; once more ends it at once\n".encode())  # log may be in use
@@ -40,7 +40,7 @@ class Stop:
 
 @contextmanager
 def on_signals() -> Iterator[Stop]:
-    """Catch SIGTERM and SIGINT within. Another thread than the main one cannot, and is never asked."""
+    """Catch SIGTERM and SIGINT inside this block. Only the main thread can; in others, `asked` stays None."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -63,11 +63,11 @@ def share(count: int, part: str) -> range:
 def _lock(store: Path, own: range) -> Iterator[None]:
     """Lock these shards of a store. Raises AnotherWriter."""
     try:
-        with locks.held(store.with_name(f"{store.name}.writers.lock"), own, GRACE):
+        with locks.hold(store.with_name(f"{store.name}.writers.lock"), own, GRACE):
             yield
-    except locks.Taken as taken:
+    except locks.InUse as error:
         raise AnotherWriter(
-            f"{store}: shard {taken.place} is being written by {taken.holder}; nothing was changed: wait until that is "
+            f"{store}: shard {error.place} is being written by {error.holder}; nothing was changed: wait until that is "
             "done and run again (shards that are there by then are kept), or end that process first"
         ) from None
 

@@ -1,4 +1,4 @@
-"""The samples of every accepted clip: plain Zarr v3, one group per source shard, and a reader as fast as the disk.
+"""The samples of every accepted clip, as plain Zarr v3 with a group per source shard; and a reader as fast as the disk.
 
     <store>/<shard>/samples    int16 [total]   clips back to back; chunks of 1 s with CRC32C, uncompressed, sharded
                     offset     int64 [clips]   where each begins
@@ -6,10 +6,11 @@
                     clip_id    uint8 [clips, 16]
                     attributes rate, clips, samples, sha256 (of all samples, little-endian), complete
 
-Each file of samples begins with a header (ves.store.shard_format) that says which group it is of, and the how manieth.
+Each file of samples begins with a header (ves.store.shard_format) that says which group it belongs to, and its number
+there.
 
-A group is written by one job into a temporary folder and renamed, so it is whole or absent. Zarr's own reader takes
-1.1 ms for a clip of 5 s; `AudioStore` finds the chunks by the index at the end of the file and reads them at once.
+One job writes a group into a temporary folder and renames it, so the group is whole or absent. Zarr's own reader takes
+1.1 ms for a clip of 5 s; `AudioStore` looks up the chunks in the index at the end of the file and reads them together.
 """
 
 import hashlib
@@ -33,15 +34,15 @@ from ves.store.shard_format import HEADER, BadStore, header, write_shard
 
 CHUNK = RATE  # samples in a chunk
 SHARD = 1024 * CHUNK  # samples in a file of the store: 32 MB
-COLUMNS = ("offset", "length", "clip_id")  # arrays of one value per clip
-MOST = 2**32  # samples in a file: more, and it is the number that is damaged
-OPEN_FILES = 128  # file handles kept; a process may have 1024, and the feature store keeps some too
+COLUMNS = ("offset", "length", "clip_id")  # arrays with one value per clip
+MOST = 2**32  # samples in a file: if there were more, the number itself is damaged
+OPEN_FILES = 128  # files kept open; a process may have 1024, and the feature store keeps some too
 
 
 def write_group(path: Path, clips: Iterable[Int16[np.ndarray, " _"]], clip_ids: list[str]) -> str:
-    """Write one group atomically and return the sha256 of its samples. Holds one file of the store in memory.
+    """Write one group atomically and return the sha256 of its samples. One file of the store is in memory at a time.
 
-    `clip_ids` (hexadecimal, 16 bytes each) is read after the last clip, so that whatever yields the clips may fill it.
+    `clip_ids` (hexadecimal, 16 bytes each) is read after the last clip, so the generator of the clips may fill it.
     """
     digest, lengths = hashlib.sha256(), []
     with atomic(path) as temporary:
@@ -51,7 +52,7 @@ def write_group(path: Path, clips: Iterable[Int16[np.ndarray, " _"]], clip_ids: 
             compressors=[Crc32cCodec()], config={"write_empty_chunks": True},  # an absent chunk would read as silence
         )  # fmt: skip
         for number, chunks in enumerate(_files(clips, lengths, digest)):
-            # not by zarr, whose pipeline takes as long for each chunk of 32 kB as all the rest of ingest
+            # not by zarr, whose pipeline takes as long for a chunk of 32 kB as all the rest of ingest
             write_shard(temporary / f"samples/c/{number}", chunks, SHARD // CHUNK, bytes(HEADER))
         samples.resize((sum(lengths),))
         if len(lengths) != len(clip_ids):
@@ -68,28 +69,27 @@ def write_group(path: Path, clips: Iterable[Int16[np.ndarray, " _"]], clip_ids: 
         attrs = {"rate": RATE, "clips": len(lengths), "samples": sum(lengths), "sha256": digest.hexdigest()}
         kind = identity(attrs, columns)
         for number in range(-(-sum(lengths) // SHARD)):
-            with open(temporary / f"samples/c/{number}", "r+b") as file:  # what is in it is known only now
+            with open(temporary / f"samples/c/{number}", "r+b") as file:  # the sha256 is known only now
                 file.write(file_header(kind, number))
         group.attrs.put(attrs | {"complete": True})
     return digest.hexdigest()
 
 
 def identity(attrs: Mapping[str, Any], columns: Sequence[np.ndarray]) -> bytes:
-    """What tells the samples of one group from those of another: how many, their hash, and its three columns
-    (offset, length, clip_id)."""
+    """What identifies the samples of a group: their number, their hash, and its columns (offset, length, clip_id)."""
     counted = json.dumps([attrs.get(key) for key in ("rate", "clips", "samples", "sha256")])
     return b"".join([counted.encode(), *(column.tobytes() for column in columns)])
 
 
 def file_header(kind: bytes, number: int) -> bytes:
-    """Beginning of a file of samples: of that group (`identity`), and the how manieth of it."""
+    """The first bytes of a file of samples: the group it belongs to (`identity`), and its number there."""
     return header(kind, str(number).encode())
 
 
 def _files(clips: Iterable[Int16[np.ndarray, " _"]], lengths: list[int], digest) -> Iterable[UInt8[np.ndarray, "n _"]]:
-    """The clips joined and cut into files of the store, chunks of bytes [n, size]; the last chunk is filled with zeros.
+    """The clips joined and cut into files of the store, as chunks of bytes [n, size]; zeros fill the last chunk.
 
-    What is yielded is overwritten by the next.
+    The next file overwrites the memory of the one before.
     """
     buffer, filled = np.zeros(SHARD, "<i2"), 0
     for clip in clips:
@@ -113,16 +113,16 @@ def _chunks(samples: Int16[np.ndarray, " n"]) -> UInt8[np.ndarray, "chunks size"
 
 
 def seal(store: Path, shards: list[str]) -> None:
-    """Make the store one Zarr hierarchy (the folders between it and its groups) and write <store>.manifest.json, last.
+    """Make the folders between the store and its groups Zarr groups too, then write <store>.manifest.json.
 
-    Raises ValueError that names a shard whose group is absent or not complete.
+    Raises ValueError that names a shard whose group is missing or not complete.
     """
     groups = []
     for shard in sorted(shards):
         attributes = dict(_open(store, shard).attrs)
         groups.append({"shard": shard} | {key: attributes[key] for key in ("clips", "samples", "sha256")})
     for folder in sorted({store / parent for shard in shards for parent in Path(shard).parents}):
-        if not (folder / "zarr.json").exists():  # not by zarr: killed, it would leave the half of one beside it
+        if not (folder / "zarr.json").exists():  # zarr, if killed, leaves half of one beside it
             write_json(folder / "zarr.json", {"attributes": {}, "zarr_format": 3, "node_type": "group"})
     total = {key: sum(group[key] for group in groups) for key in ("clips", "samples")}
     write_json(store.with_name(store.name + ".manifest.json"), {"rate": RATE, **total, "groups": groups})
@@ -133,7 +133,7 @@ def _open(store: Path, shard: str) -> zarr.Group:
         raise ValueError(f"{store}: no group {shard}; run the ingest of that shard")
     try:
         group = zarr.open_group(store / shard, mode="r")
-    except Exception as error:  # zarr has many ways to say so
+    except Exception as error:  # zarr raises many classes
         raise BadStore(f"{store / shard}/zarr.json: damaged ({error}); ingest this shard again") from error
     if not group.attrs.get("complete"):
         raise ValueError(f"{store / shard}: not complete; delete it and run the ingest of that shard again")
@@ -142,20 +142,20 @@ def _open(store: Path, shard: str) -> zarr.Group:
 
 @dataclass(frozen=True)
 class _Group:
-    """Where the clips of one opened group are, in samples; `chunk` in samples, `per_file` in chunks."""
+    """Where the clips of one open group lie, in samples; `chunk` is in samples, `per_file` in chunks."""
 
     path: Path
     offset: Int64[np.ndarray, " clips"]
     length: Int32[np.ndarray, " clips"]
     chunk: int
     per_file: int
-    kind: bytes  # what the headers of its files are made of
+    kind: bytes  # its `identity`, for the headers of its files
 
 
 class AudioStore:
-    """Reader. Groups and files are opened when first asked for, and the files used last are kept open.
+    """Reader. It opens groups and files when they are first needed, and keeps the files used last open.
 
-    Any number of threads and forked processes may read (a race opens one twice). `check` verifies the CRC32C of every
+    Any number of threads and forked processes may read; a race opens a file twice. `check` verifies the CRC32C of every
     second that is read.
     """
 
@@ -167,8 +167,8 @@ class AudioStore:
     def read(self, shard: str, row: int, limit: int | None = None) -> Int16[np.ndarray, " n"]:
         """Samples of a clip, at most the first `limit`.
 
-        Raises IndexError for a row that the shard does not have, BadStore that names the file for one that is missing
-        or damaged, ValueError for a shard that was never ingested.
+        Raises IndexError for a row that the shard does not have, BadStore that names a missing or damaged file, and
+        ValueError for a shard that was never ingested.
         """
         group = self._group(shard)
         if not 0 <= row < len(group.offset):
@@ -196,7 +196,7 @@ class AudioStore:
             columns = [_column(self.path / shard / name) for name in COLUMNS]
             if any(len(column) != opened.attrs.get("clips") for column in columns):
                 raise BadStore(
-                    f"{self.path / shard}: {', '.join(COLUMNS)} are not of all clips; ingest this shard again"
+                    f"{self.path / shard}: {', '.join(COLUMNS)} do not cover all clips; ingest this shard again"
                 )
             (chunk, per_file), path = samples, self.path / shard / "samples" / "c"
             group = _Group(path, columns[0], columns[1], chunk, per_file, identity(opened.attrs, columns))
@@ -205,21 +205,21 @@ class AudioStore:
 
 
 def _samples(path: Path) -> tuple[int, int]:
-    """Samples in a chunk of the array of samples, and chunks in a file of it. Raises BadStore that names it."""
+    """Samples in a chunk of an array, and chunks in a file of it. Raises BadStore that names the array."""
     try:
         array = zarr.open_array(path, mode="r")
-        shards = array.shards or array.chunks  # one chunk to a file has no index: AudioFile says that it is damaged
+        shards = array.shards or array.chunks  # files without an index are damaged to AudioFile
         if shards[0] > MOST:
             raise ValueError(f"files of {shards[0]} samples")
         return array.chunks[0], shards[0] // array.chunks[0]
-    except Exception as error:  # as below
+    except Exception as error:  # zarr and its codecs raise many classes
         raise BadStore(f"{path}/zarr.json: missing or damaged ({error}); ingest this shard again") from error
 
 
 def _column(path: Path) -> np.ndarray:
-    """A whole array of one value per clip. Raises BadStore that names it when it is missing or damaged."""
+    """A whole array with one value per clip. Raises BadStore that names it if it is missing or damaged."""
     try:
-        array = zarr.open_array(path, mode="r", config={"read_missing_chunks": False})  # zarr would make zeros of them
+        array = zarr.open_array(path, mode="r", config={"read_missing_chunks": False})  # not zeros
         return np.asarray(array[:])
-    except Exception as error:  # zarr and its codecs have many ways to say so
+    except Exception as error:  # zarr and its codecs raise many classes
         raise BadStore(f"{path}: missing or damaged ({error}); ingest this shard again") from error

@@ -1,9 +1,9 @@
 """The Zarr v3 data type `bfloat16` for zarr-python, which has none of its own.
 
-zarr finds this class through the entry point group `zarr.data_type`, so that `zarr.open(path)["patch_tokens"]` works in
-any process of an environment in which ves is installed. It therefore imports nothing heavy. Specification:
+zarr finds this class by the entry point group `zarr.data_type`, so `zarr.open(path)["patch_tokens"]` works in every
+process of an environment in which ves is installed. Therefore this module imports nothing heavy. Specification:
 zarr-extensions, data-types/bfloat16 (no configuration; codec `bytes` with a byte order; fill values as floats, or their
-bits in hexadecimal). tensorstore knows the type by itself.
+bits in hexadecimal). tensorstore has the type built in.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from zarr.core.dtype.wrapper import ZDType
 from zarr.errors import DataTypeValidationError
 
 DTYPE = np.dtype(ml_dtypes.bfloat16)
-SPECIAL = ("NaN", "Infinity", "-Infinity")  # how JSON spells what it has no number for
+SPECIAL = ("NaN", "Infinity", "-Infinity")  # as Zarr spells them, since JSON has no such numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class BFloat16(ZDType[Any, Any], HasEndianness, HasItemSize):
-    """bfloat16 in memory as ml_dtypes has it.
+    """bfloat16 in memory is that of ml_dtypes.
 
-    Without HasEndianness zarr would leave `endian` out of the metadata, and tensorstore refuse the array.
+    Without HasEndianness, zarr would leave `endian` out of the metadata, and tensorstore would refuse the array.
     """
 
     dtype_cls: ClassVar[Any] = type(DTYPE)
@@ -40,7 +40,7 @@ class BFloat16(ZDType[Any, Any], HasEndianness, HasItemSize):
         raise DataTypeValidationError(f"Invalid data type: {dtype}. Expected {DTYPE}")
 
     def to_native_dtype(self) -> Any:
-        """The numpy type. ml_dtypes has no byte-swapped one, and the wrong order would be silently wrong numbers."""
+        """The numpy type. ml_dtypes has none with swapped bytes; the wrong order would give wrong numbers."""
         if self.endianness != "little":
             raise NotImplementedError("bfloat16 in big-endian byte order: read it with tensorstore")
         return DTYPE
@@ -72,7 +72,7 @@ class BFloat16(ZDType[Any, Any], HasEndianness, HasItemSize):
         return DTYPE.type(0)
 
     def from_json_scalar(self, data: Any, *, zarr_format: int) -> Any:
-        """A fill value: a number, one of SPECIAL, or its bits such as "0x7fc0"."""
+        """A fill value: a number, one of SPECIAL, or bits such as "0x7fc0"."""
         if isinstance(data, str) and data.startswith("0x"):
             return np.array(int(data, 16), np.uint16).view(DTYPE)[()]
         if data in SPECIAL:

@@ -1,8 +1,8 @@
-"""Compressions that a feature store may have, by their names in the configuration: each row packed by itself.
+"""How a feature store may be compressed, by names in the configuration. Each row is compressed by itself.
 
-What numcodecs packs, every Zarr v3 reader unpacks by the codec that zarr.json names. The two of blosc
-put the higher bytes of all numbers, which are much alike, before the lower ones. benchmarks/reading.py measures ratio
-and cost of reading.
+numcodecs compresses, and every Zarr v3 reader can read the result by the codec that zarr.json names. The two blosc
+codecs put the higher bytes of all numbers, which are much alike, before the lower ones. benchmarks/reading.py measures
+the ratio and the cost of reading.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from numcodecs.blosc import SHUFFLE, Blosc
 from numcodecs.zstd import Zstd
 
 THREADS = 2
-AHEAD = 16  # rows packed before the first of them is written
+AHEAD = 16  # rows compressed before the first of them is written
 
 _SHUFFLED = {"shuffle": "shuffle", "blocksize": 0}
 CODECS = {
@@ -27,7 +27,7 @@ CODECS = {
 
 
 def codec(name: str) -> Any:
-    """The codec of numcodecs that packs and unpacks as the one of that name in CODECS."""
+    """The codec of numcodecs for a name in CODECS."""
     settings: dict[str, Any] = CODECS[name]["configuration"]
     if CODECS[name]["name"] == "zstd":
         return Zstd(**settings)
@@ -35,9 +35,9 @@ def codec(name: str) -> Any:
 
 
 def packed(rows: Iterable[UInt8[np.ndarray, " n"]], name: str) -> Iterator[bytes]:
-    """Each row packed, in order.
+    """The rows, compressed, in order.
 
-    In threads also where there is one: in the main one, blosc uses threads of its own, on whose number bytes depend.
+    Always in threads of a pool: in the main thread blosc uses threads of its own, and the bytes depend on their number.
     """
     pack = codec(name).encode
     with ThreadPoolExecutor(THREADS) as pool:
@@ -46,5 +46,5 @@ def packed(rows: Iterable[UInt8[np.ndarray, " n"]], name: str) -> Iterator[bytes
 
 
 def unpacker(name: str | None) -> Callable[[memoryview], bytes] | None:
-    """What makes of a packed row the row; None for no compression. It raises RuntimeError for what is damaged."""
+    """A function that decompresses a row and raises RuntimeError for damage; None for no compression."""
     return None if name is None else codec(name).decode

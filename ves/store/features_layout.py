@@ -1,8 +1,8 @@
-"""Where everything of a feature store lies, what its zarr.json files say, and what tells its shards from others.
+"""Where the files of a feature store lie, what its zarr.json files say, and how its shards are told from others.
 
     <name>.zarr/           a Zarr group; its attributes say what the features are, and whether they are complete
         patch_tokens       bfloat16 [images, patches, width]; inner chunk = one image with CRC32C, raw or compressed;
-                           sharded; each shard begins with a header that says whose rows it has (ves.store.shard_format)
+                           sharded; the header of each shard identifies its rows (ves.store.shard_format)
         image_id           uint8 [images, 32], the sha256 of each image's file, chunked as patch_tokens is sharded
 
 Dimension key
@@ -21,15 +21,15 @@ from ves.base import files
 from ves.store import compression, shard_format
 from ves.store.shard_format import BadStore
 
-INFINITE = 0x7F80  # bits of a bfloat16's exponent, all set in what is NaN or infinite
-SHARD_ROWS = 256  # 134 MB of DINOv2-Large: few files, and little to do again after a crash
+INFINITE = 0x7F80  # the bits of a bfloat16's exponent, which are all set in NaN and infinity
+SHARD_ROWS = 256  # 134 MB for DINOv2-Large: few files, and little to do again after a crash
 ID_BYTES = 32
-# attributes of how it began, which may change: they decide last bits only
+# attributes of the first job, which may differ later: they affect last bits only
 RECORDED = ("versions", "device", "batch_size", "compiled", "dtype")
 
 
 def shard_path(store: Path, shard: int) -> Path:
-    """File of the patch tokens of rows shard * SHARD_ROWS and on (Zarr's default chunk key)."""
+    """File of the patch tokens from row shard * SHARD_ROWS on (Zarr's default chunk key)."""
     return store / "patch_tokens" / "c" / str(shard) / "0" / "0"
 
 
@@ -39,12 +39,11 @@ def ids_path(store: Path, shard: int) -> Path:
 
 
 def metadata(rows: int, patches: int, width: int, packing: str | None) -> dict[str, dict[str, Any]]:
-    """zarr.json of the two arrays, by their names; `packing` is one of ves.store.compression.CODECS, or None for
-    none."""
+    """zarr.json of the two arrays, by name; `packing` is a name in ves.store.compression.CODECS, or None."""
     codecs = [] if packing is None else [compression.CODECS[packing]]
     sharding = shard_format.sharding([1, patches, width], codecs)
     crc = {"name": "crc32c"}
-    return {  # filled with NaN: what another reader makes of a missing shard must not look like features
+    return {  # the fill value is NaN, so that a missing shard never looks like features to another reader
         "patch_tokens": shard_format.metadata(
             "bfloat16", [rows, patches, width], SHARD_ROWS, "NaN", [sharding], ["image", "patch", "width"]
         ),
@@ -55,13 +54,13 @@ def metadata(rows: int, patches: int, width: int, packing: str | None) -> dict[s
 
 
 def identity(attrs: dict[str, Any]) -> bytes:
-    """What tells features of one kind from those of another: the attributes, but those that may change."""
+    """What identifies the kind of the features: all attributes except those that may differ later."""
     kept = {key: value for key, value in attrs.items() if key not in (*RECORDED, "complete")}
     return json.dumps(kept, sort_keys=True).encode()
 
 
 def header(kind: bytes, image_ids: UInt8[np.ndarray, "n 32"]) -> bytes:
-    """Beginning of the shard that has features of that kind (`identity`) of these images, in this order."""
+    """The first bytes of a shard with features of that kind (`identity`) of these images, in this order."""
     return shard_format.header(kind, image_ids.tobytes())
 
 
@@ -70,12 +69,12 @@ def read_attributes(store: Path) -> dict[str, Any]:
     path = store / "zarr.json"
     document = files.read_json(path)
     if not isinstance(document, dict) or not isinstance(document.get("attributes"), dict):
-        raise ValueError(f"{path}: not the document of a feature store; delete the store to extract anew")
+        raise ValueError(f"{path}: does not describe a feature store; delete the store to extract anew")
     return document["attributes"]
 
 
 def impossible(row: bytes | np.ndarray) -> str | None:
-    """What is wrong with the numbers of a row, given as bytes, that no backbone gives; None if nothing is."""
+    """Why no backbone can have made the numbers of a row (its bytes); None if one can."""
     sizes = np.frombuffer(row, "<u2") & 0x7FFF
     if (greatest := sizes.max()) == 0:
         return "all zeros"
@@ -87,16 +86,16 @@ def impossible(row: bytes | np.ndarray) -> str | None:
 
 
 def digests(image_ids: Sequence[str]) -> UInt8[np.ndarray, "n 32"]:
-    """Ids of hexadecimal digits, as bytes."""
+    """Ids in hexadecimal digits, as bytes."""
     return np.frombuffer(bytes.fromhex("".join(image_ids)), np.uint8).reshape(len(image_ids), ID_BYTES)
 
 
 def read_ids(store: Path, shard: int, rows: int) -> UInt8[np.ndarray, "n 32"]:
-    """Ids of the first `rows` rows of a shard. Raises BadStore that names the file when it is missing or damaged."""
+    """Ids of the first `rows` rows of a shard. Raises BadStore that names the file if it is missing or damaged."""
     path = ids_path(store, shard)
     if not path.is_file():
-        raise BadStore(f"{path}: missing; run the stage that writes it again")
+        raise BadStore(f"{path}: missing; run again the stage that writes it")
     content = shard_format.without_crc(path.read_bytes(), path)
     if len(content) != SHARD_ROWS * ID_BYTES:
-        raise BadStore(f"{path}: not the ids of {SHARD_ROWS} rows; run the stage that writes it again")
+        raise BadStore(f"{path}: not the ids of {SHARD_ROWS} rows; run again the stage that writes it")
     return np.frombuffer(content, np.uint8).reshape(-1, ID_BYTES)[:rows]

@@ -1,7 +1,6 @@
-"""Reading a feature store (ves.store.features_layout): one copy per row into the caller's memory, and its checksum.
+"""Reading a feature store (ves.store.features_layout): each row is copied once, into the caller's memory, and checked.
 
-Zarr takes a missing shard for the fill value, and cannot know one of another store; here nothing missing or foreign is
-read as numbers.
+Zarr reads a missing shard as the fill value and cannot recognise a shard from another store. Here both are errors.
 
 Dimension key
     V images    P patches    W backbone width
@@ -21,7 +20,7 @@ from jaxtyping import BFloat16, Int64, UInt8
 from torch import Tensor
 
 from ves.base import files
-from ves.base.files import fits
+from ves.base.files import matches_schema
 from ves.store import compression, features_layout
 from ves.store.features_layout import ID_BYTES, digests, header, identity, metadata, read_ids, shard_path
 from ves.store.rows import ShardRows
@@ -38,15 +37,15 @@ def _as_bytes(tokens: Tensor) -> np.ndarray:
 
 
 def _stamp(store: Path) -> tuple[int, int]:
-    """What changes when the store is written to: its attributes are replaced before any shard is, and after the last.
+    """Changes whenever the store is written to, since zarr.json is replaced before the first shard and after the last.
 
-    Raises BadStore where there is no store.
+    Raises BadStore if there is no store.
     """
     try:
-        found = os.stat(store / "zarr.json")
+        status = os.stat(store / "zarr.json")
     except FileNotFoundError:
         raise BadStore(f"{store}: no feature store; run the features stage") from None
-    return found.st_ino, found.st_mtime_ns
+    return status.st_ino, status.st_mtime_ns
 
 
 def _description(store: Path) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int, int]]:
@@ -60,33 +59,33 @@ def _description(store: Path) -> tuple[dict[str, Any], tuple[int, int], tuple[in
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise BadStore(f"{store}: its zarr.json files do not describe features ({error!r}); extract anew") from error
     if not complete:
-        raise BadStore(f"{store}: incomplete; run the features stage again, it goes on where it stopped")
+        raise BadStore(f"{store}: incomplete; run the features stage again, it resumes where it stopped")
     if data_type != "bfloat16":
         raise BadStore(f"{store}: patch_tokens are {data_type}, not bfloat16")
-    if not (fits(array["shape"], [int]) and all(array["shape"])) or width != attrs.get("width", width):
-        raise BadStore(f"{store}: patch_tokens has a shape of {array['shape']}, which is damage; extract anew")
+    if not (matches_schema(array["shape"], [int]) and all(array["shape"])) or width != attrs.get("width", width):
+        raise BadStore(f"{store}: patch_tokens has a shape of {array['shape']}, so it is damaged; extract anew")
     if ids != [images, ID_BYTES]:
-        raise BadStore(f"{store}: patch_tokens is of {images} images, but image_id of {ids}: a zarr.json was changed")
+        raise BadStore(f"{store}: patch_tokens has {images} images, but image_id {ids}: a zarr.json was changed")
     if rows * columns != patches:
-        raise BadStore(f"{store}: its attributes tell of a grid of {rows} x {columns}, rows have {patches} patches")
+        raise BadStore(f"{store}: the grid in its attributes is {rows} x {columns}, but rows have {patches} patches")
     return attrs, (rows, columns), (images, patches, width)
 
 
-def _same_layout(found: dict[str, Any], expected: dict[str, Any]) -> bool:
-    """Whether zarr.json of an array is that of VeS, but for what anyone may add to it."""
-    return {**found, **{key: expected[key] for key in ("attributes", "dimension_names")}} == expected
+def _same_layout(document: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether zarr.json of an array is as VeS writes it, apart from what anyone may add."""
+    return {**document, **{key: expected[key] for key in ("attributes", "dimension_names")}} == expected
 
 
 class FeatureStore:
     """A complete store, open for reading. Threads and forked processes may share it.
 
-    `patches` and `width` are the shape of a row, `grid` (rows, columns) of the patches, `attrs` what they are. The
-    image of each row is fixed with the first row that is read or looked up: where a store is written anew under a
-    reader, it goes on with shards whose images are still the same, and raises BadStore for the others.
+    `patches` and `width` are the shape of a row, `grid` is (rows, columns) of the patches, and `attrs` say what the
+    features are. The first read or look-up fixes the image of each row. If the store is written anew after that, this
+    reader still reads shards whose images are the same, and raises BadStore for the others.
     """
 
     def __init__(self, path: Path | str, check: bool) -> None:
-        """Raises BadStore when there is no store, it is incomplete, or its array does not hold features."""
+        """Raises BadStore if there is no store, it is incomplete, or its array has no features."""
         self.path = Path(path)
         self._opened = _stamp(self.path)
         self.attrs, self.grid, (self.images, self.patches, self.width) = _description(self.path)
@@ -94,10 +93,10 @@ class FeatureStore:
         self._headers: dict[int, bytes] = {}  # of the shards opened so far
 
     def _reader(self, check: bool) -> ShardRows | ZarrRows:
-        """Our own for every layout that VeS writes; zarr's for any other."""
-        found = files.read_json(self.path / "patch_tokens" / "zarr.json")
+        """Our own reader for every layout that VeS writes, and zarr's for any other."""
+        document = files.read_json(self.path / "patch_tokens" / "zarr.json")
         for packing in (None, *compression.CODECS):
-            if _same_layout(found, metadata(len(self), self.patches, self.width, packing)["patch_tokens"]):
+            if _same_layout(document, metadata(len(self), self.patches, self.width, packing)["patch_tokens"]):
                 self._unpack = compression.unpacker(packing)
                 slots, row_bytes = features_layout.SHARD_ROWS, self.patches * self.width * 2
                 return ShardRows(self._open_shard, slots, row_bytes, check=check)
@@ -106,9 +105,8 @@ class FeatureStore:
     def _open_shard(self, shard: int) -> Shard:
         slots = features_layout.SHARD_ROWS
         first = shard * slots
-        if (
-            head := self._headers.get(shard)
-        ) is None:  # files are opened many times, where there are more than are kept
+        head = self._headers.get(shard)
+        if head is None:  # headers are kept, since more shards than stay open are opened again and again
             head = self._headers[shard] = header(self._kind, self._ids[first : first + slots])
         return Shard(shard_path(self.path, shard), first, slots, self.patches * self.width * 2, head, self._unpack)
 
@@ -117,15 +115,15 @@ class FeatureStore:
 
     @cached_property
     def _ids(self) -> UInt8[np.ndarray, "V 32"]:
-        """The sha256 of each row's image. Raises BadStore where they may be others than when the store was opened."""
+        """The sha256 of each row's image. Raises BadStore if the store was written to since it was opened."""
         ids = self._read_ids()
         if _stamp(self.path) != self._opened:
             raise BadStore(f"{self.path}: written to since it was opened; open it again")
         return ids
 
     def _read_ids(self) -> UInt8[np.ndarray, "V 32"]:
-        found = files.read_json(self.path / "image_id" / "zarr.json")
-        if not _same_layout(found, metadata(len(self), self.patches, self.width, None)["image_id"]):
+        document = files.read_json(self.path / "image_id" / "zarr.json")
+        if not _same_layout(document, metadata(len(self), self.patches, self.width, None)["image_id"]):
             return np.ascontiguousarray(ZarrRows(self.path / "image_id").read(np.arange(len(self))))
         slots = features_layout.SHARD_ROWS
         firsts = range(0, len(self), slots)
@@ -139,31 +137,31 @@ class FeatureStore:
 
     @cached_property
     def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ids in ascending order, as one array of bytes (a dict of 290,000 texts takes five times the memory), and
-        the row of each."""
+        """Ids in ascending order, as one array of bytes, and the row of each. (A dict of 290,000 texts would take five
+        times the memory.)"""
         ids = self._ids.view(f"S{ID_BYTES}")[:, 0]
         order = np.argsort(ids)
         return ids[order], order
 
     def rows(self, image_ids: Iterable[str]) -> Int64[np.ndarray, " n"]:
-        """The row of each image. Raises KeyError that names an image which is not there."""
-        asked = list(image_ids)
-        absent = [image_id for image_id in asked if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", image_id)]
+        """The row of each image. Raises KeyError that names an image that the store lacks."""
+        wanted_ids = list(image_ids)
+        absent = [image_id for image_id in wanted_ids if not re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", image_id)]
         if not absent:
             ids, row = self._sorted
-            wanted = digests(asked).view(f"S{ID_BYTES}")[:, 0]
+            wanted = digests(wanted_ids).view(f"S{ID_BYTES}")[:, 0]
             at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-            absent = [asked[place] for place in np.flatnonzero(ids[at] != wanted)]
+            absent = [wanted_ids[place] for place in np.flatnonzero(ids[at] != wanted)]
         if absent:
             raise KeyError(f"{self.path}: no image {absent[0]}; run the features stage for this corpus")
         return row[at]
 
     def read(self, rows: Sequence[int] | np.ndarray, out: Tensor | None = None) -> BFloat16[Tensor, "V P W"]:
-        """Patch tokens of these rows, in the order asked; repeats are allowed. `out` may be pinned memory.
+        """Patch tokens of these rows, in this order; rows may repeat. `out` may be pinned memory.
 
         Raises IndexError for a row that the store does not have, BadStore that names shard and row for one that is
-        missing or damaged, ValueError for an `out` of another shape, type or layout. Of `out` nothing may be used when
-        this raises.
+        missing or damaged, and ValueError for an `out` of another shape, type or layout. After an error, the content of
+        `out` is undefined.
         """
         wanted = np.asarray(rows, dtype=None if len(rows) else np.int64)
         if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
@@ -186,9 +184,9 @@ class FeatureStore:
 
 
 def _empty(shape: tuple[int, int, int]) -> BFloat16[Tensor, "V P W"]:
-    """Memory for rows, at a multiple of 64 bytes as torch has it.
+    """Memory for rows, aligned to 64 bytes as that of torch.
 
-    From numpy, which asks for huge pages: torch's own of 48 MB costs 20 ms in page faults, five times the reading.
+    numpy allocates it, with huge pages: 48 MB from torch cost 20 ms in page faults, five times the reading.
     """
     size = 2 * math.prod(shape)
     memory = np.empty(size + ALIGNMENT, np.uint8)
@@ -197,9 +195,9 @@ def _empty(shape: tuple[int, int, int]) -> BFloat16[Tensor, "V P W"]:
 
 
 def open_features(path: Path | str, check: bool = True) -> FeatureStore:
-    """Open a store for reading; the one way in for training and evaluation.
+    """Open a store for reading, as training and evaluation do.
 
-    `check` verifies the CRC32C of every row that is read; without it, damage below the disk's own notice goes unseen.
-    A layout that VeS does not write is read by zarr, which checks whatever `check` says.
+    `check` verifies the CRC32C of every row that is read; without it, damage that the disk does not report goes
+    unnoticed. Zarr reads a layout that VeS does not write, and always checks.
     """
     return FeatureStore(path, check)

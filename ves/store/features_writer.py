@@ -1,8 +1,7 @@
-"""The feature store: one row of patch tokens per distinct image, in plain Zarr v3 (ves.store.features_layout), and
-writing it.
+"""Writing the feature store: a row of patch tokens per distinct image, in plain Zarr v3 (ves.store.features_layout).
 
-Zarr itself reads it, and tensorstore; `open_features` (ves.store.features_reader) as fast as a memory map. Rows are
-written shard by shard, each whole: Zarr's own writer loses rows when two processes write parts of one shard.
+Zarr and tensorstore can read it; `open_features` (ves.store.features_reader) is as fast as a memory map. Rows are
+written in whole shards, since Zarr's own writer loses rows if two processes write parts of one shard.
 
 Dimension key
     V images    P patches    W backbone width
@@ -36,12 +35,12 @@ from ves.store.shard_format import BadStore
 
 
 def create_features(store: Path, rows: int, patches: int, width: int, attrs: dict[str, Any]) -> None:
-    """Make an empty, incomplete store; or give an existing one of the same attributes that number of rows.
+    """Make an empty, incomplete store, or give that number of rows to an existing store with the same attributes.
 
-    `attrs` may name a compression (ves.store.compression.CODECS). Raises ValueError that names the attribute when an
-    existing store differs in one (RECORDED aside): features of two kinds are never mixed, and nothing that took hours
-    is deleted unasked. A description that is missing or no JSON is written again: whose the shards are stands in each.
-    One caller at a time (ves.base.files.lock).
+    `attrs` may name a compression (ves.store.compression.CODECS). Raises ValueError that names the attribute if an
+    existing store differs in one (other than RECORDED): features of two kinds are never mixed, and hours of work are
+    never deleted unless the user asks. A zarr.json that is missing or damaged is written again, since every shard
+    identifies itself. One caller at a time (ves.base.files.lock).
     """
     arrays = metadata(rows, patches, width, attrs.get("compression"))
     group = {"attributes": attrs | {"complete": False}, "zarr_format": 3, "node_type": "group"}
@@ -76,7 +75,7 @@ def _readable(document: Path) -> bool:
 
 
 def set_complete(store: Path, complete: bool) -> None:
-    """Mark the store. `open_features` refuses one that is not complete."""
+    """Mark the store as complete or not. `open_features` refuses one that is not."""
     group = files.read_json(store / "zarr.json")
     if group["attributes"]["complete"] != complete:
         files.sync_tree(store)
@@ -85,7 +84,7 @@ def set_complete(store: Path, complete: bool) -> None:
 
 
 def write_shard(store: Path, shard: int, tokens: BFloat16[Tensor, "V P W"], image_ids: Sequence[str]) -> None:
-    """Write all rows of one shard. Its ids come last: a shard without ids is one to write again."""
+    """Write all rows of one shard. Its ids come last: a shard without ids has to be written again."""
     attrs, ids, path = read_attributes(store), digests(image_ids), ids_path(store, shard)
     if path.is_file():
         path.unlink()
@@ -101,7 +100,7 @@ def write_shard(store: Path, shard: int, tokens: BFloat16[Tensor, "V P W"], imag
 
 
 def present(store: Path, shard: int, image_ids: Sequence[str]) -> bool:
-    """Whether a shard is there and, by its ids and its header, of just these images; its rows are not read."""
+    """Whether a shard is there and, by its ids and its header, has exactly these images; its rows are not read."""
     wanted = digests(image_ids)
     try:
         if not np.array_equal(read_ids(store, shard, len(wanted)), wanted):
@@ -113,7 +112,7 @@ def present(store: Path, shard: int, image_ids: Sequence[str]) -> bool:
 
 
 def intact(store: Path, shard: int, image_ids: Sequence[str], patches: int, width: int) -> bool:
-    """Whether a shard holds just these images, each with the right checksum and numbers that a backbone gives."""
+    """Whether a shard has exactly these images, each with the right checksum and numbers that a backbone can make."""
     if not present(store, shard, image_ids):
         return False
     attrs, first, row_bytes = read_attributes(store), shard * features_layout.SHARD_ROWS, patches * width * 2

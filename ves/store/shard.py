@@ -1,6 +1,6 @@
-"""One open shard of an array (ves.store.shard_format has its layout): rows of it, each read and checked by itself.
+"""Reading one open shard of an array (ves.store.shard_format has its layout) without zarr.
 
-`Shard` reads rows of features, `AudioFile` chunks of samples; both without zarr.
+`Shard` reads rows of features, one at a time; `AudioFile` reads chunks of samples.
 """
 
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int16
 
-from ves.store.shard_format import CRC, HEADER, MISSING, BadStore, crc32c, sound, with_crc
+from ves.store.shard_format import CRC, HEADER, MISSING, BadStore, crc32c, intact_crcs, with_crc
 
-Unpack = Callable[[memoryview], bytes]  # what a compressed row was
+Unpack = Callable[[memoryview], bytes]  # decompresses a row
 
 
 @lru_cache(4)
 def _full(slots: int, row_bytes: int) -> tuple[bytes, list[int]]:
-    """The index of a shard that is full, as write_shard makes it, and where its rows begin."""
+    """The index of a full shard, as write_shard makes it, and where its rows begin."""
     size = row_bytes + CRC
     index = np.full((slots, 2), size, "<u8")
     index[:, 0] = HEADER + np.arange(slots) * size
@@ -26,16 +26,16 @@ def _full(slots: int, row_bytes: int) -> tuple[bytes, list[int]]:
 
 
 class Shard:
-    """An open shard, whose first row is row number `first` of the array; with `unpack`, one of compressed rows.
+    """An open shard whose first row is row number `first` of the array; with `unpack`, its rows are compressed.
 
-    Its header and index are read and checked once; after that a row is one system call that asks for no file position,
-    so that threads and forked processes may share it. It reads the file it opened, even when that is replaced.
+    Its header and index are read and checked once. After that a row is one system call, which uses no file position, so
+    threads and forked processes may share the shard. It reads the file that it opened, even after that was replaced.
     """
 
     def __init__(
         self, path: Path, first: int, slots: int, row_bytes: int, head: bytes, unpack: Unpack | None = None
     ) -> None:
-        """Raises BadStore when it is missing, its index is damaged, or its header is not `head`: of another store."""
+        """Raises BadStore if it is missing, its index is damaged, or its header is not `head`, as in another store."""
         self.path, self.first, self.row_bytes, self.unpack = path, first, row_bytes, unpack
         self.lengths: list[int] = []  # of the compressed rows, with their checksums
         try:
@@ -45,11 +45,12 @@ class Shard:
         except OSError as error:
             raise self.bad(first, f"the shard cannot be opened ({error.strerror})") from error
         try:
-            self.begins, found = self._read_index(slots), os.pread(self.file, HEADER, 0)
-        except OSError as error:  # of the disk, or of a folder in its place
+            self.begins, stored = self._read_index(slots), os.pread(self.file, HEADER, 0)
+        except OSError as error:  # the disk fails, or it is a folder
             raise self.bad(first, f"the shard cannot be read ({error.strerror})") from error
-        if found != head:
-            raise self.bad(first, "the shard is of another store or place, by its header (or attributes or ids are)")
+        if stored != head:
+            what = "the header is that of another store or place (unless attributes or ids are)"
+            raise self.bad(first, what)
 
     def __del__(self) -> None:
         if hasattr(self, "file"):  # opening may have failed
@@ -58,13 +59,13 @@ class Shard:
     def bad(self, row: int, what: str) -> BadStore:
         """The error to raise for a row."""
         return BadStore(
-            f"{self.path}: row {row}: {what}; run the stage that writes it again, it repairs what is damaged"
+            f"{self.path}: row {row}: {what}; run again the stage that writes it, which repairs what is damaged"
         )
 
     def _read_index(self, slots: int) -> list[int]:
-        """Where each slot's row begins (-1: it has none).
+        """Where the row of each slot begins; -1 for an empty slot.
 
-        Raises BadStore for an index that is damaged or points beyond the rows.
+        Raises BadStore if the index is damaged or points outside the rows.
         """
         end = os.fstat(self.file).st_size - (slots * 16 + CRC)
         if end < HEADER:
@@ -73,21 +74,21 @@ class Shard:
         chunk = self.row_bytes + CRC
         known, known_begins = _full(slots, self.row_bytes)
         if raw == known and end == HEADER + slots * chunk and not self.unpack:
-            return known_begins  # nearly every shard: 1,133 of them open in a fifth of the time, and share one list
+            return known_begins  # nearly every shard: 1,133 of them open in a fifth of the time and share one list
         if len(raw) != slots * 16 + CRC or with_crc(raw[:-CRC]) != raw:
             raise self.bad(self.first, "the shard's index has a wrong checksum")
         begins, lengths = np.frombuffer(raw[:-CRC], "<u8").reshape(slots, 2).T
         present = begins != MISSING
         outside = (begins < HEADER) | (begins > end) | (lengths > end - np.minimum(begins, end)) | (lengths < CRC)
         if (present & outside).any() or (not self.unpack and (lengths[present] != chunk).any()):
-            raise self.bad(self.first, f"the shard does not hold rows of {self.row_bytes} bytes")
+            raise self.bad(self.first, f"the shard has no rows of {self.row_bytes} bytes")
         self.lengths = lengths.tolist() if self.unpack else []
         return [int(begin) if there else -1 for begin, there in zip(begins, present, strict=True)]
 
     def begin(self, row: int) -> int:
-        """Where a row begins in the file. Raises BadStore when the shard does not hold it."""
+        """Where a row begins in the file. Raises BadStore if the shard lacks it."""
         if (begin := self.begins[row - self.first]) < 0:
-            raise self.bad(row, "the shard does not hold it")
+            raise self.bad(row, "the shard lacks it")
         return begin
 
     def read(self, row: int, out: np.ndarray, *, check: bool = True, cached: bool = False) -> bool:
@@ -104,14 +105,14 @@ class Shard:
                 self._compressed(row, out, check)
             elif not self._plain(row, out, check):
                 raise self.bad(row, "the shard ends within it")
-        except OSError as error:  # of the disk
+        except OSError as error:  # the disk fails
             raise self.bad(row, f"cannot be read ({error.strerror})") from error
         return True
 
     def _from_cache(self, row: int, out: np.ndarray, check: bool) -> bool:
         try:
             return self._plain(row, out, check, os.RWF_NOWAIT)
-        except OSError:  # what that means is said by the next read, which waits for the disk
+        except OSError:  # the page cache lacks it, or else the next read, which waits, raises the same
             return False
 
     def _plain(self, row: int, out: np.ndarray, check: bool, flags: int = 0) -> bool:
@@ -133,22 +134,22 @@ class Shard:
             raise self.bad(row, "wrong checksum")
         try:
             content = self.unpack(stored[:-CRC])
-        except (RuntimeError, ValueError) as error:  # as the codecs say it
-            raise self.bad(row, f"cannot be unpacked ({error})") from error
+        except (RuntimeError, ValueError) as error:  # from the codecs
+            raise self.bad(row, f"cannot be decompressed ({error})") from error
         if len(content) != self.row_bytes:
             raise self.bad(row, f"{len(content)} bytes, not {self.row_bytes}")
         np.copyto(out, np.frombuffer(content, np.uint8))
 
 
 class AudioFile:
-    """One open file of samples; chunks of it are found by the index at its end, which is read once and checked.
+    """One open file of samples. The index at its end, which is read and checked once, says where its chunks are.
 
-    A read moves no file position, so that threads and forked processes may share it.
+    A read uses no file position, so threads and forked processes may share the file.
     """
 
     def __init__(self, path: Path, chunk: int, per_file: int, head: bytes) -> None:
-        """`chunk` is in samples, `per_file` in chunks. Raises BadStore when the file is missing or damaged, or does not
-        begin with `head`: of another group."""
+        """`chunk` is in samples, `per_file` in chunks. Raises BadStore if the file is missing or damaged, or if its
+        header is not `head`, as in another group."""
         self.path, self.chunk = path, chunk
         try:
             self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -159,13 +160,13 @@ class AudioFile:
         size = per_file * 16 + CRC
         try:
             raw = os.pread(self.file, size, max(os.fstat(self.file).st_size - size, 0))
-            found = os.pread(self.file, HEADER, 0)
-        except OSError as error:  # of the disk, or of a folder in its place
+            stored = os.pread(self.file, HEADER, 0)
+        except OSError as error:  # the disk fails, or it is a folder
             raise self._bad(f"cannot be read ({error.strerror})") from error
         if len(raw) != size or crc32c(raw[:-CRC]) != int.from_bytes(raw[-CRC:], "little"):
             raise self._bad("the index is damaged")
-        if found != head:
-            raise self._bad("of another group or place, by its header (or clips or attributes of its group are)")
+        if stored != head:
+            raise self._bad("the header is that of another group or place (unless clips or attributes are)")
         self.index = np.frombuffer(raw[:-CRC], "<u8").reshape(-1, 2)
 
     def __del__(self) -> None:
@@ -176,21 +177,21 @@ class AudioFile:
         return BadStore(f"{self.path}: {what}; ingest this shard again")
 
     def read(self, start: int, stop: int, *, check: bool) -> Int16[np.ndarray, " n"]:
-        """Samples start..stop: one read of the chunks that hold them, each checked if `check`."""
+        """Samples start..stop, by one read of their chunks, each of which is checked if `check`."""
         first, behind, size = start // self.chunk, -(-stop // self.chunk), self.chunk * 2 + CRC
         chunks = self.index[first:behind]
         if (chunks[:, 1] != size).any():
-            raise self._bad("a chunk is not there")
+            raise self._bad("a chunk is missing")
         if (np.diff(chunks[:, 0].astype(np.int64)) != size).any():
             raise BadStore(f"{self.path}: chunks are not back to back; this store was not written by ves.store.audio")
         rows = np.empty((len(chunks), size), np.uint8)
         try:
             length = os.preadv(self.file, [rows], int(chunks[0, 0]))
-        except OSError as error:  # of the disk
+        except OSError as error:  # the disk fails
             raise self._bad(f"cannot be read ({error.strerror})") from error
         if length != rows.nbytes:
             raise self._bad("cut off")
-        if check and crc32c(rows) != sound(size - CRC, len(self.index))[len(rows)]:
-            raise self._bad("a checksum does not match, samples are damaged")
+        if check and crc32c(rows) != intact_crcs(size - CRC, len(self.index))[len(rows)]:
+            raise self._bad("a checksum does not match, so samples are damaged")
         samples = np.ascontiguousarray(rows[:, :-CRC])
         return samples.view("<i2").reshape(-1)[start - first * self.chunk : stop - first * self.chunk]

@@ -1,10 +1,10 @@
 """One shard of a Zarr v3 array whose inner chunks are whole rows: its layout, and writing it in one piece.
 
-The file is what codec `sharding_indexed` reads with its index at the end: a header of ours, which says what array and
-rows these are; rows back to back, each its bytes (compressed, in some arrays) and their CRC32C (4 bytes,
-little-endian); then for each slot of the shard the place and length of its row (two u64, all ones where there is none);
-then the CRC32C of that index. Zarr looks rows up in the index, so it passes over the header. Rows are `bytes` here;
-what they mean is the store's business (ves.store.features_layout, ves.store.audio). ves.store.shard reads them.
+The codec `sharding_indexed` can read the file, with the index at its end. It begins with a header of ours, which
+identifies the array and the rows. Rows follow back to back, each with its CRC32C (4 bytes, little-endian); in some
+arrays they are compressed. Then the index has the place and length of the row in each slot (two u64, all ones if there
+is none), and the CRC32C of the index ends the file. Zarr finds rows by the index, so it skips the header. Rows are
+`bytes` here; ves.store.features_layout and ves.store.audio know what they mean, and ves.store.shard reads them.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import numpy as np
 
 from ves.base import files
 
-crc32c = cast(Callable[..., int], awscrt.checksums.crc32c)  # of anything with contiguous bytes, and what came before
+crc32c = cast(Callable[..., int], awscrt.checksums.crc32c)  # of contiguous bytes, and of those before
 
 MISSING = 2**64 - 1
 CRC = 4  # bytes
@@ -28,21 +28,21 @@ BUFFER = 2**20  # bytes written at once
 
 
 class BadStore(RuntimeError):
-    """A store that is incomplete or damaged: the message names the file and the row, and says what to do."""
+    """A store is incomplete or damaged; the message names the file and the row, and says what to do."""
 
 
 def header(*identity: bytes) -> bytes:
-    """The first bytes of a shard: the sha256 of what tells its rows from those of every other shard of any store."""
+    """The first bytes of a shard: MAGIC, and the sha256 of what identifies its rows among all shards of all stores."""
     return MAGIC + hashlib.sha256(b"".join(identity)).digest()
 
 
 def shard_bytes(slots: int, row_bytes: int) -> int:
-    """Size of the file of a shard that is full, of rows that are not compressed."""
+    """Size of a full shard of uncompressed rows, in bytes."""
     return HEADER + slots * (row_bytes + CRC) + slots * 16 + CRC
 
 
 def sharding(chunk: list[int], compression: list[dict[str, Any]]) -> dict[str, Any]:
-    """The codec of these shards, for inner chunks of that shape, as zarr.json spells it."""
+    """The codec of these shards for inner chunks of that shape, as in zarr.json."""
     crc, little = {"name": "crc32c"}, {"name": "bytes", "configuration": {"endian": "little"}}
     codecs = [little, *compression, crc]
     settings = {"chunk_shape": chunk, "codecs": codecs, "index_codecs": [little, crc], "index_location": "end"}
@@ -57,7 +57,7 @@ def metadata(
     codecs: list[dict[str, Any]],
     names: list[str],
 ) -> dict[str, Any]:
-    """zarr.json of an array cut along its first dimension only, as zarr writes it."""
+    """zarr.json, as zarr writes it, of an array that is chunked along its first dimension only."""
     return {
         "shape": shape,
         "data_type": data_type,
@@ -74,13 +74,13 @@ def metadata(
 
 
 def with_crc(content: bytes) -> bytes:
-    """`content` and its CRC32C, as Zarr's codec of that name writes it."""
+    """`content` and its CRC32C, as Zarr's codec `crc32c` writes it."""
     return content + crc32c(content).to_bytes(CRC, "little")
 
 
 @lru_cache(8)
-def sound(row_bytes: int, rows: int) -> list[int]:
-    """The CRC32C of 0, 1, 2, ... rows back to back, each with its own behind it: the same whatever the rows are."""
+def intact_crcs(row_bytes: int, rows: int) -> list[int]:
+    """The CRC32C of 0, 1, 2, ... intact rows back to back, each with its own CRC32C: it does not depend on the rows."""
     row, sums = with_crc(bytes(row_bytes)), [0]
     for _ in range(rows):
         sums.append(crc32c(row, sums[-1]))
@@ -88,16 +88,16 @@ def sound(row_bytes: int, rows: int) -> list[int]:
 
 
 def without_crc(content: bytes, path: Path) -> bytes:
-    """The inverse. Raises BadStore that names the file when the checksum does not match."""
+    """The inverse of with_crc. Raises BadStore that names the file if the checksum does not match."""
     if len(content) < CRC or with_crc(content[:-CRC]) != content:
         raise BadStore(
-            f"{path}: damaged (wrong checksum); run the stage that writes it again, it repairs what is damaged"
+            f"{path}: damaged (wrong checksum); run again the stage that writes it, which repairs what is damaged"
         )
     return content[:-CRC]
 
 
 def write_shard(path: Path, rows: Iterable[Buffer], slots: int, head: bytes) -> None:
-    """Write these rows, one to `slots` of them, as one shard. It appears whole and on disk, or not at all."""
+    """Write 1 to `slots` rows as one shard, which appears whole and on disk, or not at all."""
     index = np.full((slots, 2), MISSING, "<u8")
     count, end = 0, len(head)
     with files.atomic(path) as partial, open(partial, "wb", buffering=BUFFER) as handle:

@@ -67,7 +67,7 @@ def test_missing_short_and_mixed_up_files_are_found(tmp_path: Path) -> None:
     array.files[1].unlink()
     array.files[2].write_bytes(b"short")
     assert [fault.what for fault in check(array)[1]] == [
-        "2 of 4 chunks are not in it, the first of row 2", "missing", "shorter than its index",
+        "2 of 4 chunks are missing, the first at row 2", "missing", "shorter than its index",
     ]  # fmt: skip
     array.files[0].write_bytes(other.files[0].read_bytes())
     assert [fault.what.split(" ", 1)[1] for fault in check(array)[1][:4]] == ["bytes, not 128"] * 4
@@ -76,7 +76,7 @@ def test_missing_short_and_mixed_up_files_are_found(tmp_path: Path) -> None:
     assert "do not fill it" in check(other)[1][0].what
     other.files[1].write_bytes(whole)
     other.files[2].write_bytes(whole)
-    assert [fault.what for fault in check(other)[1]] == ["holds chunks beyond the rows of the array"]
+    assert [fault.what for fault in check(other)[1]] == ["has chunks beyond the rows of the array"]
 
 
 def test_what_cannot_be_unpacked_is_a_fault(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_what_cannot_be_unpacked_is_a_fault(tmp_path: Path) -> None:
     content[begin : begin + length] = wrong + crc32c(wrong).to_bytes(4, "little")
     array.files[0].write_bytes(content)
     seen, (fault,) = check(array)
-    assert fault.what.startswith("cannot be unpacked") and (fault.first, fault.last) == (1, 1)
+    assert fault.what.startswith("cannot be decompressed") and (fault.first, fault.last) == (1, 1)
     assert sorted(seen) == [0, *range(2, 10)]
 
 
@@ -113,10 +113,10 @@ def test_documents_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert "missing" in str(read_document(path)[1][0])
     for content, said in (
         ('{\n  "a": 1\n}\n', None),
-        ('{\n  "a": 1\n}', "not as it was written"),
-        ('{\n  "a": 1,\n  "a": 1\n}\n', "not as it was written"),
+        ('{\n  "a": 1\n}', "not laid out as it was written"),
+        ('{\n  "a": 1,\n  "a": 1\n}\n', "not laid out as it was written"),
         ("{", "not valid JSON"),
-        ("[]\n", "no JSON object"),
+        ("[]\n", "not a JSON object"),
         (b"\xff", "not valid JSON"),
     ):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -79,7 +79,7 @@ def test_samples_of_another_store_are_found(store: Path, tmp_path: Path) -> None
     other = write_audio(tmp_path / "other.zarr", seed=1)
     shutil.copy(other / "audio/A/x/samples/c/1", store / "audio/A/x/samples/c/1")
     assert texts(store) == [f"audio/A/x/samples/c/1: rows 120-186: {FOREIGN}"]
-    with pytest.raises(BadStore, match="A/x/samples/c/1: of another group or place"):
+    with pytest.raises(BadStore, match="A/x/samples/c/1: the header is that of another group or place"):
         AudioStore(store).read("audio/A/x", 3)
     assert len(AudioStore(store).read("audio/A/x", 0)) == 50
     shutil.rmtree(store / "audio/A/x")
@@ -93,14 +93,14 @@ def test_clips_that_do_not_lie_back_to_back_are_found(store: Path, tmp_path: Pat
         shutil.copy(other / f"audio/A/x/{name}/c/0", store / f"audio/A/x/{name}/c/0")
     foreign = [f"audio/A/x/samples/c/{n}: rows {rows}: {FOREIGN}" for n, rows in enumerate(("0-119", "120-186"))]
     assert texts(store) == foreign  # the same number of samples, cut elsewhere
-    with pytest.raises(BadStore, match="A/x/samples/c/0: of another group or place"):
+    with pytest.raises(BadStore, match="A/x/samples/c/0: the header is that of another group or place"):
         AudioStore(store).read("audio/A/x", 0)
     shutil.copy(store / "audio/B/y/offset/c/0", store / "audio/A/x/offset/c/0")
     assert texts(store) == [*foreign, "audio/A/x/offset/c/0: row 2: does not begin where the clip before it ends"]
     shorter = write_audio(tmp_path / "shorter.zarr", lengths=(50, 0, 129, 7))
     for name in ("length", "offset"):
         shutil.copy(shorter / f"audio/A/x/{name}/c/0", store / f"audio/A/x/{name}/c/0")
-    assert texts(store) == [*foreign, "audio/A/x/length: clips of 186 samples, but 187 are there"]
+    assert texts(store) == [*foreign, "audio/A/x/length: clips with 186 samples, but there are 187"]
 
 
 def test_ids_of_another_group_and_files_that_changed_places_are_found(store: Path) -> None:
@@ -111,7 +111,7 @@ def test_ids_of_another_group_and_files_that_changed_places_are_found(store: Pat
         file.write_bytes(content)
     shutil.copy(store / "audio/B/y/samples/c/0", store / "audio/A/x/samples/c/0")
     assert texts(store) == [f"audio/A/x/samples/c/0: rows 0-119: {FOREIGN}"]
-    with pytest.raises(BadStore, match="A/x/samples/c/0: of another group or place"):
+    with pytest.raises(BadStore, match="A/x/samples/c/0: the header is that of another group or place"):
         AudioStore(store).read("audio/A/x", 0)
 
 
@@ -119,7 +119,7 @@ def test_bits_all_over_a_header_are_noticed(store: Path) -> None:
     for bit in range(3, 8 * HEADER, 19):
         flip(store / "audio/A/x/samples/c/1", bit)
         assert texts(store) == [f"audio/A/x/samples/c/1: rows 120-186: {FOREIGN}"]
-        with pytest.raises(BadStore, match="A/x/samples/c/1: of another group"):
+        with pytest.raises(BadStore, match="A/x/samples/c/1: the header is that of another group"):
             AudioStore(store, check=False).read("audio/A/x", 3)
         flip(store / "audio/A/x/samples/c/1", bit)
 
@@ -127,7 +127,7 @@ def test_bits_all_over_a_header_are_noticed(store: Path) -> None:
 def test_the_manifest_must_agree(store: Path) -> None:
     manifest = read_json(manifest_of(store))
     write_json(manifest_of(store), manifest | {"clips": 9})
-    assert "not rate 16000 and the sums of its groups" in texts(store)[0]
+    assert "not rate 16000 and the sums over its groups" in texts(store)[0]
     write_json(manifest_of(store), manifest | {"groups": manifest["groups"][:1], "clips": 4, "samples": 187})
     assert [text.partition(": ")[2] for text in texts(store)] == ["does not list audio/B/y"]
     write_json(manifest_of(store), {"groups": [{}]})
@@ -141,10 +141,10 @@ def test_documents_must_be_those_that_were_written(store: Path) -> None:
     shutil.copy(store / "audio/B/y/zarr.json", store / "audio/zarr.json")
     assert texts(store) == [
         "audio/B/zarr.json: missing",
-        "audio/zarr.json: not the document of a group",
+        "audio/zarr.json: does not describe a group",
         "audio/A/x/samples/zarr.json: not laid out as VeS writes it: fill_value",
     ] or texts(store) == [
-        "audio/zarr.json: not the document of a group",
+        "audio/zarr.json: does not describe a group",
         "audio/B/zarr.json: missing",
         "audio/A/x/samples/zarr.json: not laid out as VeS writes it: fill_value",
     ]

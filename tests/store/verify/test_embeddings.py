@@ -54,7 +54,7 @@ def test_chunks_that_zarr_leaves_out_are_no_fault(tmp_path: Path) -> None:
 def test_what_is_of_another_store_is_found(store: Path, tmp_path: Path) -> None:
     embeddings.write(tmp_path / "other.zarr", random_embeddings(clips=70, images=5, tokens=3, dim=4, seed=1))
     shutil.copy(tmp_path / "other.zarr/image_tokens/c/0/0/0", store / "image_tokens/c/0/0/0")
-    assert texts(store) == ["image_tokens: not the content that the manifest lists: of another store"]
+    assert texts(store) == ["image_tokens: not the content that the manifest lists, but that of another store"]
     shutil.copytree(tmp_path / "other.zarr/image_tokens", store / "more")
     document = read_json(store / "zarr.json")
     document["attributes"]["run"] = "mine"

@@ -1,7 +1,7 @@
-"""Whether a store is what it says: every file, every checksum, every number, every id, against what lies beside it.
+"""Verifying a store: every file, checksum, number and id, also against the files beside the store.
 
-All faults are found, not the first: the list says what will be made anew, and why. `verify` asks the file of the kind
-of store, imported only then: who reads a store, or describes one, needs none of them.
+All faults are listed, not only the first, so that the list says what will be made anew and why. `verify` imports the
+module for the kind of store only when it is called: reading or describing a store needs none of them.
 """
 
 import logging
@@ -15,10 +15,10 @@ THREADS = 2
 
 
 def verify(store: Path, images: Path | None = None) -> list[Fault]:
-    """All that is wrong with a feature store, an audio store or embeddings.
+    """All faults of a feature store, an audio store or embeddings.
 
-    `images` is the images.parquet that the features are of; None takes the one of the corpus that the store lies in, if
-    there is one. Raises ValueError when there is no store of these kinds.
+    `images` is the images.parquet that lists the images of a feature store; None means that of the corpus in which the
+    store lies, if there is one. Raises ValueError if there is no store of these kinds.
     """
     if (store / "audio_tokens").is_dir():
         from ves.store.verify.embeddings import verify_embeddings
@@ -40,10 +40,10 @@ def verify(store: Path, images: Path | None = None) -> list[Fault]:
 
 
 def repair(store: Path) -> str:
-    """What to do about faults of a store of that kind."""
+    """What to do about the faults of such a store."""
     manifest = f"{store}.manifest.json"
     if (store / "audio").is_dir():
-        return "ingest again: delete, in parts/ beside it, the files of the groups named, and run the workflow"
+        return "ingest again: in parts/ beside it, delete the files of the groups named above, and run the workflow"
     if (store / "audio_tokens").is_dir():
         return f"embed again: delete {store} and {manifest}, and run the workflow"
-    return f"extract again: delete {manifest} and run the workflow; what is sound stays as it is"
+    return f"extract again: delete {manifest} and run the workflow; intact shards stay as they are"

@@ -1,7 +1,7 @@
-"""A Zarr v3 array seen as the files that it is made of, and whether each of them is what was written.
+"""Verifying the files of a Zarr v3 array.
 
-Zarr reads a missing chunk as the fill value; whoever asks whether a store is whole has to look at the files. What is
-here knows no reader of ours, so that a fault of theirs cannot hide one of a store. Arrays are cut along their first
+Zarr reads a missing chunk as the fill value, so to know whether a store is complete one has to look at its files. This
+module uses none of our readers, so that a bug in them cannot hide a fault. Arrays are chunked along their first
 dimension only, as all arrays of VeS are.
 """
 
@@ -23,15 +23,15 @@ from ves.store.shard_format import CRC, HEADER, MAGIC, MISSING, crc32c
 
 ITEM_BYTES = {"bool": 1, "uint8": 1, "bfloat16": 2, "float16": 2, "int16": 2, "int32": 4, "float32": 4, "int64": 8}
 
-FOREIGN = "its header is of another store, other rows or other attributes"
-STRAY = "holds no row of this array; delete it"
+FOREIGN = "its header is that of another store, other rows or other attributes"
+STRAY = "has no row of this array; delete it"
 
-Look = Callable[[int, bytes], str | None]  # first row and bytes of a chunk: what is wrong with them
+Look = Callable[[int, bytes], str | None]  # takes first row and bytes of a chunk; returns what is wrong with them
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong with a store: the file, what it is, and the rows (first to last) if it is about rows."""
+    """A fault of a store: the file, what is wrong, and the rows (first to last) if it concerns rows."""
 
     file: Path
     what: str
@@ -46,7 +46,7 @@ class Fault:
 
 
 def joined(faults: Iterable[Fault]) -> list[Fault]:
-    """The same faults, those of rows that follow each other as one."""
+    """The same faults; those of neighbouring rows become one."""
     out: list[Fault] = []
     for fault in faults:
         before = out[-1] if out else None
@@ -59,10 +59,10 @@ def joined(faults: Iterable[Fault]) -> list[Fault]:
 
 
 def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[dict[str, Any] | None, list[Fault]]:
-    """The object in a JSON file, None when there is none or it is damaged; and what is wrong with it.
+    """The object in a JSON file, or None if it is missing or damaged; and the faults of the file.
 
-    It must be indented as VeS and zarr do it: a byte too few or too many is damage as well. `ends` is what may stand
-    behind the last bracket: a new line where VeS wrote it, nothing where zarr did.
+    It must be indented as by VeS and zarr: a byte too few or too many is damage as well. `ends` are the texts allowed
+    after the last bracket: VeS writes a new line there, and zarr nothing.
     """
     try:
         text = path.read_bytes().decode()
@@ -75,24 +75,25 @@ def read_document(path: Path, ends: Sequence[str] = ("\n",)) -> tuple[dict[str, 
         return None, [Fault(path, f"damaged: not valid JSON ({error})")]
     canonical = (json.dumps(content, indent=2, ensure_ascii=escaped) for escaped in (False, True))
     if not any(text == document + end for document in canonical for end in ends):
-        return None, [Fault(path, "damaged: not as it was written")]
+        return None, [Fault(path, "damaged: not laid out as it was written")]
     if not isinstance(content, dict):
-        return None, [Fault(path, "damaged: no JSON object")]
+        return None, [Fault(path, "damaged: not a JSON object")]
     return content, []
 
 
-def unlike(path: Path, found: dict[str, Any], expected: dict[str, Any]) -> list[Fault]:
-    """A zarr.json that differs from the expected one."""
-    wrong = sorted(key for key in found.keys() | expected.keys() if not same(found.get(key), expected.get(key)))
+def unlike(path: Path, document: dict[str, Any], expected: dict[str, Any]) -> list[Fault]:
+    """The fault of a zarr.json that differs from the expected one."""
+    keys = document.keys() | expected.keys()
+    wrong = sorted(key for key in keys if not same(document.get(key), expected.get(key)))
     return [Fault(path, f"not laid out as VeS writes it: {', '.join(wrong)}")] if wrong else []
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One array: its folder, and what its zarr.json says.
+    """One array: its folder, and its zarr.json.
 
-    `chunk_rows` is the number of rows in a file, `inner_rows` in what has a checksum of its own, `codecs` what that was
-    made with.
+    `chunk_rows` is the number of rows in a file. `inner_rows` is the number of rows with one checksum, and `codecs` are
+    those of such a chunk.
     """
 
     folder: Path
@@ -125,7 +126,7 @@ class StoredArray:
 
     @cached_property
     def raw(self) -> bool:
-        """Whether chunks are the bytes of their numbers and a checksum, nothing else."""
+        """Whether a chunk is just the bytes of its numbers and a checksum."""
         return [codec["name"] for codec in self.codecs] == ["bytes", "crc32c"]
 
     @cached_property
@@ -134,15 +135,15 @@ class StoredArray:
 
     @cached_property
     def files(self) -> list[Path]:
-        """Where its files are, or should be, in the order of their rows."""
+        """Its files in the order of their rows, whether they exist or not."""
         count = -(-self.shape[0] // self.chunk_rows)
         return [self.folder.joinpath("c", str(number), *["0"] * (len(self.shape) - 1)) for number in range(count)]
 
     def strays(self) -> list[Fault]:
-        """What lies in its folder and is neither its document nor a file of its rows, nor on the way to one.
+        """Whatever lies in its folder and is neither its zarr.json, nor a file of its rows, nor a folder above one.
 
-        What a killed writer of one of these left behind (ves.base.files) is none: the next writer removes it. Nor is
-        what NFS keeps of a file that somebody still reads.
+        The leftovers of a killed writer (ves.base.files) do not count, since the next writer removes them. Nor do files
+        that NFS keeps while somebody still reads them.
         """
         known = {self.folder / "zarr.json", *self.files}
         on_the_way = {folder for file in known for folder in file.parents}
@@ -157,10 +158,10 @@ class StoredArray:
         return [Fault(path, STRAY) for path in look(self.folder)]
 
     def check_file(self, number: int, look: Look, head: bytes | None) -> list[Fault]:
-        """What is wrong with one of its files, and with what `look` is shown of it, chunk by chunk and in order.
+        """The faults of one of its files; `look` judges the content, chunk by chunk and in order.
 
-        A file begins with `head`: b"" where there is none, None for a header (ves.store.shard_format) that cannot be
-        foretold.
+        The file must begin with `head`. b"" means that there is no header, and None that its header
+        (ves.store.shard_format) is not known.
         """
         file, first = self.files[number], number * self.chunk_rows
         last = min(first + self.chunk_rows, self.shape[0]) - 1
@@ -170,7 +171,7 @@ class StoredArray:
                 places, what = self._places(handle, last + 1 - first, len(stored))
                 if what:
                     return [Fault(file, what, first, last)]
-                found = [self._check_chunk(handle, first + at, *place, look) for at, place in places]
+                wrong = [self._check_chunk(handle, first + at, *place, look) for at, place in places]
         except FileNotFoundError:
             return [Fault(file, "missing", first, last)]
         except OSError as error:
@@ -178,42 +179,42 @@ class StoredArray:
         beginning = [] if _expected(stored, head) else [Fault(file, FOREIGN, first, last)]
         ends = [min(first + at + self.inner_rows - 1, last) for at, _ in places]
         starts = [first + at for at, _ in places]
-        return beginning + [Fault(file, what, *rows) for what, *rows in zip(found, starts, ends, strict=True) if what]
+        return beginning + [Fault(file, what, *rows) for what, *rows in zip(wrong, starts, ends, strict=True) if what]
 
     def _places(self, handle: BinaryIO, rows: int, begin: int) -> tuple[list[tuple[int, tuple[int, int]]], str | None]:
-        """Row in the file, begin and length of each chunk; or what is wrong with the index that says so.
+        """Row in the file, begin and length of each chunk, by the index; or what is wrong with the index.
 
-        The first chunk is to begin at `begin`.
+        The first chunk must begin at `begin`.
         """
         size = os.fstat(handle.fileno()).st_size
         if self._sharding is None:
             return [(0, (begin, size - begin))], None
-        slots, held = self.chunk_rows // self.inner_rows, -(-rows // self.inner_rows)
+        slots, used = self.chunk_rows // self.inner_rows, -(-rows // self.inner_rows)
         end = size - slots * 16 - CRC
         if end < 0:
             return [], "shorter than its index"
         handle.seek(end)
         stored = handle.read()
-        if not _sound(stored):
+        if not _intact(stored):
             return [], "its index has a wrong checksum"
         index = np.frombuffer(stored[:-CRC], "<u8").reshape(slots, 2)
-        absent = np.flatnonzero((index[:held] == MISSING).any(axis=1))
+        absent = np.flatnonzero((index[:used] == MISSING).any(axis=1))
         if absent.size:
-            return [], f"{absent.size} of {held} chunks are not in it, the first of row {absent[0] * self.inner_rows}"
-        if (index[held:] != MISSING).any():
-            return [], "holds chunks beyond the rows of the array"
-        begins, lengths = index[:held].T
+            return [], f"{absent.size} of {used} chunks are missing, the first at row {absent[0] * self.inner_rows}"
+        if (index[used:] != MISSING).any():
+            return [], "has chunks beyond the rows of the array"
+        begins, lengths = index[:used].T
         order = np.argsort(begins, kind="stable")
         stops = begin + np.cumsum(lengths[order])
         if stops[-1] != end or (begins[order] != stops - lengths[order]).any():
-            return [], "its chunks do not fill it, one after the other: cut off, or of another array"
-        rows_at = range(0, held * self.inner_rows, self.inner_rows)
+            return [], "its chunks do not fill it one after another: it is cut off, or belongs to another array"
+        rows_at = range(0, used * self.inner_rows, self.inner_rows)
         return list(zip(rows_at, zip(begins.tolist(), lengths.tolist(), strict=True), strict=True)), None
 
     def _check_chunk(self, handle: BinaryIO, row: int, begin: int, length: int, look: Look) -> str | None:
         handle.seek(begin)
         stored = handle.read(length)
-        if not _sound(stored):
+        if not _intact(stored):
             return "wrong checksum"
         expected = self.inner_rows * self.row_bytes
         if self.raw and length != expected + CRC:
@@ -222,17 +223,17 @@ class StoredArray:
             return look(row, stored[:-CRC])
         try:
             content = np.asarray(self._by_zarr[row : row + self.inner_rows]).tobytes()
-        except (ValueError, RuntimeError, OSError) as error:  # as codecs say it
-            return f"cannot be unpacked ({error})"
+        except (ValueError, RuntimeError, OSError) as error:  # from the codecs
+            return f"cannot be decompressed ({error})"
         return look(row, content)
 
     @cached_property
     def _by_zarr(self) -> zarr.Array:
-        """For what is compressed."""
+        """The array as zarr reads it, for compressed chunks."""
         return zarr.open_array(self.folder, mode="r")
 
 
-def _sound(stored: bytes) -> bool:
+def _intact(stored: bytes) -> bool:
     return len(stored) >= CRC and crc32c(memoryview(stored)[:-CRC]) == int.from_bytes(stored[-CRC:], "little")
 
 

@@ -1,4 +1,4 @@
-"""Whether an audio store is what it says: every group, every chunk, every clip's place, against its manifest."""
+"""Verifying an audio store: every group, every chunk and the place of every clip, against its manifest."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ves.base.files import fits, same
+from ves.base.files import matches_schema, same
 from ves.media.audio import RATE
 from ves.store import audio as audio_store
 from ves.store import shard_format
@@ -21,38 +21,38 @@ GROUP = {"rate", "clips", "samples", "sha256", "complete"}
 
 
 def verify_audio(store: Path, threads: int) -> list[Fault]:
-    """All that is wrong with an audio store, group by group. A thread holds the places of the clips of one group."""
+    """All faults of an audio store. Each thread has the places of the clips of one group in memory."""
     path = store.with_name(f"{store.name}.manifest.json")
     manifest, faults = read_document(path)
     if manifest is None:
         return faults
     groups = manifest.get("groups")
-    if not fits(groups, [LISTED]) or any(group.keys() != LISTED.keys() for group in groups):
+    if not matches_schema(groups, [LISTED]) or any(group.keys() != LISTED.keys() for group in groups):
         return [Fault(path, "not a manifest of an audio store")]
     totals = {key: sum(group[key] for group in groups) for key in ("clips", "samples")}
     if not same(manifest, {"rate": RATE, **totals, "groups": groups}):
-        faults.append(Fault(path, f"not rate {RATE} and the sums of its groups, {totals}"))
+        faults.append(Fault(path, f"not rate {RATE} and the sums over its groups, {totals}"))
     faults += _verify_folders(store, path, [group["shard"] for group in groups])
     with ThreadPoolExecutor(threads) as pool:
-        found = pool.map(partial(_verify_group, store), groups)
-        return faults + [fault for of_group in found for fault in of_group]
+        by_group = pool.map(partial(_verify_group, store), groups)
+        return faults + [fault for of_group in by_group for fault in of_group]
 
 
 def _verify_folders(store: Path, path: Path, names: list[str]) -> list[Fault]:
-    """The groups between the store and its groups, and groups that the manifest does not list."""
+    """Faults of the folders between the store and its groups, and groups that the manifest does not list."""
     faults = []
     for folder in sorted({store / parent for name in names for parent in Path(name).parents}):
-        document, found = read_document(folder / "zarr.json", ends=["\n", ""])  # once it was zarr that wrote these
-        faults += found
+        document, problems = read_document(folder / "zarr.json", ends=["\n", ""])  # zarr wrote them in older stores
+        faults += problems
         if document is not None and not same(document, {"attributes": {}, "zarr_format": 3, "node_type": "group"}):
-            faults.append(Fault(folder / "zarr.json", "not the document of a group"))
+            faults.append(Fault(folder / "zarr.json", "does not describe a group"))
     there = {file.parent.parent for file in store.rglob("samples/zarr.json")}
     unlisted = sorted(there - {store / name for name in names})
     return faults + [Fault(path, f"does not list {group.relative_to(store)}") for group in unlisted]
 
 
 def _documents(clips: int, samples: int) -> dict[str, dict[str, Any]]:
-    """zarr.json of the arrays of a group, by their names."""
+    """zarr.json of the arrays of a group, by name."""
     sharding = shard_format.sharding([audio_store.CHUNK], [])
     kinds = {
         "samples": ("int16", [samples], audio_store.SHARD, [sharding]),
@@ -65,30 +65,30 @@ def _documents(clips: int, samples: int) -> dict[str, dict[str, Any]]:
         for name, (dtype, shape, rows, codecs) in kinds.items()
     }
     for document in documents.values():
-        del document["dimension_names"]  # zarr wrote these, without
+        del document["dimension_names"]  # zarr writes these arrays without them
     return documents
 
 
 def _verify_group(store: Path, listed: dict[str, Any]) -> list[Fault]:
-    """All that is wrong with one group, which the manifest lists."""
+    """All faults of one group that the manifest lists."""
     folder = store / listed["shard"]
     group, faults = read_document(folder / "zarr.json", ends=[""])
     if group is not None:
         expected = {"attributes": {"rate": RATE, **listed, "complete": True}, "zarr_format": 3, "node_type": "group"}
         del expected["attributes"]["shard"]
         if not same(group, expected):
-            attrs = found if isinstance(found := group.get("attributes"), dict) else {}
+            attrs = stored if isinstance(stored := group.get("attributes"), dict) else {}
             wrong = [key for key in sorted(GROUP) if not same(attrs.get(key), expected["attributes"][key])]
             faults.append(
                 Fault(folder / "zarr.json", f"not as the manifest lists it: {', '.join(wrong) or 'its keys'}")
             )
     arrays = {}
     for name, expected in _documents(listed["clips"], listed["samples"]).items():
-        document, found = read_document(folder / name / "zarr.json", ends=[""])
-        if document is not None and not (found := unlike(folder / name / "zarr.json", document, expected)):
+        document, problems = read_document(folder / name / "zarr.json", ends=[""])
+        if document is not None and not (problems := unlike(folder / name / "zarr.json", document, expected)):
             arrays[name] = StoredArray(folder / name, document)
-            found = arrays[name].strays()
-        faults += found
+            problems = arrays[name].strays()
+        faults += problems
     columns = {name: array for name, array in arrays.items() if name != "samples"}
     of_clips, contents = _verify_clips(columns, listed)
     kind = None if contents is None else audio_store.identity({"rate": RATE, **listed}, contents)
@@ -96,8 +96,8 @@ def _verify_group(store: Path, listed: dict[str, Any]) -> list[Fault]:
 
 
 def _verify_samples(array: StoredArray | None, listed: dict[str, Any], kind: bytes | None) -> list[Fault]:
-    """Files of another group (its identity is `kind`), chunks with a wrong checksum; if there are none, samples that
-    are sound but others."""
+    """Files that do not belong to the group with identity `kind`, and chunks with a wrong checksum. If there are none:
+    intact samples that are not those of the manifest."""
     if array is None:
         return []
     digest = hashlib.sha256()
@@ -109,7 +109,7 @@ def _verify_samples(array: StoredArray | None, listed: dict[str, Any], kind: byt
     if faults := _check_files(array, look, heads):
         return faults
     if digest.hexdigest() != listed["sha256"]:
-        return [Fault(array.folder, "not the samples that the manifest lists (sha256): of another store")]
+        return [Fault(array.folder, "not the samples that the manifest lists (sha256), but those of another store")]
     return []
 
 
@@ -120,7 +120,7 @@ def _check_files(array: StoredArray, look: Look, heads: Sequence[bytes | None]) 
 def _verify_clips(
     arrays: dict[str, StoredArray], listed: dict[str, Any]
 ) -> tuple[list[Fault], list[np.ndarray] | None]:
-    """Clips that do not lie back to back from the first sample to the last; and the columns, where all can be read."""
+    """Clips that do not lie back to back from the first sample to the last; and the columns, if all can be read."""
     faults, contents = [], dict.fromkeys(arrays, b"")
     for name, array in arrays.items():
 
@@ -136,6 +136,6 @@ def _verify_clips(
     faults = [Fault(arrays["offset"].files[0], "does not begin where the clip before it ends", n, n) for n in wrong]
     if begins[-1] != listed["samples"]:
         faults.append(
-            Fault(arrays["length"].folder, f"clips of {begins[-1]} samples, but {listed['samples']} are there")
+            Fault(arrays["length"].folder, f"clips with {begins[-1]} samples, but there are {listed['samples']}")
         )
     return faults, [np.frombuffer(contents[name], np.uint8) for name in audio_store.COLUMNS]

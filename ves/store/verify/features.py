@@ -1,7 +1,7 @@
-"""Whether a feature store is what it says: every file, every checksum, every number, every id.
+"""Verifying a feature store: every file, checksum, number and id.
 
-It is compared with its manifest, with the images.parquet whose pictures it is of, with the settings and the weights
-that it was made with, where they are there. One chunk per thread is in memory at a time.
+It is compared with its manifest, with the images.parquet that lists its pictures, and with its settings and weights, as
+far as they are there. Each thread has one chunk in memory at a time.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from huggingface_hub import try_to_load_from_cache
 
 from ves.base import files, parquet
 from ves.base.checksums import WEIGHTS, file_sha256, weight_files, weight_hash
-from ves.base.files import fits, same
+from ves.base.files import matches_schema, same
 from ves.store.compression import CODECS
 from ves.store.features_layout import ID_BYTES, digests, header, identity, impossible, metadata
 from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, read_document, unlike
 
 log = logging.getLogger(__name__)
 
-SETTINGS = ("backbone", "image_size", "fit", "compression")  # attributes that the settings beside a store have too
+SETTINGS = ("backbone", "image_size", "fit", "compression")  # attributes that are also in the settings beside a store
 MANIFEST = {
     "rows": int,
     "shards": [{"file": str, "rows": int, "sha256": str}],
@@ -33,22 +33,22 @@ MANIFEST = {
 
 
 def verify_features(store: Path, images: Path | None, threads: int) -> list[Fault]:
-    """All that is wrong with a feature store; without `images` its ids are compared with the manifest alone."""
+    """All faults of a feature store; without `images`, its ids are compared with the manifest only."""
     paths = [store / part / "zarr.json" for part in ("", "patch_tokens", "image_id")]
     paths.append(store.with_name(f"{store.name}.manifest.json"))
     (group, of_tokens, of_ids, manifest), problems = zip(*map(read_document, paths), strict=True)
-    faults = [fault for found in problems for fault in found]
+    faults = [fault for of_document in problems for fault in of_document]
     attrs = group.get("attributes") if group else None
-    sound = {"attributes": attrs, "zarr_format": 3, "node_type": "group"}
-    if group is not None and not (isinstance(attrs, dict) and same(group, sound)):
-        faults, attrs = [*faults, Fault(paths[0], "not the document of a group")], None
+    expected = {"attributes": attrs, "zarr_format": 3, "node_type": "group"}
+    if group is not None and not (isinstance(attrs, dict) and same(group, expected)):
+        faults, attrs = [*faults, Fault(paths[0], "does not describe a group")], None
     layout = _layout(paths[1:3], of_tokens, of_ids)
-    if layout or of_tokens is None or of_ids is None:  # numbers cannot be found without knowing where they are
+    if layout or of_tokens is None or of_ids is None:  # then nothing says where the numbers are
         return faults + layout
     tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
-    found, stored_ids = _verify_ids(ids, images)
+    of_rows, stored_ids = _verify_ids(ids, images)
     of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids), threads)
-    faults += found + of_shards + tokens.strays() + ids.strays()
+    faults += of_rows + of_shards + tokens.strays() + ids.strays()
     if attrs is not None:
         faults += _verify_attributes(paths[0], attrs, tokens)
     if manifest is not None:
@@ -57,30 +57,33 @@ def verify_features(store: Path, images: Path | None, threads: int) -> list[Faul
 
 
 def _layout(paths: list[Path], of_tokens: dict[str, Any] | None, of_ids: dict[str, Any] | None) -> list[Fault]:
-    """Documents of arrays that are JSON, but not those of a feature store."""
+    """Faults of zarr.json files of arrays that do not describe a feature store."""
     if of_tokens is None:
         return []
     shape = of_tokens.get("shape")
-    if not (fits(shape, [int]) and len(shape) == 3 and all(shape)):
+    if not (matches_schema(shape, [int]) and len(shape) == 3 and all(shape)):
         return [Fault(paths[0], f"a shape of {shape}, not of images, patches and width")]
     rows, patches, width = shape
     expected = metadata(rows, patches, width, _packing(of_tokens)).values()
-    found = zip(paths, (of_tokens, of_ids), expected, strict=True)
+    documents = zip(paths, (of_tokens, of_ids), expected, strict=True)
     return [
-        fault for path, document, wanted in found if document is not None for fault in unlike(path, document, wanted)
+        fault
+        for path, document, wanted in documents
+        if document is not None
+        for fault in unlike(path, document, wanted)
     ]
 
 
 def _packing(of_tokens: dict[str, Any]) -> str | None:
-    """The compression that zarr.json of an array names; None when it is not one of ours."""
-    with suppress(LookupError, TypeError):  # of a document that is none of ours
+    """The compression in zarr.json of an array; None if it is not one of ours."""
+    with suppress(LookupError, TypeError):  # the document is not ours
         codecs = of_tokens["codecs"][0]["configuration"]["codecs"]
         return next((name for name, codec in CODECS.items() if codec in codecs), None)
     return None
 
 
 def _headers(tokens: StoredArray, attrs: dict[str, Any] | None, ids: list[str] | None) -> list[bytes] | None:
-    """How each shard is to begin; None when attributes or ids, which decide it, cannot be read."""
+    """The header that each shard must have; None if attributes or ids, which determine it, cannot be read."""
     if attrs is None or ids is None:
         return None
     kind, step = identity(attrs), tokens.chunk_rows
@@ -90,9 +93,9 @@ def _headers(tokens: StoredArray, attrs: dict[str, Any] | None, ids: list[str] |
 def _verify_tokens(
     tokens: StoredArray, headers: list[bytes] | None, threads: int
 ) -> tuple[list[Fault], dict[Path, str]]:
-    """Faults of every shard (its header, its index, the checksum of each row, numbers that no backbone gives).
+    """Faults of every shard: its header, its index, the checksum of each row, numbers that no backbone can make.
 
-    And the sha256 of those that have none, computed at once: what was just read is still in the page cache.
+    Also the sha256 of every shard without a fault, computed while the page cache still has it.
     """
 
     def check(number: int) -> tuple[list[Fault], str]:
@@ -106,16 +109,16 @@ def _verify_tokens(
 
 
 def _of_attributes(tokens: StoredArray, faults: list[Fault]) -> list[Fault]:
-    """The same faults; where each of several shards has the header of another store, it is the store that changed."""
+    """The same faults; but if every shard has the header of another store, the store's attributes have changed."""
     foreign = [fault for fault in faults if fault.what == FOREIGN]
     if len(foreign) < max(2, len(tokens.files)):
         return faults
-    what = "not the attributes that its shards were written with, by their headers (or the ids are not)"
+    what = "not the attributes in the headers of its shards (unless the ids are wrong)"
     return [Fault(tokens.folder.parent / "zarr.json", what)] + [fault for fault in faults if fault not in foreign]
 
 
 def _verify_ids(ids: StoredArray, images: Path | None) -> tuple[list[Fault], list[str] | None]:
-    """Faults of the ids, and the ids; None when some cannot be read."""
+    """Faults of the ids, and the ids; None if some cannot be read."""
     parts: list[bytes] = []
 
     def look(_row: int, content: bytes) -> None:
@@ -132,7 +135,7 @@ def _verify_ids(ids: StoredArray, images: Path | None) -> tuple[list[Fault], lis
         if (first := place.setdefault(image_id, row)) != row:
             faults.append(_of_row(ids, row, f"the same image as row {first}"))
         elif not int(image_id, 16):
-            faults.append(_of_row(ids, row, "no id: all zeros"))
+            faults.append(_of_row(ids, row, "not an id: all zeros"))
     return faults + (_against_images(ids, stored, images) if images else []), stored
 
 
@@ -141,16 +144,16 @@ def _of_row(array: StoredArray, row: int, what: str) -> Fault:
 
 
 def _against_images(ids: StoredArray, stored: list[str], images: Path) -> list[Fault]:
-    """Rows that are of another image than images.parquet says."""
+    """Rows with another image than images.parquet says."""
     try:
         frame = parquet.read(images, columns=["image_id", "row"]).sort("row")
     except (ValueError, OSError) as error:
-        return [Fault(images, f"cannot be compared with: {error}")]
+        return [Fault(images, f"no comparison is possible: {error}")]
     if frame["row"].to_list() != list(range(len(frame))):
         return [Fault(images, "its column `row` does not number the images 0, 1, 2, ...")]
     listed = frame["image_id"].to_list()
-    other = [row for row, pair in enumerate(zip(stored, listed, strict=False)) if pair[0] != pair[1]]
-    faults = [_of_row(ids, row, f"not the image that {images} lists") for row in other]
+    wrong = [row for row, pair in enumerate(zip(stored, listed, strict=False)) if pair[0] != pair[1]]
+    faults = [_of_row(ids, row, f"not the image that {images} lists") for row in wrong]
     if len(stored) != len(listed):
         faults.append(Fault(ids.folder, f"{len(stored)} rows, but {images} lists {len(listed)} images"))
     return faults
@@ -163,7 +166,7 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
     if attrs.get("complete") is not True:
         wrong.append("not marked as complete")
     grid = attrs.get("grid")
-    if not (fits(grid, [int]) and len(grid) == 2 and math.prod(grid) == patches):
+    if not (matches_schema(grid, [int]) and len(grid) == 2 and math.prod(grid) == patches):
         wrong.append(f"grid {grid}, but {patches} patches")
     if not same(attrs.get("width", width), width):
         wrong.append(f"width {attrs['width']}, but rows of {width}")
@@ -172,14 +175,14 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
     settings = path.parent.with_suffix(".json")
     if settings.is_file():
         try:
-            made_with = dict(files.read_json(settings))
+            wanted = dict(files.read_json(settings))
             wrong += [
-                f"{key} {attrs.get(key)!r}, but {settings.name} says {made_with[key]!r}"
+                f"{key} {attrs.get(key)!r}, but {settings.name} says {wanted[key]!r}"
                 for key in SETTINGS
-                if key in made_with and attrs.get(key) != made_with[key]
+                if key in wanted and attrs.get(key) != wanted[key]
             ]
         except (ValueError, TypeError, OSError) as error:
-            wrong.append(f"{settings.name} cannot be compared with: {error}")
+            wrong.append(f"no comparison with {settings.name} is possible: {error}")
     weights = _weights_here(str(attrs.get("backbone")), attrs.get("revision"))
     if weights and attrs.get("weight_hash") != (here := weight_hash(weights)):
         wrong.append(f"weight_hash {str(attrs.get('weight_hash'))[:16]}..., but {weights} has {here[:16]}...")
@@ -212,9 +215,9 @@ def _verify_manifest(
     hashes: dict[Path, str],
     ids: list[str] | None,
 ) -> list[Fault]:
-    """Where store and manifest disagree; by it the shard of another store is known, however sound it is."""
-    if manifest.keys() != MANIFEST.keys() or not fits(manifest, MANIFEST):
-        return [Fault(path, f"not a manifest of a feature store, whose keys are {', '.join(sorted(MANIFEST))}")]
+    """Where store and manifest disagree; the manifest reveals a shard of another store even if it is intact."""
+    if manifest.keys() != MANIFEST.keys() or not matches_schema(manifest, MANIFEST):
+        return [Fault(path, f"not a manifest of a feature store, which has the keys {', '.join(sorted(MANIFEST))}")]
     faults = []
     if attrs is not None and not same(manifest["attrs"], attrs):
         keys = attrs.keys() | manifest["attrs"].keys()
@@ -230,5 +233,6 @@ def _verify_manifest(
     if listed != list(zip(names, rows, strict=True)):
         return [*faults, Fault(path, "lists other shards than the store has")]
     contents = {file: shard.get("sha256") for file, shard in zip(tokens.files, manifest["shards"], strict=True)}
-    other = [file for file, digest in hashes.items() if digest != contents[file]]
-    return faults + [Fault(file, "not the content that the manifest lists: of another store") for file in other]
+    foreign = [file for file, digest in hashes.items() if digest != contents[file]]
+    what = "not the content that the manifest lists, but that of another store"
+    return faults + [Fault(file, what) for file in foreign]
