@@ -219,8 +219,11 @@ class Pipeline:
         mark.write_text(json.dumps([step.arguments, step.origin]))
 
     def forget(self, name: str) -> None:
-        """Have a step done again."""
-        self._mark(name).unlink()
+        """Have a step done again; of a fetch, the ingest too, without which nobody asks for the shard."""
+        stage, _, shard = name.partition(" ")
+        others = [f"ingest-{part} {shard}" for part in ("audio", "images")] if stage == "fetch" else []
+        for step in (name, *others):
+            self._mark(step).unlink(missing_ok=True)
 
     def contents(self) -> dict[str, str]:
         """Path -> sha256 of everything that the stages made or left, but for locks."""
