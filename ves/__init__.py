@@ -16,8 +16,8 @@ The packages, from the ground up. Each imports from itself and from those in bra
     report (all above): pages, tables, figures and films out of numbers and stores; it computes no metric
     commands (all above): the command line, a stage for each job of the workflow
 
-Two columns stand side by side and meet only in report and commands: sources and corpus, which load no torch; and
-similarity, losses, models, training and evaluation, which know no source and no corpus.
+Two columns stand side by side and meet only in report and commands: sources and corpus, whose import loads no torch;
+and similarity, losses, models, training and evaluation, which know no source and no corpus.
 """
 
 from pathlib import Path

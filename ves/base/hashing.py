@@ -26,7 +26,7 @@ def mixed(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
 
 
 def chance_of_hashes(hashes: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
-    """A number in (0, 1) for each id (a hash, as ves.base.ids has it), other for every seed and purpose.
+    """A number in (0, 1) for each id (a hash, as ves.base.ids has it), different for every seed and purpose.
 
     The head of the hash, mixed: 24 M ids take about a second.
     """

@@ -1,7 +1,8 @@
-"""Numbers about a checkpoint; the only package below report that may open the truth.
+"""Numbers about a checkpoint; besides report, the only package that may open the truth.
 
-`evaluate` scores any checkpoint. The metrics are in `retrieval` and `localisation`, one file for each protocol; what
-they are computed from is written by `embed`.
+`evaluate` scores any checkpoint. The metrics are in `retrieval` and `localisation`, computed from what `embed` writes
+with the batches and towers of training. `bootstrap` has the intervals of both; `retrieval.intervals` those of
+differences between models, over seeds too.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 """What training minimises, from a matrix of similarities.
 
-`LOSSES` are functions of logits and of what is no negative, by name; `info_nce` is one. `REGULARISERS` are added to
-them.
+`LOSSES` are functions of logits and of a mask of pairs that are no negatives of each other, by name; `info_nce` is one.
+Each returns (loss, metrics). `REGULARISERS` are added to them.
 """
 
 from ves.losses.contrastive import LOSSES, info_nce

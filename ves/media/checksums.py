@@ -1,4 +1,4 @@
-"""Whether a picture's file is as its writer left it, as far as its format can tell and Pillow does not look."""
+"""Whether a picture's file is intact, as far as its format has checksums that Pillow does not read."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""The two towers, their backbones and their features; a trained run for a caller.
+"""The two towers, their backbones and their features; the Python API to a trained run.
 
 `VeS` is the model, `load(run)` a trained one with both backbones, whose `localise` takes a picture and a voice;
 `extract` puts patch tokens of pictures into their store.
