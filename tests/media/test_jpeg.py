@@ -67,7 +67,7 @@ HALF = len(PLAIN) // 2
         (PLAIN[:HALF] + END, "ends too early"),
         (PLAIN[:-40] + END, "ends too early"),
         (PLAIN[:HALF] + PLAIN[HALF + 512 :], "ends too early"),
-        (PLAIN[:HALF] + bytes(len(PLAIN) - HALF - 2) + END, "ends too early"),
+        (PLAIN[:HALF] + bytes(len(PLAIN) - HALF - 2) + END, "zeros stand in place"),
         (PLAIN[:-2], "no end marker|image file is truncated"),
         (PLAIN[:-2] + PLAIN[HALF : HALF + 100].replace(b"\xff", b"") + END, "left over"),
         (PLAIN[:HALF] + b"\xff\xdd\x00\x04ab" + PLAIN[HALF:], "ends too early"),

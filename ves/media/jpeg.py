@@ -30,6 +30,10 @@ PROGRESSIVE, ARITHMETIC = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), frozenset({0xC9, 
 ALL = 16  # bits of a coefficient: no scan has brought any
 ONES = b"\xff\x00" * 8  # after a piece, for libjpeg looks ahead so far: of ones, which are no code
 SECTOR, GROUP = 512, 8192  # bytes: of a disk, the least that is lost; and see _probed
+STANDARD = bytes(
+    [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125, 1]
+)  # head of the table of T.81, K.3.3.2 (luminance)
+ZEROS = bytes(64)  # in that table coefficients of -1, block after block: no picture has them
 SPARE = 10  # bytes: where so many are left over, they are no slip of an encoder
 
 
@@ -63,6 +67,9 @@ def load(picture: JpegImageFile, encoded: bytes) -> None:
     except EOFError:
         picture.load()  # it raises too, as a rule, and says how much it could not use
         raise
+    first, last = scans[0].pieces[0][0], scans[-1].pieces[-1][1]
+    if len(scans) == 1 and STANDARD in encoded[:first] and encoded.find(ZEROS, first, last) >= 0:
+        raise ValueError("zeros stand in place of data of the picture")
     decoder = _Decoder(picture)
     pieces = [piece for scan in scans for piece in _probed(scan)]
     start = 0
