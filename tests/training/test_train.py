@@ -146,7 +146,7 @@ def random_run(tiny_run, tiny):
     return make
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adam8bit"])
+@pytest.mark.parametrize("optimizer", ["adamw", pytest.param("adam8bit", marks=pytest.mark.slow)])
 def test_kill_and_resume_is_bitwise(random_run, optimizer):
     """Killed twice, once before and once after a checkpoint (every 3 steps)."""
     straight, killed = random_run("straight", optimizer), random_run("killed", optimizer)

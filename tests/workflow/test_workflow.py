@@ -92,12 +92,12 @@ def test_kill_9_and_the_same_command_again_give_the_same_bytes(reference: Path) 
     kill(copy, "generate", whom="workflow", when=has("logs/toy/generate/**/*.log"))
     kill(copy, "features", whom="stage", when=has("logs/toy/features/*/*.log"))
     kill(copy, "train", whom="workflow", when=has("results/toy/dense-s0/checkpoints/*/step-*"))
-    run(copy, *TOY)
-    assert planned(copy, *TOY) == set()
     names = ["results/table1.csv", "results/toy/localisation.csv", "data/toy/audio.zarr.manifest.json"]
     names += [f"results/toy/{name}" for name in ("table1.md", "comparisons.csv", "retrieval_by.csv")]
     names += [f"results/toy/{figure}.png" for figure in FIGURES]
     names += [f"results/toy/{name}/embeddings/val.zarr.manifest.json" for name in RUNS]
+    run(copy, *names, *TOY)  # films and pages take as long again, and nothing of them was killed
+    assert planned(copy, *names, *TOY) == set()
     for name in names:
         assert (copy / name).read_bytes() == (reference / name).read_bytes(), name
 

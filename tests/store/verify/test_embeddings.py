@@ -28,7 +28,7 @@ def test_no_damage_passes(store: Path) -> None:
     rng, files = np.random.default_rng(0), files_of(store)
     sound = {file: file.read_bytes() for file in files}
     counted = 0
-    while counted < 400:
+    while counted < 200:
         file = files[rng.integers(len(files))]
         what = damage(file, rng)
         if not file.is_file() or file.read_bytes() not in (sound[file], sound[file] + b"\n"):
