@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.support.steps import assert_equal, gradients, pairs, settings
 from tests.support.tiny_corpus import tiny_config
 from tests.support.waiting import PATIENCE
-from ves.base.cpu import cores, side_by_side, use_cores
+from ves.base.cpu import cores, run_on_cores, use_cores
 from ves.base.precision import weights_of
 from ves.config.experiment import ModelConfig, TrainConfig
 from ves.models.towers import VeS
@@ -27,11 +27,11 @@ def test_results_come_in_the_order_of_the_work_from_threads_of_one_core():
         ended[number].set()
         return number, torch.get_num_threads(), threading.get_ident()
 
-    found = side_by_side(work, [0, 1, 2], 3)
+    found = run_on_cores(work, [0, 1, 2], 3)
     assert [number for number, *_ in found] == [0, 1, 2]
     assert [threads for _, threads, _ in found] == [1, 1, 1]
     assert threading.get_ident() not in {thread for *_, thread in found}
-    assert side_by_side(lambda _: threading.get_ident(), [0, 1], 1) == 2 * [threading.get_ident()]
+    assert run_on_cores(lambda _: threading.get_ident(), [0, 1], 1) == 2 * [threading.get_ident()]
 
 
 def test_cores_are_of_the_thread_that_asked_for_them():
@@ -39,7 +39,7 @@ def test_cores_are_of_the_thread_that_asked_for_them():
     try:
         use_cores(2, whole=True)
         assert cores() == 2 and torch.get_num_threads() == 1
-        assert side_by_side(lambda _: (cores(), torch.get_num_threads()), [0, 1], 2) == [(1, 1), (1, 1)]
+        assert run_on_cores(lambda _: (cores(), torch.get_num_threads()), [0, 1], 2) == [(1, 1), (1, 1)]
         use_cores(2, whole=False)
         assert cores() == 1 and torch.get_num_threads() == 2
     finally:
@@ -50,17 +50,17 @@ def test_gradients_are_recorded_where_the_caller_records_them():
     def modes(_: int) -> tuple[bool, bool]:
         return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
-    assert side_by_side(modes, [0, 1], 2) == [(True, False)] * 2
+    assert run_on_cores(modes, [0, 1], 2) == [(True, False)] * 2
     with torch.no_grad():
-        assert side_by_side(modes, [0, 1], 2) == [(False, False)] * 2
+        assert run_on_cores(modes, [0, 1], 2) == [(False, False)] * 2
     with torch.inference_mode():
-        assert side_by_side(modes, [0, 1], 2) == [(False, True)] * 2
-    assert side_by_side(modes, [0, 1], 2) == [(True, False)] * 2, "what a thread was set to does not stay"
+        assert run_on_cores(modes, [0, 1], 2) == [(False, True)] * 2
+    assert run_on_cores(modes, [0, 1], 2) == [(True, False)] * 2, "what a thread was set to does not stay"
 
 
 def test_an_error_in_a_thread_is_raised():
     with pytest.raises(ZeroDivisionError):
-        side_by_side(lambda number: 1 // number, [1, 0], 2)
+        run_on_cores(lambda number: 1 // number, [1, 0], 2)
 
 
 def quiet(train: TrainConfig) -> VeS:

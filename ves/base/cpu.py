@@ -57,7 +57,7 @@ def cores() -> int:
     return _here.cores
 
 
-def side_by_side[T, R](function: Callable[[T], R], items: Sequence[T], threads: int) -> list[R]:
+def run_on_cores[T, R](function: Callable[[T], R], items: Sequence[T], threads: int) -> list[R]:
     """function(item) of each item, in order; in this thread if there is one thread or one item.
 
     Gradients are recorded if the caller records them. The function itself turns on autocast.

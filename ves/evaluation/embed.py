@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float16
 from torch import Tensor
 
 from ves.base.checksums import file_sha256
-from ves.base.cpu import side_by_side
+from ves.base.cpu import run_on_cores
 from ves.base.files import lock
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, run_config
@@ -51,7 +51,7 @@ def _each(embed_some: Callable[[int, int, np.ndarray], None], rows: int, label: 
         embed_some(start, new, batch)
 
     for first in track(range(0, len(work), threads), label=label, unit="batch"):
-        side_by_side(one, work[first : first + threads], threads)
+        run_on_cores(one, work[first : first + threads], threads)
 
 
 def _clips(

@@ -7,7 +7,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def check(form: str, encoded: bytes) -> None:
-    """Raise ValueError for a PNG of which a part with pixels is not what its checksum is of."""
+    """Raise ValueError for a PNG whose pixel data do not match their checksum."""
     if form == "PNG":
         _check_png(encoded)
 

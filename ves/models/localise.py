@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ves.base.checksums import weight_hash
 from ves.base.files import read_json
 from ves.base.progress import track
-from ves.config.experiment import RunConfig, VisionConfig
+from ves.config.experiment import RunConfig, VisionConfig, run_config
 from ves.media.audio import RATE, BadAudio, FrameGrid, window
 from ves.media.decoding import SHORTEST_S, decode
 from ves.media.geometry import Geometry
@@ -167,7 +167,7 @@ def load(run: Path | str) -> Localiser:
     Raises OSError or ValueError that says what is missing, or that a backbone has other weights now.
     """
     run = Path(run)
-    speech = read_json(run / "config.json")["audio"]["backbone"]
+    speech = run_config(run).audio.backbone
     if speech.count("/") != 1 and not Path(speech).is_dir():
         raise ValueError(f"{run}: its speech backbone, {speech}, is not here; run this in the folder it was trained in")
     ves, config = towers.load(run)

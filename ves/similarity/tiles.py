@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
-from ves.base.cpu import cores, side_by_side
+from ves.base.cpu import cores, run_on_cores
 from ves.base.precision import wide
 
 TILE = 2**21  # bytes of similarities at once: fewer cost calls, more leave the cache (benchmarks/similarity.py)
@@ -113,7 +113,7 @@ def _shared(function: Callable[[list[slice]], None], parts: list[slice]) -> None
     """function(some of the parts) on each core."""
     count = min(cores(), max(1, len(parts)))
     own = [parts[len(parts) * core // count : len(parts) * (core + 1) // count] for core in range(count)]
-    side_by_side(function, own, count)
+    run_on_cores(function, own, count)
 
 
 def backward(

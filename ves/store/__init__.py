@@ -1,7 +1,7 @@
 """Arrays on disk that are valid zarr, written by many processes and read by row; no model, no corpus.
 
 `open_features` reads patch tokens, `AudioStore` samples, `Embeddings` is what `embeddings.load` gives; `BadStore` is
-raised by all of them. `describe.describe` says what a store holds, `verify.verify` whether all of it is sound. Plain
+raised by all of them. `describe.describe` says what a store holds, `verify.verify` whether all of it is intact. Plain
 zarr reads them too: its entry point finds `bfloat16` here, so this file loads nothing before it is asked for it.
 """
 

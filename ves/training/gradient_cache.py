@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ves.base.cpu import side_by_side, use_cores
+from ves.base.cpu import run_on_cores, use_cores
 from ves.config.experiment import TrainConfig
 from ves.models.towers import VeS, plain_attention
 from ves.training.dataset import Batch
@@ -98,7 +98,7 @@ class _Towers:
         """The tokens of every part."""
         numbers = range(len(self.parts))
         with plain_attention(self.device):  # a switch of the whole process, so no thread may turn it
-            return side_by_side(lambda number: self.tokens(number, graph=self.one_pass), numbers, self.threads)
+            return run_on_cores(lambda number: self.tokens(number, graph=self.one_pass), numbers, self.threads)
 
     def backward(self, graphs: list[Pairs], audio: Float[Tensor, "A T D"], image: Float[Tensor, "A P D"]) -> None:
         """Carry the gradients of all audio and image tokens on into the parameters, part after part.
@@ -114,7 +114,7 @@ class _Towers:
 
         with plain_attention(self.device):
             for numbers in batched(range(len(self.parts)), self.threads):
-                for of_part in side_by_side(carry_on, numbers, self.threads):
+                for of_part in run_on_cores(carry_on, numbers, self.threads):
                     for parameter, added in zip(self.parameters, of_part, strict=True):
                         if added is not None:
                             parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)

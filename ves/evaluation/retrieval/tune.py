@@ -4,7 +4,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ves.base.cpu import cores, side_by_side
+from ves.base.cpu import cores, run_on_cores
 from ves.config.experiment import TrainConfig
 from ves.evaluation.retrieval.ranks import ranks, summary
 from ves.models.towers import VeS, plain_attention
@@ -35,7 +35,7 @@ def recall(
         return audio, audible, image
 
     with plain_attention(device):  # a switch of the whole process: not one for each thread to turn
-        parts = side_by_side(tokens, range(0, len(frame), train.batch_size), cores())
+        parts = run_on_cores(tokens, range(0, len(frame), train.batch_size), cores())
     audio, audible, images = (torch.cat(part) for part in zip(*parts, strict=True))
     image_mask = None if reader.masks is None else reader.masks[rows].to(device)
     scores = score(train.objective, audio, audible, images, image_mask)

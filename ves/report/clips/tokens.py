@@ -55,7 +55,7 @@ def laid_out(colours: Float[np.ndarray, "P 3"], geometry: Geometry, grid: Sequen
     return Image.fromarray(palette[np.nan_to_num(places, nan=len(colours)).astype(np.int32)])
 
 
-def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
     """Two pictures of one size beside each other, the longer side of each SIDE pixels; edges of patches stay sharp."""
     scale = SIDE / max(left.size)
     width, height = (max(1, round(length * scale)) for length in left.size)
@@ -107,6 +107,6 @@ def show(store: Path, beginning: str, out: Path | None, images: Path | None, pic
     colours = components(tokens, geometry.patch_mask(*features.grid))
     out = out or Path(f"{image_id[:16]}.png")
     with files.atomic(out) as partial:
-        side_by_side(picture, laid_out(colours, geometry, features.grid)).save(partial, "PNG")
+        beside(picture, laid_out(colours, geometry, features.grid)).save(partial, "PNG")
     log.info("%s: image %s", out, image_id)
     return out
