@@ -175,6 +175,7 @@ def _structure(encoded: bytes) -> tuple[list[_Scan], int]:
 
 def _frame(kind: int, encoded: bytes, place: int) -> _Frame:
     if kind in ARITHMETIC:
+        # a refusal, which images.py reports as `unsupported`: libjpeg decodes it, and does not notice lost parts
         raise NotImplementedError("JPEG with arithmetic coding")
     height, width, count = struct.unpack_from(">xHHB", encoded, place)
     sampling = {}

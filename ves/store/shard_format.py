@@ -36,11 +36,6 @@ def header(*identity: bytes) -> bytes:
     return MAGIC + hashlib.sha256(b"".join(identity)).digest()
 
 
-def shard_bytes(slots: int, row_bytes: int) -> int:
-    """Size of a full shard of uncompressed rows, in bytes."""
-    return HEADER + slots * (row_bytes + CRC) + slots * 16 + CRC
-
-
 def sharding(chunk: list[int], compression: list[dict[str, Any]]) -> dict[str, Any]:
     """The codec of these shards for inner chunks of that shape, as in zarr.json."""
     crc, little = {"name": "crc32c"}, {"name": "bytes", "configuration": {"endian": "little"}}
