@@ -30,6 +30,11 @@ WATCHED = {"dense-s0/watch", "hybrid-s0/watch"}
 LIVE = {"runs": {"dense": {"features": "live"}}}
 
 
+def readable(argument: object) -> str:
+    """The name of a test; a set is sorted, so that all processes of pytest-xdist call the test the same."""
+    return ", ".join(sorted(argument)) if isinstance(argument, set) else str(argument)
+
+
 def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
     """The slices of the toy experiment, of config/vaani.yaml or of own pairs, by short names; two runs only."""
     files = [Path("config.yaml"), Path("config/toy.yaml" if kind == "scenes" else f"config/{kind}.yaml")]
@@ -89,7 +94,7 @@ def test_what_is_surveyed_and_planned_has_files_of_its_own() -> None:
         ),  # `params` of their rules
         ({"plan": {"features_s": 7.0}}, set()),  # there is nothing to plan
     ],
-    ids=str,
+    ids=readable,
 )
 def test_a_setting_is_in_the_slices_that_depend_on_it(change: dict[str, Any], expected: set[str]) -> None:
     assert changed("scenes", change) == expected
@@ -107,7 +112,7 @@ def test_a_setting_is_in_the_slices_that_depend_on_it(change: dict[str, Any], ex
         ({"shards_per_district": 7}, {"corpus", "survey_config"}),
         ({"audio": ["x/*"]}, {"corpus", "survey_config"}),
     ],
-    ids=str,
+    ids=readable,
 )
 def test_what_is_chosen_of_vaani_is_surveyed_once(change: dict[str, Any], expected: set[str]) -> None:
     assert changed("vaani", {"corpus": {"vaani": change}}) == expected
@@ -127,7 +132,7 @@ def test_what_is_chosen_of_vaani_is_surveyed_once(change: dict[str, Any], expect
         ({"vision": {"batch_size": 7, "compile": True}}, {"features"}),
         ({"vision": {"image_size": 448}}, {"features", "plan_settings", *RUNS}),
     ],
-    ids=str,
+    ids=readable,
 )
 def test_a_plan_depends_on_sizes_and_rates(change: dict[str, Any], expected: set[str]) -> None:
     assert changed("vaani", change) == expected
