@@ -34,5 +34,5 @@ pytest_plugins = ["tests.support.tiny_corpus"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, or one process of pytest-xdist would still be at them when the others have ended."""
+    """The longest files come first, or one process of pytest-xdist would be at them when the others have ended."""
     items.sort(key=lambda item: "workflow" not in item.path.parts)
