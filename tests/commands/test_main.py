@@ -106,7 +106,7 @@ def test_a_check_wants_one_corpus_and_one_of_vaani(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("vaani check: give either --configfile, such as config/vaani-mini.yaml, or --corpus")
     ended = ves("vaani-check", "--configfile", "config/toy.yaml")
-    assert ended.stderr.startswith("vaani-check: corpus.kind: 'scenes', but only a corpus of kind 'vaani'")
+    assert ended.stderr.startswith("vaani-check: corpus.kind: 'scenes', but this stage is for a corpus of kind 'vaani'")
 
 
 def test_the_console_script_is_this_command_line() -> None:

@@ -1,23 +1,11 @@
-"""The stages that bring shards: list, survey, choose and plan them, then download, pack or synthesise them."""
+"""The stages that only a corpus of Vaani has: survey, choose and plan its shards, then download them."""
 
 from pathlib import Path
 from typing import Annotated
 
-from ves.base.files import write_json
 from ves.commands import inputs, parameters, presence
 from ves.config import experiment, fields
-from ves.config.corpus import SurveyConfig
-
-
-def list_shards(*, corpus: parameters.Corpus, out: Annotated[Path, "where to write the list (JSON)"]) -> None:
-    """List the shards of a corpus, in one small file that all later steps depend on."""
-    from ves.sources.kinds import source
-
-    settings = inputs.corpus(corpus)
-    block = getattr(settings, settings.kind)
-    shards = source(settings.kind).list_shards(block)
-    shards = [shard | {"chosen": None} for shard in shards]  # every row is used
-    write_json(out, {"revision": getattr(block, "revision", None), "shards": shards})
+from ves.config.corpus import SurveyConfig, VaaniConfig
 
 
 def survey(
@@ -44,7 +32,7 @@ def choose(
     from ves.sources.vaani.choice import choose
 
     settings = inputs.corpus(corpus)
-    choose(inputs.block(settings.vaani), inputs.spellings(settings), survey, folder, chosen, out)
+    choose(inputs.block(settings, VaaniConfig), inputs.spellings(settings), survey, folder, chosen, out)
 
 
 def plan(
@@ -93,13 +81,12 @@ def vaani_check(
     if (configfile is None) == (corpus is None):
         raise ValueError("give either --configfile, such as config/vaani-mini.yaml, or --corpus with a corpus.json")
     settings = inputs.corpus(corpus) if corpus else load(Path("config.yaml"), configfile or []).corpus
-    if settings.kind != "vaani":
-        raise ValueError(f"corpus.kind: {settings.kind!r}, but only a corpus of kind 'vaani' can be checked")
+    block = inputs.block(settings, VaaniConfig)
     from ves.sources.vaani.check import check
 
     surveyed = Path("data") / settings.name / "survey"  # used if it exists
     out = out or Path("results") / settings.name / "vaani-check.md"
-    check(inputs.block(settings.vaani), inputs.spellings(settings), surveyed, out)
+    check(block, inputs.spellings(settings), surveyed, out)
 
 
 def fetch(
@@ -113,39 +100,7 @@ def fetch(
     from ves.sources.vaani.listing import fetch
 
     entry = inputs.shard_entry(listing, shard)
-    fetch(inputs.block(inputs.corpus(corpus).vaani), entry, out)
+    fetch(inputs.block(inputs.corpus(corpus), VaaniConfig), entry, out)
 
 
-def pack(
-    *, corpus: parameters.Corpus, shard: parameters.Shard, out: Annotated[Path, "where to write the shard (parquet)"]
-) -> None:
-    """Pack one shard of your own pairs from the files that the tables list."""
-    from ves.sources.pairs.packing import fetch
-
-    fetch(inputs.block(inputs.corpus(corpus).pairs), shard, out)
-
-
-def generate(
-    *,
-    corpus: parameters.Corpus,
-    shard: parameters.Shard,
-    out: Annotated[Path, "where to write the shard (parquet)"],
-    truth: Annotated[Path, "where to write its word timings or object masks (parquet)"],
-) -> None:
-    """Synthesise one shard of Spoken Scenes, and the word timings or object masks for its evaluation."""
-    from ves.sources.scenes import fetch
-
-    fetch(inputs.block(inputs.corpus(corpus).scenes), shard, out, truth)
-
-
-STAGES = (
-    list_shards,
-    survey,
-    choose,
-    plan,
-    check_disk_space,
-    vaani_check,
-    fetch,
-    pack,
-    generate,
-)
+STAGES = (survey, choose, plan, check_disk_space, vaani_check, fetch)
