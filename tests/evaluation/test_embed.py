@@ -13,7 +13,7 @@ import ves.evaluation.embed
 from ves.base.files import write_json
 from ves.config.experiment import RunConfig, run_config
 from ves.evaluation.embed import BATCH, embed, embed_weights, fixed_batches
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval import protocols
 from ves.media.audio import FrameGrid
 from ves.models.towers import VeS

@@ -21,7 +21,7 @@ def evaluate(
     folder, a folder of such folders (the newest is used), or the folder of a run (its model, or else its newest
     checkpoint). The metrics are printed, and written to OUT.
     """
-    from ves.evaluation.checkpoint import evaluate
+    from ves.evaluation.any_checkpoint import evaluate
 
     print(evaluate(checkpoint, split, out, truth))
 
@@ -77,7 +77,7 @@ def localisation(
 ) -> None:
     """Measure where spoken nouns point, by every protocol."""
     one_core()
-    from ves.evaluation.localisation.report import evaluate
+    from ves.evaluation.localisation.measure import evaluate
     from ves.evaluation.provenance import refuse_other_model
     from ves.store.embeddings import load
 

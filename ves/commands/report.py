@@ -207,7 +207,7 @@ def localise(
     names are printed.
     """
     from ves.models.localise import load
-    from ves.report.own import write
+    from ves.report.localise_page import write
 
     for file in write(load(run).localise(picture, audio), out):
         print(file)

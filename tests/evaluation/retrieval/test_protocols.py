@@ -11,8 +11,8 @@ from tests.support.embeddings import embeddings, random_embeddings
 from tests.support.run_folders import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from ves.base.files import read_json
 from ves.evaluation.retrieval import scores
+from ves.evaluation.retrieval.metrics import both_directions
 from ves.evaluation.retrieval.protocols import multi_positive, one_to_one, pairs_digest, paper
-from ves.evaluation.retrieval.ranks import both_directions
 from ves.similarity.pairwise import score
 from ves.store.embeddings import joined, load, manifest_path, write
 

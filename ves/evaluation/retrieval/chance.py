@@ -1,6 +1,6 @@
 """What random ranks would score, exactly, and the names in the reports of retrieval.
 
-Separate from ves.evaluation.retrieval.ranks: tables and figures need only this, and torch takes seconds to load.
+Separate from ves.evaluation.retrieval.metrics: tables and figures need only this, and torch takes seconds to load.
 """
 
 from collections import Counter

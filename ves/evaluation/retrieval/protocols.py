@@ -31,7 +31,7 @@ from ves.evaluation.bootstrap import places
 from ves.evaluation.provenance import load_of
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.evaluation.retrieval.intervals import estimates
-from ves.evaluation.retrieval.ranks import rank_by_image, report
+from ves.evaluation.retrieval.metrics import rank_by_image, report
 from ves.evaluation.retrieval.scores import all_pairs, forget
 from ves.store.embeddings import Embeddings, further, joined, manifest_path
 

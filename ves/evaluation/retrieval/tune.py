@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ves.base.cpu import cores, run_on_cores
 from ves.config.experiment import TrainConfig
-from ves.evaluation.retrieval.ranks import ranks, summary
+from ves.evaluation.retrieval.metrics import ranks, summary
 from ves.models.towers import VeS, plain_attention
 from ves.similarity.pairwise import score
 from ves.training.dataset import PairReader

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ves.evaluation.retrieval.chance import chance
-from ves.evaluation.retrieval.ranks import ROWS, both_directions, rank_by_image, ranks, summary, ties
+from ves.evaluation.retrieval.metrics import ROWS, both_directions, rank_by_image, ranks, summary, ties
 
 pytestmark = pytest.mark.numbers
 
