@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.support.embeddings import embeddings, random_embeddings
+from tests.support.retrieval import both_directions
 from tests.support.run_folders import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from ves.base.files import read_json
 from ves.evaluation.retrieval import scores
-from ves.evaluation.retrieval.metrics import both_directions
 from ves.evaluation.retrieval.protocols import multi_positive, one_to_one, pairs_digest, paper
 from ves.similarity.pairwise import score
 from ves.store.embeddings import joined, load, manifest_path, write

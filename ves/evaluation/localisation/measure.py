@@ -18,7 +18,7 @@ import numpy as np
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
 from ves.evaluation.localisation import protocols, rows
-from ves.evaluation.localisation.noun_heats import NounHeats, audible, nouns
+from ves.evaluation.localisation.noun_heats import NounHeats, audible, spoken_nouns
 from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
 from ves.evaluation.localisation.rows import mean, percent
 from ves.evaluation.provenance import refuse_other_split
@@ -38,7 +38,7 @@ AS_PROTOCOL = {
 }
 
 
-def outcomes(noun_heats: NounHeats) -> dict[str, np.ndarray]:
+def outcomes_of(noun_heats: NounHeats) -> dict[str, np.ndarray]:
     """float [N] by name: whether each noun is a hit, and whether its baselines are; NaN where a noun has no such heat.
 
     `oracle`: whether the centre of any patch lies on the object; where none does, no heat can hit.
@@ -84,10 +84,10 @@ def digest(noun_heats: NounHeats) -> str:
 def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
     """The content of localisation.json. Raises NoTruth when the corpus does not say when nouns are spoken, or what they
     name."""
-    noun_heats, skipped = audible(stored, nouns(stored, data, truth).to_dicts())
+    noun_heats, skipped = audible(stored, spoken_nouns(stored, data, truth).to_dicts())
     if not noun_heats.nouns:
         raise NoTruth(f"no noun that names a visible object is spoken within the {stored.attrs['seconds']} s heard")
-    hits = outcomes(noun_heats)
+    hits = outcomes_of(noun_heats)
     of_nouns, pools = protocols.measure(noun_heats)
     of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in hits.items()} | of_nouns
     names = {"language": [noun["language"] for noun in noun_heats.nouns], "kind": noun_heats.kinds}

@@ -28,7 +28,7 @@ from ves.media.geometry import Geometry
 from ves.similarity.pairwise import word_heat
 from ves.store.embeddings import Embeddings
 
-Noun = dict[str, Any]  # a row of ves.evaluation.localisation.noun_heats.nouns
+Noun = dict[str, Any]  # a row of `spoken_nouns`
 pixel_grids = lru_cache(maxsize=4)(PixelGrid)  # each noun asks for its own many times, and it keeps what it computes
 
 
@@ -169,7 +169,7 @@ def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.
     return clips, images
 
 
-def nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
+def spoken_nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
     """Every spoken noun that names an object, with that object, in the order of clip_id, then as spoken.
 
     A noun of several words that follow each other is one noun (ves.evaluation.truth.phrases).

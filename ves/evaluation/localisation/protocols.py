@@ -116,7 +116,7 @@ def _sharpness(heats: NounHeats) -> dict[Key, np.ndarray]:
     for name, of_kind in heats.heats.items():
         inside, entropy = [], []
         for one, shown, coverage in zip(of_kind.word, heats.shown, heats.coverage[0], strict=True):
-            mass = sharpness.mass(one, shown)
+            mass = sharpness.patch_mass(one, shown)
             inside.append(sharpness.inside(mass, coverage))
             entropy.append(sharpness.entropy(mass, shown))
         result["sharpness", "mass_inside", name] = np.array(inside)

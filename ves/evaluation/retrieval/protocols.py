@@ -11,7 +11,7 @@ never under a weighted sum. Here a run's own row is under the weighted sum that 
 similarities are `others`. The reference code's rank on the diagonal is ours where clips and images are one to one.
 
 Dimension key
-    Q queries    A utterances    V images
+    Q queries    A clips    V images
 """
 
 import hashlib

@@ -9,7 +9,7 @@ Clips of similar length are scored together and cut to the longest of them, so t
 clips are short, is not multiplied. Memory holds the embeddings, the scores, a block and IMAGES images in fp32.
 
 Dimension key
-    A utterances    V images
+    A clips    V images
 """
 
 import hashlib
