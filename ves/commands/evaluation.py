@@ -32,7 +32,10 @@ def embed(
     split: Annotated[str, "split to embed, such as val"],
     out: Annotated[Path, "where to write the embeddings (a .zarr folder)"],
 ) -> None:
-    """Embed the clips and pictures of a split with the model of a run, on a GPU or on one core."""
+    """Embed the clips and pictures of a split with the model of a run.
+
+    It runs on a GPU or on one core.
+    """
     from ves.base import gpus
     from ves.evaluation.embed import embed
 
@@ -47,7 +50,7 @@ def retrieval(
     ranks: parameters.Ranks,
     out: Annotated[Path, "where to write the metrics (JSON)"],
 ) -> None:
-    """Measure retrieval in both directions by the paper's protocol, one clip for each picture."""
+    """Measure retrieval by the paper's protocol, one clip for each picture."""
     one_core()
     from ves.evaluation.retrieval.protocols import paper
 
@@ -61,7 +64,10 @@ def multi_positive(
     ranks: parameters.Ranks,
     out: Annotated[Path, "where to write the metrics (JSON)"],
 ) -> None:
-    """Measure retrieval with all clips of the pictures of val; any clip of the right picture counts."""
+    """Measure retrieval where any clip of the right picture counts.
+
+    The gallery has all clips of the pictures of val.
+    """
     one_core()
     from ves.evaluation.retrieval.protocols import multi_positive
 

@@ -10,7 +10,10 @@ from ves.sources.kinds import SOURCES, source
 
 
 def list_shards(*, corpus: parameters.Corpus, out: Annotated[Path, "where to write the list (JSON)"]) -> None:
-    """List the shards of a corpus, in one small file that all later steps depend on."""
+    """List the shards of a corpus.
+
+    All later steps depend on this one small file.
+    """
     settings = inputs.corpus(corpus)
     shards = source(settings.kind).list_shards(settings.block)
     shards = [shard | {"chosen": None} for shard in shards]  # every row is used

@@ -14,7 +14,10 @@ def survey(
     folder: Annotated[Path, "folder for a table of each file; existing tables are kept"],
     out: Annotated[Path, "where to write the summary (JSON)"],
 ) -> None:
-    """Read what Vaani's files contain, without sound and pictures: the listing, and each file's footer and texts."""
+    """Read what Vaani's files contain, without their sound and pictures.
+
+    These are the listing, and the footer and the texts of each file.
+    """
     from ves.sources.vaani.survey import survey
 
     survey(fields.read(SurveyConfig, settings), folder, out)
@@ -28,7 +31,7 @@ def choose(
     chosen: Annotated[Path, "folder for the chosen rows of each shard"],
     out: Annotated[Path, "where to write the list of the shards to download (JSON)"],
 ) -> None:
-    """Choose among the surveyed clips by labels and caps, and list the shards to download."""
+    """Choose clips by labels and caps, and list the shards to download."""
     from ves.sources.vaani.choice import choose
 
     settings = inputs.corpus(corpus)
@@ -58,7 +61,7 @@ def check_disk_space(
     plan: Annotated[Path, "plan.json: the plan of the download"],
     data: Annotated[Path, "folder data/<corpus>, on the disk that has to hold the download"],
 ) -> None:
-    """Fail, before anything is downloaded, if the disk cannot hold what the plan expects."""
+    """Fail if the disk cannot hold the download that is planned."""
     from ves.sources.vaani.disk_space import check_disk_space
 
     check_disk_space(plan, data)
