@@ -274,7 +274,7 @@ def run_config(run: Path) -> RunConfig:
 
 
 def features_name(vision: VisionConfig) -> str:
-    """Name of the feature store, made of backbone, revision, image size, fit and compression (if any), so that two
+    """Name of the feature store, from backbone, revision, image size, fit and compression (if any), so that two
     choices never share a store.
 
     A backbone in a local folder has no revision; the hash of its weights takes its place.

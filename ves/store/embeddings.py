@@ -124,7 +124,7 @@ def further(val: Embeddings, more: Embeddings) -> Embeddings:
     )
 
 
-def joined(val: Embeddings, more: Embeddings) -> Embeddings:
+def join(val: Embeddings, more: Embeddings) -> Embeddings:
     """The clips of val and then the `further` ones, with the images of val."""
     after = further(val, more)
     return replace(

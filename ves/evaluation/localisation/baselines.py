@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 
-def shuffled(shown: Bool[np.ndarray, "N P"], names: Sequence[str]) -> Int[np.ndarray, "N P"]:
+def shuffle_order(shown: Bool[np.ndarray, "N P"], names: Sequence[str]) -> Int[np.ndarray, "N P"]:
     """For each noun its patches in a random order that depends on its name; those of padding stay where they are."""
     order = np.tile(np.arange(shown.shape[1]), (len(shown), 1))
     for row, name in enumerate(names):
