@@ -86,7 +86,7 @@ def reached(file: Path) -> set[Path]:
 
 def test_directly_in_ves_stand_packages_and_nothing_else() -> None:
     """Those that the docstring lists, and the folder of the stand-ins' weights, where config.yaml names them."""
-    here = {path.name for path in Path("ves").iterdir()} - {"__pycache__"}
+    here = {path.parts[1] for path in of_project("ves", "*")}
     assert here == {"__init__.py", "__main__.py", "standins", *WINGS}
     assert all(Path("ves", name, "__init__.py").is_file() for name in WINGS)
 

@@ -1,7 +1,7 @@
 """The command line is what the signatures say, and says what is wrong with it."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 import pytest
 
@@ -30,17 +30,36 @@ def localise() -> None:
     """Spelt in two ways."""
 
 
+class Shared(TypedDict):
+    """What several stages take."""
+
+    clips: Annotated[int, "number of clips"]
+    truth: Annotated[Path, "word timings"] | None
+
+
+def show(*, out: Path, **shared: Unpack[Shared]) -> None:
+    """Show clips."""
+
+
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that has room for a line of help."""
     monkeypatch.setenv("COLUMNS", "100")
 
 
-PARSER = parser((store_info, store_copy, storey, localise), ("store",), ("localise", "store-info"))
+PARSER = parser((store_info, store_copy, storey, localise, show), ("store",), ("localise", "store-info"))
 
 
 def parsed(*arguments: str) -> dict[str, Any]:
     return vars(PARSER.parse_args(arguments))
+
+
+def test_options_that_stages_share_are_those_of_their_typed_dict() -> None:
+    found = parsed("show", "--out", "a", "--clips", "3")
+    assert (found["out"], found["clips"], found["truth"]) == (Path("a"), 3, None)
+    assert parsed("show", "--out", "a", "--clips", "3", "--truth", "t")["truth"] == Path("t")
+    with pytest.raises(SystemExit):
+        parsed("show", "--out", "a")  # without --clips
 
 
 @pytest.mark.parametrize("words", [("store-info",), ("store", "info")])

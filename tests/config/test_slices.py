@@ -14,6 +14,8 @@ from ves.config import slices
 from ves.config.check import load, read_yaml, validate
 from ves.config.experiment import features_name
 from ves.config.fields import StrictModel
+from ves.sources.kinds import settings_files
+from ves.sources.vaani.settings import plan
 
 SCENES = {
     "corpus",
@@ -46,7 +48,7 @@ def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
         update_config(content, change)
     config = validate(content, files)
     features = features_name(config.vision)
-    found = slices.files(config, features, downloads=4)
+    found = slices.files(config, features) | settings_files(config, features, downloads=4)
     folder = config.corpus.name
     names = {f"data/{folder}/features/{features}.json": "features"}
     return {names.get(path, path.split(f"/{folder}/")[1].removesuffix(".json")): part for path, part in found.items()}
@@ -140,7 +142,7 @@ def test_a_plan_depends_on_sizes_and_rates(change: dict[str, Any], expected: set
 
 def test_the_plan_says_how_many_pictures_val_and_tune_need() -> None:
     config = load(Path("config.yaml"), [Path("config/vaani.yaml")])
-    assert slices.plan(config, "f", 4).pairs == config.split.val + config.split.tune > 2
+    assert plan(config, "f", 4).pairs == config.split.val + config.split.tune > 2
 
 
 def test_a_run_is_called_by_its_name_and_seed() -> None:

@@ -13,12 +13,12 @@ import ves.evaluation.embed
 from ves.base.files import write_json
 from ves.config.experiment import RunConfig, run_config
 from ves.evaluation.embed import BATCH, embed, embed_weights, fixed_batches
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval import protocols
 from ves.media.audio import FrameGrid
 from ves.models.towers import VeS
 from ves.models.towers import load as load_model
-from ves.store.embeddings import joined, load, manifest_path
+from ves.store.embeddings import join, load, manifest_path
 from ves.training.dataset import PairReader, clips
 
 pytestmark = pytest.mark.numbers
@@ -119,7 +119,7 @@ def test_images_of_val_more_are_not_embedded_twice(tiny, run, stored):
     assert more.clip_id == frame["clip_id"].to_list()
     assert [more.image_id[i] for i in more.clip_image] == frame["image_id"].to_list()
     assert len(more.image_tokens) == len(more.image_mask) == 0
-    both = joined(stored, more)
+    both = join(stored, more)
     assert set(both.clip_id) - set(stored.clip_id) <= set(more.clip_id)
     protocols.multi_positive(run, run / "scores", run / "all.parquet", run / "multi_positive.json")
     report = json.loads((run / "multi_positive.json").read_text())
@@ -138,7 +138,7 @@ def test_val_more_may_be_empty_and_no_other_split(tiny, run, tmp_path):
     embed(tmp_path / "dense-s0", "val_more", tmp_path / "val_more.zarr")
     none, some = load(tmp_path / "val_more.zarr"), load(run / "embeddings" / "val.zarr")
     assert none.audio_tokens.shape == (0, *some.audio_tokens.shape[1:])
-    assert joined(some, none).clip_id == some.clip_id
+    assert join(some, none).clip_id == some.clip_id
 
 
 def test_a_split_without_clips_is_an_error(run):

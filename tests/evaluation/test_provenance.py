@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.embeddings import random_embeddings
 from tests.support.truth_corpus import Corpus
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.provenance import refuse_other_model
 from ves.store.embeddings import load, write
 

@@ -1,4 +1,4 @@
-"""Run by test_maxsim_triton.py: the Triton kernels against plain torch, in JSON on stdout.
+"""Run by tests/similarity/test_triton.py: the Triton kernels against plain torch, in JSON on stdout.
 
 TRITON_INTERPRET=1 python triton_kernels.py interpret      in Triton's interpreter, on a CPU
 python triton_kernels.py cuda                              on a GPU

@@ -19,7 +19,7 @@ from tests.support.tiny_corpus import tiny_config
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig, features_name
 from ves.evaluation.embed import embed
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval.protocols import one_to_one
 from ves.evaluation.retrieval.scores import all_pairs
 from ves.evaluation.retrieval.tune import recall

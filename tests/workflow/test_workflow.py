@@ -149,7 +149,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     measured = {f"{stage} {name}" for stage in stages for name in RUNS}
     tables = {"table1", "publish", "localisation_table"} | LAST | OF_RANKS
     ranked = {job for job in measured if "localisation" not in job}
-    assert planned_after_editing("evaluation.retrieval.ranks") == ranked | tables - {"localisation_table"}
+    assert planned_after_editing("evaluation.retrieval.metrics") == ranked | tables - {"localisation_table"}
     assert planned_after_editing("similarity.pairwise") == measured | tables | DRAWN  # imported by all three
     assert planned_after_editing("report.tables.recall_plots") == {"retrieval_figures"} | LAST
     assert planned_after_editing("report.tables.comparisons") == OF_RANKS | LAST, (

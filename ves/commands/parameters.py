@@ -1,7 +1,7 @@
 """Arguments that several stages share: type, line of help and, for those that people type, a check."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from ves.commands import presence
 
@@ -41,3 +41,12 @@ TruthOfRun = Annotated[Path, "folder of word timings and object masks (default: 
 # Made by evaluation
 Blocks = Annotated[Path, "folder of blocks of similarities, which the retrieval stages share"]
 Ranks = Annotated[Path, "where to write the rank of every query (parquet)"]
+
+
+class ShownClips(TypedDict):
+    """Validation clips to show, and where their pictures and words are."""
+
+    runs: EmbeddedRuns
+    clips: Clips
+    pictures: PicturesOfRun | None
+    truth: TruthOfRun | None

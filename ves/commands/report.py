@@ -1,7 +1,7 @@
 """Tables, figures and pages."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 from ves.base.cpu import one_core
 from ves.commands import parameters, presence
@@ -25,7 +25,10 @@ def localisation_table(
     protocols: Annotated[Path, "where to write the table of all protocols (CSV)"],
     by: Annotated[Path, "where to write the table by language and kind (CSV)"],
 ) -> None:
-    """Make the tables of localisation: main numbers, all protocols, and by language and kind."""
+    """Make the tables of localisation.
+
+    One has the main numbers, one all protocols, one the numbers by language and kind.
+    """
     from ves.report.tables import localisation as localisation_tables
 
     settings = fields.read(experiment.TableConfig, table)
@@ -37,7 +40,7 @@ def localisation_table(
 def comparisons(
     *, table: parameters.Table, results: parameters.Results, out: Annotated[Path, "where to write the table (CSV)"]
 ) -> None:
-    """Compare the first objective of the table with each other one, with intervals."""
+    """Compare the table's first objective with each other one, with intervals."""
     one_core()
     from ves.report.tables.comparisons import comparisons
 
@@ -53,7 +56,10 @@ def breakdown(
     truth: parameters.Truth,
     out: Annotated[Path, "where to write the table (CSV)"],
 ) -> None:
-    """Make the table of retrieval by language, stratum, speaker, length and noise, with intervals."""
+    """Make the table of retrieval by group of clips, with intervals.
+
+    The groups are those of language, stratum, speaker, length and noise.
+    """
     one_core()
     from ves.report.tables.breakdown import breakdown
 
@@ -68,7 +74,10 @@ def retrieval_page(
     truth: parameters.Truth,
     out: Annotated[Path, "where to write the page (Markdown)"],
 ) -> None:
-    """Make the page of retrieval: with intervals, under other similarities, and for all clips of a picture."""
+    """Make the page of retrieval.
+
+    It has intervals, other similarities, and retrieval among all clips of a picture.
+    """
     one_core()
     from ves.report.tables.table1_page import write
 
@@ -89,64 +98,54 @@ def retrieval_figures(
     draw(fields.read(experiment.TableConfig, table), results, groups, *out)
 
 
-def _corpus(run: Path, pictures: Path | None, truth: Path | None) -> tuple[experiment.DataPaths, Path, Path]:
-    """The files of a run's corpus, its pictures and its truth. Raises ValueError if the truth is that of another
-    corpus."""
+def _shown(
+    runs: list[Path], clips: int, pictures: Path | None, truth: Path | None
+) -> tuple[list[Path], experiment.DataPaths, Path, Path, int]:
+    """What is drawn of clips, in the order that the functions below take it: the runs, the files of their corpus, its
+    pictures and truth, and the number of clips. Raises ValueError if the truth is that of another corpus."""
     from ves.evaluation.truth import folder_of
 
-    data = experiment.run_config(run).data
-    return data, pictures or Path(data.images).parent / "images", folder_of(data, truth)
+    data = experiment.run_config(runs[0]).data
+    return runs, data, pictures or Path(data.images).parent / "images", folder_of(data, truth), clips
 
 
 def heatmaps(
     *,
-    runs: parameters.EmbeddedRuns,
     out: Annotated[Path, "folder to write the gallery into"],
-    clips: parameters.Clips,
-    pictures: parameters.PicturesOfRun | None = None,
-    truth: parameters.TruthOfRun | None = None,
+    **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Draw heatmaps and films of validation clips, with the runs side by side."""
     one_core()
-    data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.clips.gallery import draw
 
-    draw(runs, data, pictures, truth, clips, out)
+    draw(*_shown(**shown), out)
 
 
 def explorer(
     *,
-    runs: parameters.EmbeddedRuns,
     out: Annotated[Path, "folder to write the page into"],
-    clips: parameters.Clips,
-    pictures: parameters.PicturesOfRun | None = None,
-    truth: parameters.TruthOfRun | None = None,
+    **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Make a page that plays clips and shows what the runs find.
 
     For some validation clips, it shows what each run finds in the picture at each moment.
     """
     one_core()
-    data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.explorer.build import write
 
-    write(runs, data, pictures, truth, clips, out)
+    write(*_shown(**shown), out)
 
 
 def figure1(
     *,
-    runs: parameters.EmbeddedRuns,
     out: Annotated[Path, "where to write the figure (PNG); a PDF is written beside it"],
-    clips: parameters.Clips,
-    pictures: parameters.PicturesOfRun | None = None,
-    truth: parameters.TruthOfRun | None = None,
+    **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Draw Figure 1: words of some validation clips, with the runs side by side."""
     one_core()
-    data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.clips.figure1 import draw
 
-    draw(runs, data, pictures, truth, clips, out)
+    draw(*_shown(**shown), out)
 
 
 def refused_table(
@@ -165,7 +164,7 @@ def refused_table(
 def stage_times(
     logs: Annotated[Path, "folder logs/<corpus>"], *, out: Annotated[Path, "where to write the table (CSV)"]
 ) -> None:
-    """Make the table of what each stage cost, from the measurements beside the logs."""
+    """Make the table of what each stage cost, as measured beside the logs."""
     from ves.report.tables.times import write
 
     write(logs, out)
@@ -207,7 +206,7 @@ def localise(
     names are printed.
     """
     from ves.models.localise import load
-    from ves.report.own import write
+    from ves.report.localise_page import write
 
     for file in write(load(run).localise(picture, audio), out):
         print(file)

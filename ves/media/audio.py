@@ -1,7 +1,7 @@
 """Sound: the window of a clip that the model hears, and which token stands for which moment of it.
 
 Dimension key
-    A utterances    L samples of a window    T audio tokens
+    A clips    L samples of a window    T audio tokens
 """
 
 from collections.abc import Mapping

@@ -13,7 +13,7 @@ numpy's; that spans lie within the speech of a clip, not in its padding; and tha
 clip. Source: Park et al. 2019 (SpecAugment), as used by wav2vec 2.0 and HuBERT.
 
 Dimension key
-    A utterances    L samples    F frames    C channels    H hidden width    N heads    K width of a head
+    A clips    L samples    F frames    C channels    H hidden width    N heads    K width of a head
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ The towers return tokens and masks and know neither similarities nor losses. Bac
 the stand-ins of this repository load with the same call.
 
 Dimension key
-    A utterances    L samples       T audio tokens      D embedding
+    A clips         L samples       T audio tokens      D embedding
     V images        P patches       W backbone width
 """
 

@@ -23,7 +23,7 @@ from ves.training.distributed import ALONE, World, join_world
 from ves.training.divergence import Divergence
 from ves.training.gradient_cache import gradient, own_rows, share_cores
 from ves.training.hooks import Recall, Watching, bar
-from ves.training.log import Times, publish, reports
+from ves.training.log import Times, reports
 from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
 from ves.training.recipe import recipe
 
@@ -148,4 +148,4 @@ def _train(
     # Once, after the last step: the log and the model into the run's folder.
     log.info("%s: waiting for data took %.2f %% of the time of the steps", config.run, 100 * times.share())
     if world.is_main:
-        publish(run, attempt.folder, model)
+        checkpoint.publish(attempt, model)

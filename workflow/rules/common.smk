@@ -24,7 +24,7 @@ from ves.config import slices
 from ves.config.check import naming_files, validate
 from ves.config.experiment import TRAINING, features_name
 from ves.models.backbone import local_files
-from ves.sources.kinds import SOURCES
+from ves.sources.kinds import SOURCES, settings_files
 
 # Commands run with the interpreter that runs Snakemake, so nothing has to be activated. With `exec` (which is not
 # printed, so that a printed command can be pasted) there is no shell between this process and a stage, and the stage
@@ -52,18 +52,18 @@ def checked_configuration():
     return checked
 
 
-def settings_files():
-    """Path and text of every settings file."""
+def settings_texts():
+    """The text of every settings file, by path."""
     limited = "download" in workflow.global_resources  # by the profile or the command line
     downloads = workflow.global_resources["download" if limited else "_cores"].value
-    settings = slices.files(CONFIG, FEATURES, downloads)
+    settings = slices.files(CONFIG, FEATURES) | settings_files(CONFIG, FEATURES, downloads)
     return {file: block.model_dump_json(indent=2) for file, block in settings.items()}
 
 
 CONFIG = checked_configuration()
 CORPUS, KIND = CONFIG.corpus.name, CONFIG.corpus.kind
 FEATURES = features_name(CONFIG.vision)
-SETTINGS = settings_files()
+SETTINGS = settings_texts()
 RUNS = slices.runs(CONFIG)
 LOCALISED = SOURCES[KIND].localised  # the corpus has word timings and object masks
 LABELS = [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]  # the table of spellings

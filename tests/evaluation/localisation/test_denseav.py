@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.denseav import reference_window
-from ves.evaluation.localisation.denseav import Ranked, average_precision, best_iou, pooled, ranked, window
+from ves.evaluation.localisation.denseav import SortedPixels, average_precision, best_iou, pool, sort_pixels, window
 
 pytestmark = pytest.mark.numbers
 
 
-def of(heat, mask) -> Ranked:
-    return ranked(np.array(heat, np.float32), np.array(mask, bool))
+def of(heat, mask) -> SortedPixels:
+    return sort_pixels(np.array(heat, np.float32), np.array(mask, bool))
 
 
 def slow_precision(heats: list[float], inside: list[bool]) -> float:
@@ -124,10 +124,10 @@ def test_a_pool_is_all_pixels_at_once():
     """A picture that is hot throughout, with a small object, spoils the pool and not its own number."""
     good, hot = of([0.3, 0.2, 0.1], [True, False, False]), of([9, 8, 7], [True, False, False])
     assert average_precision(good) == average_precision(hot) == 1.0
-    both = pooled([good, hot])
+    both = pool([good, hot])
     assert average_precision(both) == pytest.approx(0.5 * 1 + 0.5 * 2 / 4)
     assert best_iou(both) == 0.5
-    assert average_precision(pooled([hot, good])) == average_precision(both)
+    assert average_precision(pool([hot, good])) == average_precision(both)
 
 
 def test_random_pools_equal_the_slow_reading():
@@ -135,7 +135,7 @@ def test_random_pools_equal_the_slow_reading():
     for _ in range(20):
         pictures = [(rng.normal(size=n).astype(np.float32), rng.random(n) < 0.3) for n in rng.integers(3, 60, 4)]
         heats, inside = (np.concatenate(part).tolist() for part in zip(*pictures, strict=True))
-        found = pooled([ranked(heat, mask) for heat, mask in pictures])
+        found = pool([sort_pixels(heat, mask) for heat, mask in pictures])
         assert average_precision(found) == pytest.approx(slow_precision(heats, inside), abs=1e-6)
         assert best_iou(found) == pytest.approx(slow_iou(heats, inside), abs=1e-6)
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tests.support.embeddings import embeddings, random_embeddings
+from tests.support.retrieval import both_directions
 from tests.support.run_folders import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from ves.base.files import read_json
 from ves.evaluation.retrieval import scores
 from ves.evaluation.retrieval.protocols import multi_positive, one_to_one, pairs_digest, paper
-from ves.evaluation.retrieval.ranks import both_directions
 from ves.similarity.pairwise import score
-from ves.store.embeddings import joined, load, manifest_path, write
+from ves.store.embeddings import join, load, manifest_path, write
 
 pytestmark = pytest.mark.numbers
 
@@ -74,7 +74,7 @@ def test_any_clip_of_the_right_image_counts(made):
     """Every rank of every group of speakers, from loops over a matrix of scores."""
     folder, data = made
     val, more = (load(folder / "embeddings" / f"{split}.zarr") for split in ("val", "val_more"))
-    stored = joined(val, more)
+    stored = join(val, more)
     assert len(stored.clip_id) == CLIPS - 1, "the one about a near-duplicate is left out"
     matrix = score({"max_mean": 1.0}, stored.audio_tokens.float(), stored.audio_mask, val.image_tokens.float())
     splits = pl.read_parquet(data.splits)

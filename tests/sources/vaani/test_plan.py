@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from tests.support.surveys import NO_TABLE, clip_rows, random_corpus, settings, write
-from ves.config import slices
 from ves.config.check import load
 from ves.config.experiment import PlanSettings, features_name
 from ves.media.audio import RATE
 from ves.sources.labels import strata
+from ves.sources.vaani import settings as vaani_settings
 from ves.sources.vaani.choice import choose
 from ves.sources.vaani.plan import audio_bytes, backbone_sizes, expected, feature_bytes
 from ves.store.audio import write_group
@@ -27,7 +27,7 @@ CONFIG = load(ROOT / "config.yaml", [ROOT / "config/vaani.yaml"])
 def plan_settings(**corpus: Any) -> PlanSettings:
     """Those of config/vaani.yaml, without a table of spellings, and with changes to its block `corpus`."""
     block = CONFIG.corpus.model_copy(update={"labels": None} | corpus)
-    return slices.plan(CONFIG.model_copy(update={"corpus": block}), features_name(CONFIG.vision), downloads=4)
+    return vaani_settings.plan(CONFIG.model_copy(update={"corpus": block}), features_name(CONFIG.vision), downloads=4)
 
 
 def planned(folder: Path, survey: Path, choice: dict[str, Any], **corpus: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from awscrt.checksums import crc32c
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
 from tests.support.small_stores import flip
-from ves.store.verify.arrays import Fault, StoredArray, joined, read_document, unlike
+from ves.store.verify.arrays import Fault, StoredArray, merge_neighbours, read_document, unlike
 
 NUMBERS = np.random.default_rng(0).integers(0, 7, (10, 4, 8)).astype(np.float32)
 
@@ -102,7 +102,7 @@ def test_a_folder_in_the_place_of_a_file_is_a_fault(tmp_path: Path) -> None:
 def test_rows_that_follow_each_other_are_one_fault() -> None:
     a, b = Path("a"), Path("b")
     faults = [Fault(a, "x", 1, 1), Fault(a, "x", 2, 4), Fault(a, "y", 5, 5), Fault(b, "y", 6, 6), Fault(b, "z")]
-    assert list(map(str, joined([*faults, Fault(b, "z")]))) == [
+    assert list(map(str, merge_neighbours([*faults, Fault(b, "z")]))) == [
         "a: rows 1-4: x", "a: row 5: y", "b: row 6: y", "b: z", "b: z",
     ]  # fmt: skip
 

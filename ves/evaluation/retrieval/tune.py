@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ves.base.cpu import cores, run_on_cores
 from ves.config.experiment import TrainConfig
-from ves.evaluation.retrieval.ranks import ranks, summary
+from ves.evaluation.retrieval.metrics import rank_queries, summary
 from ves.models.towers import VeS, plain_attention
 from ves.similarity.pairwise import score
 from ves.training.dataset import PairReader
@@ -40,6 +40,6 @@ def recall(
     image_mask = None if reader.masks is None else reader.masks[rows].to(device)
     scores = score(train.objective, audio, audible, images, image_mask)
     image_of = torch.from_numpy(rows)
-    measured = summary(ranks(scores.cpu(), image_of[:, None] == image_of[None, :]))
+    measured = summary(rank_queries(scores.cpu(), image_of[:, None] == image_of[None, :]))
     model.train()
     return {"tune/R@10": measured["R@10"], "tune/median_rank": measured["median_rank"]}

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from ves.evaluation.localisation.report import hottest
+from ves.evaluation.localisation.pointing import hottest
 from ves.media import encoding
 from ves.report.clips.plate import meaning_of
 from ves.report.clips.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words

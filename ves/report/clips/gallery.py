@@ -1,7 +1,7 @@
 """The gallery: some validation clips, each as a plate, a strip and a film, and four-panel rows of all of them.
 
 The heat of a word is the mean, over its audio tokens, of their similarity to each patch: the rule that localisation is
-measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. The panels
+measured by (ves.evaluation.localisation.measure), so the marked patch is the one that was or was not a hit. The panels
 of a plate share one colour scale, from the least to the greatest similarity in any of them; strips and films show
 single moments, and share one over all moments and runs of the clip (Viewing.scale). So no flat map is stretched, and no
 model has a scale of its own that flatters it; where a model is pale, the marked patch still shows where it points. A

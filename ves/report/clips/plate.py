@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ves.evaluation.localisation.report import hottest
+from ves.evaluation.localisation.pointing import hottest
 from ves.media.geometry import Geometry
 from ves.report.clips.spoken import Spoken
 from ves.report.clips.viewing import Viewing

@@ -7,7 +7,7 @@ module for the kind of store only when it is called: reading or describing a sto
 import logging
 from pathlib import Path
 
-from ves.store.verify.arrays import Fault, joined
+from ves.store.verify.arrays import Fault, merge_neighbours
 
 log = logging.getLogger(__name__)
 
@@ -23,18 +23,18 @@ def verify(store: Path, images: Path | None = None) -> list[Fault]:
     if (store / "audio_tokens").is_dir():
         from ves.store.verify.embeddings import verify_embeddings
 
-        return joined(verify_embeddings(store))
+        return merge_neighbours(verify_embeddings(store))
     if (store / "patch_tokens").exists() or (store / "image_id").exists():
         from ves.store.verify.features import verify_features
 
         beside = store.absolute().parents[1] / "images.parquet"
         images = images or (beside if beside.is_file() else None)
         log.info("%s", f"ids are compared with {images}" if images else f"ids are not compared: there is no {beside}")
-        return joined(verify_features(store, images, THREADS))
+        return merge_neighbours(verify_features(store, images, THREADS))
     if (store / "audio").is_dir():
         from ves.store.verify.audio import verify_audio
 
-        return joined(verify_audio(store, THREADS))
+        return merge_neighbours(verify_audio(store, THREADS))
     kinds = "a feature store (patch_tokens, image_id), an audio store (audio/) or embeddings (audio_tokens)"
     raise ValueError(f"{store}: none of the stores that VeS makes: {kinds}")
 

@@ -4,7 +4,6 @@ It is compared with its manifest, with the images.parquet that lists its picture
 far as they are there. Each thread has one chunk in memory at a time.
 """
 
-import hashlib
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from ves.base import files, parquet
 from ves.base.checksums import WEIGHTS, file_sha256, weight_files, weight_hash
 from ves.base.files import matches_schema, same
 from ves.store.compression import CODECS
-from ves.store.features_layout import ID_BYTES, digests, header, identity, impossible, metadata
+from ves.store.features_layout import ID_BYTES, digests, header, identity, images_sha256, impossible, metadata
 from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, read_document, unlike
 
 log = logging.getLogger(__name__)
@@ -225,7 +224,7 @@ def _verify_manifest(
         faults.append(Fault(path, f"made with other attributes than the store's: {', '.join(differing)}"))
     if manifest["rows"] != tokens.shape[0]:
         faults.append(Fault(path, f"{manifest['rows']} rows, but the store has {tokens.shape[0]}"))
-    if ids is not None and manifest["images_sha256"] != hashlib.sha256("\n".join(ids).encode()).hexdigest():
+    if ids is not None and manifest["images_sha256"] != images_sha256(ids):
         faults.append(Fault(path, "written for other images (images_sha256)"))
     rows = [min(tokens.chunk_rows, tokens.shape[0] - n * tokens.chunk_rows) for n in range(len(tokens.files))]
     names = [str(file.relative_to(tokens.folder.parent)) for file in tokens.files]

@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import run_config
-from ves.evaluation.checkpoint import evaluate
+from ves.evaluation.any_checkpoint import evaluate
 from ves.evaluation.checkpoint_folder import find
 from ves.evaluation.embed import embed
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval.protocols import paper
 from ves.models.towers import VeS
 
