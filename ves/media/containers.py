@@ -7,10 +7,11 @@ this table.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ves.media import mpeg_audio, ogg, stated_size, structure
+from ves.media import mpeg_audio, ogg, stated_size, structure, wav_header
 from ves.media.audio import BadAudio
+from ves.media.wav_header import Wav
 
 SNDFILE, FFMPEG = "libsndfile, else FFmpeg", "FFmpeg"
 _FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # its marker, and the header of its first block, of 34 bytes
@@ -48,8 +49,9 @@ def _no_size(encoded: bytes) -> None:
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of file. `size` gives the bytes that a whole one has, None if it does not say; `parts` the recordings that
-    are joined in one; `decoder` is None for those that are refused, since a cut one cannot be told from a whole one."""
+    """A kind of file. `size` gives the bytes that a whole one has, None if it does not say (the header of a WAV does,
+    and is read for more than that: see `Recording`); `parts` the recordings that are joined in one; `decoder` is None
+    for those that are refused, since a cut one cannot be told from a whole one."""
 
     name: str
     begins: re.Pattern[bytes]
@@ -69,9 +71,9 @@ _NOT_STATED = "not stated, so refused"
 _ANY = "any that FFmpeg knows"
 CONTAINERS = (
     _row("WAV", rb"RIF[FX]....WAVE", f"{_PCM}, ADPCM; MP3, AC-3, AAC, WMA, G.726 by FFmpeg", SNDFILE, "size of `data`",
-         stated_size.wav, _joined_wav),
+         _no_size, _joined_wav),
     _row("FLAC", rb"fLaC", "FLAC", SNDFILE, "samples in STREAMINFO, counted", _no_size, _joined_flac),
-    _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`", stated_size.wav),
+    _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`"),
     _row("W64", rb"riff\x2e\x91\xcf\x11", _PCM, SNDFILE, "size of `data`", stated_size.w64),
     _row("AIFF, AIFF-C", rb"FORM....AIF[FC]", _PCM, SNDFILE, "size of `SSND`", stated_size.iff),
     _row("8SVX", rb"FORM....(8SVX|16SV)", "PCM", SNDFILE, "size of `BODY`", stated_size.iff),
@@ -102,18 +104,40 @@ CONTAINERS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One recording of a file, mostly its only one: bytes, the row of its container and, of a WAV, its header."""
+
+    encoded: bytes
+    row: Container
+    wav: Wav | None
+
+
+def recordings(encoded: bytes) -> list[Recording]:
+    """The recordings that a file has, without tags around them. Raises BadAudio: `unreadable` if it is a kind that is
+    refused, `truncated` if its headers promise more bytes than there are; and what a container's `parts` raises."""
+    whole = _recording(encoded)
+    parts = whole.row.parts(encoded)
+    return [replace(whole, encoded=parts[0])] if len(parts) == 1 else [_recording(part) for part in parts]
+
+
+def _recording(encoded: bytes) -> Recording:
+    row, wav = container(encoded), wav_header.parse(encoded)
+    size = wav.end if wav else row.size(encoded)
+    if size is not None and len(encoded) < size:
+        raise BadAudio("truncated", f"the headers of {row.name} promise {size} bytes, {len(encoded)} are there")
+    return Recording(encoded, row, wav)
+
+
 def container(encoded: bytes) -> Container:
     """The row of a recording (the first of those that FFmpeg tells apart, if it begins as no other). Raises BadAudio:
-    `unreadable` if it is a kind that is refused, `truncated` if its headers promise more bytes than there are."""
+    `unreadable` if it is a kind that is refused."""
     row = next(row for row in CONTAINERS if row.begins.match(encoded))
     if row.decoder is None:
         raise BadAudio(
             "unreadable",
             f"{row.name} does not state its length, so a cut one cannot be told; convert it to WAV or FLAC",
         )
-    size = row.size(encoded)
-    if size is not None and len(encoded) < size:
-        raise BadAudio("truncated", f"the headers of {row.name} promise {size} bytes, {len(encoded)} are there")
     return row
 
 

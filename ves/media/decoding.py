@@ -14,7 +14,7 @@ from math import gcd
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ves.media import containers, ffmpeg, mixing, padded_pcm, stated_size, wav_header
+from ves.media import containers, ffmpeg, mixing, padded_pcm, stated_size
 from ves.media.audio import RATE, BadAudio
 from ves.media.mixing import CLIPPED_PEAK, INT16
 
@@ -61,13 +61,11 @@ def decoded(encoded: bytes) -> Decoded:
     """
     if not encoded:
         raise BadAudio("empty", "0 bytes")
-    encoded = containers.without_tag(encoded)
-    row = containers.container(encoded)
-    parts = row.parts(encoded)
+    parts = containers.recordings(containers.without_tag(encoded))
     mended: list[str] = ["joined recordings"] if len(parts) > 1 else []
     samples, count = [], 0
     for part in parts:
-        samples.append(_part(part, row if len(parts) == 1 else containers.container(part), mended))
+        samples.append(_part(part, mended))
         count += len(samples[-1])
         if count > mixing.MOST_SAMPLES:
             raise mixing.too_long(RATE)
@@ -85,16 +83,16 @@ def _is_silent(samples: Int16[np.ndarray, " n"]) -> bool:
     return len(samples) == 0 or int(samples.max()) - int(samples.min()) <= 2 * SILENT_PEAK
 
 
-def _part(encoded: bytes, row: containers.Container, mended: list[str]) -> Int16[np.ndarray, " n"]:
+def _part(part: containers.Recording, mended: list[str]) -> Int16[np.ndarray, " n"]:
     """Samples of one of the recordings that are joined in a file; what was mended is added to `mended`."""
-    wav = wav_header.parse(encoded)
+    encoded, wav = part.encoded, part.wav
     if wav is not None and wav.pcm and (wav.channels, wav.rate, wav.bits, wav.valid, wav.little_endian) == PLAIN:
         if wav.present // 2 > mixing.MOST_SAMPLES:
             raise mixing.too_long(RATE)
         return np.frombuffer(encoded, "<i2", count=wav.present // 2, offset=wav.start).astype(np.int16, copy=False)
     if wav is not None and wav.pcm and wav.valid < wav.bits in (16, 24, 32):
         return _mended(lambda: nullcontext((wav.rate, padded_pcm.blocks(encoded, wav))), mended)
-    if row.decoder == containers.FFMPEG or (wav is not None and wav.mpeg):
+    if part.row.decoder == containers.FFMPEG or (wav is not None and wav.mpeg):
         return _mended(partial(ffmpeg.opened, encoded), mended)
     try:
         return _mended(partial(_sndfile, stated_size.written(encoded)), mended)

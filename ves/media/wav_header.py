@@ -36,6 +36,11 @@ class Wav:
     little_endian: bool
     mpeg: bool
 
+    @property
+    def end(self) -> int:
+        """The place behind the last byte that the header promises."""
+        return self.start + self.declared
+
 
 def parse(encoded: bytes) -> Wav | None:
     """Read the headers; None if this is no WAVE file or has no format before its samples."""
