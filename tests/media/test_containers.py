@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.support.odd_recordings import FORMATS, RATE, Format, id3, lavf, sndfile, voice
-from ves.media import containers, mpeg_audio, ogg
+from ves.media import containers, mpeg_audio, ogg, wav_header
 from ves.media.audio import BadAudio
 from ves.media.decoding import decode, decoded
 
@@ -43,6 +43,26 @@ def test_a_size_that_was_never_written_is_what_is_there(size: int, kind: str, su
         if kind == "AIFF":
             struct.pack_into(">I", content, content.index(b"COMM") + 10, min(size, 0x7FFFFFFF))
     np.testing.assert_allclose(decode(bytes(content)), STEPS, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("riff", "data"),
+    [(2**64 - 1, 2**63 - 1), (2**64 - 1, 2**64 - 1), (2**64 - 1, 0), (0, 0), (0, 24), (104, 24), (2**64 - 1, None)],
+)
+def test_a_w64_size_that_was_never_written_is_what_is_there(riff: int, data: int | None):
+    """FFmpeg writes the first pair to a pipe, and cannot read it; 24 bytes are a chunk of nothing but its header."""
+    content = bytearray(sndfile("W64", "PCM_16").write(VOICE, RATE))
+    struct.pack_into("<Q", content, 16, riff)
+    if data is not None:
+        struct.pack_into("<Q", content, content.index(b"data\xf3\xac") + 16, data)
+    np.testing.assert_allclose(decode(bytes(content)), STEPS, atol=1)
+
+
+def test_the_header_of_a_plain_wav_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
+    calls = []
+    monkeypatch.setattr(wav_header, "parse", lambda encoded, inner=wav_header.parse: calls.append(0) or inner(encoded))
+    assert len(decode(sndfile("WAV", "PCM_16").write(VOICE, RATE))) == len(VOICE)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(

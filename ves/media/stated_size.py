@@ -6,7 +6,7 @@ know (it wrote to a pipe, and sizes are 0 or absurdly large), or the container h
 a lower bound: behind it there may be tags.
 
 Sources: the specifications of AIFF-C (Apple, 1991), Sun/NeXT audio, NIST SPHERE, Creative Voice, 8SVX, Sony Wave64,
-Core Audio Format. Containers of packets: ves.media.structure.
+Core Audio Format. WAV: ves.media.wav_header. Containers of packets: ves.media.structure.
 """
 
 import re
@@ -15,11 +15,7 @@ import struct
 from ves.media import wav_header
 from ves.media.wav_header import UNKNOWN, UNKNOWN_64
 
-
-def wav(encoded: bytes) -> int | None:
-    """RIFF, RIFX, RF64, BW64: the size of the chunk `data`, or that in `ds64`."""
-    header = wav_header.parse(encoded)
-    return header and header.start + header.declared
+_W64_HEADER = 24  # bytes in front of each chunk: a name of 16, and a size that counts these bytes too
 
 
 def iff(encoded: bytes) -> int | None:
@@ -67,13 +63,21 @@ def voc(encoded: bytes) -> int | None:
 
 def w64(encoded: bytes) -> int | None:
     """Sony Wave64: the size of the chunk `data`."""
-    position = 40
-    while position + 24 <= len(encoded):
-        (size,) = struct.unpack_from("<Q", encoded, position + 16)  # with its own 24 bytes
+    position, size = _w64_data(encoded)
+    if size is None:
+        return position if position > len(encoded) else None
+    return position + size if _W64_HEADER < size < UNKNOWN_64 else None
+
+
+def _w64_data(encoded: bytes) -> tuple[int, int | None]:
+    """Where the chunk `data` begins and its size, header included; if there is none, where the last chunk ends."""
+    position = 40  # behind `riff`, its size and `wave`
+    while position + _W64_HEADER <= len(encoded):
+        (size,) = struct.unpack_from("<Q", encoded, position + 16)
         if encoded[position : position + 4] == b"data":
-            return position + size if 24 < size < UNKNOWN_64 else None
-        position += max(size + -size % 8, 24)
-    return position if position > len(encoded) else None
+            return position, size
+        position += max(size + -size % 8, _W64_HEADER)
+    return position, None
 
 
 def caf(encoded: bytes) -> int | None:
@@ -88,8 +92,8 @@ def caf(encoded: bytes) -> int | None:
 
 
 def written(encoded: bytes) -> bytes:
-    """WAV, AIFF, AU and CAF with the size of the samples in their headers, where their writer did not know it; any
-    other recording as it is. libsndfile takes some of these for empty."""
+    """WAV, W64, AIFF, AU and CAF with the size of the samples in their headers, where their writer did not know it; any
+    other recording as it is. libsndfile takes some of these for empty, and neither it nor FFmpeg reads a W64 of unknown size."""
     fields = _UNWRITTEN[encoded[:4]](encoded) if encoded[:4] in _UNWRITTEN else []
     if not fields:
         return encoded
@@ -109,6 +113,16 @@ def _wav_fields(encoded: bytes) -> Fields:
     (size,) = struct.unpack_from(form, encoded, header.start - 4)
     written_well = size == header.declared
     return [] if written_well else [(form, header.start - 4, header.present), (form, 4, len(encoded) - 8)]
+
+
+def _w64_fields(encoded: bytes) -> Fields:
+    position, size = _w64_data(encoded)
+    riff, data = ("<Q", 16, len(encoded)), ("<Q", position + 16, len(encoded) - position)
+    if size is None:
+        return []
+    if w64(encoded) is None:
+        return [riff, data]
+    return [riff] if int.from_bytes(encoded[16:24], "little") >= UNKNOWN_64 else []
 
 
 def _au_fields(encoded: bytes) -> Fields:
@@ -135,5 +149,5 @@ def _aiff_fields(encoded: bytes) -> Fields:
 
 _UNWRITTEN = {
     b"RIFF": _wav_fields, b"RIFX": _wav_fields, b".snd": _au_fields, b"dns.": _au_fields, b"caff": _caf_fields,
-    b"FORM": _aiff_fields,
+    b"FORM": _aiff_fields, b"riff": _w64_fields,
 }  # fmt: skip
