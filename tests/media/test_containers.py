@@ -12,7 +12,7 @@ import soundfile
 from tests.support.odd_recordings import FORMATS, RATE, Format, id3, lavf, sndfile, voice
 from ves.media import containers, mpeg_audio, ogg, wav_header
 from ves.media.audio import BadAudio
-from ves.media.decoding import decode, decoded
+from ves.media.decoding import decode, decode_clip
 
 VOICE = voice(0)
 STEPS = np.rint(VOICE * 32768).clip(-32768, 32767).astype(np.int16)
@@ -83,9 +83,9 @@ JOINED = [
 @pytest.mark.parametrize("form", JOINED, ids=lambda form: form.name)
 def test_joined_recordings_are_read_one_behind_the_other(form: Format):
     parts = [form.write(voice(seed, 0.5, form.rate), form.rate) for seed in (1, 2, 3)]
-    found = decoded(b"".join(parts))
+    found = decode_clip(b"".join(parts))
     np.testing.assert_array_equal(found.samples, np.concatenate([decode(part) for part in parts]))
-    assert found.mended == ("joined recordings",)
+    assert found.repairs == ("joined recordings",)
     assert reason(b"".join(parts)[: -len(parts[-1]) // 2]) in ("truncated", "unreadable")
 
 

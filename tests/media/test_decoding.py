@@ -192,5 +192,5 @@ def test_a_long_recording_is_resampled_in_blocks_that_join_without_a_seam(monkey
     noise = np.random.default_rng(0).uniform(-0.9, 0.9, 12_001).astype(np.float32)
     content = encoded(noise, rate, "WAV", "PCM_16")
     whole = decode(content)
-    monkeypatch.setattr(decoding, "RESAMPLED", block)
+    monkeypatch.setattr(decoding, "RESAMPLING_BLOCK", block)
     np.testing.assert_allclose(decode(content), whole, rtol=0, atol=1)  # one step of 16 bits: sums in another order
