@@ -7,13 +7,13 @@ from ves.media.checksums import check
 from ves.media.images import BadImage, decode
 
 
-def test_pixels_fit_their_checksums():
+def test_pixels_match_their_checksums():
     content = encoded(scene(1))
     check("PNG", content)
     first, last = pixels(content)
     for place in (first + 2, (first + last) // 2, last - 1, last + 1):  # the last is the checksum's own
         damaged = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-        with pytest.raises(ValueError, match="does not fit its checksum"):
+        with pytest.raises(ValueError, match="does not match its checksum"):
             check("PNG", damaged)
         check("BMP", damaged)
         with pytest.raises(BadImage, match="truncated"):

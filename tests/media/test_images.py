@@ -55,7 +55,7 @@ def test_a_tall_picture_is_made_opaque_in_strips_as_it_is_at_once(mode: str):
     expected = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     with Image.open(io.BytesIO(content)) as whole:
         assert whole.has_transparency_data
-        np.testing.assert_array_equal(np.asarray(images._flattened(whole)), np.asarray(expected))
+        np.testing.assert_array_equal(np.asarray(images._to_rgb(whole)), np.asarray(expected))
 
 
 def bomb() -> bytes:

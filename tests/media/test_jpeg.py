@@ -73,7 +73,7 @@ HALF = len(PLAIN) // 2
         (PLAIN[:HALF] + b"\xff\xdd\x00\x04ab" + PLAIN[HALF:], "ends too early"),
         (STEPS[: scans(STEPS)[-1]] + END, "of 3 components lack scans"),
         (STEPS[: scans(STEPS)[-1] + 1000] + END, "ends too early"),
-        (ROWS[: restarts(ROWS)[2]] + ROWS[restarts(ROWS)[3] :], "9 restart intervals, its blocks make 10"),
+        (ROWS[: restarts(ROWS)[2]] + ROWS[restarts(ROWS)[3] :], "9 restart intervals, its blocks need 10"),
         (ROWS[: restarts(ROWS)[7]] + ROWS[restarts(ROWS)[7] + 2 :], "9 restart intervals"),
         (ROWS[: restarts(ROWS)[2]] + b"\xff\xd7" + ROWS[restarts(ROWS)[2] + 2 :], "marker 3 is out of order"),
         (ROWS[: restarts(ROWS)[4] - 60] + ROWS[restarts(ROWS)[4] :], "piece 5 of 10 .* ends too early"),
@@ -95,7 +95,7 @@ def test_pillow_itself_is_silent():
 def test_short_restart_intervals_are_not_each_looked_at_but_all_are_counted():
     content = encoded(scene(1, 800, 600), "JPEG", restart_marker_blocks=1)
     (scan,), _ = jpeg._structure(content)
-    assert len(jpeg._probed(scan)) < len(scan.pieces) / 20 and jpeg._probed(scan)[-1] == scan.pieces[-1]
+    assert len(jpeg._probes(scan)) < len(scan.pieces) / 20 and jpeg._probes(scan)[-1] == scan.pieces[-1]
     at = restarts(content)
     with pytest.raises(BadImage, match="restart intervals"):
         decode(content[: at[40]] + content[at[48] :])  # eight: their numbers go on as if nothing were missing

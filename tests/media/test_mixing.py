@@ -154,7 +154,7 @@ def test_blocks_of_any_size_give_the_same():
 
 
 def test_the_limit_of_what_cancels():
-    """Of n channels that have nothing to do with each other the sum has the energy of all; CANCELLATION of it is the limit."""
+    """The sum of n unrelated channels has the energy of all together; CANCELLATION of that is the limit."""
     one, other = np.random.default_rng(0).standard_normal((2, RATE)).astype(np.float32) / 10
     for share, cancels in ((0.8 * mixing.CANCELLATION, True), (1.25 * mixing.CANCELLATION, False)):
         second = (share - 1) * one + np.sqrt(share * (2 - share)) * other  # of the same energy

@@ -19,10 +19,10 @@ from ves.media.audio import RATE, BadAudio
 
 SHORTEST_S = 0.1  # a clip below this holds no word
 SILENT_PEAK = 3  # 16-bit steps from the middle (-81 dBFS): the dither of a silent recording reaches 2
-BLOCK = 1 << 18  # samples decoded at a time
+BLOCK = 1 << 18  # samples that are decoded at a time
 UNKNOWN_LENGTH = 1 << 60  # samples; of a stream without a length, libsndfile says more than this
 PLAIN = (1, RATE, 16, 16, True)  # channels, rate, bits, valid ones, little-endian: a view of the bytes
-RESAMPLING_BLOCK = 1 << 22  # samples resampled at a time: torchaudio takes ten times the memory of what it is given
+RESAMPLING_BLOCK = 1 << 22  # samples at a time: torchaudio takes ten times their memory
 LARGEST_RESAMPLER = 50_000_000  # filter taps: 44.1 kHz needs 75 thousand, a rate prime to ours (44,101 Hz) 0.7 billion
 
 Blocks = Iterator[Float32[np.ndarray, "_ channels"]]
@@ -90,12 +90,12 @@ def _part(part: containers.Recording, repairs: list[str]) -> Int16[np.ndarray, "
     if wav is not None and wav.pcm and wav.valid < wav.bits in (16, 24, 32):
         return _mono(lambda: nullcontext((wav.rate, padded_pcm.blocks(encoded, wav))), repairs)
     if part.row.decoder == containers.FFMPEG or (wav is not None and wav.mpeg):
-        return _mono(partial(ffmpeg.opened, encoded), repairs)
+        return _mono(partial(ffmpeg.open_recording, encoded), repairs)
     try:
-        return _mono(partial(_sndfile, stated_size.written(encoded)), repairs)
+        return _mono(partial(_sndfile, stated_size.fill_in_sizes(encoded)), repairs)
     except _Unreadable as ours:
         try:
-            return _mono(partial(ffmpeg.opened, encoded), repairs)
+            return _mono(partial(ffmpeg.open_recording, encoded), repairs)
         except BadAudio as theirs:
             if theirs.reason != "unreadable":
                 raise
@@ -135,7 +135,7 @@ class _File(io.BytesIO):
 
 @contextmanager
 def _sndfile(encoded: bytes) -> Iterator[tuple[int, Blocks]]:
-    """Rate and decoded blocks, by libsndfile. Raises _Unreadable, BadAudio `truncated`."""
+    """Rate and blocks of samples, by libsndfile. Raises _Unreadable, BadAudio `truncated`."""
     import soundfile
 
     try:
