@@ -95,7 +95,7 @@ def test_what_does_not_state_its_length_is_refused_with_that_reason(kind: str):
         decode(sndfile(kind, "PCM_16").write(VOICE, RATE))
 
 
-def padded(valid: int, width: int, values: np.ndarray, extensible: bool) -> bytes:
+def wav_with_padding(valid: int, width: int, values: np.ndarray, extensible: bool) -> bytes:
     """A WAV of samples of `width` bytes that use `valid` bits."""
     if extensible:
         form = struct.pack("<HHIIHHHHI", 0xFFFE, 1, RATE, width * RATE, width, 8 * width, 22, valid, 4)
@@ -113,8 +113,8 @@ def padded(valid: int, width: int, values: np.ndarray, extensible: bool) -> byte
 def test_samples_that_use_fewer_bits_than_they_take(valid: int, width: int, extensible: bool, bottom: str):
     unused, scale = 8 * width - valid, 1 << (valid - 1)
     values = np.rint(VOICE * scale).astype(np.int64)
-    stored = {"above": values << unused, "below, signed": values, "below, zeros": values % (1 << valid)}[bottom]
-    found = decode(padded(valid, width, stored, extensible))
+    in_file = {"above": values << unused, "below, signed": values, "below, zeros": values % (1 << valid)}[bottom]
+    found = decode(wav_with_padding(valid, width, in_file, extensible))
     np.testing.assert_allclose(found, values / scale * 32768, atol=1)
 
 

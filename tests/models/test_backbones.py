@@ -127,7 +127,7 @@ def test_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
         AudioTower(audio_config(tmp_path), 8)
 
 
-def damaged(folder: Path, saved: str, change: str) -> Any:
+def damage(folder: Path, saved: str, change: str) -> Any:
     """Change the weights of a saved model, in one of the formats that are loaded."""
     from safetensors.torch import load_file, save_file
 
@@ -173,7 +173,7 @@ def test_weights_that_are_not_all_of_the_model_are_refused(
     part: str, saved: str, change: str, message: str, tmp_path: Path
 ) -> None:
     (vision_model("dinov2") if part == "vision" else speech_model("hubert, layer norm")).save_pretrained(tmp_path)
-    file, name = damaged(tmp_path, saved, change)
+    file, name = damage(tmp_path, saved, change)
     with pytest.raises(ValueError, match=message.format(file=file, name=name.replace(".", r"\."))):
         load_backbone(vision_config(tmp_path)) if part == "vision" else AudioTower(audio_config(tmp_path), 8)
 

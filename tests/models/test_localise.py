@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import ves
-from tests.support.pages import fenced
+from tests.support.pages import code_blocks
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig
@@ -247,7 +247,7 @@ def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path, capfd)
 
 def test_the_lines_of_the_page_work(run, voice, tmp_path: Path, monkeypatch, capsys) -> None:
     """docs/figures.md, seen from the folder that its lines are typed in."""
-    (code,) = fenced("docs/figures.md", "python")
+    (code,) = code_blocks("docs/figures.md", "python")
     folder = tmp_path / "results" / "scenes"
     folder.mkdir(parents=True)
     (folder / "dense-s0").symlink_to(run)

@@ -39,7 +39,7 @@ def slow_iou(heats: list[float], inside: list[bool]) -> float:
     return best
 
 
-def normalised(heats: list[float], low: float, high: float) -> list[float]:
+def min_max(heats: list[float], low: float, high: float) -> list[float]:
     """The min-max that the reference code applies once over its whole set."""
     return [(heat - low) / (high - low) for heat in heats]
 
@@ -115,7 +115,7 @@ def test_one_min_max_over_the_set_changes_neither_number(pixels, colder, hotter)
     inside = [one for _, one in pixels]
     if not any(inside):
         return
-    scaled = normalised(heats, min(heats) - colder, max(heats) + hotter)
+    scaled = min_max(heats, min(heats) - colder, max(heats) + hotter)
     assert average_precision(of(heats, inside)) == pytest.approx(slow_precision(scaled, inside), abs=1e-6)
     assert best_iou(of(heats, inside)) == pytest.approx(slow_iou(scaled, inside), abs=1e-6)
 
