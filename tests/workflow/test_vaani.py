@@ -23,6 +23,7 @@ from PIL import Image
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from tests.support.stage_recorder import COMMAND_LINE, environment, files_of_stages
+from tests.support.vaani_hub import parquet_bytes
 from tests.support.workflow import copy_to
 from ves.commands.digest import sources
 
@@ -61,20 +62,15 @@ def repository() -> dict[str, bytes]:
             language, speaker = ("Hindi", "Konkani")[row % 2], f"s{(row + number) % 6}"
             rows.append([clip, language, 0.5, speaker, f"Images/{(7 * row + number) % 20}.jpg"])
         names = ["audio", "language", "duration", "speakerID", "referenceImage"]
-        files[shard] = parquet_bytes(pl.DataFrame(rows, schema=names, orient="row"))
+        files[shard] = parquet_bytes(pl.DataFrame(rows, schema=names, orient="row"), compression="uncompressed")
     for shard, first in (("images/a.parquet", 0), ("images/b.parquet", 100)):
         pictures = []
         for number in range(first, first + 20):
             noise = Image.fromarray(draws.integers(0, 255, (30, 40, 3), np.uint8))
             noise.save(file := io.BytesIO(), "PNG")
             pictures.append({"bytes": file.getvalue(), "path": f"Images/{number}.jpg"})
-        files[shard] = parquet_bytes(pl.DataFrame({"image": pictures}))
+        files[shard] = parquet_bytes(pl.DataFrame({"image": pictures}), compression="uncompressed")
     return files
-
-
-def parquet_bytes(frame: pl.DataFrame) -> bytes:
-    frame.write_parquet(file := io.BytesIO(), compression="uncompressed")
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -133,17 +133,22 @@ def test_settings_reach_only_what_they_decide(reference: Path) -> None:
     assert not refused & {"generate", "ingest_audio", "ingest_images"}
 
 
+def jobs_after_comment(copy: Path, name: str) -> set[str]:
+    """The jobs of a dry run while a comment stands at the end of a file, and only then."""
+    file = copy / name
+    before = file.read_text()
+    file.write_text(before + "# edited\n")
+    try:
+        return dry_run(copy, *TOY)
+    finally:
+        file.write_text(before)
+
+
 def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(reference: Path) -> None:
     """The costly rules have a version that is raised by hand."""
 
     def jobs_after_editing(module: str) -> set[str]:
-        file = reference / f"ves/{module.replace('.', '/')}.py"
-        before = file.read_text()
-        file.write_text(before + "# edited\n")
-        try:
-            return dry_run(reference, *TOY)
-        finally:
-            file.write_text(before)
+        return jobs_after_comment(reference, f"ves/{module.replace('.', '/')}.py")
 
     stages = ("retrieval", "multi_positive", "localisation")
     measured = {f"{stage} {name}" for stage in stages for name in RUNS}
@@ -174,13 +179,7 @@ def test_the_digest_of_a_cheap_step_has_every_file_that_it_runs_and_few_others(r
 
 def test_correcting_a_word_remakes_what_is_spoken_and_no_picture(reference: Path) -> None:
     def jobs_after_correcting(language: str) -> set[str]:
-        table = reference / f"ves/sources/scenes/lexicon/{language}.yaml"
-        before = table.read_text()
-        table.write_text(before + "# corrected\n")
-        try:
-            return dry_run(reference, *TOY)
-        finally:
-            table.write_text(before)
+        return jobs_after_comment(reference, f"ves/sources/scenes/lexicon/{language}.yaml")
 
     remade = jobs_after_correcting("bn")
     assert {"generate", "ingest_audio", "merge", "seal_audio", "train dense-s0"} <= remade

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
-from ves.config.corpus import VaaniConfig
+from tests.support.vaani_hub import parquet_bytes, settings
 from ves.sources.hub import footers, remote, retry
 from ves.sources.hub.errors import HubError
 from ves.sources.vaani import survey
@@ -24,11 +24,6 @@ OLD, NEW = "audio/Goa/North/train-00000-of-00001", "audio/Bihar/Jamui/train-0000
 PICTURES = "images/train-00000-of-00001"
 SECONDS = {OLD: [0.5, 1.5, 2.0, 1.0, 3.0], NEW: [1.0] * 7}
 TABLE = ["source_row", *survey.TEXTS, "duration_s", "estimated_s"]
-
-
-def parquet_bytes(frame: pl.DataFrame, **options: Any) -> bytes:
-    frame.write_parquet(buffer := io.BytesIO(), **options)
-    return buffer.getvalue()
 
 
 def clips(name: str, **columns: list) -> pl.DataFrame:
@@ -65,11 +60,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         yield server
     huggingface_hub.close_session()
-
-
-def settings(**changes: Any) -> VaaniConfig:
-    block = {"repository": REPOSITORY, "revision": COMMIT, "audio": ["audio/*"], "images": ["images/*"]}
-    return VaaniConfig.model_construct(**(block | {"shards_per_district": None} | changes))
 
 
 def run(folder: Path) -> dict[str, Any]:
