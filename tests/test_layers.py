@@ -75,7 +75,7 @@ def uses(file: Path) -> Iterator[Path]:
             yield used
 
 
-def reached(file: Path) -> set[Path]:
+def reach(file: Path) -> set[Path]:
     """A file and all of ves that it imports, directly or not."""
     found, ahead = set(), {file}
     while ahead:
@@ -139,7 +139,7 @@ def test_no_package_imports_what_another_keeps_to_itself(module: Path) -> None:
 def test_losses_and_similarity_and_towers_do_not_know_each_other() -> None:
     parts = [Path("ves/losses/contrastive.py"), Path("ves/similarity/pairwise.py"), Path("ves/models/towers.py")]
     for part in parts:
-        assert reached(part) & set(parts) == {part}
+        assert reach(part) & set(parts) == {part}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_nothing_that_makes_or_tunes_a_model_can_open_the_truth(stage: str) -> N
     file = file_of(f"ves.{stage}")
     assert TRUTH.exists()
     assert file is not None
-    assert TRUTH not in reached(file)
+    assert TRUTH not in reach(file)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

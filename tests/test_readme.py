@@ -13,7 +13,7 @@ from snakemake.cli import parse_args
 from snakemake.utils import update_config
 
 from tests.support.checkout import ROOT, of_project
-from tests.support.pages import README, commands, fenced, headings, in_backquotes, pages, prose, text
+from tests.support.pages import README, code_blocks, commands, headings, in_backquotes, pages, prose, text
 from ves.__main__ import main
 from ves.commands import process
 from ves.config.check import read_yaml, validate
@@ -128,13 +128,13 @@ def _makes(page: str, target: str) -> bool:
 
 def _settings(page: str) -> list[dict[str, Any]]:
     """The blocks of settings on a page."""
-    return [yaml.safe_load(block) for block in fenced(page, "yaml")]
+    return [yaml.safe_load(block) for block in code_blocks(page, "yaml")]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if fenced(page, "yaml")])
+@pytest.mark.parametrize("page", [page for page in PAGES if code_blocks(page, "yaml")])
 def test_settings_are_valid(page: str, tmp_path: Path) -> None:
     """Laid over config.yaml, as Snakemake does it."""
-    for block in fenced(page, "yaml"):
+    for block in code_blocks(page, "yaml"):
         (tmp_path / OWN).write_text(block, encoding="utf-8")
         content = read_yaml(ROOT / "config.yaml")
         update_config(content, read_yaml(tmp_path / OWN))
@@ -142,7 +142,7 @@ def test_settings_are_valid(page: str, tmp_path: Path) -> None:
 
 
 def test_the_table_of_own_pairs_is_read(tmp_path: Path) -> None:
-    (table,) = fenced("docs/own-data.md", "csv")
+    (table,) = code_blocks("docs/own-data.md", "csv")
     (tmp_path / "pairs.csv").write_text(table, encoding="utf-8")
     block = next(block["corpus"]["pairs"] for block in _settings("docs/own-data.md") if "pairs" in block["corpus"])
     rows = tables.read(PairsConfig.model_validate(block | {"folder": str(tmp_path)}))
@@ -151,12 +151,12 @@ def test_the_table_of_own_pairs_is_read(tmp_path: Path) -> None:
 
 
 def test_python_is_tried_wherever_it_stands() -> None:
-    """A page with a new snippet needs a test that runs it: here, in test_kinds, test_by_hand or test_localise."""
-    assert {page for page in PAGES if fenced(page, "python")} == TRIED
+    """A page with a new snippet needs a test that runs it: here, in test_kinds, test_store_by_hand or test_localise."""
+    assert {page for page in PAGES if code_blocks(page, "python")} == TRIED
 
 
 def test_the_similarity_of_the_page_is_what_it_says() -> None:
-    code, *_ = fenced("docs/extending.md", "python")  # test_kinds runs the others
+    code, *_ = code_blocks("docs/extending.md", "python")  # test_kinds runs the others
     found: dict[str, Any] = {}
     exec(code, found)  # what a reader of the page would paste
     generator = torch.Generator().manual_seed(0)

@@ -37,7 +37,7 @@ def readable(argument: object) -> str:
     return ", ".join(sorted(argument)) if isinstance(argument, set) else str(argument)
 
 
-def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
+def short_slices(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
     """The slices of the toy experiment, of config/vaani.yaml or of own pairs, by short names; two runs only."""
     files = [Path("config.yaml"), Path("config/toy.yaml" if kind == "scenes" else f"config/{kind}.yaml")]
     content = read_yaml(files[0])
@@ -54,24 +54,24 @@ def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
     return {names.get(path, path.split(f"/{folder}/")[1].removesuffix(".json")): part for path, part in found.items()}
 
 
-def changed(kind: str, change: dict[str, Any], *before: dict[str, Any]) -> set[str]:
+def files_that_change(kind: str, change: dict[str, Any], *before: dict[str, Any]) -> set[str]:
     """The settings files whose text another setting changes."""
-    old, new = sliced(kind, *before), sliced(kind, *before, change)
+    old, new = short_slices(kind, *before), short_slices(kind, *before, change)
     assert old.keys() == new.keys()
     return {name for name in old if old[name].model_dump_json() != new[name].model_dump_json()}
 
 
 def test_every_settings_file_comes_back_as_it_was() -> None:
     for kind in ("scenes", "pairs", "vaani"):
-        found = sliced(kind)
+        found = short_slices(kind)
         assert len(found) >= len(SCENES)
         for part in found.values():
             assert type(part).model_validate(json.loads(part.model_dump_json())) == part
 
 
 def test_what_is_surveyed_and_planned_has_files_of_its_own() -> None:
-    assert sliced("scenes").keys() == sliced("pairs").keys() == SCENES
-    assert sliced("vaani").keys() == SCENES | {"survey_config", "plan_settings"}
+    assert short_slices("scenes").keys() == short_slices("pairs").keys() == SCENES
+    assert short_slices("vaani").keys() == SCENES | {"survey_config", "plan_settings"}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_is_surveyed_and_planned_has_files_of_its_own() -> None:
     ids=readable,
 )
 def test_a_setting_is_in_the_slices_that_depend_on_it(change: dict[str, Any], expected: set[str]) -> None:
-    assert changed("scenes", change) == expected
+    assert files_that_change("scenes", change) == expected
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_setting_is_in_the_slices_that_depend_on_it(change: dict[str, Any], ex
     ids=readable,
 )
 def test_what_is_chosen_of_vaani_is_surveyed_once(change: dict[str, Any], expected: set[str]) -> None:
-    assert changed("vaani", {"corpus": {"vaani": change}}) == expected
+    assert files_that_change("vaani", {"corpus": {"vaani": change}}) == expected
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_what_is_chosen_of_vaani_is_surveyed_once(change: dict[str, Any], expect
     ids=readable,
 )
 def test_a_plan_depends_on_sizes_and_rates(change: dict[str, Any], expected: set[str]) -> None:
-    assert changed("vaani", change) == expected
+    assert files_that_change("vaani", change) == expected
 
 
 def test_the_plan_says_how_many_pictures_val_and_tune_need() -> None:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.support.checkout import of_project
-from tests.support.pages import fenced, in_backquotes
-from tests.support.recordings import encoded
+from tests.support.pages import code_blocks, in_backquotes
+from tests.support.recordings import tone_file
 from tests.support.workflow import copy_to, run
 from ves.config.corpus import KINDS, SourceBlock, SourceBlocks
 from ves.sources.kinds import SOURCES, source
@@ -77,7 +77,7 @@ def insert(file: Path, before: str, new: str) -> None:
 def test_a_new_kind_takes_what_the_page_says_and_no_more(tmp_path: Path) -> None:
     """The page's own kind, entered in a copy as the page says, brings its corpus by the real command."""
     copy = copy_to(tmp_path / "copy")
-    _, block, shards, stages = fenced(PAGE, "python")
+    _, block, shards, stages = code_blocks(PAGE, "python")
     said = in_backquotes(PAGE)
     (entry,) = [text for text in said if text.startswith('"twins": Source(')]
     (field,) = [text for text in said if text.startswith("twins: TwinsConfig")]
@@ -94,7 +94,7 @@ def test_a_new_kind_takes_what_the_page_says_and_no_more(tmp_path: Path) -> None
     (copy / "my.yaml").write_text(settings, "utf-8")
     (copy / "pets").mkdir()
     for name, number in (("cat", 1), ("dog", 2)):
-        (copy / f"pets/{name}.wav").write_bytes(encoded("wav", "pcm_s16le", seconds=number))
+        (copy / f"pets/{name}.wav").write_bytes(tone_file("wav", "pcm_s16le", seconds=number))
         Image.effect_noise((64, 64), 40 * number).save(copy / f"pets/{name}.png")
     run(copy, "--cores", "1", "data/pets/manifest.parquet", "--configfile", "my.yaml")
     clips = pl.read_parquet(copy / "data/pets/manifest.parquet")

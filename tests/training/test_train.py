@@ -105,7 +105,7 @@ def stage(run: Path) -> None:
     sys.exit(main(["train", str(run)]))
 
 
-def signalled_stage(run: Path, step: int, number: int) -> None:
+def stage_with_signal(run: Path, step: int, number: int) -> None:
     """The same; when the log shows the step and the next has begun, the signal comes."""
     real, left = train_module.optimise, [number]
 
@@ -118,9 +118,9 @@ def signalled_stage(run: Path, step: int, number: int) -> None:
     stage(run)
 
 
-def signalled(run: Path, step: int, number: int) -> int | None:
+def train_with_signal(run: Path, step: int, number: int) -> int | None:
     """Train in a child that gets a signal in the step after this one; how it ended."""
-    child = WARM.Process(target=signalled_stage, args=(run, step, number))
+    child = WARM.Process(target=stage_with_signal, args=(run, step, number))
     child.start()
     child.join(PATIENCE)
     return child.exitcode
@@ -151,8 +151,8 @@ def test_kill_and_resume_is_bitwise(random_run, optimizer):
     """Killed twice, once before and once after a checkpoint (every 3 steps)."""
     straight, killed = random_run("straight", optimizer), random_run("killed", optimizer)
     train(straight)
-    assert signalled(killed, 2, signal.SIGKILL) == -signal.SIGKILL
-    assert signalled(killed, 5, signal.SIGKILL) == -signal.SIGKILL
+    assert train_with_signal(killed, 2, signal.SIGKILL) == -signal.SIGKILL
+    assert train_with_signal(killed, 5, signal.SIGKILL) == -signal.SIGKILL
     train(killed)
     assert (killed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
     assert log_of(killed) == log_of(straight)
@@ -185,7 +185,7 @@ def test_twenty_kills_at_random_moments_change_nothing(random_run, optimizer):
 def test_asked_to_stop_it_writes_a_checkpoint_and_goes_on_later(tiny_run, number):
     straight, stopped = tiny_run("straight", epochs=2), tiny_run("stopped", epochs=2, checkpoint_every=1000)
     train(straight)
-    assert signalled(stopped, 4, number) == EX_TEMPFAIL == 75
+    assert train_with_signal(stopped, 4, number) == EX_TEMPFAIL == 75
     (kept,) = (stopped / "checkpoints").glob("step-*")
     assert int(kept.name.removeprefix("step-")) >= 4
     assert not (stopped / "model.safetensors").exists()
@@ -198,12 +198,12 @@ def poison(monkeypatch, bad: set[int]) -> list[int]:
     """Let the losses of these steps be NaN, by the number of the call; one call is one step here."""
     calls: list[int] = []
 
-    def poisoned(logits, not_negative=None):
+    def nan_loss(logits, not_negative=None):
         calls.append(1)
         loss = logits.sum() * (float("nan") if len(calls) in bad else 1e-3)
         return loss, {"loss": loss.detach()}
 
-    monkeypatch.setitem(LOSSES, "info_nce", poisoned)
+    monkeypatch.setitem(LOSSES, "info_nce", nan_loss)
     return calls
 
 
@@ -224,14 +224,14 @@ def test_a_skipped_step_is_skipped_again_on_resume(tiny_run, monkeypatch):
     train(runs[0])
     real = train_module.optimise
 
-    def interrupted(*arguments):
+    def interrupt(*arguments):
         if len(calls) == 4:
             raise KeyboardInterrupt
         return real(*arguments)
 
     calls = poison(monkeypatch, {2})
     with monkeypatch.context() as patched:
-        patched.setattr(train_module, "optimise", interrupted)
+        patched.setattr(train_module, "optimise", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(runs[1])
     poison(monkeypatch, {2})  # from the checkpoint of step 3 on, its second step is the fifth
