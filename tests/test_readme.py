@@ -1,6 +1,7 @@
 """The README and the pages of docs/: short, linked, in step with the code, and what they tell people to type exists."""
 
 import ast
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ def test_python_is_tried_wherever_it_stands() -> None:
 
 
 def test_the_similarity_of_the_page_is_what_it_says() -> None:
-    (code,) = fenced("docs/extending.md", "python")
+    code, _ = fenced("docs/extending.md", "python")
     found: dict[str, Any] = {}
     exec(code, found)  # what a reader of the page would paste
     generator = torch.Generator().manual_seed(0)
@@ -169,3 +170,23 @@ def test_the_similarity_of_the_page_is_what_it_says() -> None:
             expected = torch.stack(means).mean()
             torch.testing.assert_close(found["soft_mean"](audio, mask, image, image_mask)[a, v], expected)
     assert torch.isfinite(found["soft_mean"](audio, mask, image)).all()
+
+
+def test_the_loss_of_the_page_is_its_definition_and_has_its_level_of_chance() -> None:
+    _, code = fenced("docs/extending.md", "python")
+    found: dict = {}
+    exec(code, found)
+    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    same = torch.eye(4, dtype=torch.bool)
+    same[0, 2] = same[2, 0] = True
+    slow = 0.0
+    for i in range(4):
+        for j in range(4):
+            if i == j or not same[i, j]:
+                slow += math.log1p(math.exp(-logits[i, j] if i == j else logits[i, j])) / 4
+    loss, metrics = found["sigmoid"](logits, same)
+    assert loss.item() == pytest.approx(slow) == metrics["loss"].item()
+    for pairs in (2, 7, 32):
+        flat = torch.linspace(-12, 12, 2401, dtype=torch.float64)
+        costs = [found["sigmoid"](logit.expand(pairs, pairs))[0].item() for logit in flat]
+        assert found["sigmoid_chance"](pairs) == pytest.approx(min(costs), abs=1e-4)

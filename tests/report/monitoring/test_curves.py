@@ -57,6 +57,13 @@ def test_terms_are_drawn_where_there_are_several(tiny_run) -> None:
     assert loss.level is not None and loss.level[0] == pytest.approx(np.log(16))  # micro_batch 32 of batches of 16
 
 
+def test_a_loss_without_a_level_of_chance_has_no_line(tiny_run) -> None:
+    config = run_config(tiny_run())
+    other = config.model_copy(update={"train": config.train.model_copy(update={"loss": "sigmoid"})})
+    assert panels(config)[0].level is not None
+    assert panels(other)[0].level is None
+
+
 def test_the_running_mean_is_that_of_a_loop() -> None:
     values = np.random.default_rng(0).normal(size=23)
     values[4] = np.nan

@@ -41,9 +41,10 @@ def panels(config: RunConfig) -> list[Panel]:
     """The panels of a run, from the top."""
     train = config.train
     terms = {f"{name}/loss": name.replace("_", " ") for name in train.objective} if len(train.objective) > 1 else {}
-    chance = (chance_loss(train) * sum(train.objective.values()), "equal scores for all, regularisers apart")
+    chance = chance_loss(train)
+    level = None if chance is None else (chance * sum(train.objective.values()), "equal scores for all pairs")
     return [
-        Panel("loss (nats)", {"loss": "weighted sum" if terms else ""} | terms, noisy=True, level=chance),
+        Panel(f"loss ({train.loss})", {"loss": "weighted sum" if terms else ""} | terms, noisy=True, level=level),
         Panel("recall on tune (R@10, %)", {"tune/R@10": ""}, from_zero=True),
         Panel("temperature", {"temperature": ""}, level=(1 / train.max_scale, "least allowed")),
         Panel("learning rate", {"learning_rate": ""}),
