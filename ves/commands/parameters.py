@@ -35,7 +35,7 @@ ImagesOfStore = Annotated[
 ]
 PicturesOfStore = Annotated[Path, "folder of the pictures (default: images/ beside images.parquet)", presence.folder]
 Features = Annotated[Path, "feature store: a .zarr folder"]
-Truth = Annotated[Path, "folder of word timings and object masks, data/<corpus>/truth; it may be absent"]
+Truth = Annotated[Path, "folder of word timings and object masks, data/<corpus>/truth; absent if its kind has none"]
 TruthOfRun = Annotated[Path, "folder of word timings and object masks (default: that of the run's corpus)"]
 
 # Made by evaluation

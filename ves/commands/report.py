@@ -57,7 +57,8 @@ def breakdown(
     one_core()
     from ves.report.tables.breakdown import breakdown
 
-    breakdown(fields.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
+    settings = fields.read(experiment.TableConfig, table)
+    breakdown(settings, results, manifest, splits, _truth(settings, results, truth), out)
 
 
 def retrieval_page(
@@ -72,7 +73,8 @@ def retrieval_page(
     one_core()
     from ves.report.tables.table1_page import write
 
-    write(fields.read(experiment.TableConfig, table), results, corpus, truth, out)
+    settings = fields.read(experiment.TableConfig, table)
+    write(settings, results, corpus, _truth(settings, results, truth), out)
 
 
 def retrieval_figures(
@@ -87,6 +89,15 @@ def retrieval_figures(
     from ves.report.tables.recall_plots import draw
 
     draw(fields.read(experiment.TableConfig, table), results, groups, *out)
+
+
+def _truth(table: experiment.TableConfig, results: Path, truth: Path) -> Path:
+    """The folder, if it is a truth of the corpus of the runs in the table. Raises ValueError if it is not."""
+    from ves.evaluation.truth import folder_of
+    from ves.report.tables.table1 import run_name
+
+    first = results / run_name(table.table[0], table.seeds[0])
+    return folder_of(experiment.run_config(first).data, truth)
 
 
 def _corpus(run: Path, pictures: Path | None, truth: Path | None) -> tuple[experiment.DataPaths, Path, Path]:

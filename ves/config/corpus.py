@@ -151,6 +151,9 @@ class SourceBlocks(StrictModel):
 
 KINDS = tuple(SourceBlocks.model_fields)
 
+# What the truth of a corpus says (data/<corpus>/truth), for kinds that have one. A corpus of another kind need not.
+TRUTH = {"scenes": "word timings and object masks", "vaani": "transcripts"}
+
 
 class CorpusSettings(SourceBlocks):
     """data/<corpus>/corpus.json: where pairs come from, and how they are ingested."""
