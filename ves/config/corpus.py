@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -38,8 +38,16 @@ def _spoken(languages: list[str]) -> list[str]:
     return languages
 
 
-class ScenesConfig(StrictModel):
+class SourceBlock(StrictModel):
+    """The settings of one kind of source."""
+
+    truth: ClassVar[str | None] = None  # what its data/<corpus>/truth says, if every corpus of this kind has one
+
+
+class ScenesConfig(SourceBlock):
     """Spoken Scenes, the synthesised corpus (ves.sources.scenes)."""
+
+    truth: ClassVar[str | None] = "word timings and object masks"
 
     seed: Seed
     images: Positive
@@ -83,7 +91,7 @@ class ScenesConfig(StrictModel):
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
-class SurveyConfig(StrictModel):
+class SurveyConfig(SourceBlock):
     """Which files of Project Vaani on the hub are surveyed (ves.sources.vaani.listing).
 
     These keys alone make up data/<corpus>/survey_config.json: the survey does not depend on the choice of clips.
@@ -119,6 +127,8 @@ class SurveyConfig(StrictModel):
 class VaaniConfig(SurveyConfig):
     """Project Vaani: which files are surveyed, and which of their clips are used (ves.sources.vaani.choice)."""
 
+    truth: ClassVar[str | None] = "transcripts"
+
     languages: Names | None  # labels in the spelling that corpus.labels gives them; null: all
     districts: Names | None
     clips: Positive | None  # in total, shared out over the languages in proportion
@@ -131,7 +141,7 @@ class VaaniConfig(SurveyConfig):
         return (self.clips, self.clips_per_language, self.clips_per_image) != (None, None, None)
 
 
-class PairsConfig(StrictModel):
+class PairsConfig(SourceBlock):
     """Your own recordings and pictures in a folder, paired by tables (ves.sources.pairs.packing)."""
 
     folder: str
@@ -150,9 +160,6 @@ class SourceBlocks(StrictModel):
 
 
 KINDS = tuple(SourceBlocks.model_fields)
-
-# What the truth of a corpus says (data/<corpus>/truth), for kinds that have one. A corpus of another kind need not.
-TRUTH = {"scenes": "word timings and object masks", "vaani": "transcripts"}
 
 
 class CorpusSettings(SourceBlocks):

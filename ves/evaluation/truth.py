@@ -13,9 +13,9 @@ from jaxtyping import Bool
 from PIL import Image
 
 from ves.base import parquet
-from ves.base.files import read_json
-from ves.config.corpus import TRUTH
+from ves.config.corpus import CorpusSettings
 from ves.config.experiment import DataPaths
+from ves.config.fields import read
 
 WORDS = ["source_path", "word", "text", "english", "role", "object", "start_s", "end_s"]
 TRANSCRIPTS = ["clip_id", "transcript"]
@@ -52,10 +52,12 @@ def folder_of(data: DataPaths, other: Path | None) -> Path:
 def _not_gone(truth: Path, settings: Path) -> None:
     """Raise ValueError where a corpus has no file of truth, though its kind has a truth. A corpus without settings was
     put together by hand, and says nothing of it."""
-    kind = read_json(settings)["kind"] if settings.is_file() else None
-    if kind in TRUTH and next(truth.rglob("*.parquet"), None) is None:
+    if not settings.is_file() or next(truth.rglob("*.parquet"), None) is not None:
+        return
+    corpus = read(CorpusSettings, settings)
+    if (what := getattr(corpus, corpus.kind).truth) is not None:
         raise ValueError(
-            f"{truth}: no truth, but {settings} says that this corpus is of kind {kind!r}, which has {TRUTH[kind]}; put "
+            f"{truth}: no truth, but {settings} says that its kind is {corpus.kind!r}, which has {what}; put "
             "the files back, make its shards again, or name another folder with --truth"
         )
 
