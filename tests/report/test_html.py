@@ -23,10 +23,31 @@ def cells(html: str, tag: str) -> list[str]:
 
 def test_a_table_keeps_its_cells_and_sets_numbers_to_the_right(tmp_path: Path) -> None:
     html = page(tmp_path / "of_losses.csv", 'loss,R@1,p,note\ndense,-1.5,,"a, b"\nglobal,"1,000",0.2,\n')
-    assert cells(html, "th") == ["loss", "R@1", "p", "note"]
+    assert cells(html, "th") == ["objective", "R@1", "p", "note"]
     assert cells(html, "td") == ["dense", "-1.5", "", "a, b", "global", "1,000", "0.2", ""]
     assert html.count('<td class="number">') == 4 and html.count('<th class="number">') == 2
     assert "<h1>of losses</h1>" in html
+
+
+def test_pages_say_in_words_what_files_call_by_a_name(tmp_path: Path) -> None:
+    html = page(tmp_path / "a.csv", "loss,denseav_mAP,random_patch,wall_s\ndense,1.00,7.53,2\n")
+    assert cells(html, "th") == ["objective", "DenseAV mAP", "random patch", "seconds by the clock"]
+    html = page(tmp_path / "b.csv", "protocol,metric,heat,reason,group\nvggss,mass_inside,wrong_clip,no_language,a_b\n")
+    assert cells(html, "td") == ["VGG-SS", "similarity inside", "wrong clip", "no language", "a_b"]
+
+
+def test_a_column_without_a_value_is_left_out(tmp_path: Path) -> None:
+    """Such as R@50 of 20 pictures, which table1.csv leaves empty."""
+    html = page(tmp_path / "a.csv", "loss,R@1,R@50,n\ndense,1.00,,20\nglobal,,,20\n")
+    assert cells(html, "th") == ["objective", "R@1", "n"]
+    assert cells(html, "td") == ["dense", "1.00", "20", "global", "", "20"]
+
+
+def test_a_table_in_a_page_of_others_is_the_table_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("loss,R@1\n<b>,1.00\n")
+    text = html_page.part(tmp_path / "a.csv")
+    assert text.startswith('<div class="wide"><table class="ves-table">') and "<style" not in text
+    assert cells(text, "td") == ["&lt;b&gt;", "1.00"]
 
 
 def test_names_from_a_corpus_are_text_and_no_markup(tmp_path: Path) -> None:
