@@ -14,10 +14,11 @@ from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance, inf
 from ves.evaluation.retrieval.intervals import METRICS, Difference, Estimate, estimates
 from ves.evaluation.truth import why_not_located
 from ves.report import labels
+from ves.report.tables import few_steps
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.comparisons import about, compared, number
 from ves.report.tables.ranks import Ranks
-from ves.report.tables.table1 import RANKS, RECALLS
+from ves.report.tables.table1 import RANKS, RECALLS, run_name
 
 SPEAKERS = {
     "all": "all speakers",
@@ -199,6 +200,8 @@ def write(config: TableConfig, results: Path, corpus: str, truth: Path, out: Pat
         "what other queries of the same kind might give, not what other trainings might. A rank is 1 + the number of "
         "wrong items scored higher, so ties favour the model; they are counted.\n",
     ]
+    if few := few_steps.warning(results / run_name(name, seed) for name in config.table for seed in config.seeds):
+        head.insert(1, f"**{few}**\n")
     parts = (_paper(config, results), _compared(config, results), _others(config, results))
     sections = [*head, *(text for part in parts for text in part), *_multi_positive(config, results)]
     sections += [*_localisation(truth), *_processors(), *_published()]
