@@ -8,6 +8,7 @@ COLUMNS = {
     "vggss_AUC": "VGG-SS AUC",
     "mass_inside": "similarity inside",
     "sd": "s.d. over seeds",
+    "second": "against",
     "such_as": "what was wrong",
     "wall_s": "seconds by the clock",
     "cpu_s": "seconds of processors",
@@ -15,12 +16,14 @@ COLUMNS = {
 }
 CELLS = {  # by column: what stands in it
     "protocol": {
+        "paper": "one clip to a picture",
+        "multi_positive": "all clips of a picture",
         "denseav": "DenseAV",
         "denseav_difference": "DenseAV, less the wrong clip",
         "denseav_per_image": "DenseAV, per picture",
         "vggss": "VGG-SS",
     },
-    "metric": {"mass_inside": "similarity inside"},
+    "metric": {"mass_inside": "similarity inside", "mean_rank": "mean rank", "median_rank": "median rank"},
     "heat": {"wrong_clip": "wrong clip", "mean_mask": "mean mask", "chance": "chance: patches shuffled"},
 }
 SPELT = ("reason", "stage")  # columns of names, whose underscores are spaces
