@@ -12,6 +12,7 @@ EmbeddedRuns = Annotated[list[Path], "folders of the runs to compare, with embed
 Store = Annotated[Path, "folder of the store, such as data/scenes/audio.zarr", presence.store]
 ConfigFiles = Annotated[list[Path], "configuration files, which override ./config.yaml in turn", presence.file]
 Clips = Annotated[int, "number of validation clips to show"]
+Back = Annotated[str, "address of the page to link back to, relative to the written one (default: no link)"]
 
 # Settings files, written by the workflow
 Corpus = Annotated[Path, "corpus.json: the settings of the corpus"]

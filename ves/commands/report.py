@@ -44,6 +44,19 @@ def comparisons(
     comparisons(fields.read(experiment.TableConfig, table), results, out)
 
 
+def comparisons_page(
+    comparisons: Annotated[Path, "comparisons.csv: the differences with their intervals"],
+    *,
+    out: Annotated[Path, "where to write the page (Markdown)"],
+    plot: Annotated[Path, "where to write its picture (PNG), beside the page"],
+) -> None:
+    """Make the page of comparisons, with a picture of the differences and their intervals."""
+    one_core()
+    from ves.report.tables.comparisons_page import write
+
+    write(comparisons, out, plot)
+
+
 def breakdown(
     *,
     table: parameters.Table,
@@ -116,13 +129,14 @@ def heatmaps(
     clips: parameters.Clips,
     pictures: parameters.PicturesOfRun | None = None,
     truth: parameters.TruthOfRun | None = None,
+    back: parameters.Back | None = None,
 ) -> None:
     """Draw heatmaps and films of validation clips, with the runs side by side."""
     one_core()
     data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.clips.gallery import draw
 
-    draw(runs, data, pictures, truth, clips, out)
+    draw(runs, data, pictures, truth, clips, out, back)
 
 
 def explorer(
@@ -132,6 +146,7 @@ def explorer(
     clips: parameters.Clips,
     pictures: parameters.PicturesOfRun | None = None,
     truth: parameters.TruthOfRun | None = None,
+    back: parameters.Back | None = None,
 ) -> None:
     """Make a page that plays clips and shows what the runs find.
 
@@ -141,7 +156,7 @@ def explorer(
     data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.explorer.build import write
 
-    write(runs, data, pictures, truth, clips, out)
+    write(runs, data, pictures, truth, clips, out, back)
 
 
 def figure1(
@@ -197,12 +212,38 @@ def html(
     files: Annotated[list[Path], "tables (CSV) and pages (Markdown)"],
     *,
     out: Annotated[Path, "folder to write the pages into"],
+    back: parameters.Back | None = None,
 ) -> None:
     """Convert tables (CSV) and pages (Markdown) to HTML pages of the same names."""
     from ves.report.html import write
 
     for file in files:
-        write(file, out / f"{file.stem}.html")
+        write(file, out / f"{file.stem}.html", back)
+
+
+def html_tables(
+    files: Annotated[list[Path], "tables (CSV) in the folder of the results"],
+    *,
+    table: parameters.Table,
+    out: Annotated[Path, "folder to write the files into"],
+) -> None:
+    """Convert tables (CSV) to HTML files of the same names, without a page around them: for the report's first page."""
+    from ves.report.index import write_part
+
+    for file in files:
+        write_part(fields.read(experiment.TableConfig, table), file, out / f"{file.stem}.html")
+
+
+def index(
+    results: parameters.Results,
+    *,
+    table: parameters.Table,
+    out: Annotated[Path, "where to write the page (HTML), in the folder of the results"],
+) -> None:
+    """Make the page of all results of a corpus: its tables, and links to the explorer, the films and all else."""
+    from ves.report.index import write
+
+    write(fields.read(experiment.TableConfig, table), results, out)
 
 
 def localise(
@@ -228,6 +269,7 @@ STAGES = (
     table1,
     localisation_table,
     comparisons,
+    comparisons_page,
     breakdown,
     retrieval_page,
     retrieval_figures,
@@ -237,6 +279,8 @@ STAGES = (
     refused_table,
     stage_times,
     html,
+    html_tables,
+    index,
     localise,
     results,
 )

@@ -57,11 +57,12 @@ def part(source: Path) -> str:
     return render("part.html", **_content(source))
 
 
-def _of_csv(source: Path) -> str:
-    return render("table.html", title=source.stem, heading=source.stem.replace("_", " "), **_content(source))
+def _of_csv(source: Path, back: str | None) -> str:
+    heading = source.stem.replace("_", " ")
+    return render("table.html", title=source.stem, heading=heading, back=back, **_content(source))
 
 
-def _of_markdown(source: Path) -> str:
+def _of_markdown(source: Path, back: str | None) -> str:
     def embedded(image: re.Match[str]) -> str:
         before, file, after = image.groups()
         content = base64.b64encode((source.parent / file).read_bytes()).decode()
@@ -69,12 +70,13 @@ def _of_markdown(source: Path) -> str:
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
     text = reader.render(source.read_text(encoding="utf-8"))
-    text = text.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
-    return render("page.html", title=source.stem, body=PICTURE.sub(embedded, text))
+    text = text.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
+    return render("page.html", title=source.stem, back=back, body=PICTURE.sub(embedded, text))
 
 
-def write(source: Path, out: Path) -> None:
-    """The page of a CSV table or of a Markdown file, whose pictures are PNG files beside it.
+def write(source: Path, out: Path, back: str | None = None) -> None:
+    """The page of a CSV table or of a Markdown file, whose pictures are PNG files beside it; `back` is the address of
+    the page that it links back to.
 
     Raises ValueError for another kind of file or a table without a header, OSError that names what cannot be read.
     """
@@ -84,4 +86,4 @@ def write(source: Path, out: Path) -> None:
     if not source.stat().st_size:
         raise ValueError(f"{source}: empty; make it again")
     with atomic(out) as temporary:
-        temporary.write_text(makers[source.suffix](source), encoding="utf-8")
+        temporary.write_text(makers[source.suffix](source, back), encoding="utf-8")
