@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from matplotlib.colors import to_hex
@@ -54,7 +55,7 @@ def test_colours_say_who_is_better_and_fewer_ranks_are(comparisons: Path) -> Non
     figure = forest_plot._figure(rows)
     assert [axes.get_title() for axes in figure.axes] == ["R@1 (points)", "R@10 (points)", "median rank"]
     marks = [axes.lines[-1] for axes in figure.axes]
-    assert [mark.get_xdata()[0] for mark in marks] == [4.0, -2.0, 3.0]
+    assert [list(np.ravel(mark.get_xdata())) for mark in marks] == [[4.0], [-2.0], [3.0]]
     colours = [to_hex(mark.get_color()) for mark in marks]
     assert colours == [forest_plot.FIRST_BETTER, forest_plot.UNDECIDED, forest_plot.SECOND_BETTER]
     left, right = figure.axes[2].get_xlim()
