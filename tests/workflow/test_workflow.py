@@ -4,7 +4,6 @@
 its way. What both leave must be the same to the byte.
 """
 
-import csv
 import os
 import re
 import shutil
@@ -242,7 +241,7 @@ def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
         rows = page.locator(".ves-table").first.locator("tr").all_inner_texts()
         header, *cells = [row.split("\t") for row in rows]
         assert header == ["objective", "direction", "R@1", "R@5", "R@10", "mean rank", "median rank", "n"]
-        written = list(csv.reader((reference / "results/table1.csv").open()))[1:]
+        written = [line.split(",") for line in (reference / "results/table1.csv").read_text().splitlines()[1:]]
         assert cells == [[*row[:5], *row[6:]] for row in written], "without R@50 of 20, which is left empty"
         assert page.locator(".prose a[href^='mailto:']").count() == 0
         assert page.locator(".ves-table").nth(1).locator("th").all_inner_texts()[3:7] == [

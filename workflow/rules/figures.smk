@@ -37,8 +37,6 @@ rule publish:
         "results/table1.csv",
     log:
         "logs/publish.log",
-    message:
-        f"results/table1.csv becomes that of the corpus {CORPUS}"
     shell:
         "cp {input} {output} 2> {log}"
 
