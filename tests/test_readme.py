@@ -1,6 +1,7 @@
 """The README and the pages of docs/: short, linked, in step with the code, and what they tell people to type exists."""
 
 import ast
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ PAGES = pages()
 ALL = [*PAGES, "data/README.md", "results/README.md", "ves/standins/README.md", "ves/report/drawing/fonts/README.md"]
 LINES = {README: 200}  # at most
 OTHERS = 150
-MADE_UP = "twins"  # the kind of source that docs/extending.md takes as an example
+MADE_UP = "twins"  # the kind of source that docs/new-source.md takes as an example
 OWN = "my.yaml"  # what pages call a reader's own file of settings
 ELSEWHERE = {"conda", "pip", "hf"}  # programs that are not the project's
-TRIED = {"docs/extending.md", "docs/features.md", "docs/figures.md"}  # pages whose Python a test runs
+TRIED = {"docs/extending.md", "docs/new-source.md", "docs/features.md", "docs/figures.md"}  # pages whose Python a test runs
 CONFIG = read_yaml(ROOT / "config.yaml")
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "Snakefile", *of_project("workflow", "*.smk")])
 
@@ -156,7 +157,7 @@ def test_python_is_tried_wherever_it_stands() -> None:
 
 
 def test_the_similarity_of_the_page_is_what_it_says() -> None:
-    code, *_ = code_blocks("docs/extending.md", "python")  # test_kinds runs the others
+    code, _ = code_blocks("docs/extending.md", "python")
     found: dict[str, Any] = {}
     exec(code, found)  # what a reader of the page would paste
     generator = torch.Generator().manual_seed(0)
@@ -170,3 +171,23 @@ def test_the_similarity_of_the_page_is_what_it_says() -> None:
             expected = torch.stack(means).mean()
             torch.testing.assert_close(found["soft_mean"](audio, mask, image, image_mask)[a, v], expected)
     assert torch.isfinite(found["soft_mean"](audio, mask, image)).all()
+
+
+def test_the_loss_of_the_page_is_its_definition_and_has_its_level_of_chance() -> None:
+    _, code = code_blocks("docs/extending.md", "python")
+    found: dict = {}
+    exec(code, found)
+    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    same = torch.eye(4, dtype=torch.bool)
+    same[0, 2] = same[2, 0] = True
+    slow = 0.0
+    for i in range(4):
+        for j in range(4):
+            if i == j or not same[i, j]:
+                slow += math.log1p(math.exp(-logits[i, j] if i == j else logits[i, j])) / 4
+    loss, metrics = found["sigmoid"](logits, same)
+    assert loss.item() == pytest.approx(slow) == metrics["loss"].item()
+    for pairs in (2, 7, 32):
+        flat = torch.linspace(-12, 12, 2401, dtype=torch.float64)
+        costs = [found["sigmoid"](logit.expand(pairs, pairs))[0].item() for logit in flat]
+        assert found["sigmoid_chance"](pairs) == pytest.approx(min(costs), abs=1e-4)

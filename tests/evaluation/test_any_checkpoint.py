@@ -104,6 +104,24 @@ def test_nor_do_figures_take_it_for_one(stage: str, run: Path, tmp_path: Path, c
     assert not out.exists()
 
 
+@pytest.mark.parametrize("stage", ["localisation", "breakdown", "retrieval-page"])
+def test_nor_do_tables(stage: str, run: Path, tmp_path: Path, capsys) -> None:
+    """The runs of a table say whose truth it must be."""
+    wrong, out = tmp_path / "truht", tmp_path / "out"
+    write_json(tmp_path / "table.json", {"seeds": [0], "table": ["one"]})
+    (tmp_path / "one-s0").symlink_to(run)
+    of_table = {"--table": tmp_path / "table.json", "--results": tmp_path}
+    options = {
+        "localisation": {"--run": run, "--embeddings": run / "embeddings" / "val.zarr"},
+        "breakdown": of_table | {"--manifest": tmp_path / "absent", "--splits": tmp_path / "absent"},
+        "retrieval-page": of_table | {"--corpus": "toy"},
+    }[stage]
+    arguments = [str(part) for pair in (options | {"--truth": wrong, "--out": out}).items() for part in pair]
+    assert main([stage, *arguments]) == 1
+    assert f"{stage}: {wrong}: no such folder; the truth of this corpus is " in capsys.readouterr().err
+    assert not out.exists()
+
+
 def error_line(checkpoint: Path, capsys) -> str:
     """What is said of it: one line."""
     assert main(["evaluate", str(checkpoint)]) == 1

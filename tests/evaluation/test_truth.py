@@ -1,6 +1,7 @@
 """Truth files: absent is no fault, half absent is one, and everything is joined to what was embedded."""
 
 import io
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,14 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from ves.config import slices
+from ves.config.check import load
+from ves.config.corpus import SourceBlocks
 from ves.config.experiment import DataPaths
 from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, folder_of, noise, objects, phrases, transcripts, words
+from ves.sources.kinds import SOURCES
 
+OVERLAYS = {"pairs": "pairs.yaml", "vaani": "vaani-mini.yaml"}  # files of config/ with a corpus of this kind
 CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
 IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
 
@@ -141,6 +147,39 @@ def test_the_truth_of_the_corpus_need_not_be_there(tmp_path, monkeypatch):
     assert folder_of(data, None) == folder_of(data, own) == own
     monkeypatch.chdir(tmp_path)
     assert folder_of(data, Path("toy/truth")) == own  # named in another way, it is the same folder
+
+
+def settings_of(kind: str, folder: Path) -> Path:
+    """corpus.json of a corpus of this kind."""
+    config = load(Path("config.yaml"), [Path(f"config/{OVERLAYS[kind]}")] if kind in OVERLAYS else [])
+    (file := folder / "corpus.json").write_text(slices.corpus(config).model_dump_json())
+    return file
+
+
+@pytest.mark.parametrize(("kind", "what"), [("scenes", "word timings and object masks"), ("vaani", "transcripts")])
+def test_a_corpus_that_has_a_truth_is_not_without_one_because_its_folder_is_gone(tmp_path, kind, what):
+    data = paths(tmp_path / "toy")
+    own = tmp_path / "toy" / "truth"
+    settings = settings_of(kind, tmp_path / "toy")
+    for folder in (None, own):
+        with pytest.raises(
+            ValueError, match=f"^{own}: no truth, but {settings} says .* {kind!r}, which has {what}; put"
+        ):
+            folder_of(data, folder)
+    save(own / "audio" / "x.parquet", spoken("1.wav", "one"))
+    assert folder_of(data, None) == own
+
+
+def test_a_corpus_of_a_kind_without_truth_has_none_and_says_so(tmp_path):
+    data = paths(tmp_path / "toy")
+    settings_of("pairs", tmp_path / "toy")
+    assert folder_of(data, None) == tmp_path / "toy" / "truth"
+
+
+def test_kinds_that_are_localised_or_have_transcripts_have_a_truth():
+    for kind, source in SOURCES.items():
+        (block,) = typing.get_args(SourceBlocks.model_fields[kind].annotation)[:1]
+        assert (block.truth is not None) == (source.localised or source.downloaded)
 
 
 def test_another_truth_must_be_there_and_of_the_corpus(tmp_path):

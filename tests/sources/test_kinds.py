@@ -16,7 +16,7 @@ from tests.support.workflow import copy_to, run
 from ves.config.corpus import KINDS, SourceBlock, SourceBlocks
 from ves.sources.kinds import SOURCES, source
 
-PAGE = "docs/extending.md"
+PAGE = "docs/new-source.md"
 
 
 def test_the_kinds_that_the_configuration_knows_are_those_that_are_entered() -> None:
@@ -77,7 +77,7 @@ def insert(file: Path, before: str, new: str) -> None:
 def test_a_new_kind_takes_what_the_page_says_and_no_more(tmp_path: Path) -> None:
     """The page's own kind, entered in a copy as the page says, brings its corpus by the real command."""
     copy = copy_to(tmp_path / "copy")
-    _, block, shards, stages = code_blocks(PAGE, "python")
+    block, shards, stages = code_blocks(PAGE, "python")
     said = in_backquotes(PAGE)
     (entry,) = [text for text in said if text.startswith('"twins": Source(')]
     (field,) = [text for text in said if text.startswith("twins: TwinsConfig")]

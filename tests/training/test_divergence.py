@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from ves.losses import chance
 from ves.training.divergence import WINDOW, Divergence, chance_loss
 
 CHANCE = math.log(32)
@@ -28,7 +29,7 @@ def test_there_is_one_warning_for_a_collapsed_loss_and_only_for_its_term(diverge
     see(divergence, range(100 + WINDOW, 1001), CHANCE, 2.0)
     (record,) = caplog.records
     message = "the loss of max_mean has collapsed: it is 3.466 over the last 100 steps, and equal scores for all pairs"
-    assert f"{message} give log B = 3.466" in record.getMessage()
+    assert f"{message} give 3.466. Try" in record.getMessage()
     assert f"step {100 + WINDOW}:" in record.getMessage()
 
 
@@ -43,6 +44,26 @@ def test_a_collapse_is_seen_over_the_log_of_earlier_processes(divergence, tmp_pa
     assert not caplog.records, "99 losses are no window"
     see(divergence, range(201, 202), CHANCE, 2.0)
     assert "step 201: the loss of max_mean has collapsed: it is 3.466 over the last 100 steps" in caplog.text
+
+
+def test_a_loss_without_a_level_of_chance_never_counts_as_collapsed(tiny, tmp_path, caplog):
+    """log B says nothing about the loss of another kind: of a good SigLIP, each pair of which adds to the sum."""
+    divergence = Divergence(tmp_path, tiny[0].train.model_copy(update={"loss": "sigmoid", "warmup": 0.0}), 1000, [])
+    for step in range(1, 1001):
+        divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": 100.0})
+    assert divergence.chance is None and not caplog.records
+
+
+def test_a_loss_collapses_at_the_level_that_it_says_itself(tiny, tmp_path, caplog, monkeypatch):
+    monkeypatch.setitem(chance.CHANCE, "sigmoid", lambda pairs: 10.0 * pairs)
+    settings = {"loss": "sigmoid", "batch_size": 16, "micro_batch": 16, "warmup": 0.0}
+    divergence = Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
+    for step in range(1, 500):
+        divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": 150.0})  # far above log 16, and no collapse
+    assert not caplog.records
+    for step in range(500, 1001):
+        divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": 160.0})
+    assert "it is 158.500 over the last 100 steps, and equal scores for all pairs give 160.000" in caplog.text
 
 
 def test_a_loss_that_falls_is_no_cause_for_alarm(divergence, caplog):
@@ -61,7 +82,7 @@ def test_negatives_of_micro_batches_are_as_many_as_these_hold(tiny, tmp_path, ca
     divergence = Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
     for step in range(1, 1001):
         divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": math.log(8)})
-    assert "log B = 2.079" in caplog.text
+    assert "equal scores for all pairs give 2.079" in caplog.text
 
 
 def test_counts_continue_where_a_checkpoint_left_them(tiny, tmp_path):

@@ -19,12 +19,12 @@ from tests.support.fork_server import WARM
 from tests.support.waiting import PATIENCE
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
-from ves.config.experiment import RunConfig
+from ves.config.experiment import FEWEST_STEPS, RunConfig
 from ves.evaluation.retrieval.tune import recall
 from ves.losses.contrastive import LOSSES
 from ves.models.towers import VeS, load
 from ves.training.log import cut_log
-from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of
+from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of, warn_of_few_steps
 from ves.training.train import train
 
 TIMES = {"seconds", "data_wait"}
@@ -272,3 +272,20 @@ def test_a_log_that_is_damaged_or_has_lost_lines_is_named(tmp_path, caplog):
     log.write_text('{"step": 1}\n{"st\n{"step": 3}\n')
     with pytest.raises(ValueError, match="log.jsonl: line 2 is damaged"):
         cut_log(log, 3)
+
+
+@pytest.mark.parametrize(("clips", "epochs", "steps"), [(60, 0.5, 1), (784, 1.0, 49)])
+def test_a_training_of_few_steps_is_warned_of_with_what_makes_more(tiny, tmp_path, caplog, clips, epochs, steps):
+    train = tiny[0].train.model_copy(update={"batch_size": 16, "epochs": epochs})
+    assert steps_of(train, clips) == steps
+    warn_of_few_steps(tmp_path, train, steps, clips)
+    plural = "" if steps == 1 else "s"
+    assert f"{tmp_path}: only {steps} step{plural} ({epochs:g} epochs of {clips} clips in batches" in caplog.text
+    enough = int(re.findall(r"Raise train.epochs to (\d+)", caplog.text)[0])
+    assert steps_of(train.model_copy(update={"epochs": float(enough)}), clips) >= FEWEST_STEPS
+    assert steps_of(train.model_copy(update={"epochs": float(enough - 1)}), clips) < FEWEST_STEPS
+
+
+def test_fifty_steps_are_no_cause_for_a_warning(tiny, tmp_path, caplog):
+    warn_of_few_steps(tmp_path, tiny[0].train, FEWEST_STEPS, 800)
+    assert not caplog.records

@@ -226,5 +226,10 @@ def test_recall_is_what_retrieval_reports(runs_of_one_model, name, split):
     frame = clips(run.data, split)
     assert len(frame) % 5, "a ragged last batch"
     actual = recall(model.train(), reader, frame, run.train, torch.device("cpu"))
-    assert actual == {"tune/R@10": reported["R@10"], "tune/median_rank": reported["median_rank"]}
+    assert actual == {
+        "tune/R@10": reported["R@10"],
+        "tune/median_rank": reported["median_rank"],
+        "tune/n": len(frame),
+        "tune/chance_R@10": reported["chance"]["R@10"],
+    }
     assert model.training, "training goes on after it"

@@ -22,11 +22,11 @@ from ves.commands.digest import sources
 
 TOY = ("--configfile", "config/toy.yaml")
 RUNS = ("dense-s0", "hybrid-s0")
-OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
+OF_RANKS = {"comparisons", "comparisons_page", "breakdown", "retrieval_page", "retrieval_figures"}
 FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 DRAWN = {"draw_figure1", "draw_heatmaps", "explorer"}
 NOT_ALWAYS = {"similarity/triton.py"}  # imported by cheap steps only where there is a GPU
-LAST = {"stage_times", "pages", "all"}  # what any change of a result remakes
+LAST = {"stage_times", "pages", "index", "all"}  # what any change of a result remakes
 
 
 def stage_of(copy: Path, stage: str) -> int | None:
@@ -67,7 +67,15 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
     made = ("table1.md", "comparisons.csv", "retrieval_by.csv", *(f"{figure}.png" for figure in FIGURES))
     made += ("table1.csv", "localisation.csv", "heatmaps/index.html", "heatmaps/index.json")
-    made += ("figure1.png", "figure1.pdf", "explorer/index.html", "refused.csv", "times.csv", "pages/table1.html")
+    made += (
+        "figure1.png",
+        "figure1.pdf",
+        "explorer/index.html",
+        "refused.csv",
+        "times.csv",
+        "pages/table1.html",
+        "index.html",
+    )
     for file in ("table1.csv", *(f"toy/{name}" for name in made)):
         assert (reference / "results" / file).stat().st_size > 0
     table = (reference / "results/table1.csv").read_text().splitlines()
@@ -113,6 +121,7 @@ def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
     of_the_run = {"train", "curves", "embed", "retrieval", "multi_positive", "localisation"}
     after = (
         {"write_settings results/toy/hybrid-s0/config.json", "table1", "publish", "localisation_table", *DRAWN}
+        | {"report_tables"}
         | LAST
         | OF_RANKS
     )
@@ -152,7 +161,7 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
 
     stages = ("retrieval", "multi_positive", "localisation")
     measured = {f"{stage} {name}" for stage in stages for name in RUNS}
-    tables = {"table1", "publish", "localisation_table"} | LAST | OF_RANKS
+    tables = {"table1", "publish", "localisation_table", "report_tables"} | LAST | OF_RANKS
     ranked = {job for job in measured if "localisation" not in job}
     assert jobs_after_editing("evaluation.retrieval.metrics") == ranked | tables - {"localisation_table"}
     assert jobs_after_editing("similarity.pairwise") == measured | tables | DRAWN  # imported by all three
@@ -229,8 +238,14 @@ def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
         assert "dense: max_mean hybrid: 0.7 x max_mean + 0.3 x mean_mean" in said
         assert "One training of each model" in said and "pointing" in said and "Not measured" not in said
         rows = page.locator(".ves-table").first.locator("tr").all_inner_texts()
-        cells = [",".join(row.split("\t")) for row in rows]
-        assert cells == (reference / "results/table1.csv").read_text().splitlines()
+        header, *cells = [row.split("\t") for row in rows]
+        assert header == ["objective", "direction", "R@1", "R@5", "R@10", "mean rank", "median rank", "n"]
+        written = [line.split(",") for line in (reference / "results/table1.csv").read_text().splitlines()[1:]]
+        assert cells == [[*row[:5], *row[6:]] for row in written], "without R@50 of 20, which is left empty"
+        assert page.locator(".prose a[href^='mailto:']").count() == 0
+        assert page.locator(".ves-table").nth(1).locator("th").all_inner_texts()[3:7] == [
+            *("random patch", "wrong clip", "DenseAV mAP", "DenseAV mIoU"),
+        ]
         assert page.evaluate("document.querySelector('.prose img').naturalWidth") > 1000, "Figure 1"
         shown = page.evaluate("Object.values(results)")
         names = {entry["name"] for entry in shown}
@@ -240,10 +255,34 @@ def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
             assert entry["caption"].strip() and (folder / entry["data_uri"]).is_file(), entry["name"]
         (gallery,) = [folder / entry["data_uri"] for entry in shown if entry["name"] == "heatmaps.html"]
         assert len(list(gallery.parent.glob("*.mp4"))) == 2
+        for name in ("heatmaps.html", "table1.html"):  # where it lies, there is no page of all results
+            (copied,) = [folder / entry["data_uri"] for entry in shown if entry["name"] == name]
+            with opened(chromium, copied) as other:
+                assert other.get_by_role("link", name="All results").count() == 0
         with page.expect_popup() as popup:
             page.get_by_role("link", name="Explorer").click()
         ready = "explorer.current && document.getElementById('audio').readyState >= 2"
         popup.value.wait_for_function(f"typeof explorer !== 'undefined' && {ready}")  # the window has just opened
+        assert not popup.value.get_by_role("link", name="All results").is_visible()
+
+
+@needs_chromium
+def test_from_the_page_of_all_results_one_gets_everywhere_and_back(reference: Path) -> None:
+    results = reference / "results" / "toy"
+    with launched() as chromium, opened(chromium, results / "index.html") as page:
+        assert "toy" in page.locator("h1").inner_text()
+        assert "with fewer than 50 steps" in page.locator(".few").inner_text()
+        leads = page.evaluate("[...document.links].map((link) => link.getAttribute('href'))")
+    pages = [name for name in dict.fromkeys(leads) if name.endswith(".html")]
+    assert {"explorer/index.html", "heatmaps/index.html", "pages/table1.html", "pages/localisation.html"} <= set(pages)
+    assert {"figure1.png", "recall_over_k.png", "dense-s0/curves.png"} <= set(leads)
+    for name in leads:
+        assert (results / name).is_file(), name
+    with launched() as chromium:
+        for name in pages:
+            with opened(chromium, results / name) as page:
+                page.get_by_role("link", name="All results").click()
+                assert page.url == (results / "index.html").as_uri(), name
 
 
 @pytest.fixture

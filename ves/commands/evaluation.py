@@ -85,9 +85,11 @@ def localisation(
     one_core()
     from ves.evaluation.localisation.measure import evaluate
     from ves.evaluation.provenance import refuse_other_model
+    from ves.evaluation.truth import folder_of
     from ves.store.embeddings import load
 
     settings = experiment.run_config(run)
+    truth = folder_of(settings.data, truth)
     refuse_other_model(load(embeddings), embeddings, run, settings.run)
     evaluate(embeddings, settings.data, truth, out)
 

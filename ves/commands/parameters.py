@@ -12,6 +12,7 @@ EmbeddedRuns = Annotated[list[Path], "folders of the runs to compare, with embed
 Store = Annotated[Path, "folder of the store, such as data/scenes/audio.zarr", presence.store]
 ConfigFiles = Annotated[list[Path], "configuration files, which override ./config.yaml in turn", presence.file]
 Clips = Annotated[int, "number of validation clips to show"]
+Back = Annotated[str, "address of the page to link back to, relative to the written one (default: no link)"]
 
 # Settings files, written by the workflow
 Corpus = Annotated[Path, "corpus.json: the settings of the corpus"]
@@ -35,7 +36,7 @@ ImagesOfStore = Annotated[
 ]
 PicturesOfStore = Annotated[Path, "folder of the pictures (default: images/ beside images.parquet)", presence.folder]
 Features = Annotated[Path, "feature store: a .zarr folder"]
-Truth = Annotated[Path, "folder of word timings and object masks, data/<corpus>/truth; it may be absent"]
+Truth = Annotated[Path, "folder of word timings and object masks, data/<corpus>/truth; absent if its kind has none"]
 TruthOfRun = Annotated[Path, "folder of word timings and object masks (default: that of the run's corpus)"]
 
 # Made by evaluation

@@ -47,6 +47,19 @@ def comparisons(
     comparisons(fields.read(experiment.TableConfig, table), results, out)
 
 
+def comparisons_page(
+    comparisons: Annotated[Path, "comparisons.csv: the differences with their intervals"],
+    *,
+    out: Annotated[Path, "where to write the page (Markdown)"],
+    plot: Annotated[Path, "where to write its picture (PNG), beside the page"],
+) -> None:
+    """Make the page of comparisons, with a picture of the differences and their intervals."""
+    one_core()
+    from ves.report.tables.comparisons_page import write
+
+    write(comparisons, out, plot)
+
+
 def breakdown(
     *,
     table: parameters.Table,
@@ -63,7 +76,8 @@ def breakdown(
     one_core()
     from ves.report.tables.breakdown import breakdown
 
-    breakdown(fields.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
+    settings = fields.read(experiment.TableConfig, table)
+    breakdown(settings, results, manifest, splits, _truth(settings, results, truth), out)
 
 
 def retrieval_page(
@@ -81,7 +95,8 @@ def retrieval_page(
     one_core()
     from ves.report.tables.table1_page import write
 
-    write(fields.read(experiment.TableConfig, table), results, corpus, truth, out)
+    settings = fields.read(experiment.TableConfig, table)
+    write(settings, results, corpus, _truth(settings, results, truth), out)
 
 
 def retrieval_figures(
@@ -98,6 +113,15 @@ def retrieval_figures(
     draw(fields.read(experiment.TableConfig, table), results, groups, *out)
 
 
+def _truth(table: experiment.TableConfig, results: Path, truth: Path) -> Path:
+    """The folder, if it is a truth of the corpus of the runs in the table. Raises ValueError if it is not."""
+    from ves.evaluation.truth import folder_of
+    from ves.report.tables.table1 import run_name
+
+    first = results / run_name(table.table[0], table.seeds[0])
+    return folder_of(experiment.run_config(first).data, truth)
+
+
 def _shown(
     runs: list[Path], clips: int, pictures: Path | None, truth: Path | None
 ) -> tuple[list[Path], experiment.DataPaths, Path, Path, int]:
@@ -112,18 +136,20 @@ def _shown(
 def heatmaps(
     *,
     out: Annotated[Path, "folder to write the gallery into"],
+    back: parameters.Back | None = None,
     **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Draw heatmaps and films of validation clips, with the runs side by side."""
     one_core()
     from ves.report.clips.gallery import draw
 
-    draw(*_shown(**shown), out)
+    draw(*_shown(**shown), out, back)
 
 
 def explorer(
     *,
     out: Annotated[Path, "folder to write the page into"],
+    back: parameters.Back | None = None,
     **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Make a page that plays clips and shows what the runs find.
@@ -133,7 +159,7 @@ def explorer(
     one_core()
     from ves.report.explorer.build import write
 
-    write(*_shown(**shown), out)
+    write(*_shown(**shown), out, back)
 
 
 def figure1(
@@ -185,12 +211,38 @@ def html(
     files: Annotated[list[Path], "tables (CSV) and pages (Markdown)"],
     *,
     out: Annotated[Path, "folder to write the pages into"],
+    back: parameters.Back | None = None,
 ) -> None:
     """Convert tables (CSV) and pages (Markdown) to HTML pages of the same names."""
     from ves.report.html import write
 
     for file in files:
-        write(file, out / f"{file.stem}.html")
+        write(file, out / f"{file.stem}.html", back)
+
+
+def html_tables(
+    files: Annotated[list[Path], "tables (CSV) in the folder of the results"],
+    *,
+    table: parameters.Table,
+    out: Annotated[Path, "folder to write the files into"],
+) -> None:
+    """Convert tables (CSV) to HTML files of the same names, without a page around them: for the report's first page."""
+    from ves.report.index import write_part
+
+    for file in files:
+        write_part(fields.read(experiment.TableConfig, table), file, out / f"{file.stem}.html")
+
+
+def index(
+    results: parameters.Results,
+    *,
+    table: parameters.Table,
+    out: Annotated[Path, "where to write the page (HTML), in the folder of the results"],
+) -> None:
+    """Make the page of all results of a corpus: its tables, and links to the explorer, the films and all else."""
+    from ves.report.index import write
+
+    write(fields.read(experiment.TableConfig, table), results, out)
 
 
 def localise(
@@ -216,6 +268,7 @@ STAGES = (
     table1,
     localisation_table,
     comparisons,
+    comparisons_page,
     breakdown,
     retrieval_page,
     retrieval_figures,
@@ -225,6 +278,8 @@ STAGES = (
     refused_table,
     stage_times,
     html,
+    html_tables,
+    index,
     localise,
     results,
 )

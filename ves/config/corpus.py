@@ -6,7 +6,7 @@ ves asks which kind a corpus is of: all else is looked up by the name of the kin
 
 import re
 import shlex
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -45,6 +45,8 @@ def _spoken(languages: list[str]) -> list[str]:
 class SourceBlock(StrictModel):
     """The settings of one kind of source."""
 
+    truth: ClassVar[str | None] = None  # what its data/<corpus>/truth says, if every corpus of this kind has one
+
     def sizes(self) -> dict[str, int]:
         """How many `images` and `clips` the corpus will have at most; empty where these settings do not say it."""
         return {}
@@ -52,6 +54,8 @@ class SourceBlock(StrictModel):
 
 class ScenesConfig(SourceBlock):
     """Spoken Scenes, the synthesised corpus (ves.sources.scenes)."""
+
+    truth: ClassVar[str | None] = "word timings and object masks"
 
     seed: Seed
     images: Positive
@@ -134,6 +138,8 @@ class SurveyConfig(SourceBlock):
 
 class VaaniConfig(SurveyConfig):
     """Project Vaani: which files are surveyed, and which of their clips are used (ves.sources.vaani.choice)."""
+
+    truth: ClassVar[str | None] = "transcripts"
 
     languages: Names | None  # labels in the spelling that corpus.labels gives them; null: all
     districts: Names | None

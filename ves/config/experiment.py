@@ -15,7 +15,7 @@ from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogC
 from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of, overrides, read
 
 TRAINING = 4  # raise it if a change of the code changes the result of a training: all runs are then trained again
-
+FEWEST_STEPS = 50  # with fewer, a model has hardly left its random start: training and tables say so
 
 # The names in the registries of ves.similarity.pairwise, ves.losses and ves.store.compression. They are repeated here
 # because a registry imports torch, which takes seconds. A test checks that they are equal.

@@ -67,10 +67,11 @@ SETTINGS = settings_texts()
 RUNS = slices.runs(CONFIG)
 LOCALISED = SOURCES[KIND].localised  # the corpus has word timings and object masks
 LABELS = [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]  # the table of spellings
+REPORT_TABLES = ["table1"] + ["localisation"] * LOCALISED  # on the first page of the report
 RETRIEVAL_FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 PAGES = {  # pages that the report shows as HTML, with their categories
     "table1.md": "1 Retrieval",
-    "comparisons.csv": "1 Retrieval",
+    "comparisons.md": "1 Retrieval",
     **dict.fromkeys(("localisation.csv", "localisation_protocols.csv") * LOCALISED, "2 Localisation"),
     "splits.md": "5 Data",
     "refused.csv": "5 Data",
@@ -169,7 +170,7 @@ def embedded_clips(seeds=CONFIG.seeds):
 def results():
     """What bare `snakemake` makes, except the pages of the report. Localisation is measured only if the corpus has word
     timings and object masks."""
-    tables = ("table1.md", "comparisons.csv", "retrieval_by.csv", "rank_histogram.png")
+    tables = ("table1.md", "comparisons.md", "retrieval_by.csv", "rank_histogram.png")
     shown = ("figure1.png", "heatmaps", "explorer")
     outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
     outputs += table_runs("results/{corpus}/{run}/curves.png")
@@ -178,7 +179,13 @@ def results():
 
 def final_outputs():
     """What bare `snakemake` makes."""
-    return [*results(), *(f"results/{CORPUS}/pages/{Path(page).stem}.html" for page in PAGES)]
+    return [*results(), *pages(), f"results/{CORPUS}/index.html"]
+
+
+def pages():
+    """The pages of the report, and the tables on its first page."""
+    files = [*(Path(page).stem for page in PAGES), *(f"parts/{table}" for table in REPORT_TABLES)]
+    return [f"results/{CORPUS}/pages/{file}.html" for file in files]
 
 
 def in_report(file, category, what=None):

@@ -18,6 +18,12 @@ OWN = "own"  # the run's own objective, among the similarities of a table of ran
 Report = dict[str, float]  # the metrics of one direction, by name
 
 
+def informative(metric: str, gallery: int) -> bool:
+    """Whether a metric depends on the ranks: R@k is 100 for any ranks where k is the whole gallery or more, and tables
+    leave it empty."""
+    return not metric.startswith("R@") or int(metric.removeprefix("R@")) < gallery
+
+
 def _beyond(right: int, gallery: int) -> Float[np.ndarray, "ranks"]:
     """P(rank > r) for r = 0 .. gallery when the order is random and `right` of the items are: the first r are wrong."""
     r = np.arange(gallery)

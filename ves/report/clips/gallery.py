@@ -59,8 +59,11 @@ def _filmed(comparison: Comparison) -> list[str]:
     return names if len(names) < 2 else [names[0], names[-1]]
 
 
-def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path) -> None:
-    """Draw `clips` validation clips by these runs (run directories, embedded) into the folder `out`.
+def draw(
+    runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path, back: str | None = None
+) -> None:
+    """Draw `clips` validation clips by these runs (run directories, embedded) into the folder `out`. The page links
+    back to the address `back`.
 
     <clip>.png, <clip>-strip.png and <clip>.mp4 for each, panels-<run>.png, a page index.html of them all, and
     index.json, written last; what an earlier drawing left there is removed first. Same input, same bytes. `truth` may
@@ -80,6 +83,6 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     for run, file in rows.items():
         save(panels.compose(plates, run), out / file)
     with atomic(out / "index.html") as temporary:
-        page = render("gallery.html", title="VeS gallery", clips=entries, four_panels=rows)
+        page = render("gallery.html", title="VeS gallery", back=back, clips=entries, four_panels=rows)
         temporary.write_text(page, encoding="utf-8")
     write_json(out / "index.json", {"four_panels": rows, "clips": entries})

@@ -13,7 +13,11 @@ const explorer = {
   until: null, // where playing stops: the end of a word
 
   // Called once by data/index.js.
-  index({ intro, about, colours, clips }) {
+  index({ intro, about, back, colours, clips }) {
+    if (back && !location.pathname.includes("/data/raw/")) { // a report has a copy of this page, and not of that one
+      $("back").hidden = false;
+      $("back").firstElementChild.href = back;
+    }
     Object.assign(this, { colours, clips });
     $("intro").textContent = intro;
     $("about").textContent = about;
