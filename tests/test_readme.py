@@ -28,7 +28,7 @@ OTHERS = 150
 MADE_UP = "twins"  # the kind of source that docs/new-source.md takes as an example
 OWN = "my.yaml"  # what pages call a reader's own file of settings
 ELSEWHERE = {"conda", "pip", "hf"}  # programs that are not the project's
-TRIED = {"docs/extending.md", "docs/new-source.md", "docs/features.md", "docs/figures.md"}  # pages whose Python a test runs
+TRIED = {f"docs/{name}.md" for name in ("extending", "new-source", "features", "figures")}  # a test runs their Python
 CONFIG = read_yaml(ROOT / "config.yaml")
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "Snakefile", *of_project("workflow", "*.smk")])
 

@@ -55,11 +55,11 @@ def parse(*arguments: str) -> dict[str, Any]:
 
 
 def test_options_that_stages_share_are_those_of_their_typed_dict() -> None:
-    found = parsed("show", "--out", "a", "--clips", "3")
+    found = parse("show", "--out", "a", "--clips", "3")
     assert (found["out"], found["clips"], found["truth"]) == (Path("a"), 3, None)
-    assert parsed("show", "--out", "a", "--clips", "3", "--truth", "t")["truth"] == Path("t")
+    assert parse("show", "--out", "a", "--clips", "3", "--truth", "t")["truth"] == Path("t")
     with pytest.raises(SystemExit):
-        parsed("show", "--out", "a")  # without --clips
+        parse("show", "--out", "a")  # without --clips
 
 
 @pytest.mark.parametrize("words", [("store-info",), ("store", "info")])

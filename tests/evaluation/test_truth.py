@@ -166,7 +166,7 @@ def test_a_corpus_that_has_a_truth_is_not_without_one_because_its_folder_is_gone
             ValueError, match=f"^{own}: no truth, but {settings} says .* {kind!r}, which has {what}; put"
         ):
             folder_of(data, folder)
-    save(own / "audio" / "x.parquet", spoken("1.wav", "one"))
+    save(own / "audio" / "x.parquet", word_table("1.wav", "one"))
     assert folder_of(data, None) == own
 
 

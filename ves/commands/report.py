@@ -53,7 +53,7 @@ def comparisons_page(
     out: Annotated[Path, "where to write the page (Markdown)"],
     plot: Annotated[Path, "where to write its picture (PNG), beside the page"],
 ) -> None:
-    """Make the page of comparisons, with a picture of the differences and their intervals."""
+    """Make the page of comparisons, with a picture of the differences."""
     one_core()
     from ves.report.tables.comparisons_page import write
 
@@ -226,7 +226,10 @@ def html_tables(
     table: parameters.Table,
     out: Annotated[Path, "folder to write the files into"],
 ) -> None:
-    """Convert tables (CSV) to HTML files of the same names, without a page around them: for the report's first page."""
+    """Convert tables (CSV) to HTML without a page around it.
+
+    The files have the same names; the report's first page includes them.
+    """
     from ves.report.index import write_part
 
     for file in files:
@@ -239,7 +242,10 @@ def index(
     table: parameters.Table,
     out: Annotated[Path, "where to write the page (HTML), in the folder of the results"],
 ) -> None:
-    """Make the page of all results of a corpus: its tables, and links to the explorer, the films and all else."""
+    """Make the page of all results of a corpus.
+
+    It has the tables, and links to the explorer, the films and all else.
+    """
     from ves.report.index import write
 
     write(fields.read(experiment.TableConfig, table), results, out)
