@@ -33,11 +33,11 @@ ASPECT, WIDEST = 0.76, 130  # of a panel's box, and how wide that is at most
 RULE, SAID = "#d6d6dc", "#a3104f"  # between rows; the word within the description
 RIGHT, WRONG = "#0b7a4b", "#b3261e"
 KEY = (
-    "Lit: the patches that are more like what is said than the median patch is; orange: the strongest region; white dot: "
-    "the most similar patch.{outlined} A panel dims as much as that patch stands out, by one scale in each row; below it: "
-    "cosine similarity of the median and of the most similar patch. Under each name: what it was trained to make large for pairs that belong "
-    "together (max_mean: each moment of speech with its best patch; mean_mean: all speech with all patches). Rows are "
-    "chosen by a hash, {what}."
+    "Lit: the patches that are more like what is said than the median patch is; orange: the strongest region; white "
+    "dot: the most similar patch.{outlined} A panel dims as much as that patch stands out, by one scale in each row; "
+    "below it: cosine similarity of the median and of the most similar patch. Under each name: what it was trained to "
+    "make large for pairs that belong together (max_mean: each moment of speech with its best patch; mean_mean: all "
+    "speech with all patches). Rows are chosen by a hash, {what}."
 )
 OUTLINED = " Blue: the object that the word names; a model is right where the dot lies on it."
 FIRST = "and the word is the first noun of each: no score had a say"

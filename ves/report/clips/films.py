@@ -31,8 +31,8 @@ NARROWEST = 220  # column of a narrow picture
 SAID = 96  # height of the word that is said
 PLAYHEAD = "#d4145a"
 KEY = (
-    "Lit: patches that are like the sound of this moment; orange: the strongest region; white: the most similar patch. A "
-    "picture dims as much as that patch stands out, by one scale of cosine similarity for all."
+    "Lit: patches that are like the sound of this moment; orange: the strongest region; white: the most similar patch. "
+    "A picture dims as much as that patch stands out, by one scale of cosine similarity for all."
 )
 NAMED = " Blue: the object that is named."
 QUIET_S = " While nothing is said, nothing is lit."

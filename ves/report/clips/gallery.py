@@ -3,11 +3,11 @@
 The heat of a word is the mean, over its audio tokens, of their similarity to each patch: the rule that localisation is
 measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. The panels
 of a plate share one scale; strips and films show single moments, and share one over all moments and runs of the clip
-(Viewing.scale). So no flat map is stretched, and no model has a scale of its own that flatters it; where hardly anything
-is lit, the marked patch still shows where a model points. Plates and strips are there twice: as spotlights, and in
-colours with their scale, which the page shows when asked for exact values. A
-hash chooses the clips, spread over the languages (ves.report.clips.spoken.choose). Without word timings the moments of
-sharpest similarity are shown, and say so.
+(Viewing.scale). So no flat map is stretched, and no model has a scale of its own that flatters it; where hardly
+anything is lit, the marked patch still shows where a model points. Plates and strips are there twice: as spotlights,
+and in colours with their scale, which the page shows when asked for exact values. A hash chooses the clips, spread over
+the languages (ves.report.clips.spoken.choose). Without word timings the moments of sharpest similarity are shown, and
+say so.
 
 index.html shows the film, the plate and the strip of every clip on one page, which opens from disk. Descriptions in
 their own scripts are in the pictures, which have our fonts; the page itself is in Latin letters.
@@ -44,7 +44,7 @@ def _entry(plate: Plate, name: str, boxes: Mapping[tuple[str, int], Box]) -> dic
     places = [{"run": run, "word": word, "box": box} for (run, word), box in boxes.items()]
     about = {"clip_id": plate.clip_id, "language": plate.language, "gloss": plate.gloss, "file": f"{name}.png"}
     about |= {"strip": f"{name}-strip.png", "film": f"{name}.mp4", "poster": f"{name}.jpg"}
-    about |= {"thumbnail": f"{name}-thumb.jpg", "values": f"{name}-values.png"}
+    about |= {"thumbnail": f"{name}-thumb.jpg", "file_values": f"{name}-values.png"}
     about |= {"strip_values": f"{name}-strip-values.png"}
     return about | {"words": words, "scale": [plate.scale.low, plate.scale.high], "panels": places}
 

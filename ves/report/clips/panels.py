@@ -21,8 +21,8 @@ LEFT = 190  # width of the words
 COLUMNS = ("picture", "spotlight", "strongest region", "cut-out")
 KEY = (
     "{run}: lit are the patches that are more like what is said than the median patch is, by cosine similarity; white "
-    "dot: the most similar patch. {outlined}Strongest region, in orange: what is joined to that patch and nearer to its "
-    "similarity than to the median. Where no patch stands out there is none (“flat”)."
+    "dot: the most similar patch. {outlined}Strongest region, in orange: what is joined to that patch and nearer to "
+    "its similarity than to the median. Where no patch stands out there is none (“flat”)."
 )
 OUTLINED = "Blue line: the object that the word names. "
 

@@ -1,7 +1,8 @@
 """Strips: the sound of one clip on an axis of time, and under it, every 200 ms, what each run sees.
 
 A small picture is the mean over the tokens of its 200 ms, as a spotlight or in colours; all share the one scale of the
-clip (Viewing.scale), so that moments and runs compare. A line holds 5 s; a clip that needs more than MOST_LINES gets longer steps.
+clip (Viewing.scale), so that moments and runs compare. A line holds 5 s; a clip that needs more than MOST_LINES gets
+longer steps.
 """
 
 from math import ceil

@@ -1,4 +1,4 @@
-"""What lies over a picture: the outline of an object, the mark of a patch, and the exact values of a heatmap as colours.
+"""What lies over a picture: the outline of an object, the mark of a patch, the exact values of a heatmap as colours.
 
 Heat is drawn as a spotlight (ves.report.drawing.spotlight); colours are for who asks for values. The picture beneath
 them is grey and of low contrast, so that every hue and nearly all brightness are heat. They are matplotlib's magma:

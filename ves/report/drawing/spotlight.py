@@ -98,9 +98,7 @@ def _over(pixels: np.ndarray, colour: tuple[int, int, int], opacity: np.ndarray)
     return pixels + (np.array(colour, np.float32) - pixels) * opacity[..., None].astype(np.float32)
 
 
-def lit(
-    picture: Image.Image, heat: Float[np.ndarray, "rows columns"], geometry: Geometry, scale: Scale
-) -> Image.Image:
+def lit(picture: Image.Image, heat: Float[np.ndarray, "rows columns"], geometry: Geometry, scale: Scale) -> Image.Image:
     """The picture (of the size that the geometry is of) under the spotlight of a heatmap.
 
     A heatmap without values leaves it as it is; what the model did not see is misty.

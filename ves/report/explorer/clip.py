@@ -17,6 +17,7 @@ from ves.media.geometry import Geometry
 from ves.report.clips.spoken import Spoken
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing.lettering import FORMS
+from ves.report.drawing.overlay import scale_of
 
 BARS = 250  # of the waveform: two to an audio token of 40 ms
 LEVELS = 255  # a similarity is one of 256 values from the least to the greatest of its clip
@@ -71,6 +72,14 @@ def _run_data(
     }
 
 
+def _rise_of_words(viewing: Viewing, words: list[dict[str, Any]]) -> float:
+    """The greatest rise of the mean heat of a word above its median, over all runs: as plates have one scale for words,
+    whose means are smoother than moments. 0 without words."""
+    seen = [heat[:, viewing.visible] for heat in viewing.similarity.values()]
+    means = [heat[word["tokens"]].mean(0) for heat in seen for word in words if word["tokens"]]
+    return scale_of(means).rise if means else 0.0
+
+
 def _word(spoken: Spoken, viewing: Viewing, seconds: float) -> dict[str, Any]:
     """A word with its tokens; it has none where the models do not hear all of it."""
     within = spoken.end_s <= seconds
@@ -108,6 +117,6 @@ def clip_data(viewing: Viewing, seconds: float) -> dict[str, Any]:
         "valid": _bytes(viewing.valid),
         "peaks": _bytes(peaks(window, BARS)),
         "scale": [low, high],
-        "rise": viewing.scale.rise,
+        "rises": {"moment": viewing.scale.rise, "word": _rise_of_words(viewing, words)},
         "runs": {run: _run_data(values, viewing, words) for run, values in viewing.similarity.items()},
     }

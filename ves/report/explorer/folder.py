@@ -22,9 +22,9 @@ LATIN = 0x2FF  # letters up to this code point are in every browser's fonts
 PAGE = Path(__file__).parent / "page"
 INTRO = (
     "Click a word to hear it and to see what each model finds most like it: that is lit, the rest of the picture dims. "
-    "White dot: the most similar patch; orange: the strongest region; blue: the object that the word names, where that is "
-    "known. Press Play to see it moment by moment. Touch a spot in a picture: the moments of speech that are similar to it "
-    "light up. Each model was trained with a different objective, on pairs of pictures and speech alone; nobody "
+    "White dot: the most similar patch; orange: the strongest region; blue: the object that the word names, where that "
+    "is known. Press Play to see it moment by moment. Touch a spot in a picture: the moments of speech that are like "
+    "it light up. Each model was trained with a different objective, on pairs of pictures and speech alone; nobody "
     "taught it any words."
 )
 
@@ -106,7 +106,11 @@ def show(page: Page, viewing: Viewing, seconds: float, retrieved: Mapping[str, M
 def finish(page: Page, entries: list[dict[str, Any]], texts: Sequence[str], about: str) -> None:
     """Write the index, last, since the page begins with it."""
     page.fonts(texts)
-    page.script("index", "index", {"intro": INTRO, "about": about, "colours": COLOURS.tolist(), "light": CONSTANTS, "clips": entries})
+    page.script(
+        "index",
+        "index",
+        {"intro": INTRO, "about": about, "colours": COLOURS.tolist(), "light": CONSTANTS, "clips": entries},
+    )
 
 
 def write_one(viewing: Viewing, about: str, out: Path) -> None:

@@ -138,8 +138,8 @@ const explorer = {
     if (panel.painted !== what) {
       const levels = this.levels(run);
       if (this.values) this.heat.paintValues(panel.canvas, levels, this.colours, counts);
-      const flat = !this.values && paintSpotlight(panel.canvas, this.heat, levels, hottest, this.light, counts);
-      panel.flat.hidden = !flat;
+      const greatest = this.heat.rises[this.word === null ? "moment" : "word"];
+      panel.flat.hidden = this.values || !paintSpotlight(panel.canvas, this.heat, levels, hottest, greatest, this.light, counts);
       panel.painted = what;
     }
     panel.mark.hidden = !counts;

@@ -14,7 +14,7 @@ class Heat {
     const some = (count, place) => Array.from({ length: count }, (_, at) => Number(patches.some((patch) => place(patch) === at)));
     this.shownRows = some(this.rows, (patch) => Math.floor(patch / this.columns));
     this.shownColumns = some(this.columns, (patch) => patch % this.columns);
-    this.rise = clip.rise; // the greatest of a moment's heatmap above its median
+    this.rises = clip.rises; // the greatest of a moment's, of a word's heatmap above its median
     this.valid = bytes(clip.valid);
     this.first = clip.first;
     this.hop = clip.hop;

@@ -1,21 +1,20 @@
 // How heat is drawn over a picture: ves/report/drawing/spotlight.py for a browser, with its numbers (`light`).
 "use strict";
 
-const FINE = 12; // pixels of the canvas to a patch
-const REACH = 1; // of the blur that makes the rim, in these pixels
+const SIDE = 180; // about so many pixels has the longer side of a canvas
 
 const within = (value, least, most) => Math.min(Math.max(value, least), most);
 
 class Spotlight {
-  // levels of all patches of one heatmap, of a clip's Heat
-  constructor(levels, heat, light) {
+  // levels of all patches of one heatmap, of a clip's Heat; greatest: rise of those that it is compared with
+  constructor(levels, heat, greatest, light) {
     const shown = Float64Array.from(levels.filter((_, patch) => heat.shown[patch])).sort();
     const middle = shown.length / 2;
     this.light = light;
     this.median = (shown[Math.ceil(middle) - 1] + shown[Math.floor(middle)]) / 2;
     this.top = shown[shown.length - 1];
     const rise = heat.cosine(this.top) - heat.cosine(this.median);
-    const share = rise / Math.max(heat.rise, light.least);
+    const share = rise / Math.max(greatest, light.least);
     this.strength = Math.sqrt(within((share - light.flat) / (1 - light.flat), 0, 1));
   }
 
@@ -31,21 +30,22 @@ class Spotlight {
   }
 }
 
-// Along one axis, where pixels lie between the centres of the patches that show some: [patch below, share of the next].
-function between(count, shown) {
+// Along one axis, where pixels, `fine` to a patch, lie between the centres of the patches that show some: [patch below,
+// share of the next].
+function between(count, fine, shown) {
   const first = shown.indexOf(1);
   const last = shown.lastIndexOf(1);
-  return Array.from({ length: count * FINE }, (_, pixel) => {
-    const at = within((pixel + 0.5) / FINE - 0.5, first, last);
+  return Array.from({ length: count * fine }, (_, pixel) => {
+    const at = within((pixel + 0.5) / fine - 0.5, first, last);
     const below = Math.min(Math.floor(at), Math.max(last - 1, first));
     return [below, at - below];
   });
 }
 
-// Values of patches as a field of rows * FINE by columns * FINE pixels, bilinear between their centres.
-function laidOut(values, heat) {
-  const across = between(heat.columns, heat.shownColumns);
-  const down = between(heat.rows, heat.shownRows);
+// Values of patches as a field of pixels, `fine` to the side of a patch, bilinear between the centres of patches.
+function laidOut(values, heat, fine) {
+  const across = between(heat.columns, fine, heat.shownColumns);
+  const down = between(heat.rows, fine, heat.shownRows);
   const field = new Float32Array(across.length * down.length);
   let pixel = 0;
   for (const [row, below] of down) {
@@ -80,26 +80,29 @@ function joined(wide, tall, start, belongs) {
   return found;
 }
 
-// The mean of each pixel and its neighbours within REACH along one axis; the outermost pixel goes on beyond the edge.
+// The mean of each pixel and its two neighbours along one axis; the outermost pixel goes on beyond the edge.
 function blurred(field, wide, tall, across) {
   const [length, step] = across ? [wide, 1] : [tall, wide];
-  return field.map((_, pixel) => {
-    const place = across ? pixel % wide : Math.floor(pixel / wide);
-    let sum = 0;
-    for (let off = -REACH; off <= REACH; off++) sum += field[pixel + step * (within(place + off, 0, length - 1) - place)];
-    return sum / (2 * REACH + 1);
-  });
+  const soft = new Float32Array(field.length);
+  for (let pixel = 0; pixel < field.length; pixel++) {
+    const place = across ? pixel % wide : (pixel - (pixel % wide)) / wide;
+    const before = place > 0 ? field[pixel - step] : field[pixel];
+    const after = place < length - 1 ? field[pixel + step] : field[pixel];
+    soft[pixel] = (before + field[pixel] + after) / 3;
+  }
+  return soft;
 }
 
 // The spotlight of these levels on a canvas over the square that the model sees; it leaves the picture as it is if the
 // moment does not count. Returns whether the heatmap is flat.
-function paintSpotlight(canvas, heat, levels, hottest, light, counts) {
-  const [wide, tall] = [heat.columns * FINE, heat.rows * FINE];
+function paintSpotlight(canvas, heat, levels, hottest, greatest, light, counts) {
+  const fine = Math.max(4, Math.round(SIDE / Math.max(heat.rows, heat.columns)));
+  const [wide, tall] = [heat.columns * fine, heat.rows * fine];
   Object.assign(canvas, { width: wide, height: tall });
-  const spot = new Spotlight(levels, heat, light);
+  const spot = new Spotlight(levels, heat, greatest, light);
   if (!counts || spot.strength === 0) return counts;
-  const field = laidOut(levels, heat).map((value) => spot.level(value));
-  const middle = (place) => Math.floor((place + 0.5) * FINE);
+  const field = laidOut(levels, heat, fine).map((value) => spot.level(value));
+  const middle = (place) => Math.floor((place + 0.5) * fine);
   const start = middle(Math.floor(hottest / heat.columns)) * wide + middle(hottest % heat.columns);
   let soft = joined(wide, tall, start, (pixel) => field[pixel] >= light.region);
   for (const across of [true, false, true, false]) soft = blurred(soft, wide, tall, across);
