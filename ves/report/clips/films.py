@@ -28,9 +28,10 @@ from ves.report.drawing.spotlight import lit
 FPS = 25  # as many as DistilHuBERT has tokens a second
 PANEL = (300, 230)  # a panel fits in
 NARROWEST = 220  # column of a narrow picture
+CONTROLS = 44  # height of the strip below, which a browser's controls may cover
 SAID = 96  # height of the word that is said
 PLAYHEAD = "#d4145a"
-KEY = (
+KEY = (  # above, where no controls lie over it
     "Lit: patches that are like the sound of this moment; orange: the strongest region; white: the most similar patch. "
     "A picture dims as much as that patch stands out, by one scale of cosine similarity for all."
 )
@@ -64,13 +65,16 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     column = max(size[0], NARROWEST)
     width = _whole(2 * MARGIN + (1 + len(runs)) * column + len(runs) * GAP)
     page = Image.new("RGB", (width, 1600), PAPER)
+    inner = width - 2 * MARGIN
+    key = KEY + NAMED * any(mask is not None for mask in viewing.masks) + QUIET_S * bool(viewing.words)
+    above = paragraph(page, (MARGIN, MARGIN - 12), key, 13, inner - 260 - 2 * GAP, QUIET, "")
+    above = max(above, lights(page, (width - MARGIN - 260, MARGIN - 6), 260, 13)) + GAP
     lefts = [MARGIN + i * (column + GAP) + (column - size[0]) // 2 for i in range(1 + len(runs))]
     for left, name in zip(lefts, (viewing.heading, *runs), strict=True):
-        centred(page, left + size[0] // 2, MARGIN + 6, name, 18, INK, "")
-    top = MARGIN + 22
+        centred(page, left + size[0] // 2, above + 12, name, 18, INK, "")
+    top = above + 26
     page.paste(viewing.picture.resize(size, Image.Resampling.LANCZOS), (lefts[0], top))
     said = top + size[1] + GAP
-    inner = width - 2 * MARGIN
     if viewing.words:
         wave = said + SAID
     else:
@@ -81,11 +85,7 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     draw_wave(page, axis, wave, viewing.samples)
     draw_words(page, axis, wave + WAVE, viewing.words, viewing.language)
     draw_seconds(page, axis, end)
-    y = end + TICKS + 12
-    key = KEY + NAMED * any(mask is not None for mask in viewing.masks) + QUIET_S * bool(viewing.words)
-    below = paragraph(page, (MARGIN, y), key, 13, inner - 260 - 2 * GAP, QUIET, "")
-    below = max(below, lights(page, (width - MARGIN - 260, y), 260, 13))
-    page = page.crop((0, 0, width, _whole(below + GAP)))
+    page = page.crop((0, 0, width, _whole(end + TICKS + CONTROLS)))
     return _Stage(page, size, lefts[0], dict(zip(runs, lefts[1:], strict=True)), top, said, axis, wave, end)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from ves.base.files import atomic, remove, write_json
 from ves.base.progress import track
 from ves.config.experiment import DataPaths
-from ves.media.encoding import PICTURE_SIDE, jpeg
+from ves.media.encoding import jpeg
 from ves.report.clips import panels, strips
 from ves.report.clips.comparison import compare
 from ves.report.clips.films import film, poster
@@ -58,7 +58,8 @@ def _draw(viewing: Viewing, runs: list[str], out: Path) -> dict[str, Any]:
     save(strips.compose(viewing), out / f"{viewing.name}-strip.png")
     save(strips.compose(viewing, values=True), out / f"{viewing.name}-strip-values.png")
     film(viewing, runs, out / f"{viewing.name}.mp4")
-    (out / f"{viewing.name}.jpg").write_bytes(jpeg(poster(viewing, runs), PICTURE_SIDE))
+    still = poster(viewing, runs)
+    (out / f"{viewing.name}.jpg").write_bytes(jpeg(still, max(still.size)))
     first = plate_of(viewing.first())
     thumbnail = panel(first, runs[0], 0, size_within(viewing.picture, THUMBNAIL))
     (out / f"{viewing.name}-thumb.jpg").write_bytes(jpeg(thumbnail, max(THUMBNAIL)))

@@ -76,7 +76,7 @@ class Spotlight:
         region = Image.fromarray(self.region(heat).astype(np.uint8) * 255)
         soft = region.filter(ImageFilter.BoxBlur(reach)).filter(ImageFilter.BoxBlur(reach))
         inside = np.asarray(soft, np.float32) / 255
-        return 4 * inside * (1 - inside) * self.strength
+        return 4 * inside * (1 - inside) * self.strength**0.5  # it leads the eye where the veil is thin
 
 
 def spotlight(shown: Float[np.ndarray, "P"], scale: Scale) -> Spotlight:
@@ -103,14 +103,14 @@ def lit(picture: Image.Image, heat: Float[np.ndarray, "rows columns"], geometry:
 
     A heatmap without values leaves it as it is; what the model did not see is misty.
     """
-    spot, laid = of_patches(heat, geometry, scale), geometry.on_picture(heat)
+    spot, laid = of_patches(heat, geometry, scale), geometry.on_picture(heat).astype(np.float32)
     pixels = np.asarray(picture.convert("RGB"), np.float32)
+    unseen = np.isnan(laid)
     if not spot.flat:
-        seen = np.isfinite(laid)
-        pixels = _over(pixels, VEIL, np.where(seen, spot.veil(np.where(seen, laid, spot.median)), 0))
-        pixels = _over(pixels, RIM, np.where(seen, spot.rim(laid), 0))
-    if np.isfinite(heat).all():
-        pixels = _over(pixels, UNSEEN, MIST * np.isnan(laid))
+        pixels = _over(pixels, VEIL, spot.veil(np.where(unseen, spot.top, laid)))
+        pixels = _over(pixels, RIM, np.where(unseen, 0, spot.rim(laid)))
+    if unseen.any() and np.isfinite(heat).all():
+        pixels = _over(pixels, UNSEEN, MIST * unseen)
     return Image.fromarray((pixels + np.float32(0.5)).astype(np.uint8))
 
 

@@ -108,7 +108,7 @@ function paintSpotlight(canvas, heat, levels, hottest, greatest, light, counts) 
   for (const across of [true, false, true, false]) soft = blurred(soft, wide, tall, across);
   const image = canvas.getContext("2d").createImageData(wide, tall);
   field.forEach((level, pixel) => {
-    const rim = 4 * soft[pixel] * (1 - soft[pixel]) * spot.strength;
+    const rim = 4 * soft[pixel] * (1 - soft[pixel]) * spot.strength ** 0.5;
     const veil = spot.veil(level) * (1 - rim);
     const opacity = rim + veil;
     for (const channel of [0, 1, 2]) {
