@@ -11,7 +11,7 @@ def luminance(image: Image.Image) -> np.ndarray:
 
 
 def test_equal_values_have_equal_colours_in_every_panel() -> None:
-    scale = scale_of([np.array([[0.1, 0.5]]), np.array([[-0.3]])])
+    scale = scale_of([np.array([[0.1, 0.5]]), np.array([[-0.3, -0.3]])])
     assert scale == Scale(-0.3, 0.5, 0.2)
     weak, strong = (COLOURS[scale.places(np.array([0.1, greatest]))] for greatest in (0.2, 0.5))
     np.testing.assert_array_equal(weak[0], strong[0])
