@@ -20,6 +20,7 @@ from tests.support.explorer_clips import (
     similarity,
 )
 from ves.media.geometry import Geometry
+from ves.report.clips.spoken import Spoken
 from ves.report.drawing.overlay import scale_of
 from ves.report.drawing.spotlight import RIM, VEIL, of_patches, spotlight
 
@@ -140,3 +141,13 @@ def test_a_flat_heatmap_says_so_and_leaves_the_picture(browser, tmp_path):
         page.keyboard.press("v")
         assert not page.locator(".flat").nth(1).is_visible() and page.locator("#scale").is_visible()
         assert (heat(page, "global")[:, 3] == 255).all()
+
+
+def test_without_a_noun_it_opens_on_the_first_moment_to_show(browser, tmp_path):
+    moments = [Spoken(f"at {at} s", "sharpest similarity", "moment", -1, at - 0.15, at + 0.15) for at in (0.6, 1.2)]
+    folder = page_of(tmp_path / "page", [replace(CLIPS[0], words=[], shown=moments, masks=[None, None])])
+    with opened(browser, folder / "index.html", viewport=DESKTOP) as page:
+        page.wait_for_function("explorer.current")
+        pressed = [word.get_attribute("aria-pressed") for word in page.locator("#words button").all()]
+        assert pressed == ["true", "false"]
+        assert spotlight_pixels(page, "dense")[..., 3].max() > 100

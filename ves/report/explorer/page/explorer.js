@@ -75,8 +75,8 @@ const explorer = {
   },
 
   show(clip) {
-    const first = clip.words.findIndex((word) => word.role === "noun" && word.tokens.length > 0);
-    const word = first < 0 ? null : first;
+    const heard = [...clip.words.keys()].filter((number) => clip.words[number].tokens.length > 0);
+    const word = heard.find((number) => clip.words[number].role === "noun") ?? heard[0] ?? null;
     Object.assign(this, { current: clip, heat: new Heat(clip), word, patch: null, until: null });
     history.replaceState(null, "", `#${clip.id}`);
     for (const { id, item } of this.clips) {
