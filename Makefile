@@ -8,8 +8,9 @@ table1: $(READY)
 	@.venv/bin/python -m ves results
 	@echo 'To make all of it: .venv/bin/snakemake --cores all'
 
+# A process for each core, at most four (each may take 2 GB); a file of tests stays in one, with what its tests share.
 test: $(READY)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)
 	.venv/bin/python -m pytest -m slow

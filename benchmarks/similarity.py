@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ves.similarity.pairwise import masked_mean, max_mean, token_similarity
 
-PAPER = (64, 125, 64, 256, 256)  # utterances, audio tokens, images, patches, dimensions
+PAPER = (64, 125, 64, 256, 256)  # clips, audio tokens, images, patches, dimensions
 SHAPES = {  # name: shape, ragged, bfloat16
     "paper's tokens, fp32": (PAPER, False, False),
     "default run, bf16": ((32, 124, 32, 100, 128), True, True),

@@ -8,10 +8,11 @@ import os
 from pathlib import Path
 
 # before torch is imported: the machines that test this have 2 cores, and where these do other work too, threads that
-# spin while they wait for each other take three times the processor time
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# spin while they wait for each other take three times the processor time. `make test` has a process for each core.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
@@ -30,3 +31,8 @@ settings.register_profile("ves", deadline=None, suppress_health_check=[HealthChe
 settings.load_profile("ves")
 
 pytest_plugins = ["tests.support.tiny_corpus"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, or one process of pytest-xdist would be at them when the others have ended."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)

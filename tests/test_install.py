@@ -59,7 +59,7 @@ class Machine:
         return done.returncode, done.stdout + done.stderr
 
     @property
-    def asked(self) -> list[str]:
+    def requests(self) -> list[str]:
         """What Python was asked to make."""
         file = self.root / "asked"
         return file.read_text().splitlines() if file.exists() else []
@@ -72,7 +72,7 @@ class Machine:
         assert said.count("\n") == 1, said
         for word in words:
             assert word in said
-        assert not self.asked
+        assert not self.requests
         assert sorted(path.name for path in self.root.iterdir()) == ["requirements.lock", "scripts"]
 
 
@@ -116,7 +116,7 @@ def test_python_is_found_under_any_of_its_names_and_12_gb_are_enough(machine: Ma
         machine.python(other, (3, 12) if other == name else (3, 10))
     machine.disk(12 * GIB)
     assert machine.install() == (9, "")
-    assert machine.asked == ["-m venv .venv"]
+    assert machine.requests == ["-m venv .venv"]
 
 
 def test_the_right_one_of_two_pythons(machine: Machine) -> None:

@@ -1,6 +1,7 @@
 """The README and the pages of docs/: short, linked, in step with the code, and what they tell people to type exists."""
 
 import ast
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from snakemake.cli import parse_args
 from snakemake.utils import update_config
 
 from tests.support.checkout import ROOT, of_project
-from tests.support.pages import README, commands, fenced, headings, in_backquotes, pages, prose, text
+from tests.support.pages import README, code_blocks, commands, headings, in_backquotes, pages, prose, text
 from ves.__main__ import main
 from ves.commands import process
 from ves.config.check import read_yaml, validate
@@ -24,9 +25,10 @@ PAGES = pages()
 ALL = [*PAGES, "data/README.md", "results/README.md", "ves/standins/README.md", "ves/report/drawing/fonts/README.md"]
 LINES = {README: 200}  # at most
 OTHERS = 150
+MADE_UP = "twins"  # the kind of source that docs/new-source.md takes as an example
 OWN = "my.yaml"  # what pages call a reader's own file of settings
 ELSEWHERE = {"conda", "pip", "hf"}  # programs that are not the project's
-TRIED = {"docs/extending.md", "docs/features.md", "docs/figures.md"}  # pages whose Python a test runs
+TRIED = {"docs/extending.md", "docs/new-source.md", "docs/features.md", "docs/figures.md"}  # pages whose Python a test runs
 CONFIG = read_yaml(ROOT / "config.yaml")
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "Snakefile", *of_project("workflow", "*.smk")])
 
@@ -55,7 +57,7 @@ def test_paths_in_the_text_are_there() -> None:
     """What stands in backquotes and looks like a file of the repository is one."""
     roots = {path.parts[0] for path in of_project(".", "*") if len(path.parts) > 1} - {"data", "results"}
     named = [(page, name) for page in PAGES for name in re.findall(r"`([\w.-]+/[\w./-]*)`", prose(page))]
-    named = [(page, name) for page, name in named if name.split("/")[0] in roots]
+    named = [(page, name) for page, name in named if name.split("/")[0] in roots and MADE_UP not in name]
     assert len(named) > 20
     assert not [(page, name) for page, name in named if not (ROOT / name).exists()]
 
@@ -127,13 +129,13 @@ def _makes(page: str, target: str) -> bool:
 
 def _settings(page: str) -> list[dict[str, Any]]:
     """The blocks of settings on a page."""
-    return [yaml.safe_load(block) for block in fenced(page, "yaml")]
+    return [yaml.safe_load(block) for block in code_blocks(page, "yaml")]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if fenced(page, "yaml")])
+@pytest.mark.parametrize("page", [page for page in PAGES if code_blocks(page, "yaml")])
 def test_settings_are_valid(page: str, tmp_path: Path) -> None:
     """Laid over config.yaml, as Snakemake does it."""
-    for block in fenced(page, "yaml"):
+    for block in code_blocks(page, "yaml"):
         (tmp_path / OWN).write_text(block, encoding="utf-8")
         content = read_yaml(ROOT / "config.yaml")
         update_config(content, read_yaml(tmp_path / OWN))
@@ -141,7 +143,7 @@ def test_settings_are_valid(page: str, tmp_path: Path) -> None:
 
 
 def test_the_table_of_own_pairs_is_read(tmp_path: Path) -> None:
-    (table,) = fenced("docs/own-data.md", "csv")
+    (table,) = code_blocks("docs/own-data.md", "csv")
     (tmp_path / "pairs.csv").write_text(table, encoding="utf-8")
     block = next(block["corpus"]["pairs"] for block in _settings("docs/own-data.md") if "pairs" in block["corpus"])
     rows = tables.read(PairsConfig.model_validate(block | {"folder": str(tmp_path)}))
@@ -150,12 +152,12 @@ def test_the_table_of_own_pairs_is_read(tmp_path: Path) -> None:
 
 
 def test_python_is_tried_wherever_it_stands() -> None:
-    """A page with a new snippet needs a test that runs it: here, in test_store_by_hand.py or in test_localise.py."""
-    assert {page for page in PAGES if fenced(page, "python")} == TRIED
+    """A page with a new snippet needs a test that runs it: here, in test_kinds, test_store_by_hand or test_localise."""
+    assert {page for page in PAGES if code_blocks(page, "python")} == TRIED
 
 
 def test_the_similarity_of_the_page_is_what_it_says() -> None:
-    (code,) = fenced("docs/extending.md", "python")
+    code, _ = code_blocks("docs/extending.md", "python")
     found: dict[str, Any] = {}
     exec(code, found)  # what a reader of the page would paste
     generator = torch.Generator().manual_seed(0)
@@ -169,3 +171,23 @@ def test_the_similarity_of_the_page_is_what_it_says() -> None:
             expected = torch.stack(means).mean()
             torch.testing.assert_close(found["soft_mean"](audio, mask, image, image_mask)[a, v], expected)
     assert torch.isfinite(found["soft_mean"](audio, mask, image)).all()
+
+
+def test_the_loss_of_the_page_is_its_definition_and_has_its_level_of_chance() -> None:
+    _, code = code_blocks("docs/extending.md", "python")
+    found: dict = {}
+    exec(code, found)
+    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    same = torch.eye(4, dtype=torch.bool)
+    same[0, 2] = same[2, 0] = True
+    slow = 0.0
+    for i in range(4):
+        for j in range(4):
+            if i == j or not same[i, j]:
+                slow += math.log1p(math.exp(-logits[i, j] if i == j else logits[i, j])) / 4
+    loss, metrics = found["sigmoid"](logits, same)
+    assert loss.item() == pytest.approx(slow) == metrics["loss"].item()
+    for pairs in (2, 7, 32):
+        flat = torch.linspace(-12, 12, 2401, dtype=torch.float64)
+        costs = [found["sigmoid"](logit.expand(pairs, pairs))[0].item() for logit in flat]
+        assert found["sigmoid_chance"](pairs) == pytest.approx(min(costs), abs=1e-4)

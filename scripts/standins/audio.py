@@ -21,7 +21,7 @@ from transformers import HubertConfig, HubertModel
 
 from standins.descent import descend
 from standins.probe import ridge_accuracy
-from standins.pseudowords import VOICES, utterance
+from standins.pseudowords import VOICES, sentence
 from ves.base.progress import track
 from ves.sources.scenes.espeak import SAMPLE_RATE, Speech, speak
 
@@ -95,7 +95,7 @@ def synthesise(clips: int, seed: int, forbidden: Collection[str]) -> Corpus:
     placed = []
     for index in track(range(clips), label="pseudo-words"):
         voice = VOICES[index % len(VOICES)]
-        text = utterance(voice, int(rng.integers(4, 11)), forbidden, rng)
+        text = sentence(voice, int(rng.integers(4, 11)), forbidden, rng)
         rate, pitch = int(rng.integers(115, 205)), int(rng.integers(15, 85))
         speech = speak(text, voice + str(rng.choice(VARIANTS)), rate, pitch, phonemes=True)
         placed.append(_place(speech, names, rng))

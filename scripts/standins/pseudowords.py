@@ -90,7 +90,7 @@ def pseudo_word(voice: str, forbidden: Collection[str], rng: np.random.Generator
             return word
 
 
-def utterance(voice: str, words: int, forbidden: Collection[str], rng: np.random.Generator) -> str:
+def sentence(voice: str, words: int, forbidden: Collection[str], rng: np.random.Generator) -> str:
     """Pseudo-words with a comma here and there."""
     spoken = [pseudo_word(voice, forbidden, rng) + ("," if rng.random() < 0.15 else "") for _ in range(words)]
     return " ".join(spoken).rstrip(",")

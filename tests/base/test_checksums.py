@@ -15,7 +15,7 @@ def test_a_file_has_the_sha256_of_its_bytes(tmp_path: Path) -> None:
         file_sha256(tmp_path / "absent.bin")
 
 
-def hashed(**contents: bytes) -> str:
+def expected_sha256(**contents: bytes) -> str:
     """What is hashed of weights in several files."""
     lines = "".join(f"{name}.safetensors {hashlib.sha256(one).hexdigest()}\n" for name, one in contents.items())
     return hashlib.sha256(lines.encode()).hexdigest()
@@ -36,7 +36,7 @@ def test_the_weights_of_a_folder_are_the_files_that_transformers_loads(tmp_path:
     (tmp_path / "model.safetensors.index.json").write_text(
         '{"weight_map": {"y": "b.safetensors", "x": "a.safetensors"}}'
     )
-    assert weight_hash(tmp_path) == hashed(a=b"1", b=b"b.safetensors")
+    assert weight_hash(tmp_path) == expected_sha256(a=b"1", b=b"b.safetensors")
     (tmp_path / "model.safetensors").write_bytes(b"safe")
     assert weight_hash(tmp_path) == hashlib.sha256(b"safe").hexdigest()
 

@@ -74,7 +74,7 @@ def quiet(train: TrainConfig) -> VeS:
     return model.train()
 
 
-def measured(**changes) -> tuple[dict[str, Tensor], dict[str, float]]:
+def gradients_and_logs(**changes) -> tuple[dict[str, Tensor], dict[str, float]]:
     train = settings(**({"batch_size": 8, "micro_batch": 8} | changes))
     logs = gradient(model := quiet(train), pairs(), train)
     return gradients(model), logs
@@ -83,17 +83,17 @@ def measured(**changes) -> tuple[dict[str, Tensor], dict[str, float]]:
 @pytest.mark.parametrize("micro_batch", [8, 4, 3])
 def test_halves_side_by_side_give_the_gradient_of_the_whole(micro_batch):
     """Kept graphs (8), and cached representations; in fp64, where no part of it can hide behind rounding."""
-    expected, logs = measured(threads=1, precision="fp64")
-    found, same = measured(threads=2, micro_batch=micro_batch, precision="fp64")
+    expected, logs = gradients_and_logs(threads=1, precision="fp64")
+    found, same = gradients_and_logs(threads=2, micro_batch=micro_batch, precision="fp64")
     assert_equal(found, expected, 1e-10)
     assert same == pytest.approx(logs, rel=1e-10)
 
 
 def test_bfloat16_gives_the_same_bits_every_time():
     """Autocast's cache of weights is of the whole process: with it, runs differed."""
-    first, logs = measured(threads=2, precision="bf16")
+    first, logs = gradients_and_logs(threads=2, precision="bf16")
     for _ in range(12):
-        again, same = measured(threads=2, precision="bf16")
+        again, same = gradients_and_logs(threads=2, precision="bf16")
         assert same == logs
         assert all(torch.equal(grad, again[name]) for name, grad in first.items())
 

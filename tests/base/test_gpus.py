@@ -54,7 +54,7 @@ class Machine:
             )
         )
 
-    def told(self, job: "subprocess.Popen[str]") -> list | str:
+    def answer(self, job: "subprocess.Popen[str]") -> list | str:
         assert job.stdout is not None
         return json.loads(job.stdout.readline())
 
@@ -65,39 +65,39 @@ class Machine:
 
 def test_jobs_that_start_at_once_have_a_gpu_each_and_the_next_gets_what_becomes_free(machine: Machine) -> None:
     jobs = [machine.start(3) for _ in range(3)]
-    own = [machine.told(job) for job in jobs]
+    own = [machine.answer(job) for job in jobs]
     assert sorted(own) == [[0, "0"], [0, "1"], [0, "2"]]
     shares = machine.start(3)
-    assert machine.told(shares) == [0, "0"]
+    assert machine.answer(shares) == [0, "0"]
     said = machine.end(shares)
     assert "no GPU is free (GPU 0: process " in said and "sharing GPU 0; start fewer jobs at once" in said
     machine.end(jobs[1])
-    assert machine.told(machine.start(3)) == own[1]
+    assert machine.answer(machine.start(3)) == own[1]
     jobs[2].kill()
     jobs[2].wait()
-    assert machine.told(machine.start(3)) == own[2]
+    assert machine.answer(machine.start(3)) == own[2]
 
 
 def test_only_what_the_environment_leaves_is_taken_by_its_name(machine: Machine) -> None:
     uuid = "GPU-5ebe9f43-ac33-420f-a6c2-1ba9f9f2b5c2"
     given = {"CUDA_VISIBLE_DEVICES": f"3, {uuid},MIG-GPU-1/2/0"}
-    own = [machine.told(machine.start(3, **given)) for _ in range(3)]
+    own = [machine.answer(machine.start(3, **given)) for _ in range(3)]
     assert own == [[0, "3"], [0, uuid], [0, "MIG-GPU-1/2/0"]]
-    assert machine.told(machine.start(4)) == [0, "0"]
-    assert machine.told(machine.start(1, CUDA_VISIBLE_DEVICES="1,-1,2")) == [0, "1"]
-    assert machine.told(machine.start(0, CUDA_VISIBLE_DEVICES="")) == [0, ""]
+    assert machine.answer(machine.start(4)) == [0, "0"]
+    assert machine.answer(machine.start(1, CUDA_VISIBLE_DEVICES="1,-1,2")) == [0, "1"]
+    assert machine.answer(machine.start(0, CUDA_VISIBLE_DEVICES="")) == [0, ""]
 
 
 def test_processes_of_one_training_have_a_gpu_each_beside_other_jobs(machine: Machine) -> None:
-    assert machine.told(machine.start(4)) == [0, "0"]
+    assert machine.answer(machine.start(4)) == [0, "0"]
     ranks = [machine.start(4, LOCAL_RANK=str(n), LOCAL_WORLD_SIZE="2") for n in range(2)]
-    assert sorted(machine.told(rank) for rank in ranks) == [[0, "1"], [0, "2"]]
+    assert sorted(machine.answer(rank) for rank in ranks) == [[0, "1"], [0, "2"]]
     third, fourth = (machine.start(4, LOCAL_RANK=str(n), LOCAL_WORLD_SIZE="2") for n in range(2))
-    told = sorted((machine.told(third), machine.told(fourth)), key=str)
+    told = sorted((machine.answer(third), machine.answer(fourth)), key=str)
     assert [0, "3"] in told
     (refused,) = [text for text in told if isinstance(text, str)]
     assert refused.startswith("--nproc_per_node: 2 processes, and too few GPUs are free: GPU 0: process ")
-    assert machine.told(machine.start(2, LOCAL_RANK="1", LOCAL_WORLD_SIZE="3")) == (
+    assert machine.answer(machine.start(2, LOCAL_RANK="1", LOCAL_WORLD_SIZE="3")) == (
         "--nproc_per_node: more processes than the 2 GPUs of this machine"
     )
 

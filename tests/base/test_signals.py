@@ -18,17 +18,17 @@ with on_signals() as stop:
 """
 
 
-def ended(*names: str) -> tuple[str, int]:
+def outcome(*names: str) -> tuple[str, int]:
     done = subprocess.run([sys.executable, "-c", CODE, *names], stdout=subprocess.PIPE, text=True)
     return done.stdout.strip(), done.returncode
 
 
 def test_one_signal_asks_and_the_same_again_ends():
-    assert ended() == ("None", 0)
-    assert ended("SIGTERM") == ("SIGTERM", 0)
-    assert ended("SIGINT", "SIGTERM") == ("SIGINT", 0), "a terminal sends one, the death of the workflow the other"
-    assert ended("SIGTERM", "SIGTERM") == ("", -signal.SIGTERM)
-    assert ended("SIGINT", "SIGTERM", "SIGINT") == ("", -signal.SIGINT)
+    assert outcome() == ("None", 0)
+    assert outcome("SIGTERM") == ("SIGTERM", 0)
+    assert outcome("SIGINT", "SIGTERM") == ("SIGINT", 0), "a terminal sends one, the death of the workflow the other"
+    assert outcome("SIGTERM", "SIGTERM") == ("", -signal.SIGTERM)
+    assert outcome("SIGINT", "SIGTERM", "SIGINT") == ("", -signal.SIGINT)
 
 
 def test_handlers_go_back():

@@ -1,7 +1,7 @@
 """The command line is what the signatures say, and says what is wrong with it."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 import pytest
 
@@ -30,31 +30,50 @@ def localise() -> None:
     """Spelt in two ways."""
 
 
+class Shared(TypedDict):
+    """What several stages take."""
+
+    clips: Annotated[int, "number of clips"]
+    truth: Annotated[Path, "word timings"] | None
+
+
+def show(*, out: Path, **shared: Unpack[Shared]) -> None:
+    """Show clips."""
+
+
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that has room for a line of help."""
     monkeypatch.setenv("COLUMNS", "100")
 
 
-PARSER = parser((store_info, store_copy, storey, localise), ("store",), ("localise", "store-info"))
+PARSER = parser((store_info, store_copy, storey, localise, show), ("store",), ("localise", "store-info"))
 
 
-def parsed(*arguments: str) -> dict[str, Any]:
+def parse(*arguments: str) -> dict[str, Any]:
     return vars(PARSER.parse_args(arguments))
+
+
+def test_options_that_stages_share_are_those_of_their_typed_dict() -> None:
+    found = parsed("show", "--out", "a", "--clips", "3")
+    assert (found["out"], found["clips"], found["truth"]) == (Path("a"), 3, None)
+    assert parsed("show", "--out", "a", "--clips", "3", "--truth", "t")["truth"] == Path("t")
+    with pytest.raises(SystemExit):
+        parsed("show", "--out", "a")  # without --clips
 
 
 @pytest.mark.parametrize("words", [("store-info",), ("store", "info")])
 def test_a_stage_of_a_group_may_be_two_words(words: tuple[str, ...]) -> None:
-    found = parsed(*words, "a", "--log", "b.log")
+    found = parse(*words, "a", "--log", "b.log")
     assert found.pop("stage") == words[0]
     assert found.pop("second", None) == (words[1] if len(words) > 1 else None)
     assert found == {"function": store_info, "folder": Path("a"), "out": None, "runs": None, "log": Path("b.log")}
 
 
 def test_options_are_read_as_they_are_annotated() -> None:
-    found = parsed("store", "info", "a", "--out", "b", "--runs", "c", "d")
+    found = parse("store", "info", "a", "--out", "b", "--runs", "c", "d")
     assert (found["out"], found["runs"]) == (Path("b"), [Path("c"), Path("d")])
-    assert parsed("store-copy", "--clips", "3", "--runs", "c")["clips"] == 3
+    assert parse("store-copy", "--clips", "3", "--runs", "c")["clips"] == 3
 
 
 @pytest.mark.parametrize(
@@ -75,19 +94,19 @@ def test_options_are_read_as_they_are_annotated() -> None:
 )
 def test_what_is_wrong_is_said(arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parsed(*arguments)
+        parse(*arguments)
     assert words in capsys.readouterr().err
 
 
 def test_an_option_that_is_like_none_is_only_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parsed("store-info", "a", "--xyz")
+        parse("store-info", "a", "--xyz")
     assert capsys.readouterr().err.endswith("ves store-info: error: unrecognized arguments: --xyz\n")
 
 
 def test_the_overview_has_two_groups_with_the_first_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parsed("--help")
+        parse("--help")
     _, typed, others = capsys.readouterr().out.split("\nFor ")
     assert typed.splitlines()[:3] == [
         "you to type:",
@@ -103,7 +122,7 @@ def test_the_overview_has_two_groups_with_the_first_lines(capsys: pytest.Capture
 
 
 def test_a_stage_may_be_spelt_in_two_ways() -> None:
-    assert parsed("localize")["function"] is parsed("localise")["function"] is localise
+    assert parse("localize")["function"] is parse("localise")["function"] is localise
 
 
 def test_an_argument_is_checked_when_it_is_given() -> None:
@@ -123,7 +142,7 @@ def test_an_argument_is_checked_when_it_is_given() -> None:
 
 def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parsed("store", "--help")
+        parse("store", "--help")
     shown = capsys.readouterr().out
     assert "info      What a store holds." in shown
     assert "copy      A copy." in shown
@@ -131,13 +150,13 @@ def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_option_may_have_a_help_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    found = parsed("store-copy", "--clips", "3", "--runs", "c", "--hard", "--by", "4")
+    found = parse("store-copy", "--clips", "3", "--runs", "c", "--hard", "--by", "4")
     assert (found["hard"], found["by"]) == (True, 4)
     with pytest.raises(SystemExit):
-        parsed("store-copy", "--help")
+        parse("store-copy", "--help")
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["--hard", "by", "links"] in shown and ["--by", "BY", "bytes", "(default:", "9)"] in shown
 
 
 def test_what_is_written_has_a_short_name() -> None:
-    assert parsed("store", "info", "a", "-o", "b")["out"] == Path("b")
+    assert parse("store", "info", "a", "-o", "b")["out"] == Path("b")

@@ -47,7 +47,7 @@ OFFERED = {  # the words of the line, the last one unfinished: what is offered f
 }
 
 
-def offered(shell: str | None, name: str, code: str, folder: Path, words: tuple[str, ...]) -> set[str]:
+def completions(shell: str | None, name: str, code: str, folder: Path, words: tuple[str, ...]) -> set[str]:
     assert shell is not None
     file = folder / f"ves.{name}"
     file.write_text(script(name, STAGES, GROUPS), encoding="utf-8")
@@ -60,13 +60,13 @@ def offered(shell: str | None, name: str, code: str, folder: Path, words: tuple[
 @pytest.mark.skipif(BASH is None, reason="bash is not installed")
 @pytest.mark.parametrize("words", OFFERED, ids=" ".join)
 def test_bash_offers(words: tuple[str, ...], tmp_path: Path) -> None:
-    assert offered(BASH, "bash", IN_BASH, tmp_path, words) == OFFERED[words]
+    assert completions(BASH, "bash", IN_BASH, tmp_path, words) == OFFERED[words]
 
 
 @pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
 @pytest.mark.parametrize("words", OFFERED, ids=" ".join)
 def test_zsh_offers(words: tuple[str, ...], tmp_path: Path) -> None:
-    assert offered(ZSH, "zsh", IN_ZSH, tmp_path, words) == OFFERED[words]
+    assert completions(ZSH, "zsh", IN_ZSH, tmp_path, words) == OFFERED[words]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

@@ -18,6 +18,7 @@ from tests.support.waiting import PATIENCE
 from ves import __main__ as command_line
 from ves.commands import process as stage
 from ves.commands.arguments import arguments, name_of, two_words
+from ves.commands.parser import parser
 from ves.config.check import read_yaml, validate
 from ves.store.shard_format import BadStore
 
@@ -38,6 +39,14 @@ def test_every_stage_has_help_from_its_own_docstring() -> None:
         part = typed if name in command_line.TYPED else others
         assert f"\n  {two_words(function, command_line.GROUPS)} " in part
     assert "resume its training from the newest checkpoint" in " ".join(ves("train", "--help").stdout.split())
+
+
+def test_every_stage_has_one_line_in_the_overview_of_a_wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    overview = parser(command_line.STAGES, command_line.GROUPS, command_line.TYPED).epilog or ""
+    listed = [line for line in overview.splitlines() if line.startswith("  ")]
+    assert len(listed) == len(command_line.STAGES)
+    assert max(map(len, listed)) <= 100
 
 
 def test_what_people_type_is_there() -> None:
@@ -106,7 +115,7 @@ def test_a_check_wants_one_corpus_and_one_of_vaani(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("vaani check: give either --configfile, such as config/vaani-mini.yaml, or --corpus")
     ended = ves("vaani-check", "--configfile", "config/toy.yaml")
-    assert ended.stderr.startswith("vaani-check: corpus.kind: 'scenes', but only a corpus of kind 'vaani'")
+    assert ended.stderr.startswith("vaani-check: corpus.kind: 'scenes', but this stage is for a corpus of kind 'vaani'")
 
 
 def test_the_console_script_is_this_command_line() -> None:

@@ -20,12 +20,11 @@ from tests.support.checkout import of_project
 from ves.commands.preflight import validate_backbones, validate_batches, validate_source
 from ves.config import experiment, slices
 from ves.config.check import laid_over, load, naming_files, read_yaml, validate
-from ves.config.corpus import KINDS, LANGUAGES
+from ves.config.corpus import LANGUAGES
 from ves.config.experiment import features_name
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
 from ves.similarity.pairwise import SIMILARITIES
-from ves.sources.kinds import SOURCES, source
 from ves.sources.scenes import lexicon
 from ves.store.compression import CODECS
 
@@ -326,21 +325,12 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
         (experiment.REGULARISERS, REGULARISERS),
         (experiment.CODECS, CODECS),
         (LANGUAGES, lexicon.codes()),
-        (KINDS, SOURCES),
     ],
 )
 def test_the_names_that_are_allowed_are_those_that_are_registered(
     names: tuple[str, ...], registry: Iterable[str]
 ) -> None:
     assert names == tuple(registry)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_source_has_a_file_of_rules_and_the_functions_of_a_source(kind: str) -> None:
-    assert Path(f"workflow/rules/{kind}.smk").is_file()
-    module = source(kind)
-    assert callable(module.list_shards) and callable(module.fetch)
-    assert hasattr(module, "origins") == (not SOURCES[kind].downloaded)
 
 
 def test_a_run_is_the_shared_block_with_its_overrides(content: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from ves.config import slices
 from ves.config.check import load, read_yaml, validate
 from ves.config.experiment import features_name
 from ves.config.fields import StrictModel
+from ves.sources.kinds import settings_files
+from ves.sources.vaani.settings import plan
 
 SCENES = {
     "corpus",
@@ -30,7 +32,12 @@ WATCHED = {"dense-s0/watch", "hybrid-s0/watch"}
 LIVE = {"runs": {"dense": {"features": "live"}}}
 
 
-def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
+def readable(argument: object) -> str:
+    """The name of a test; a set is sorted, so that all processes of pytest-xdist call the test the same."""
+    return ", ".join(sorted(argument)) if isinstance(argument, set) else str(argument)
+
+
+def short_slices(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
     """The slices of the toy experiment, of config/vaani.yaml or of own pairs, by short names; two runs only."""
     files = [Path("config.yaml"), Path("config/toy.yaml" if kind == "scenes" else f"config/{kind}.yaml")]
     content = read_yaml(files[0])
@@ -41,30 +48,30 @@ def sliced(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
         update_config(content, change)
     config = validate(content, files)
     features = features_name(config.vision)
-    found = slices.files(config, features, downloads=4)
+    found = slices.files(config, features) | settings_files(config, features, downloads=4)
     folder = config.corpus.name
     names = {f"data/{folder}/features/{features}.json": "features"}
     return {names.get(path, path.split(f"/{folder}/")[1].removesuffix(".json")): part for path, part in found.items()}
 
 
-def changed(kind: str, change: dict[str, Any], *before: dict[str, Any]) -> set[str]:
+def files_that_change(kind: str, change: dict[str, Any], *before: dict[str, Any]) -> set[str]:
     """The settings files whose text another setting changes."""
-    old, new = sliced(kind, *before), sliced(kind, *before, change)
+    old, new = short_slices(kind, *before), short_slices(kind, *before, change)
     assert old.keys() == new.keys()
     return {name for name in old if old[name].model_dump_json() != new[name].model_dump_json()}
 
 
 def test_every_settings_file_comes_back_as_it_was() -> None:
     for kind in ("scenes", "pairs", "vaani"):
-        found = sliced(kind)
+        found = short_slices(kind)
         assert len(found) >= len(SCENES)
         for part in found.values():
             assert type(part).model_validate(json.loads(part.model_dump_json())) == part
 
 
 def test_what_is_surveyed_and_planned_has_files_of_its_own() -> None:
-    assert sliced("scenes").keys() == sliced("pairs").keys() == SCENES
-    assert sliced("vaani").keys() == SCENES | {"survey_config", "plan_settings"}
+    assert short_slices("scenes").keys() == short_slices("pairs").keys() == SCENES
+    assert short_slices("vaani").keys() == SCENES | {"survey_config", "plan_settings"}
 
 
 @pytest.mark.parametrize(
@@ -89,10 +96,10 @@ def test_what_is_surveyed_and_planned_has_files_of_its_own() -> None:
         ),  # `params` of their rules
         ({"plan": {"features_s": 7.0}}, set()),  # there is nothing to plan
     ],
-    ids=str,
+    ids=readable,
 )
 def test_a_setting_is_in_the_slices_that_depend_on_it(change: dict[str, Any], expected: set[str]) -> None:
-    assert changed("scenes", change) == expected
+    assert files_that_change("scenes", change) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,10 +114,10 @@ def test_a_setting_is_in_the_slices_that_depend_on_it(change: dict[str, Any], ex
         ({"shards_per_district": 7}, {"corpus", "survey_config"}),
         ({"audio": ["x/*"]}, {"corpus", "survey_config"}),
     ],
-    ids=str,
+    ids=readable,
 )
 def test_what_is_chosen_of_vaani_is_surveyed_once(change: dict[str, Any], expected: set[str]) -> None:
-    assert changed("vaani", {"corpus": {"vaani": change}}) == expected
+    assert files_that_change("vaani", {"corpus": {"vaani": change}}) == expected
 
 
 @pytest.mark.parametrize(
@@ -127,15 +134,15 @@ def test_what_is_chosen_of_vaani_is_surveyed_once(change: dict[str, Any], expect
         ({"vision": {"batch_size": 7, "compile": True}}, {"features"}),
         ({"vision": {"image_size": 448}}, {"features", "plan_settings", *RUNS}),
     ],
-    ids=str,
+    ids=readable,
 )
 def test_a_plan_depends_on_sizes_and_rates(change: dict[str, Any], expected: set[str]) -> None:
-    assert changed("vaani", change) == expected
+    assert files_that_change("vaani", change) == expected
 
 
 def test_the_plan_says_how_many_pictures_val_and_tune_need() -> None:
     config = load(Path("config.yaml"), [Path("config/vaani.yaml")])
-    assert slices.plan(config, "f", 4).pairs == config.split.val + config.split.tune > 2
+    assert plan(config, "f", 4).pairs == config.split.val + config.split.tune > 2
 
 
 def test_a_run_is_called_by_its_name_and_seed() -> None:

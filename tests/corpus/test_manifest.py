@@ -43,7 +43,7 @@ def pictures(folder: Path, name: str, rows: Sequence[tuple[str, str | None, str 
     return path
 
 
-def merged(
+def merge_parts(
     folder: Path, clip_parts: list[Path], image_parts: list[Path], spellings: Path | None = None
 ) -> tuple[pl.DataFrame, ...]:
     paths = [folder / f"{name}.parquet" for name in ("manifest", "refused", "images")]
@@ -81,7 +81,7 @@ def parts(tmp_path: Path) -> tuple[list[Path], list[Path]]:
 
 
 def test_by_eye(tmp_path: Path, parts):
-    manifest, refused, images = merged(tmp_path, *parts)
+    manifest, refused, images = merge_parts(tmp_path, *parts)
     assert manifest.select("source_path", "image_id", "shard", "row").rows() == [
         ("a-0.wav", _id("A"), "audio/a", 0),
         ("a-1.wav", _id("B"), "audio/a", 1),
@@ -107,42 +107,42 @@ def test_by_eye(tmp_path: Path, parts):
 
 
 def test_every_source_row_is_somewhere_once(tmp_path: Path, parts):
-    manifest, refused, _ = merged(tmp_path, *parts)
+    manifest, refused, _ = merge_parts(tmp_path, *parts)
     everything = manifest["source_path"].to_list() + refused.filter(pl.col("item") == "clip")["source_path"].to_list()
     assert sorted(everything) == sorted([f"a-{i}.wav" for i in range(4)] + [f"b-{i}.wav" for i in range(6)])
 
 
 def test_the_order_of_the_arguments_does_not_matter(tmp_path: Path, parts):
-    merged(tmp_path / "one", *parts)
-    merged(tmp_path / "two", list(reversed(parts[0])), list(reversed(parts[1])))
+    merge_parts(tmp_path / "one", *parts)
+    merge_parts(tmp_path / "two", list(reversed(parts[0])), list(reversed(parts[1])))
     for name in ("manifest", "refused", "images"):
         assert (tmp_path / f"one/{name}.parquet").read_bytes() == (tmp_path / f"two/{name}.parquet").read_bytes()
 
 
 def test_a_district_more_appends_rows(tmp_path: Path, parts):
-    _, _, before = merged(tmp_path, *parts)
+    _, _, before = merge_parts(tmp_path, *parts)
     new = clips(tmp_path, "0-sorts-first", [("n0", "Images/unused.jpg", None), ("n1", "Images/new.jpg", None)])
     more = pictures(tmp_path, "0-sorts-first", [("N", "Images/new.jpg", None)])
-    manifest, _, after = merged(tmp_path, [*parts[0], new], [*parts[1], more])
+    manifest, _, after = merge_parts(tmp_path, [*parts[0], new], [*parts[1], more])
     assert after.head(len(before)).select("image_id", "row").equals(before.select("image_id", "row"))
     assert after.tail(2).select("image_id", "row").rows() == [(_id("N"), 3), (_id("U"), 4)]
     assert manifest["source_path"].to_list()[:2] == ["0-sorts-first-0.wav", "0-sorts-first-1.wav"]
 
 
 def test_a_district_less_numbers_anew(tmp_path: Path, parts):
-    merged(tmp_path, *parts)
-    _, _, images = merged(tmp_path, parts[0][1:], parts[1])
+    merge_parts(tmp_path, *parts)
+    _, _, images = merge_parts(tmp_path, parts[0][1:], parts[1])
     assert images.select("image_id", "row").rows() == [(_id("A"), 0), (_id("L"), 1)]
 
 
 def test_a_damaged_part_is_named(tmp_path: Path, parts):
     parts[0][1].write_bytes(parts[0][1].read_bytes()[:-9])
     with pytest.raises(ValueError, match=r"audio/b\.parquet: not a complete parquet file .*delete it and run again"):
-        merged(tmp_path, *parts)
+        merge_parts(tmp_path, *parts)
 
 
 def test_no_clip_is_left(tmp_path: Path):
-    manifest, refused, images = merged(
+    manifest, refused, images = merge_parts(
         tmp_path,
         [clips(tmp_path, "a", [("c", "x.jpg", None)]), clips(tmp_path, "b", [])],
         [pictures(tmp_path, "a", [])],
@@ -153,7 +153,7 @@ def test_no_clip_is_left(tmp_path: Path):
 def test_many_clips_come_out_in_source_order(tmp_path: Path):
     rows = [(f"c{i}", f"{i % 50}.jpg", None if i % 9 else "silent") for i in range(40_000)]
     images = [(f"i{i}", f"Images/{i}.jpg", None) for i in range(50)]
-    manifest, refused, _ = merged(tmp_path, [clips(tmp_path, "a", rows)], [pictures(tmp_path, "a", images)])
+    manifest, refused, _ = merge_parts(tmp_path, [clips(tmp_path, "a", rows)], [pictures(tmp_path, "a", images)])
     assert manifest["row"].to_list() == [i for i in range(40_000) if i % 9]
     assert refused["source_row"].to_list() == list(range(0, 40_000, 9))
     assert manifest["image_id"][0] == _id("i1")
@@ -166,13 +166,13 @@ def test_what_is_read_of_a_part_is_what_ingest_writes():
 def test_a_part_that_lacks_a_column_is_named(tmp_path: Path, parts):
     pl.read_parquet(parts[0][1]).drop("speaker").write_parquet(parts[0][1])
     with pytest.raises(ValueError, match=r"(?s)audio/b\.parquet: not a complete .*speaker.*delete it and run again"):
-        merged(tmp_path, *parts)
+        merge_parts(tmp_path, *parts)
 
 
 def test_other_columns_of_a_part_do_not_matter(tmp_path: Path, parts):
-    plain = merged(tmp_path / "plain", *parts)
+    plain = merge_parts(tmp_path / "plain", *parts)
     pl.read_parquet(parts[0][1]).with_columns(mood=pl.lit("glad")).write_parquet(parts[0][1])
-    for one, other in zip(plain, merged(tmp_path / "more", *parts), strict=True):
+    for one, other in zip(plain, merge_parts(tmp_path / "more", *parts), strict=True):
         assert one.equals(other)
 
 
@@ -184,10 +184,10 @@ def test_labels_are_spelt_as_the_table_says_and_kept_as_they_were(
         "- {column: language, old: Hindi, new: Hindustani, source: a test}\n"
         "- {column: district, old: Nowhere, new: Somewhere, source: a test}\n"
     )
-    plain, refused, _ = merged(tmp_path / "plain", *parts)
+    plain, refused, _ = merge_parts(tmp_path / "plain", *parts)
     assert plain["language"].equals(plain["language_raw"])
     with caplog.at_level("INFO"):
-        manifest, same, _ = merged(tmp_path / "spelt", parts[0], parts[1], table)
+        manifest, same, _ = merge_parts(tmp_path / "spelt", parts[0], parts[1], table)
     assert manifest.columns[-3:] == ["language_raw", "district_raw", "state_raw"]
     assert manifest["language"].unique().to_list() == ["Hindustani"]
     assert manifest.with_columns(language="language_raw").equals(plain)
@@ -198,7 +198,7 @@ def test_labels_are_spelt_as_the_table_says_and_kept_as_they_were(
 
 def test_references_are_counted_by_what_of_the_name_they_share(tmp_path: Path, parts, caplog: pytest.LogCaptureFixture):
     with caplog.at_level("INFO"):
-        merged(tmp_path, *parts)
+        merge_parts(tmp_path, *parts)
     told = [line.split("by ")[1] for line in caplog.messages if line.startswith("by ")]
     assert told == [
         "name as written: 2 references, 2 clips",  # Images/a.jpg; Images/lone.jpg, whose clip ingest refused
@@ -234,7 +234,7 @@ def test_equals_going_through_the_rows_one_by_one(tmp_path: Path, seed: int):
                 taken.add(content)
                 expected.append((f"{name}-{number}.wav", _id(good[reference])))
     clip_parts = [clips(tmp_path, name, clips_of) for name, clips_of in rows.items()]
-    manifest, refused, _ = merged(tmp_path, clip_parts, [pictures(tmp_path, "a", images)])
+    manifest, refused, _ = merge_parts(tmp_path, clip_parts, [pictures(tmp_path, "a", images)])
     assert manifest.select("source_path", "image_id").rows() == expected
     assert len(manifest) + refused["item"].eq("clip").sum() == sum(map(len, rows.values()))
     told = refused.filter(reason="duplicate")["detail"].to_list()

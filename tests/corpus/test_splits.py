@@ -170,7 +170,9 @@ def test_strata_by_eye():
     assert found == {"a": "high", "b": "high", "c": "mid", "d": "low", "e": "low"}  # b begins at 40 %, c at 60, d at 80
 
 
-def written(folder: Path, manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig) -> tuple[pl.DataFrame, str]:
+def write_splits(
+    folder: Path, manifest: pl.DataFrame, images: pl.DataFrame, split: SplitConfig
+) -> tuple[pl.DataFrame, str]:
     """splits.parquet and splits.md, by `write`; a split that is there already is what it is compared with."""
     folder.mkdir(exist_ok=True)
     places = {"district": "Goa", "state": "Goa", "language_raw": pl.col("language").replace("hi", "Hindee")}
@@ -186,7 +188,7 @@ def written(folder: Path, manifest: pl.DataFrame, images: pl.DataFrame, split: S
 
 def test_write_counts_every_clip(tmp_path: Path):
     manifest, images = corpus(1_000, 250, 40)
-    splits, page = written(tmp_path, manifest, images, config(val=50, tune=20))
+    splits, page = write_splits(tmp_path, manifest, images, config(val=50, tune=20))
     assert splits.columns == ["clip_id", "split", "stratum", "reason", "speaker_seen"]
     assert splits.schema["clip_id"] == pl.String
     assert splits.equals(assign(manifest, images, config(val=50, tune=20)))
@@ -208,9 +210,9 @@ def test_write_counts_every_clip(tmp_path: Path):
 
 def test_the_same_rows_in_another_order_give_the_same_bytes(tmp_path: Path):
     manifest, images = corpus(1_000, 250, 40)
-    written(tmp_path / "one", manifest, images, config(val=50, tune=20))
+    write_splits(tmp_path / "one", manifest, images, config(val=50, tune=20))
     mixed, pictures = (frame.sample(fraction=1, shuffle=True, seed=1) for frame in (manifest, images))
-    written(tmp_path / "two", mixed, pictures, config(val=50, tune=20))
+    write_splits(tmp_path / "two", mixed, pictures, config(val=50, tune=20))
     for name in ("s.parquet", "s.md", "s.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
@@ -218,10 +220,10 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(tmp_path: Path):
 def test_a_split_made_again_tells_what_it_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     manifest, images = corpus(1_000, 250, 40)
     split = config(val=50, tune=20)
-    before, page = written(tmp_path, manifest[100:], images, split)
-    assert written(tmp_path, manifest[100:], images, split)[1] == page  # nothing has changed: the same page
+    before, page = write_splits(tmp_path, manifest[100:], images, split)
+    assert write_splits(tmp_path, manifest[100:], images, split)[1] == page  # nothing has changed: the same page
     with caplog.at_level("INFO"):
-        after, page = written(tmp_path, manifest[:950], images, split)
+        after, page = write_splits(tmp_path, manifest[:950], images, split)
     both = before.join(after, on="clip_id", how="full", coalesce=True)
     moved = both.filter(pl.col("split") != pl.col("split_right"))
     assert len(moved) > 0
@@ -237,7 +239,7 @@ def test_a_damaged_split_of_before_is_named(tmp_path: Path):
     manifest, images = corpus(300, 80, 20)
     (tmp_path / "s.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(ValueError, match=r"s\.parquet: not a complete parquet file .*delete it and run again"):
-        written(tmp_path, manifest, images, config(val=8, tune=4))
+        write_splits(tmp_path, manifest, images, config(val=8, tune=4))
 
 
 def test_a_language_with_one_pair_has_it_in_val_and_one_with_none_is_named(tmp_path: Path):
@@ -247,7 +249,7 @@ def test_a_language_with_one_pair_has_it_in_val_and_one_with_none_is_named(tmp_p
         language=pl.lit("ne"), speaker=pl.Series(["N1", "N2", "N1", "N2"]), image_id=pl.lit(one["image_id"][0])
     )
     none = none.with_columns(language=pl.lit("xx"), speaker=pl.lit("X"))  # of one speaker, who cannot be held out
-    splits, page = written(tmp_path, pl.concat([manifest[6:], one, none]), images, config(val=50, tune=20))
+    splits, page = write_splits(tmp_path, pl.concat([manifest[6:], one, none]), images, config(val=50, tune=20))
     of_one = splits.filter(pl.col("clip_id").is_in(one["clip_id"].to_list()))["split"].to_list()
     assert (of_one.count("val"), of_one.count("tune")) == (1, 0)
     assert "Not in val: xx (" in page

@@ -7,18 +7,17 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import ves.evaluation.embed
+from tests.support.untrained_run import write_untrained_run
 from ves.base.files import write_json
-from ves.config.experiment import RunConfig, run_config
+from ves.config.experiment import run_config
 from ves.evaluation.embed import BATCH, embed, embed_weights, fixed_batches
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval import protocols
 from ves.media.audio import FrameGrid
-from ves.models.towers import VeS
 from ves.models.towers import load as load_model
-from ves.store.embeddings import joined, load, manifest_path
+from ves.store.embeddings import join, load, manifest_path
 from ves.training.dataset import PairReader, clips
 
 pytestmark = pytest.mark.numbers
@@ -26,22 +25,11 @@ pytestmark = pytest.mark.numbers
 
 @pytest.fixture(scope="module")
 def run(tiny, tmp_path_factory):
-    """A run folder of the tiny corpus whose model was never trained."""
-    config, data = tiny
-    folder = tmp_path_factory.mktemp("embed") / "dense-s0"
-    settings = RunConfig(
-        run="dense-s0", seed=0, data=data, audio=config.audio, model=config.model, train=config.train_of("dense")
-    )
-    write_json(folder / "config.json", settings.model_dump(mode="json"))
-    torch.manual_seed(0)
-    width = PairReader(data, config.audio.seconds).patches(np.array([0]))[0].shape[-1]
-    model = VeS(config.audio, config.model, width, config.train.temperature)
-    save_file({name: value.contiguous() for name, value in model.trainable().items()}, folder / "model.safetensors")
-    return folder
+    return write_untrained_run(tmp_path_factory.mktemp("embed") / "dense-s0", *tiny)
 
 
 @pytest.fixture(scope="module")
-def stored(run):
+def val(run):
     embed(run, "val", run / "embeddings" / "val.zarr")
     return load(run / "embeddings" / "val.zarr")
 
@@ -53,14 +41,14 @@ def test_batches_are_full_and_cover_each_row_once():
         assert np.concatenate([batch[:new] for new, batch in batches]).tolist() == list(range(rows))
 
 
-def test_clips_and_their_images(tiny, stored):
+def test_clips_and_their_images(tiny, val):
     frame = clips(tiny[1], "val")
-    assert stored.clip_id == frame["clip_id"].to_list()
-    assert [stored.image_id[i] for i in stored.clip_image] == frame["image_id"].to_list()
-    assert stored.image_id == sorted(set(frame["image_id"]))
+    assert val.clip_id == frame["clip_id"].to_list()
+    assert [val.image_id[i] for i in val.clip_image] == frame["image_id"].to_list()
+    assert val.image_id == sorted(set(frame["image_id"]))
 
 
-def test_tokens_are_those_of_the_model(tiny, run, stored):
+def test_tokens_are_those_of_the_model(tiny, run, val):
     """One clip and its image by hand, each in a batch of its own."""
     _, data = tiny
     model, config = load_model(run)
@@ -71,31 +59,31 @@ def test_tokens_are_those_of_the_model(tiny, run, stored):
         with torch.no_grad():
             tokens, mask = model.audio_tokens(*reader.waveforms(one))
             image = model.image_tokens(*reader.patches(one["image_row"].to_numpy()))
-        torch.testing.assert_close(stored.audio_tokens[row].float(), tokens[0], atol=2e-3, rtol=0)
-        torch.testing.assert_close(stored.image_tokens[stored.clip_image[row]].float(), image[0], atol=2e-3, rtol=0)
-        assert torch.equal(stored.audio_mask[row], mask[0])
+        torch.testing.assert_close(val.audio_tokens[row].float(), tokens[0], atol=2e-3, rtol=0)
+        torch.testing.assert_close(val.image_tokens[val.clip_image[row]].float(), image[0], atol=2e-3, rtol=0)
+        assert torch.equal(val.audio_mask[row], mask[0])
 
 
-def test_attributes_say_whose_they_are_and_where_tokens_lie(tiny, run, stored):
+def test_attributes_say_whose_they_are_and_where_tokens_lie(tiny, run, val):
     config, _ = tiny
-    frames = stored.attrs["frames"]
+    frames = val.attrs["frames"]
     grid = FrameGrid(tuple(frames["kernels"]), tuple(frames["strides"]), frames["pool"])
-    assert grid.hop_s == stored.attrs["hop_s"]
-    assert grid.tokens(round(config.audio.seconds * 16_000)) == stored.audio_tokens.shape[1]
-    assert np.prod(stored.attrs["grid"]) == stored.image_tokens.shape[1]
-    assert stored.attrs["objective"] == {"max_mean": 1.0}
-    assert stored.attrs["log_scale"] == pytest.approx(np.log(1 / config.train.temperature))
-    assert (stored.attrs["run"], stored.attrs["split"]) == ("dense-s0", "val")
+    assert grid.hop_s == val.attrs["hop_s"]
+    assert grid.tokens(round(config.audio.seconds * 16_000)) == val.audio_tokens.shape[1]
+    assert np.prod(val.attrs["grid"]) == val.image_tokens.shape[1]
+    assert val.attrs["objective"] == {"max_mean": 1.0}
+    assert val.attrs["log_scale"] == pytest.approx(np.log(1 / config.train.temperature))
+    assert (val.attrs["run"], val.attrs["split"]) == ("dense-s0", "val")
 
 
-def test_embedding_twice_gives_the_same_bytes(run, stored):
+def test_embedding_twice_gives_the_same_bytes(run, val):
     manifest = run / "embeddings" / "val.zarr.manifest.json"
     before = manifest.read_bytes()
     embed(run, "val", run / "embeddings" / "val.zarr")
     assert manifest.read_bytes() == before
 
 
-def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run, stored, tmp_path):
+def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run, val, tmp_path):
     """One thread gives the same bytes as two; a batch of another size, the same numbers but for rounding."""
     settings = run_config(run)
     for threads in (1, 2):
@@ -106,12 +94,12 @@ def test_neither_threads_nor_the_size_of_a_batch_change_what_is_stored(tiny, run
         patch.setattr(ves.evaluation.embed, "BATCH", 5)
         embed(run, "val", tmp_path / "small.zarr")
     small = load(tmp_path / "small.zarr")
-    heard = stored.audio_mask  # what padding holds is nobody's business
-    torch.testing.assert_close(small.audio_tokens[heard].float(), stored.audio_tokens[heard].float(), atol=1e-3, rtol=0)
-    torch.testing.assert_close(small.image_tokens.float(), stored.image_tokens.float(), atol=1e-3, rtol=0)
+    mask = val.audio_mask  # what padding holds is nobody's business
+    torch.testing.assert_close(small.audio_tokens[mask].float(), val.audio_tokens[mask].float(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(small.image_tokens.float(), val.image_tokens.float(), atol=1e-3, rtol=0)
 
 
-def test_images_of_val_more_are_not_embedded_twice(tiny, run, stored):
+def test_images_of_val_more_are_not_embedded_twice(tiny, run, val):
     _, data = tiny
     embed(run, "val_more", run / "embeddings" / "val_more.zarr")
     more = load(run / "embeddings" / "val_more.zarr")
@@ -119,11 +107,11 @@ def test_images_of_val_more_are_not_embedded_twice(tiny, run, stored):
     assert more.clip_id == frame["clip_id"].to_list()
     assert [more.image_id[i] for i in more.clip_image] == frame["image_id"].to_list()
     assert len(more.image_tokens) == len(more.image_mask) == 0
-    both = joined(stored, more)
-    assert set(both.clip_id) - set(stored.clip_id) <= set(more.clip_id)
+    both = join(val, more)
+    assert set(both.clip_id) - set(val.clip_id) <= set(more.clip_id)
     protocols.multi_positive(run, run / "scores", run / "all.parquet", run / "multi_positive.json")
     report = json.loads((run / "multi_positive.json").read_text())
-    assert report["A2V"]["all"]["n"] == report["V2A"]["all"]["gallery"] == len(both.clip_id) > len(stored.clip_id)
+    assert report["A2V"]["all"]["n"] == report["V2A"]["all"]["gallery"] == len(both.clip_id) > len(val.clip_id)
 
 
 def test_val_more_may_be_empty_and_no_other_split(tiny, run, tmp_path):
@@ -138,7 +126,7 @@ def test_val_more_may_be_empty_and_no_other_split(tiny, run, tmp_path):
     embed(tmp_path / "dense-s0", "val_more", tmp_path / "val_more.zarr")
     none, some = load(tmp_path / "val_more.zarr"), load(run / "embeddings" / "val.zarr")
     assert none.audio_tokens.shape == (0, *some.audio_tokens.shape[1:])
-    assert joined(some, none).clip_id == some.clip_id
+    assert join(some, none).clip_id == some.clip_id
 
 
 def test_a_split_without_clips_is_an_error(run):
@@ -147,16 +135,16 @@ def test_a_split_without_clips_is_an_error(run):
     assert not (run / "embeddings" / "nowhere.zarr").exists()
 
 
-def test_the_metrics_read_them(tiny, run, stored):
+def test_the_metrics_read_them(tiny, run, val):
     """Through both evaluations on a real corpus with its real truth."""
     _, data = tiny
     store = run / "embeddings" / "val.zarr"
     protocols.paper(run, run / "scores", run / "ranks.parquet", run / "retrieval.json")
     found = json.loads((run / "retrieval.json").read_text())
-    assert found["A2V"]["n"] == found["V2A"]["n"] == len(stored.image_id) == found["A2V"]["gallery"]
+    assert found["A2V"]["n"] == found["V2A"]["n"] == len(val.image_id) == found["A2V"]["gallery"]
     localisation.evaluate(store, data, Path(data.manifest).parent / "truth", run / "localisation.json")
     pointed = json.loads((run / "localisation.json").read_text())
     assert pointed["available"] is True
-    assert pointed["n"] >= len(stored.clip_id), "every description names an object, most of them within the window"
+    assert pointed["n"] >= len(val.clip_id), "every description names an object, most of them within the window"
     assert 0 < pointed["random"] < 50
     assert set(pointed["by_language"]) <= {"Hindi", "Bengali", "hi", "bn"}

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.embeddings import random_embeddings
 from tests.support.truth_corpus import Corpus
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.provenance import refuse_other_model
 from ves.store.embeddings import load, write
 
@@ -20,15 +20,15 @@ WEIGHTS = b"weights"
 
 
 @pytest.fixture
-def embedded(tmp_path) -> Corpus:
+def val_corpus(tmp_path) -> Corpus:
     made = random_embeddings(3, 3, model_sha256=hashlib.sha256(WEIGHTS).hexdigest())
     write(tmp_path / "val.zarr", made)
     (tmp_path / "model.safetensors").write_bytes(WEIGHTS)
     return Corpus(tmp_path, made, (8, 8))
 
 
-def test_another_model_or_run(embedded: Corpus):
-    folder = embedded.folder
+def test_another_model_or_run(val_corpus: Corpus):
+    folder = val_corpus.folder
     store = folder / "val.zarr"
     stored = load(store)
     refuse_other_model(stored, store, folder, "dense-s0")
@@ -48,19 +48,19 @@ def evaluate(corpus: Corpus) -> dict:
     return json.loads((folder / "localisation.json").read_text())
 
 
-def test_another_split(embedded: Corpus):
-    assert evaluate(embedded)["available"] is False, "no truth is no fault"
-    splits = pl.read_parquet(embedded.data.splits)
+def test_another_split(val_corpus: Corpus):
+    assert evaluate(val_corpus)["available"] is False, "no truth is no fault"
+    splits = pl.read_parquet(val_corpus.data.splits)
     moved = splits.with_columns(split=pl.Series(["train", "val", "val"]))
     for changed in (moved, pl.concat([splits, splits.with_columns(clip_id=pl.lit("f" * 32))])):
-        changed.write_parquet(embedded.data.splits)
+        changed.write_parquet(val_corpus.data.splits)
         with pytest.raises(
             ValueError, match=r"embeddings of other clips than .*splits\.parquet has in val: \d are there, of which \d"
         ):
-            evaluate(embedded)
-    Path(embedded.data.splits).unlink()
+            evaluate(val_corpus)
+    Path(val_corpus.data.splits).unlink()
     with pytest.raises(FileNotFoundError, match="splits"):
-        evaluate(embedded)
+        evaluate(val_corpus)
 
 
 def test_a_stage_pasted_by_hand_has_one_core_as_in_the_workflow():
@@ -72,8 +72,8 @@ def test_a_stage_pasted_by_hand_has_one_core_as_in_the_workflow():
     assert process.stdout.strip() == "1", process.stderr
 
 
-def test_a_damaged_chunk_is_named(embedded: Corpus):
-    (chunk,) = (embedded.folder / "val.zarr" / "audio_tokens").rglob("c/0/0/0")
+def test_a_damaged_chunk_is_named(val_corpus: Corpus):
+    (chunk,) = (val_corpus.folder / "val.zarr" / "audio_tokens").rglob("c/0/0/0")
     chunk.write_bytes(chunk.read_bytes()[:-9])
     with pytest.raises(ValueError, match=r"val\.zarr: damaged or missing .*; delete .* and embed again"):
-        load(embedded.folder / "val.zarr")
+        load(val_corpus.folder / "val.zarr")

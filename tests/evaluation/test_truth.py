@@ -1,6 +1,7 @@
 """Truth files: absent is no fault, half absent is one, and everything is joined to what was embedded."""
 
 import io
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,19 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from ves.config import slices
+from ves.config.check import load
+from ves.config.corpus import SourceBlocks
 from ves.config.experiment import DataPaths
 from ves.evaluation.truth import OBJECTS, NoTruth, decode_mask, folder_of, noise, objects, phrases, transcripts, words
+from ves.sources.kinds import SOURCES
 
+OVERLAYS = {"pairs": "pairs.yaml", "vaani": "vaani-mini.yaml"}  # files of config/ with a corpus of this kind
 CLIPS = pl.DataFrame({"clip_id": ["b", "a"], "shard": ["audio/x", "audio/y"], "source_path": ["1.wav", "1.wav"]})
 IMAGES = pl.DataFrame({"image_id": ["i", "j"], "shard": ["images/x", "images/x"]})
 
 
-def spoken(path: str, *texts: str) -> pl.DataFrame:
+def word_table(path: str, *texts: str) -> pl.DataFrame:
     count = len(texts)
     return pl.DataFrame(
         {
@@ -32,8 +38,10 @@ def save(path, frame: pl.DataFrame) -> None:
 
 def test_words_belong_to_a_shard_and_a_path(tmp_path):
     """Both clips are called 1.wav: the shard tells them apart. Clips keep their order, words that of speech."""
-    save(tmp_path / "audio/x.parquet", pl.concat([spoken("1.wav", "one", "two")[::-1], spoken("2.wav", "other")]))
-    save(tmp_path / "audio/y.parquet", spoken("1.wav", "three"))
+    save(
+        tmp_path / "audio/x.parquet", pl.concat([word_table("1.wav", "one", "two")[::-1], word_table("2.wav", "other")])
+    )
+    save(tmp_path / "audio/y.parquet", word_table("1.wav", "three"))
     found = words(tmp_path, CLIPS)
     assert found["text"].to_list() == ["one", "two", "three"]
     assert found["clip_id"].to_list() == ["b", "b", "a"]
@@ -67,24 +75,24 @@ def test_absent_is_no_fault_half_absent_is_one(tmp_path):
         words(tmp_path, CLIPS)
     with pytest.raises(NoTruth, match="this corpus has no object masks"):
         objects(tmp_path, IMAGES)
-    save(tmp_path / "audio/y.parquet", spoken("1.wav", "three"))
+    save(tmp_path / "audio/y.parquet", word_table("1.wav", "three"))
     with pytest.raises(FileNotFoundError, match=r"x\.parquet: absent, while other shards have word timings"):
         words(tmp_path, CLIPS)
 
 
 def test_transcripts_without_times_are_no_word_timings(tmp_path):
     for shard in ("x", "y"):
-        save(tmp_path / f"audio/{shard}.parquet", spoken("1.wav", "one").drop("start_s", "end_s"))
+        save(tmp_path / f"audio/{shard}.parquet", word_table("1.wav", "one").drop("start_s", "end_s"))
     with pytest.raises(NoTruth, match="no column start_s, end_s"):
         words(tmp_path, CLIPS)
 
 
 def test_noise_is_of_a_clip_and_may_be_unknown_of_one_or_of_all(tmp_path):
-    save(tmp_path / "audio/x.parquet", spoken("1.wav", "a", "b").with_columns(snr_db=12.5))
-    save(tmp_path / "audio/y.parquet", spoken("2.wav", "a").with_columns(snr_db=20.0))
+    save(tmp_path / "audio/x.parquet", word_table("1.wav", "a", "b").with_columns(snr_db=12.5))
+    save(tmp_path / "audio/y.parquet", word_table("2.wav", "a").with_columns(snr_db=20.0))
     found = noise(tmp_path, CLIPS)
     assert found.select("clip_id", "snr_db").rows() == [("b", 12.5), ("a", None)]
-    save(tmp_path / "audio/y.parquet", spoken("2.wav", "a"))
+    save(tmp_path / "audio/y.parquet", word_table("2.wav", "a"))
     with pytest.raises(NoTruth, match="no noise levels: its truth has no column snr_db"):
         noise(tmp_path, CLIPS)
     with pytest.raises(NoTruth, match="this corpus has no noise levels"):
@@ -93,7 +101,7 @@ def test_noise_is_of_a_clip_and_may_be_unknown_of_one_or_of_all(tmp_path):
 
 def test_truth_of_other_clips_is_an_error(tmp_path):
     for shard in ("x", "y"):
-        save(tmp_path / f"audio/{shard}.parquet", spoken("elsewhere.wav", "one"))
+        save(tmp_path / f"audio/{shard}.parquet", word_table("elsewhere.wav", "one"))
     with pytest.raises(ValueError, match="no word of 2 clips"):
         words(tmp_path, CLIPS)
 
@@ -141,16 +149,49 @@ def test_the_truth_of_the_corpus_need_not_be_there(tmp_path, monkeypatch):
     assert folder_of(data, Path("toy/truth")) == own  # named in another way, it is the same folder
 
 
+def settings_of(kind: str, folder: Path) -> Path:
+    """corpus.json of a corpus of this kind."""
+    config = load(Path("config.yaml"), [Path(f"config/{OVERLAYS[kind]}")] if kind in OVERLAYS else [])
+    (file := folder / "corpus.json").write_text(slices.corpus(config).model_dump_json())
+    return file
+
+
+@pytest.mark.parametrize(("kind", "what"), [("scenes", "word timings and object masks"), ("vaani", "transcripts")])
+def test_a_corpus_that_has_a_truth_is_not_without_one_because_its_folder_is_gone(tmp_path, kind, what):
+    data = paths(tmp_path / "toy")
+    own = tmp_path / "toy" / "truth"
+    settings = settings_of(kind, tmp_path / "toy")
+    for folder in (None, own):
+        with pytest.raises(
+            ValueError, match=f"^{own}: no truth, but {settings} says .* {kind!r}, which has {what}; put"
+        ):
+            folder_of(data, folder)
+    save(own / "audio" / "x.parquet", spoken("1.wav", "one"))
+    assert folder_of(data, None) == own
+
+
+def test_a_corpus_of_a_kind_without_truth_has_none_and_says_so(tmp_path):
+    data = paths(tmp_path / "toy")
+    settings_of("pairs", tmp_path / "toy")
+    assert folder_of(data, None) == tmp_path / "toy" / "truth"
+
+
+def test_kinds_that_are_localised_or_have_transcripts_have_a_truth():
+    for kind, source in SOURCES.items():
+        (block,) = typing.get_args(SourceBlocks.model_fields[kind].annotation)[:1]
+        assert (block.truth is not None) == (source.localised or source.downloaded)
+
+
 def test_another_truth_must_be_there_and_of_the_corpus(tmp_path):
     data = paths(tmp_path / "toy")
     other, own = tmp_path / "other", tmp_path / "toy" / "truth"
     with pytest.raises(ValueError, match=f"^{other}: no such folder; the truth of this corpus is {own}, unless"):
         folder_of(data, other)
-    save(other / "audio" / "z.parquet", spoken("1.wav", "one"))
+    save(other / "audio" / "z.parquet", word_table("1.wav", "one"))
     with pytest.raises(
         ValueError, match=f"^{other}: no truth of this corpus: it has no audio/x.parquet, nor the file of"
     ):
         folder_of(data, other)
     for shard in ("audio/x", "images/x"):
-        save(tmp_path / shard / "truth" / f"{shard}.parquet", spoken("1.wav", "one"))
+        save(tmp_path / shard / "truth" / f"{shard}.parquet", word_table("1.wav", "one"))
         assert folder_of(data, tmp_path / shard / "truth") == tmp_path / shard / "truth"

@@ -7,6 +7,7 @@ import torch
 
 import ves.losses
 from tests.support.losses import slow
+from ves.losses.chance import CHANCE
 from ves.losses.contrastive import LOSSES, info_nce
 from ves.losses.regularisers import REGULARISERS
 
@@ -34,6 +35,14 @@ def test_equals_the_definition_forward_and_gradient(masked):
 
 def test_equal_logits_cost_log_b():
     assert info_nce(torch.zeros(5, 5))[0].item() == pytest.approx(math.log(5))
+
+
+@pytest.mark.parametrize("name", CHANCE)
+@pytest.mark.parametrize("pairs", [2, 5, 16])
+def test_chance_is_the_least_that_equal_logits_cost(name, pairs):
+    logits = torch.linspace(-12, 12, 2401, dtype=torch.float64)
+    costs = [LOSSES[name](logit.expand(pairs, pairs))[0].item() for logit in logits]
+    assert CHANCE[name](pairs) == pytest.approx(min(costs), abs=1e-4)
 
 
 def test_is_symmetric_and_has_the_right_sign():

@@ -18,7 +18,7 @@ SHOWN = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=torch.b
 
 
 def tokens() -> tuple[Tensor, Tensor]:
-    """Three utterances and four images; utterance a is of image 1 + a."""
+    """Three clips and four images; clip a is of image 1 + a."""
     draw = torch.Generator().manual_seed(4)
     audio, image = torch.randn(3, 4, 5, generator=draw), torch.randn(4, 3, 5, generator=draw)
     return F.normalize(audio, dim=-1).requires_grad_(), F.normalize(image, dim=-1).requires_grad_()

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from tests.support.odd_recordings import FORMATS, RATE, Format, id3, lavf, sndfile, voice
-from ves.media import containers, mpeg_audio, ogg
+from ves.media import containers, mpeg_audio, ogg, wav_header
 from ves.media.audio import BadAudio
-from ves.media.decoding import decode, decoded
+from ves.media.decoding import decode, decode_clip
 
 VOICE = voice(0)
 STEPS = np.rint(VOICE * 32768).clip(-32768, 32767).astype(np.int16)
@@ -46,6 +46,26 @@ def test_a_size_that_was_never_written_is_what_is_there(size: int, kind: str, su
 
 
 @pytest.mark.parametrize(
+    ("riff", "data"),
+    [(2**64 - 1, 2**63 - 1), (2**64 - 1, 2**64 - 1), (2**64 - 1, 0), (0, 0), (0, 24), (104, 24), (2**64 - 1, None)],
+)
+def test_a_w64_size_that_was_never_written_is_what_is_there(riff: int, data: int | None):
+    """FFmpeg writes the first pair to a pipe, and cannot read it; 24 bytes are a chunk of nothing but its header."""
+    content = bytearray(sndfile("W64", "PCM_16").write(VOICE, RATE))
+    struct.pack_into("<Q", content, 16, riff)
+    if data is not None:
+        struct.pack_into("<Q", content, content.index(b"data\xf3\xac") + 16, data)
+    np.testing.assert_allclose(decode(bytes(content)), STEPS, atol=1)
+
+
+def test_the_header_of_a_plain_wav_is_parsed_once(monkeypatch: pytest.MonkeyPatch):
+    calls = []
+    monkeypatch.setattr(wav_header, "parse", lambda encoded, inner=wav_header.parse: calls.append(0) or inner(encoded))
+    assert len(decode(sndfile("WAV", "PCM_16").write(VOICE, RATE))) == len(VOICE)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
     "form", [sndfile("WAV", "PCM_16"), sndfile("AIFF", "PCM_16"), sndfile("FLAC", "PCM_16")], ids=lambda form: form.name
 )
 def test_a_tag_in_front_changes_nothing(form: Format):
@@ -63,9 +83,9 @@ JOINED = [
 @pytest.mark.parametrize("form", JOINED, ids=lambda form: form.name)
 def test_joined_recordings_are_read_one_behind_the_other(form: Format):
     parts = [form.write(voice(seed, 0.5, form.rate), form.rate) for seed in (1, 2, 3)]
-    found = decoded(b"".join(parts))
+    found = decode_clip(b"".join(parts))
     np.testing.assert_array_equal(found.samples, np.concatenate([decode(part) for part in parts]))
-    assert found.mended == ("joined recordings",)
+    assert found.repairs == ("joined recordings",)
     assert reason(b"".join(parts)[: -len(parts[-1]) // 2]) in ("truncated", "unreadable")
 
 
@@ -75,7 +95,7 @@ def test_what_does_not_state_its_length_is_refused_with_that_reason(kind: str):
         decode(sndfile(kind, "PCM_16").write(VOICE, RATE))
 
 
-def padded(valid: int, width: int, values: np.ndarray, extensible: bool) -> bytes:
+def wav_with_padding(valid: int, width: int, values: np.ndarray, extensible: bool) -> bytes:
     """A WAV of samples of `width` bytes that use `valid` bits."""
     if extensible:
         form = struct.pack("<HHIIHHHHI", 0xFFFE, 1, RATE, width * RATE, width, 8 * width, 22, valid, 4)
@@ -93,8 +113,8 @@ def padded(valid: int, width: int, values: np.ndarray, extensible: bool) -> byte
 def test_samples_that_use_fewer_bits_than_they_take(valid: int, width: int, extensible: bool, bottom: str):
     unused, scale = 8 * width - valid, 1 << (valid - 1)
     values = np.rint(VOICE * scale).astype(np.int64)
-    stored = {"above": values << unused, "below, signed": values, "below, zeros": values % (1 << valid)}[bottom]
-    found = decode(padded(valid, width, stored, extensible))
+    in_file = {"above": values << unused, "below, signed": values, "below, zeros": values % (1 << valid)}[bottom]
+    found = decode(wav_with_padding(valid, width, in_file, extensible))
     np.testing.assert_allclose(found, values / scale * 32768, atol=1)
 
 
@@ -164,7 +184,7 @@ def test_pages_of_ogg():
     )
     with pytest.raises(BadAudio, match="page 9 of Ogg is missing, 10 follows"):
         ogg.recordings(content[: starts[9]] + content[starts[10] :])
-    with pytest.raises(BadAudio, match="the last one there, and more was to follow"):
+    with pytest.raises(BadAudio, match="the last one in the file, but should not be"):
         ogg.recordings(content[: starts[-1]])
     changed = bytearray(content)
     changed[starts[20] + 40] ^= 1

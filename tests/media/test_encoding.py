@@ -10,7 +10,7 @@ from ves.media.audio import RATE
 
 
 def test_no_length_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"film\.mp4: a film needs a picture and a sound"):
+    with pytest.raises(ValueError, match=r"film\.mp4: a film needs at least one frame and one sample"):
         encoding.write(tmp_path / "film.mp4", iter(()), 25, np.ones(9, np.int16))
     with pytest.raises(ValueError, match="a film needs"):
         encoding.write(tmp_path / "film.mp4", iter([np.zeros((2, 2, 3), np.uint8)]), 25, np.ones(0, np.int16))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from tests.support.odd_pictures import encoded, scene
+from tests.support.odd_pictures import encode, scene
 from ves.media.exif import orientation
 from ves.media.images import decode, decode_any
 
@@ -26,7 +26,7 @@ def block(*fields: tuple[int, int, int, bytes], order: str = "<") -> bytes:
     return head + struct.pack(f"{order}H", len(fields)) + entries + bytes(4) + behind
 
 
-def turned(number: int, order: str = "<") -> tuple[int, int, int, bytes]:
+def orientation_field(number: int, order: str = "<") -> tuple[int, int, int, bytes]:
     return 0x0112, 3, 1, struct.pack(f"{order}H", number)
 
 
@@ -39,7 +39,7 @@ def test_every_turn_is_that_of_pillow(number: int, form: str):
     marked.getexif()[0x0112] = number
     expected = ImageOps.exif_transpose(marked)
     options = {"lossless": True} if form == "WEBP" else {}
-    found = decode_any(encoded(scene(1), form, exif=exif, **options))
+    found = decode_any(encode(scene(1), form, exif=exif, **options))
     np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 
@@ -58,9 +58,9 @@ ODD = [
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_no_other_field_matters(form: str, field):
-    exif = block(*sorted([turned(6), field]))
-    content = encoded(scene(1), form, exif=exif if form == "PNG" else b"Exif\0\0" + exif)
-    upright = np.rot90(np.asarray(decode(encoded(scene(1), form))), -1)
+    exif = block(*sorted([orientation_field(6), field]))
+    content = encode(scene(1), form, exif=exif if form == "PNG" else b"Exif\0\0" + exif)
+    upright = np.rot90(np.asarray(decode(encode(scene(1), form))), -1)
     np.testing.assert_array_equal(np.asarray(decode(content)), upright)
 
 
@@ -69,28 +69,28 @@ def test_below_the_sea_a_photograph_is_upright_too():
     exif[0x0112] = 6
     exif.get_ifd(GPS)[5] = b"\x01"
     exif.get_ifd(GPS)[6] = Fraction(12, 1)
-    content = encoded(scene(1), "JPEG", exif=exif)
+    content = encode(scene(1), "JPEG", exif=exif)
     np.testing.assert_array_equal(
-        np.asarray(decode(content)), np.rot90(np.asarray(decode(encoded(scene(1), "JPEG"))), -1)
+        np.asarray(decode(content)), np.rot90(np.asarray(decode(encode(scene(1), "JPEG"))), -1)
     )
 
 
 def test_the_field_is_found_or_not():
-    assert [orientation(block(turned(number))) for number in (1, 2, 8, 0, 9, 300)] == [1, 2, 8, 1, 1, 1]
-    assert orientation(b"Exif\0\0" + block(turned(6, ">"), order=">")) == 6
+    assert [orientation(block(orientation_field(number))) for number in (1, 2, 8, 0, 9, 300)] == [1, 2, 8, 1, 1, 1]
+    assert orientation(b"Exif\0\0" + block(orientation_field(6, ">"), order=">")) == 6
     assert orientation(block((0x0112, 4, 1, struct.pack("<I", 3)))) == 3
     assert orientation(block((0x0112, 2, 1, b"6\0"))) == 1
     assert orientation(block((0x0112, 3, 2, struct.pack("<HH", 6, 6)))) == 1
-    assert orientation(block(turned(6))[:15]) == 1
+    assert orientation(block(orientation_field(6))[:15]) == 1
     assert orientation(b"") == orientation(b"II") == orientation(b"no EXIF at all") == 1
 
 
 def test_the_hexadecimal_block_of_imagemagick_counts():
     picture = scene(1)
-    content = block(turned(3)).hex()
+    content = block(orientation_field(3)).hex()
     lines = "\n".join(content[at : at + 72] for at in range(0, len(content), 72))
     picture.info["Raw profile type exif"] = f"\nexif\n{len(content) // 2:8}\n{lines}\n"
-    found = decode(encoded(picture, "PNG", pnginfo=_texts(picture)))
+    found = decode(encode(picture, "PNG", pnginfo=_texts(picture)))
     np.testing.assert_array_equal(np.asarray(found), np.rot90(np.asarray(scene(1)), 2))
 
 

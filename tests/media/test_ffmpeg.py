@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.recordings import encoded
+from tests.support.recordings import tone_file
 from ves.media import mixing
 from ves.media.audio import RATE, BadAudio
 from ves.media.decoding import decode
@@ -36,7 +36,7 @@ def refusal(content: bytes) -> BadAudio:
     ],
 )
 def test_what_libsndfile_does_not_know_sounds_alike(kind: str, codec: str, rate: int, layout: str, pictures: int):
-    samples = decode(encoded(kind, codec, 1.0, rate, layout, pictures))
+    samples = decode(tone_file(kind, codec, 1.0, rate, layout, pictures))
     assert samples.dtype == np.int16
     assert len(samples) == pytest.approx(RATE, abs=0.06 * RATE)  # packets are padded
     middle = samples[RATE // 4 : 3 * RATE // 4] / 32768
@@ -46,20 +46,20 @@ def test_what_libsndfile_does_not_know_sounds_alike(kind: str, codec: str, rate:
 
 
 def test_the_same_bytes_give_the_same_samples():
-    content = encoded("ipod", "aac")
+    content = tone_file("ipod", "aac")
     np.testing.assert_array_equal(decode(content), decode(content))
 
 
 @pytest.mark.parametrize(("kind", "codec"), [("webm", "libopus"), ("matroska", "aac"), ("ipod", "aac")])
 def test_a_cut_off_file_is_refused(kind: str, codec: str):
-    content = encoded(kind, codec, rate=48_000, pictures=10 if kind == "matroska" else 0)
+    content = tone_file(kind, codec, rate=48_000, pictures=10 if kind == "matroska" else 0)
     for share in (0.2, 0.5, 0.8):
         found = refusal(content[: int(share * len(content))])
         assert found.reason == "truncated"
 
 
 def test_packets_that_the_index_promises_and_the_file_lacks_are_told():
-    content = encoded("mp4", "aac", rate=16_000, layout="mono")
+    content = tone_file("mp4", "aac", rate=16_000, layout="mono")
     begin = content.index(b"mdat") + 4
     hole = bytearray(content)
     hole[begin : begin + len(content) // 2] = bytes(len(content) // 2)
@@ -67,21 +67,21 @@ def test_packets_that_the_index_promises_and_the_file_lacks_are_told():
 
 
 def test_other_faults_have_their_reason():
-    assert refusal(encoded("ipod", "aac", seconds=0.02)).reason == "too_short"
-    unknown = encoded("matroska", "aac", pictures=5).replace(b"A_AAC", b"A_XXX")
+    assert refusal(tone_file("ipod", "aac", seconds=0.02)).reason == "too_short"
+    unknown = tone_file("matroska", "aac", pictures=5).replace(b"A_AAC", b"A_XXX")
     assert refusal(unknown).detail == "FFmpeg has no decoder for it (matroska,webm)"
-    silent = encoded("matroska", "aac", seconds=0.0, pictures=5)
+    silent = tone_file("matroska", "aac", seconds=0.0, pictures=5)
     assert refusal(silent).detail == "no sound in it (matroska,webm)"
 
 
 def test_a_long_recording_is_stopped_on_its_way(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(mixing, "MOST_SAMPLES", 20_000)
-    assert refusal(encoded("ipod", "aac", 3.0)).reason == "too_long"
+    assert refusal(tone_file("ipod", "aac", 3.0)).reason == "too_long"
 
 
 def test_more_channels_than_allowed_are_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(mixing, "MOST_CHANNELS", 1)
-    assert refusal(encoded("ipod", "aac")).reason == "channels"
+    assert refusal(tone_file("ipod", "aac")).reason == "channels"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_more_channels_than_allowed_are_refused(monkeypatch: pytest.MonkeyPatch)
 )
 def test_a_playlist_does_not_make_it_open_another_file(tmp_path, text: str):
     other = tmp_path / "other.m4a"
-    other.write_bytes(encoded("ipod", "aac"))
+    other.write_bytes(tone_file("ipod", "aac"))
     assert refusal(text.format(other).encode()).reason == "unreadable"
 
 
@@ -110,7 +110,7 @@ def test_damaged_files_are_decoded_or_refused_never_anything_else(noise: bytes, 
     assert len(samples) >= 1_600
 
 
-SOUND = {"ipod": encoded("ipod", "aac", 0.4), "webm": encoded("webm", "libopus", 0.4, 48_000)}
+SOUND = {"ipod": tone_file("ipod", "aac", 0.4), "webm": tone_file("webm", "libopus", 0.4, 48_000)}
 
 
 def test_it_is_loaded_only_when_it_is_needed():

@@ -48,18 +48,38 @@ def test_a_patch_maps_to_pixels_that_map_back(width, height, fit, rows, cols, da
         assert geometry.patch_of(x0 + u * (x1 - x0), y0 + v * (y1 - y0), rows, cols) == patch
 
 
+def boxes_of(width, height, fit, rows, cols) -> np.ndarray:
+    """float [rows, cols, 4]"""
+    return geometry_of(width, height, fit).patch_boxes(rows, cols).reshape(rows, cols, 4)
+
+
+def extent(boxes: np.ndarray) -> tuple[float, float]:
+    """Width and height of what all boxes cover together."""
+    return boxes[0, -1, 2] - boxes[0, 0, 0], boxes[-1, 0, 3] - boxes[0, 0, 1]
+
+
 @given(sides, sides, fits, counts, counts)
-def test_boxes_tile_what_the_square_shows(width, height, fit, rows, cols):
-    boxes = geometry_of(width, height, fit).patch_boxes(rows, cols).reshape(rows, cols, 4)
+def test_boxes_lie_side_by_side(width, height, fit, rows, cols):
+    boxes = boxes_of(width, height, fit, rows, cols)
     np.testing.assert_allclose(boxes[:, 1:, 0], boxes[:, :-1, 2], atol=1e-6)
     np.testing.assert_allclose(boxes[1:, :, 1], boxes[:-1, :, 3], atol=1e-6)
-    sides_shown = (boxes[0, -1, 2] - boxes[0, 0, 0], boxes[-1, 0, 3] - boxes[0, 0, 1])
-    if fit == "stretch":
-        assert sides_shown == pytest.approx((width, height))
-    elif fit == "crop":
-        assert sides_shown == pytest.approx((min(width, height),) * 2)
-    else:  # the shorter side is rounded to whole pixels of the square
-        assert sides_shown[0 if width >= height else 1] == pytest.approx(max(width, height))
+
+
+@given(sides, sides, counts, counts)
+def test_stretch_shows_the_whole_picture(width, height, rows, cols):
+    assert extent(boxes_of(width, height, "stretch", rows, cols)) == pytest.approx((width, height))
+
+
+@given(sides, sides, counts, counts)
+def test_crop_shows_a_square_of_the_shorter_side(width, height, rows, cols):
+    assert extent(boxes_of(width, height, "crop", rows, cols)) == pytest.approx((min(width, height),) * 2)
+
+
+@given(sides, sides, counts, counts)
+def test_pad_shows_all_of_the_longer_side(width, height, rows, cols):
+    """The shorter one is rounded to whole pixels of the square."""
+    longer = 0 if width >= height else 1
+    assert extent(boxes_of(width, height, "pad", rows, cols))[longer] == pytest.approx(max(width, height))
 
 
 def test_points_outside_have_no_patch():

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from tests.support.odd_pictures import END, encoded, scene
+from tests.support.odd_pictures import END, encode, scene
 from ves.media import jpeg
 from ves.media.images import BadImage, decode
 
@@ -28,13 +28,13 @@ KINDS = {
 def test_what_is_whole_is_as_pillow_decodes_it(kind: str, mode: str):
     white = Image.new("RGB", (300, 200), "white")  # of nothing but zeros, where codes are optimised
     for picture in (scene(1), scene(2, 333, 217), scene(3, 16, 17), white):
-        content = encoded(picture.convert(mode), "JPEG", **KINDS[kind])
+        content = encode(picture.convert(mode), "JPEG", **KINDS[kind])
         with Image.open(io.BytesIO(content)) as whole:
             np.testing.assert_array_equal(np.asarray(decode(content)), np.asarray(whole.convert("RGB")))
 
 
 def test_what_stands_around_the_picture_does_not_matter():
-    content = encoded(scene(1), "JPEG", restart_marker_rows=1)
+    content = encode(scene(1), "JPEG", restart_marker_rows=1)
     restarts = len(re.findall(rb"\xff[\xd0-\xd7]", content))
     further = bytes([0xFF, 0xD0 + restarts % 8])  # a restart marker behind the last interval, as some encoders write
     comment = b"\xff\xfe\x00\x08\xff\xda\xff\xd9ab"
@@ -56,8 +56,8 @@ def restarts(content: bytes) -> list[int]:
     return [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", content)]
 
 
-PLAIN, STEPS = (encoded(scene(1), "JPEG", quality=92, progressive=steps) for steps in (False, True))
-ROWS = encoded(scene(1), "JPEG", quality=92, restart_marker_rows=1)
+PLAIN, STEPS = (encode(scene(1), "JPEG", quality=92, progressive=steps) for steps in (False, True))
+ROWS = encode(scene(1), "JPEG", quality=92, restart_marker_rows=1)
 HALF = len(PLAIN) // 2
 
 
@@ -73,7 +73,7 @@ HALF = len(PLAIN) // 2
         (PLAIN[:HALF] + b"\xff\xdd\x00\x04ab" + PLAIN[HALF:], "ends too early"),
         (STEPS[: scans(STEPS)[-1]] + END, "of 3 components lack scans"),
         (STEPS[: scans(STEPS)[-1] + 1000] + END, "ends too early"),
-        (ROWS[: restarts(ROWS)[2]] + ROWS[restarts(ROWS)[3] :], "9 restart intervals, its blocks make 10"),
+        (ROWS[: restarts(ROWS)[2]] + ROWS[restarts(ROWS)[3] :], "9 restart intervals, its blocks need 10"),
         (ROWS[: restarts(ROWS)[7]] + ROWS[restarts(ROWS)[7] + 2 :], "9 restart intervals"),
         (ROWS[: restarts(ROWS)[2]] + b"\xff\xd7" + ROWS[restarts(ROWS)[2] + 2 :], "marker 3 is out of order"),
         (ROWS[: restarts(ROWS)[4] - 60] + ROWS[restarts(ROWS)[4] :], "piece 5 of 10 .* ends too early"),
@@ -93,9 +93,9 @@ def test_pillow_itself_is_silent():
 
 
 def test_short_restart_intervals_are_not_each_looked_at_but_all_are_counted():
-    content = encoded(scene(1, 800, 600), "JPEG", restart_marker_blocks=1)
+    content = encode(scene(1, 800, 600), "JPEG", restart_marker_blocks=1)
     (scan,), _ = jpeg._structure(content)
-    assert len(jpeg._probed(scan)) < len(scan.pieces) / 20 and jpeg._probed(scan)[-1] == scan.pieces[-1]
+    assert len(jpeg._probes(scan)) < len(scan.pieces) / 20 and jpeg._probes(scan)[-1] == scan.pieces[-1]
     at = restarts(content)
     with pytest.raises(BadImage, match="restart intervals"):
         decode(content[: at[40]] + content[at[48] :])  # eight: their numbers go on as if nothing were missing

@@ -5,20 +5,31 @@ import io
 import numpy as np
 import pytest
 import soundfile
+import torch
+import torchaudio.functional
+from jaxtyping import Float32
 
 from tests.support.odd_recordings import RATE, lavf, voice
 from ves.media import mixing
 from ves.media.audio import BadAudio
-from ves.media.decoding import decode, decoded
+from ves.media.decoding import decode, decode_clip
 from ves.media.mixing import mix
+
+SCALED = "float samples in 16-bit steps: scaled"
 
 pytestmark = pytest.mark.numbers
 
 
-def stored(samples: np.ndarray, subtype: str = "FLOAT", kind: str = "WAV", rate: int = RATE) -> bytes:
+def encode(samples: np.ndarray, subtype: str = "FLOAT", kind: str = "WAV", rate: int = RATE) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=kind, subtype=subtype)
     return file.getvalue()
+
+
+def to_peak(peak: float, rate: int = RATE) -> Float32[np.ndarray, " n"]:
+    """A voice whose largest value is exactly this."""
+    samples = voice(8, rate=rate)
+    return (samples / np.abs(samples).max() * np.float32(peak)).astype(np.float32)
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -32,9 +43,9 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("rate", [RATE, 44_100])
 def test_channels_in_opposite_phase_give_the_louder_one(right: float, rate: int):
     left, hum = voice(1, rate=rate), 0.005 * np.random.default_rng(0).standard_normal(rate).astype(np.float32)
-    found = decoded(stored(np.stack([left + hum, right * left + hum], 1), rate=rate))
-    assert found.mended == ("channels that cancel: the loudest was taken",)
-    assert correlation(found.samples, decode(stored(left, rate=rate))) > 0.99
+    clip = decode_clip(encode(np.stack([left + hum, right * left + hum], 1), rate=rate))
+    assert clip.repairs == ("channels that cancel: the loudest was taken",)
+    assert correlation(clip.samples, decode(encode(left, rate=rate))) > 0.99
 
 
 @pytest.mark.parametrize(
@@ -42,70 +53,110 @@ def test_channels_in_opposite_phase_give_the_louder_one(right: float, rate: int)
 )
 def test_coded_channels_in_opposite_phase_too(format):
     left = voice(2, rate=format.rate)
-    found = decoded(format.write(np.stack([left, -left], 1), format.rate))
-    assert found.mended == ("channels that cancel: the loudest was taken",)
-    assert correlation(found.samples, decode(stored(left, rate=format.rate))) > 0.95
+    clip = decode_clip(format.write(np.stack([left, -left], 1), format.rate))
+    assert clip.repairs == ("channels that cancel: the loudest was taken",)
+    assert correlation(clip.samples, decode(encode(left, rate=format.rate))) > 0.95
 
 
 @pytest.mark.parametrize("others", [[], [1.0], [0.0], [0.3], [0.0] * 5, [0.0] * 31])
 def test_other_channels_are_their_mean(others: list[float]):
     left = voice(3)
     channels = np.stack([left, *(gain * left for gain in others)], 1)
-    found = decoded(stored(channels))
-    assert found.mended == ()
-    np.testing.assert_allclose(found.samples, channels.mean(1) * 32768, atol=1)
+    clip = decode_clip(encode(channels))
+    assert clip.repairs == ()
+    np.testing.assert_allclose(clip.samples, channels.mean(1) * 32768, atol=1)
 
 
 def test_channels_that_have_nothing_to_do_with_each_other_are_their_mean():
-    assert decoded(stored(np.stack([voice(4), voice(5), voice(6)], 1))).mended == ()
+    assert decode_clip(encode(np.stack([voice(4), voice(5), voice(6)], 1))).repairs == ()
 
 
 def test_a_constant_in_all_channels_does_not_hide_that_they_cancel():
     left = 0.2 * voice(7)
-    assert decoded(stored(np.stack([left + 0.3, 0.3 - left], 1))).mended
+    assert decode_clip(encode(np.stack([left + 0.3, 0.3 - left], 1))).repairs
 
 
 def test_silent_is_what_is_silent_in_every_channel():
     quiet = np.random.default_rng(0).integers(-5, 6, RATE).astype(np.int16)
-    found = decode(stored(np.stack([quiet] + [np.zeros_like(quiet)] * 3, 1), "PCM_16"))
-    np.testing.assert_array_equal(found, quiet)
+    clip = decode(encode(np.stack([quiet] + [np.zeros_like(quiet)] * 3, 1), "PCM_16"))
+    np.testing.assert_array_equal(clip, quiet)
     with pytest.raises(BadAudio, match="silent"):
-        decode(stored(np.zeros((RATE, 2)), "PCM_16"))
+        decode(encode(np.zeros((RATE, 2)), "PCM_16"))
 
 
 @pytest.mark.parametrize(
     ("kind", "subtype"), [("WAV", "FLOAT"), ("AIFF", "DOUBLE"), ("CAF", "FLOAT"), ("W64", "FLOAT")]
 )
-@pytest.mark.parametrize("peak", [2, 900, 32_000])
+@pytest.mark.parametrize("peak", [900, 32_000])
 def test_whole_numbers_in_float_samples_are_steps_of_16_bits(kind: str, subtype: str, peak: int):
-    steps = np.rint(voice(8) / np.abs(voice(8)).max() * peak)
-    content = stored(steps, subtype, kind)
-    if peak <= 3:
-        with pytest.raises(BadAudio, match="silent"):
-            decode(content)
-        return
-    found = decoded(content)
-    assert found.mended == ("float samples in steps of 16 bits",)
-    np.testing.assert_array_equal(found.samples, steps)
+    steps = np.rint(to_peak(peak))
+    clip = decode_clip(encode(steps, subtype, kind))
+    assert clip.repairs == (SCALED,)
+    np.testing.assert_array_equal(clip.samples, steps)
 
 
-@pytest.mark.parametrize("peak", [5.0, 1_500.5, 40_000.0, 2.0**31])
+def test_a_recording_of_two_such_steps_is_silent():
+    with pytest.raises(BadAudio, match="silent: all 1.00 s lie within 3 steps of 16 bits of a constant"):
+        decode(encode(np.rint(to_peak(2))))
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("peak", [1_000.5, 8_000.25, 32_767.5])
+def test_steps_of_16_bits_that_were_resampled_are_scaled(subtype: str, peak: float):
+    """They are no whole numbers any more: libraries resample what another one has read as integers."""
+    steps = to_peak(peak)
+    clip = decode_clip(encode(steps, subtype))
+    assert clip.repairs == (SCALED,)
+    np.testing.assert_allclose(clip.samples, steps.clip(-32_768, 32_767), atol=0.51)
+
+
+def test_what_resampling_adds_to_full_scale_is_clipped():
+    steps = np.rint(np.clip(4 * to_peak(32_767, rate=44_100), -32_768, 32_767)).astype(np.float32)
+    resampled = torchaudio.functional.resample(torch.from_numpy(steps), 44_100, RATE).numpy()
+    assert 33_000 < np.abs(resampled).max() < mixing.STEPS_PEAK[1]
+    clip = decode_clip(encode(resampled))
+    assert clip.repairs == (SCALED,)
+    np.testing.assert_allclose(clip.samples, resampled.clip(-32_768, 32_767), atol=0.51)
+
+
+def test_a_pause_around_steps_of_16_bits_does_not_hide_their_unit():
+    speech = to_peak(8_000.25)
+    around = np.concatenate([np.zeros(10 * RATE, np.float32), speech, np.zeros(10 * RATE, np.float32)])
+    assert decode_clip(encode(around)).repairs == (SCALED,)
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_a_few_wild_samples_are_no_other_unit(count: int):
+    """Exchanged bytes make floats of any size; the rest, taken for steps, would be silence."""
+    samples = voice(9)
+    samples[100 : 100 + count] = 5_000.5
+    with pytest.raises(BadAudio, match="scale: samples reach 5000.5 where full scale is 1, 0...% of them beyond 4"):
+        decode(encode(samples))
+
+
+@pytest.mark.parametrize("peak", [5.0, 127.5, 999.5, 50_000.5, 8_388_607.5, 2.0**31])
 def test_float_samples_of_an_unknown_unit_are_refused(peak: float):
+    """Percent, 8 bits, 24 bits, 32 bits, or a gain gone wrong: none can be told from the others."""
     with pytest.raises(BadAudio, match="scale: samples reach"):
-        decode(stored(voice(9) / np.abs(voice(9)).max() * peak))
+        decode(encode(to_peak(peak)))
+
+
+def test_whole_numbers_beyond_16_bits_are_of_another_unit():
+    with pytest.raises(BadAudio, match="scale: samples reach 40000"):
+        decode(encode(np.rint(to_peak(40_000))))
 
 
 def test_blocks_of_any_size_give_the_same():
     channels = np.stack([voice(1), -0.9 * voice(1) + 0.01 * voice(2)], 1)
     whole, parts = mix([channels], RATE), mix(np.array_split(channels, 7), RATE)
-    assert (whole.loudest, whole.lost, parts.loudest, parts.lost) == (0, True, 0, True)
+    assert (whole.loudest, whole.cancels, parts.loudest, parts.cancels) == (0, True, 0, True)
     np.testing.assert_array_equal(whole.samples, parts.samples)
 
 
 def test_the_limit_of_what_cancels():
-    """Of n channels that have nothing to do with each other the sum has the energy of all; LOST of it is the limit."""
+    """The sum of n unrelated channels has the energy of all together; CANCELLATION of that is the limit."""
     one, other = np.random.default_rng(0).standard_normal((2, RATE)).astype(np.float32) / 10
-    for share, lost in ((0.8 * mixing.LOST, True), (1.25 * mixing.LOST, False)):
+    for share, cancels in ((0.8 * mixing.CANCELLATION, True), (1.25 * mixing.CANCELLATION, False)):
         second = (share - 1) * one + np.sqrt(share * (2 - share)) * other  # of the same energy
         channels = np.stack([one, second], 1).astype(np.float32)
-        assert mix([channels], RATE).lost == lost
+        assert mix([channels], RATE).cancels == cancels

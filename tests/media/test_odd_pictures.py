@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.support.odd_pictures import WRITERS, faulty, written
+from tests.support.odd_pictures import WRITERS, picture_file, with_faults
 from ves.media.images import BadImage, decode_any
 
 STEP = 1.0  # of 255: a progressive scan may fall in step again behind its damage, and no decoder knows of it
@@ -15,7 +15,7 @@ IDS = ["-".join(map(str, (form, mode, *options))) for form, mode, options in WRI
 OF_FFMPEG = {"JPEG": "mjpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "TIFF": "tiff"}
 
 
-def seen(content: bytes) -> np.ndarray | None:
+def our_pixels(content: bytes) -> np.ndarray | None:
     """What we see, None where we refuse; whatever else is raised fails the test."""
     try:
         return np.asarray(decode_any(content)).astype(int)
@@ -32,8 +32,8 @@ def by_ffmpeg(content: bytes, codec: str) -> np.ndarray:
 
 @pytest.mark.parametrize("writer", [one for one in WRITERS if one[0] in OF_FFMPEG and one[1] in ("RGB", "L")], ids=str)
 def test_what_is_sound_is_what_ffmpeg_sees(writer):
-    content = written(writer, 7)
-    found = seen(content)
+    content = picture_file(writer, 7)
+    found = our_pixels(content)
     assert found is not None
     expected = by_ffmpeg(content, OF_FFMPEG[writer[0]])
     assert found.shape == expected.shape
@@ -42,11 +42,11 @@ def test_what_is_sound_is_what_ffmpeg_sees(writer):
 
 def check_faults(writer, seeds: range) -> None:
     for seed in seeds:
-        content = written(writer, seed)
-        sound = seen(content)
+        content = picture_file(writer, seed)
+        sound = our_pixels(content)
         assert sound is not None
-        for fault, damaged in faulty(content, writer[0], seed):
-            found = seen(damaged)
+        for fault, damaged in with_faults(content, writer[0], seed):
+            found = our_pixels(damaged)
             same = found is None or (found.shape == sound.shape and np.abs(found - sound).mean() < STEP)
             assert same, f"{fault} of {writer}, seed {seed}: another picture"
 
@@ -64,7 +64,7 @@ def test_many_damaged_pictures_are_the_same_or_refused(writer):
     check_faults(writer, range(100, 200))
 
 
-def mutated(content: bytes, draws: np.random.Generator) -> bytes:
+def mutate(content: bytes, draws: np.random.Generator) -> bytes:
     """Some bytes exchanged, in the head of every second file."""
     found = bytearray(content)
     end = len(found) if draws.integers(2) else min(300, len(found))
@@ -75,12 +75,12 @@ def mutated(content: bytes, draws: np.random.Generator) -> bytes:
 
 def check_mutated(each: int) -> None:
     for number, writer in enumerate(WRITERS):
-        content, draws = written(writer, number), np.random.default_rng(number)
+        content, draws = picture_file(writer, number), np.random.default_rng(number)
         for _ in range(each):
             begun = time.process_time()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                seen(mutated(content, draws))
+                our_pixels(mutate(content, draws))
             assert time.process_time() - begun < 10
 
 

@@ -35,17 +35,23 @@ def at_16_khz(samples: np.ndarray, rate: int) -> Int16[np.ndarray, " n"]:
     return np.rint(ours * 32768).clip(-32768, 32767).astype(np.int16)
 
 
-@pytest.mark.parametrize("form", FORMATS, ids=list(INTACT))
-def test_an_intact_recording_is_heard_whole(form: Format):
+def ours_and_expected(form: Format) -> tuple[Int16[np.ndarray, " n"], Int16[np.ndarray, " m"]]:
     samples = source(form)
-    content, expected = form.write(samples, form.rate), at_16_khz(samples, form.rate)
-    found = decode(content)
-    if form.exact:
-        np.testing.assert_allclose(found, expected, atol=2)
-        return
-    delay = 0.05 * RATE if "wma" in form.name else 2  # FFmpeg's decoder of WMA takes one block off
-    assert len(found) >= len(expected) - delay
-    assert likeness(found, expected) > 0.96
+    return decode(form.write(samples, form.rate)), at_16_khz(samples, form.rate)
+
+
+@pytest.mark.parametrize("name", [name for name, form in INTACT.items() if form.exact])
+def test_an_intact_lossless_recording_comes_back_as_it_was(name: str):
+    ours, expected = ours_and_expected(INTACT[name])
+    np.testing.assert_allclose(ours, expected, atol=2)
+
+
+@pytest.mark.parametrize("name", [name for name, form in INTACT.items() if not form.exact])
+def test_an_intact_lossy_recording_is_decoded_whole(name: str):
+    ours, expected = ours_and_expected(INTACT[name])
+    delay = 0.05 * RATE if "wma" in name else 2  # FFmpeg's decoder of WMA takes one block off
+    assert len(ours) >= len(expected) - delay
+    assert likeness(ours, expected) > 0.96
 
 
 @pytest.mark.parametrize("fault", [cut, hole], ids=lambda fault: fault.__name__)
@@ -80,7 +86,7 @@ def test_what_has_checksums_is_the_same_sound_or_refused(name: str):
         np.testing.assert_array_equal(found, whole)
 
 
-def test_soundfile_hears_the_same():
+def test_soundfile_decodes_the_same():
     """An independent decoder, where there is one: mpg123, libvorbis and libopus of libsndfile."""
     for name in ("sndfile-MP3-MPEG_LAYER_III-FILE", "sndfile-OGG-VORBIS-FILE", "sndfile-OGG-OPUS-FILE"):
         form = INTACT[f"{name}{RATE}"]
@@ -99,12 +105,12 @@ def test_ten_thousand_mutated_recordings():
     wholes = [len(decode(content)) for _, content in contents]
     for number in range(10_000):
         (form, content), whole = contents[number % len(contents)], wholes[number % len(contents)]
-        fault, begun = FAULTS[number // len(contents) % 4], time.monotonic()
+        fault, begun = FAULTS[number // len(contents) % 4], time.process_time()  # a busy machine is no hang
         try:
             short = (whole - len(decode(fault(content, rng)))) / RATE
         except BadAudio:
             refused, short = refused + 1, 0.0
-        assert time.monotonic() - begun < 10
+        assert time.process_time() - begun < 10
         if short > SHORTER_S:
             lost[form.name, fault.__name__] = lost.get((form.name, fault.__name__), 0) + 1
     print(f"{refused} of 10000 refused; shorter: {lost}")

@@ -21,7 +21,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
         yield served
 
 
-def fetched(hub: ModelHub) -> set[str]:
+def downloads(hub: ModelHub) -> set[str]:
     return {path.rpartition("/")[2] for path in hub.requests if path.startswith("GET /owner/model/resolve/")}
 
 
@@ -37,7 +37,7 @@ def test_weights_that_are_no_safetensors_start_no_conversion(hub: ModelHub, tmp_
     assert tower.origin["weight_hash"] == file_sha256(tmp_path / "model" / "pytorch_model.bin")
     assert tower.origin["unit_variance"]
     assert tower.folder.name == hub.commit
-    assert fetched(hub) == {"config.json", "preprocessor_config.json", "pytorch_model.bin"}
+    assert downloads(hub) == {"config.json", "preprocessor_config.json", "pytorch_model.bin"}
     assert not any(thread.name == "Thread-auto_conversion" for thread in threading.enumerate())
     assert not [path for path in hub.requests if "discussions" in path or "spaces" in path or "POST" in path]
 
@@ -51,7 +51,7 @@ def test_of_a_vision_backbone_its_preprocessing_is_fetched(hub: ModelHub, tmp_pa
     attrs = features.attributes(vision_config(MODEL))
     assert attrs["normalisation"] == {"mean": [0.5, 0.4, 0.3], "std": [0.25, 0.5, 1.0], "resample": "bicubic"}
     assert attrs["revision"] == hub.commit
-    assert fetched(hub) == {"config.json", "preprocessor_config.json", "model.safetensors"}
+    assert downloads(hub) == {"config.json", "preprocessor_config.json", "model.safetensors"}
 
 
 def test_a_hub_that_has_moved_gives_other_weights_and_another_hash(hub: ModelHub, tmp_path: Path) -> None:

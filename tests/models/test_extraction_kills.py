@@ -21,11 +21,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.backbones import vision_config
 from tests.support.features import Corpus, save_backbone
 from tests.support.waiting import until
 from tests.support.warm import Order, Warm, warm
 from ves.base.files import write_json
-from ves.config.experiment import VisionConfig
 from ves.store.features_layout import shard_path
 from ves.store.features_reader import FeatureStore, open_features
 from ves.store.shard_format import BadStore
@@ -49,15 +49,7 @@ class Extraction:
         self.corpus, self.processes, self.rng, self.folder = Corpus(folder), processes, rng, folder
         self.corpus.add("images/train-00000-of-00001", ROWS)
         save_backbone(folder / "backbone")
-        vision = VisionConfig(
-            backbone=str(folder / "backbone"),
-            revision=None,
-            image_size=16,
-            fit="stretch",
-            batch_size=3,
-            compression=None,
-            compile=False,
-        )
+        vision = vision_config(folder / "backbone", batch_size=3)
         write_json(folder / "vision.json", vision.model_dump())
         self.records = [folder / "parts" / f"{number}-of-{JOBS}.json" for number in range(1, JOBS + 1)]
         self.kills, self.kills_left, self.refused = Counter[str](), 0, 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
 
+from tests.support.backbones import vision_config
 from tests.support.features import SMALL, Corpus, save_backbone
 from ves.base.checksums import file_sha256
 from ves.base.files import read_json
@@ -33,15 +34,7 @@ def backbone(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def vision(backbone) -> VisionConfig:
-    return VisionConfig(
-        backbone=str(backbone),
-        revision=None,
-        image_size=16,
-        fit="stretch",
-        batch_size=4,
-        compression=None,
-        compile=False,
-    )
+    return vision_config(backbone, batch_size=4)
 
 
 @pytest.fixture

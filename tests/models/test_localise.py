@@ -11,21 +11,19 @@ import pytest
 import soundfile
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 import ves
-from tests.support.pages import fenced
+from tests.support.pages import code_blocks
+from tests.support.untrained_run import write_untrained_run
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
-from ves.config.experiment import RunConfig
 from ves.evaluation.embed import embed
 from ves.media.audio import RATE, window
 from ves.models import localise
-from ves.models.towers import VeS
 from ves.report.clips.lookup import Corpus
 from ves.store.audio import AudioStore
 from ves.store.embeddings import load
-from ves.training.dataset import PairReader, clips
+from ves.training.dataset import clips
 
 pytestmark = pytest.mark.numbers
 
@@ -34,17 +32,8 @@ SECONDS = 3.0  # of the tiny corpus' windows
 
 @pytest.fixture(scope="module")
 def run(tiny, tmp_path_factory) -> Path:
-    """A run folder of the tiny corpus whose model was never trained, embedded."""
-    config, data = tiny
-    folder = tmp_path_factory.mktemp("localise") / "dense-s0"
-    settings = RunConfig(
-        run="dense-s0", seed=0, data=data, audio=config.audio, model=config.model, train=config.train_of("dense")
-    )
-    write_json(folder / "config.json", settings.model_dump(mode="json"))
-    torch.manual_seed(0)
-    width = PairReader(data, config.audio.seconds).patches(np.array([0]))[0].shape[-1]
-    model = VeS(config.audio, config.model, width, config.train.temperature)
-    save_file({name: value.contiguous() for name, value in model.trainable().items()}, folder / "model.safetensors")
+    """A run that was never trained, with the embeddings of val."""
+    folder = write_untrained_run(tmp_path_factory.mktemp("localise") / "dense-s0", *tiny)
     embed(folder, "val", folder / "embeddings" / "val.zarr")
     return folder
 
@@ -247,7 +236,7 @@ def test_the_command_writes_a_page_and_a_film(run, voice, tmp_path: Path, capfd)
 
 def test_the_lines_of_the_page_work(run, voice, tmp_path: Path, monkeypatch, capsys) -> None:
     """docs/figures.md, seen from the folder that its lines are typed in."""
-    (code,) = fenced("docs/figures.md", "python")
+    (code,) = code_blocks("docs/figures.md", "python")
     folder = tmp_path / "results" / "scenes"
     folder.mkdir(parents=True)
     (folder / "dense-s0").symlink_to(run)

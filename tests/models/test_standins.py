@@ -103,7 +103,7 @@ def test_pseudo_words_are_no_words_of_the_corpus(voice):
     forbidden = pseudowords.lexicon_words(LEXICON)
     assert {"लाल", "ball"} <= forbidden
     rng = np.random.default_rng(3)
-    words = {word.rstrip(",") for _ in range(40) for word in pseudowords.utterance(voice, 8, forbidden, rng).split()}
+    words = {word.rstrip(",") for _ in range(40) for word in pseudowords.sentence(voice, 8, forbidden, rng).split()}
     assert len(words) > 200
     assert not words & forbidden
 

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import Dinov2Config, Dinov2Model, HubertConfig, HubertModel
 
+from tests.support.backbones import vision_config
 from tests.support.towers import audio_config
-from ves.config.experiment import ModelConfig, VisionConfig
+from ves.config.experiment import ModelConfig
 from ves.models.towers import VeS
 
 pytestmark = pytest.mark.numbers
@@ -107,15 +108,7 @@ def test_real_architectures_load_by_the_same_call(tmp_path):
         Dinov2Config(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, patch_size=14, image_size=518)
     ).save_pretrained(tmp_path / "dinov2-large")
     HubertModel(HubertConfig(num_hidden_layers=2)).save_pretrained(tmp_path / "distilhubert")
-    vision = VisionConfig(
-        backbone=str(tmp_path / "dinov2-large"),
-        revision=None,
-        image_size=224,
-        fit="stretch",
-        batch_size=2,
-        compression=None,
-        compile=False,
-    )
+    vision = vision_config(tmp_path / "dinov2-large", image_size=224)
     with torch.no_grad():
         patches = patch_tokens(load_backbone(vision), torch.randn(2, 3, 224, 224))
         assert patches.shape == (2, 256, 1024)

@@ -35,7 +35,7 @@ def exchange(backbone: Path, saved: str = "safetensors") -> None:
         as_bin(backbone, weights)
 
 
-def trained(backbone: Path, run: Path, **audio) -> RunConfig:
+def write_training(backbone: Path, run: Path, **audio) -> RunConfig:
     """What a training leaves in a run's folder, as far as its model is concerned."""
     config = tiny_config()
     names = dict.fromkeys(("corpus", "manifest", "splits", "images", "audio", "features"), "none")
@@ -59,7 +59,7 @@ def test_a_run_whose_frozen_front_end_was_exchanged_is_refused(backbone: Path, s
     if saved == "bin":
         shutil.copytree(backbone, tmp_path / "kept")
         as_bin(backbone, load_file(backbone / "model.safetensors"))
-    trained(backbone, tmp_path / "run")
+    write_training(backbone, tmp_path / "run")
     before = tokens(tmp_path / "run")
     assert torch.equal(tokens(tmp_path / "run"), before)
     if saved == "bin":
@@ -72,7 +72,7 @@ def test_a_run_whose_frozen_front_end_was_exchanged_is_refused(backbone: Path, s
 
 
 def test_where_nothing_is_frozen_the_run_has_all_weights(backbone: Path, tmp_path) -> None:
-    trained(backbone, tmp_path / "run", freeze_conv=False)
+    write_training(backbone, tmp_path / "run", freeze_conv=False)
     before = tokens(tmp_path / "run")
     exchange(backbone)
     assert torch.equal(tokens(tmp_path / "run"), before)
@@ -83,14 +83,14 @@ def test_a_run_hears_what_it_was_trained_on_whatever_the_folder_says_by_now(
     backbone: Path, normalised: bool, tmp_path
 ) -> None:
     preprocessor(backbone, do_normalize=normalised)
-    trained(backbone, tmp_path / "run")
+    write_training(backbone, tmp_path / "run")
     before = tokens(tmp_path / "run")
     preprocessor(backbone, do_normalize=not normalised)
     assert torch.equal(tokens(tmp_path / "run"), before)
 
 
 def test_an_older_run_says_nothing_of_it_and_was_never_normalised(backbone: Path, tmp_path, caplog) -> None:
-    trained(backbone, tmp_path / "run")
+    write_training(backbone, tmp_path / "run")
     before = tokens(tmp_path / "run")
     weights = tmp_path / "run" / "model.safetensors"
     save_file(load_file(weights), weights)

@@ -1,4 +1,4 @@
-"""Similarities against slow references: loops over every utterance, image, token and patch, forward and gradient."""
+"""Similarities against slow references: loops over every clip, image, token and patch, forward and gradient."""
 
 from functools import partial
 
@@ -92,7 +92,7 @@ def test_padding_changes_nothing(name, tokens):
 
 
 def test_by_hand():
-    """One utterance of two tokens, one image of two patches: S = [[1, 0], [0.6, 0.8]]."""
+    """One clip of two tokens, one image of two patches: S = [[1, 0], [0.6, 0.8]]."""
     audio = torch.tensor([[[1.0, 0.0], [0.6, 0.8]]])
     image = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
     mask = torch.ones(1, 2, dtype=torch.bool)
@@ -113,7 +113,7 @@ def test_a_masked_maximum_keeps_negative_similarities():
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)
-def test_an_utterance_without_tokens_scores_zero(name, tokens):
+def test_a_clip_without_tokens_scores_zero(name, tokens):
     audio, mask, image, _ = tokens
     mask = mask.clone()
     mask[1] = False

@@ -21,7 +21,7 @@ def _clips(lengths: list[int], seed: int = 0) -> list[np.ndarray]:
     return [rng.integers(-32768, 32768, n, dtype=np.int16) for n in lengths]
 
 
-def _stored(store: Path, array: str) -> np.ndarray:
+def _by_zarr(store: Path, array: str) -> np.ndarray:
     """What plain Zarr reads."""
     opened = zarr.open_array(store / array, mode="r")
     return np.asarray(opened[:])
@@ -58,10 +58,10 @@ def test_plain_zarr_reads_it(tmp_path: Path):
     clips[0][:] = 0  # whole chunks of silence are stored all the same
     digest = write_group(tmp_path / SHARD, clips, _ids(3))
     group = zarr.open_group(tmp_path / SHARD, mode="r")
-    np.testing.assert_array_equal(_stored(tmp_path / SHARD, "samples"), np.concatenate(clips))
-    assert _stored(tmp_path / SHARD, "offset").tolist() == [0, 2_000, 2_000]
-    assert _stored(tmp_path / SHARD, "length").tolist() == [2_000, 0, 2_100]
-    assert _stored(tmp_path / SHARD, "clip_id")[2].tobytes().hex() == _ids(3)[2]
+    np.testing.assert_array_equal(_by_zarr(tmp_path / SHARD, "samples"), np.concatenate(clips))
+    assert _by_zarr(tmp_path / SHARD, "offset").tolist() == [0, 2_000, 2_000]
+    assert _by_zarr(tmp_path / SHARD, "length").tolist() == [2_000, 0, 2_100]
+    assert _by_zarr(tmp_path / SHARD, "clip_id")[2].tobytes().hex() == _ids(3)[2]
     assert dict(group.attrs) == {"rate": 16_000, "clips": 3, "samples": 4_100, "sha256": digest, "complete": True}
     assert AudioStore(tmp_path).read(SHARD, 1).tolist() == []
     np.testing.assert_array_equal(AudioStore(tmp_path).read(SHARD, 0), clips[0])
@@ -208,7 +208,7 @@ def test_seal_joins_the_groups(tmp_path: Path):
     assert {g["shard"]: g["sha256"] for g in manifest["groups"]} == digests
     assert sorted(zarr.open_group(store / "audio", mode="r").keys()) == ["A", "B"]
     assert "audio/B/y/length" in zarr.open_group(store, mode="r")
-    assert _stored(store, "audio/B/y/length").tolist() == [700, 20]
+    assert _by_zarr(store, "audio/B/y/length").tolist() == [700, 20]
     with pytest.raises(ValueError, match="no group audio/C/z"):
         seal(store, [*digests, "audio/C/z"])
 

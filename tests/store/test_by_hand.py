@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pages import commands, fenced, text
+from tests.support.pages import code_blocks, commands, text
 from tests.support.small_stores import IDS, small_shards, some_tokens, write_images, write_store
 from ves.__main__ import main
 from ves.store.features_layout import shard_path
 from ves.store.shard_format import HEADER
 
 PAGE = "docs/features.md"
-SNIPPETS = fenced(PAGE, "python")
+SNIPPETS = code_blocks(PAGE, "python")
 COMMANDS = [words[1:] for words in commands(PAGE) if words[:2] == ["ves", "store"]]
 (NAME,) = set(re.findall(r"data/scenes/features/[\w.-]+\.zarr", text(PAGE)))
 

@@ -9,7 +9,7 @@ import zarr
 
 from tests.support.embeddings import random_embeddings
 from tests.support.run_folders import CLIPS, IMAGES, split_in_two
-from ves.store.embeddings import ARRAYS, Embeddings, joined, load, manifest_path, write
+from ves.store.embeddings import ARRAYS, Embeddings, join, load, manifest_path, write
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_store_may_have_no_image_tokens_and_no_clip(tmp_path, clips):
 def test_val_and_val_more_together_are_all_clips_about_the_images_of_val():
     whole = random_embeddings(CLIPS, IMAGES)
     whole.clip_image[IMAGES:] = whole.clip_image[IMAGES:].clamp(min=3)
-    found = joined(*split_in_two(whole))
+    found = join(*split_in_two(whole))
     assert found.clip_id == whole.clip_id[:-1], "the last is about a near-duplicate"
     assert torch.equal(found.clip_image, whole.clip_image[:-1])
     assert torch.equal(found.audio_tokens, whole.audio_tokens[:-1])
@@ -133,4 +133,4 @@ def test_val_and_val_more_of_two_models_are_not_joined():
     val, more = split_in_two(random_embeddings(CLIPS, IMAGES))
     more.attrs["model_sha256"] = "cd" * 32
     with pytest.raises(ValueError, match="dense-s0: embeddings of val and val_more are from two models; embed both"):
-        joined(val, more)
+        join(val, more)

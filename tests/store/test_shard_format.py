@@ -89,7 +89,7 @@ def test_rows_are_numbered_from_the_first_of_the_shard(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "a", 19, first=16), ROWS[3])
 
 
-def refused(path, row) -> bool:
+def is_refused(path, row) -> bool:
     """Whether a row of the small shard below is refused; if it is not, it must be right."""
     try:
         np.testing.assert_array_equal(read(path, row, slots=2, row_bytes=6), ROWS[row, :6])
@@ -106,7 +106,7 @@ def test_every_flipped_bit_is_found(tmp_path):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         (tmp_path / "b").write_bytes(damaged)
-        assert refused(tmp_path / "b", 0) | refused(tmp_path / "b", 1)
+        assert is_refused(tmp_path / "b", 0) | is_refused(tmp_path / "b", 1)
 
 
 def test_truncation_zeroes_and_absence_are_found(tmp_path):

@@ -54,7 +54,7 @@ SPEECH: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def made(name: str, settings: dict[str, Any]) -> Any:
+def random_model(name: str, settings: dict[str, Any]) -> Any:
     """A model of a class of transformers, all its weights random and none of them zero or one."""
     torch.manual_seed(0)
     model: Any = getattr(transformers, f"{name}Model")(getattr(transformers, f"{name}Config")(**settings)).eval()
@@ -66,12 +66,12 @@ def made(name: str, settings: dict[str, Any]) -> Any:
 
 def vision_model(kind: str) -> Any:
     name, own, _ = VISION[kind]
-    return made(name, PICTURE | own)
+    return random_model(name, PICTURE | own)
 
 
 def speech_model(kind: str, **changes: Any) -> Any:
     name, own = SPEECH[kind]
-    return made(name, SOUND | own | changes)
+    return random_model(name, SOUND | own | changes)
 
 
 def as_bin(folder: Path, weights: dict[str, torch.Tensor]) -> None:

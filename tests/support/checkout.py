@@ -22,7 +22,7 @@ def _git(*arguments: str) -> str | None:
 
 
 @cache
-def tracked() -> tuple[str, ...] | None:
+def git_files() -> tuple[str, ...] | None:
     """Files that git keeps and that are here, seen from the root; None where git does not say."""
     if _git("rev-parse", "--show-prefix") != "\n":  # no repository, or another one around this folder
         return None
@@ -32,7 +32,7 @@ def tracked() -> tuple[str, ...] | None:
 
 def of_project(folder: str, pattern: str) -> list[Path]:
     """The project's files below a folder whose names match, seen from the root."""
-    names = tracked()
+    names = git_files()
     if names is not None:
         return sorted(path for path in map(Path, names) if path.is_relative_to(folder) and path.match(pattern))
     found = (path.relative_to(ROOT) for path in (ROOT / folder).rglob(pattern) if path.is_file())

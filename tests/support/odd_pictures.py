@@ -44,33 +44,33 @@ def scene(seed: int, width: int = 200, height: int = 150) -> Image.Image:
     return Image.fromarray((soft + draws.normal(0, 3, soft.shape)).clip(0, 255).astype(np.uint8))
 
 
-def encoded(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+def encode(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()
 
 
-def written(writer: tuple[str, str, dict[str, Any]], seed: int) -> bytes:
+def picture_file(writer: tuple[str, str, dict[str, Any]], seed: int) -> bytes:
     form, mode, options = writer
     picture = scene(seed)
     if mode == "LAB":
         picture = Image.merge("LAB", picture.split())
     elif mode in ("RGBA", "LA"):
         picture.putalpha(scene(seed + 1).convert("L"))
-    return encoded(picture.convert(mode), form, **options)
+    return encode(picture.convert(mode), form, **options)
 
 
-def faulty(content: bytes, form: str, seed: int) -> Iterator[tuple[str, bytes]]:
+def with_faults(content: bytes, form: str, seed: int) -> Iterator[tuple[str, bytes]]:
     """Each fault that the format shows: its name in FAULTS, and the file."""
     draws = np.random.default_rng(seed)
     for fault, forms in FAULTS.items():
         if forms is ... or form in forms:
-            damaged = _damaged(content, fault, draws)
+            damaged = _damage(content, fault, draws)
             if damaged is not None:
                 yield fault, damaged
 
 
-def _damaged(content: bytes, fault: str, draws: np.random.Generator) -> bytes | None:
+def _damage(content: bytes, fault: str, draws: np.random.Generator) -> bytes | None:
     first, last = pixels(content)
     place = int(draws.integers(first, max(first + 1, last - SECTOR - 20)))
     match fault:

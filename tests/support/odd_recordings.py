@@ -125,6 +125,7 @@ LAVF = [
     lavf("wav", "pcm_s16le", True, RATE, seamless=True, pipe=True), lavf("wav", "pcm_s16le", True, RATE, rf64="always"),
     lavf("aiff", "pcm_s16be", True, RATE), lavf("aiff", "pcm_s16be", True, RATE, seamless=True, pipe=True),
     lavf("au", "pcm_s16be", True, RATE, seamless=True, pipe=True), lavf("w64", "pcm_s16le", True, RATE),
+    lavf("w64", "pcm_s16le", True, RATE, seamless=True, pipe=True),
 ]  # fmt: skip
 FORMATS = [*SNDFILE, *LAVF]
 

@@ -27,14 +27,14 @@ def prose(page: str) -> str:
     return FENCED.sub("", text(page))
 
 
-def fenced(page: str, language: str) -> list[str]:
+def code_blocks(page: str, language: str) -> list[str]:
     """The fenced blocks of a page in a language, without the indentation of a list that they are in."""
     return [textwrap.dedent(block) for _, named, block in FENCED.findall(text(page)) if named == language]
 
 
 def commands(page: str) -> list[list[str]]:
     """The words of each line of the shell blocks of a page, without comments."""
-    lines = [line for block in fenced(page, "bash") for line in block.splitlines()]
+    lines = [line for block in code_blocks(page, "bash") for line in block.splitlines()]
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 

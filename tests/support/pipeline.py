@@ -22,6 +22,7 @@ from ves.base.files import read_json
 from ves.config import slices
 from ves.config.check import read_yaml, validate
 from ves.config.experiment import features_name
+from ves.sources.kinds import settings_files
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "hf_not_a_real_token"
@@ -86,7 +87,8 @@ def settings(**changes: Mapping[str, Any]) -> dict[str, str]:
     update_config(content, own | {"vision": STAND_IN})
     update_config(content, changes)
     config = validate(content, files)
-    found = slices.files(config, features_name(config.vision), downloads=1)
+    features = features_name(config.vision)
+    found = slices.files(config, features) | settings_files(config, features, downloads=1)
     names = ("corpus", "split", "survey_config", "plan_settings")
     return {name: found[f"data/v/{name}.json"].model_dump_json() for name in names}
 

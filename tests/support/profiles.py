@@ -52,7 +52,7 @@ def of_inks() -> bytes:
     return _profile(b"CMYK", b"Lab ", {b"wtpt": _xyz(D50), b"A2B0": content}, b"prtr")
 
 
-def expected(pixels: np.ndarray, primaries: tuple[tuple[float, ...], ...], gamma: float) -> np.ndarray:
+def to_srgb(pixels: np.ndarray, primaries: tuple[tuple[float, ...], ...], gamma: float) -> np.ndarray:
     """What a picture in such a profile is in sRGB, by the formulas of IEC 61966-2-1; uint8 [..., 3]."""
     light = (pixels / 255.0) ** gamma @ np.array(primaries) @ np.linalg.inv(np.array(SRGB))
     light = light.clip(0, 1)

@@ -6,7 +6,7 @@ import av
 import numpy as np
 
 
-def encoded(
+def tone_file(
     kind: str, codec: str, seconds: float = 1.0, rate: int = 44_100, layout: str = "stereo", pictures: int = 0
 ) -> bytes:
     """A tone of 440 Hz and peak 0.5 in a container of that kind, beside a film of so many pictures, 10 a second.

@@ -1,4 +1,4 @@
-"""Run by test_maxsim_triton.py: the Triton kernels against plain torch, in JSON on stdout.
+"""Run by tests/similarity/test_triton.py: the Triton kernels against plain torch, in JSON on stdout.
 
 TRITON_INTERPRET=1 python triton_kernels.py interpret      in Triton's interpreter, on a CPU
 python triton_kernels.py cuda                              on a GPU
@@ -77,14 +77,14 @@ def nan_wins(device: str) -> bool:
 def numpy_scalars(patch: Callable[..., None]) -> Callable[..., None]:
     """Triton 3.6 makes loop bounds of arrays of one element by int(), which numpy 2.5 refuses."""
 
-    def patched(tensor: type, scope: Any) -> None:
+    def patch_tensor(tensor: type, scope: Any) -> None:
         patch(tensor, scope)
         scope.set_attr(tensor, "__index__", lambda self: self.handle.data.item())
 
-    return patched
+    return patch_tensor
 
 
-def compiled(capability: int) -> bool:
+def compiles(capability: int) -> bool:
     """Whether bfloat16 reaches tensor cores; fails where a kernel does not compile or takes more than 100 KB."""
     numbers = dict.fromkeys("QNKMD", "i32")
     tokens = {"query": "*bf16", "weight": "*fp32", "key": "*bf16"}
@@ -110,7 +110,7 @@ def compiled(capability: int) -> bool:
     return cores
 
 
-def compared(device: str) -> dict[str, Any]:
+def compare_all(device: str) -> dict[str, Any]:
     """All cases on one device."""
     return {"differences": {name: differences(case, device) for name, case in CASES.items()}, "nan": nan_wins(device)}
 
@@ -119,12 +119,12 @@ if __name__ == "__main__":
     if sys.argv[1] == "interpret":
         maxsim_triton.TOKENS = maxsim_triton.PATCHES = maxsim_triton.DEPTH = 16  # several tiles of little
         interpreter._patch_lang_tensor = numpy_scalars(interpreter._patch_lang_tensor)
-        json.dump(compared("cpu"), sys.stdout)
+        json.dump(compare_all("cpu"), sys.stdout)
     elif sys.argv[1] == "cuda":
         CASES |= {
             "bfloat16": (3, 9, 4, 20, 64, True, torch.bfloat16),
             "the paper's shapes": (8, 125, 12, 256, 256, False, torch.bfloat16),
         }
-        json.dump(compared("cuda"), sys.stdout)
+        json.dump(compare_all("cuda"), sys.stdout)
     else:
-        json.dump(compiled(int(sys.argv[1])), sys.stdout)
+        json.dump(compiles(int(sys.argv[1])), sys.stdout)

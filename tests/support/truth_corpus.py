@@ -9,7 +9,7 @@ import polars as pl
 from PIL import Image
 
 from ves.config.experiment import DataPaths
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.store.embeddings import write
 
 

@@ -183,7 +183,7 @@ def picture(name: str) -> Image.Image:
     return Image.fromarray(squares).resize((96, 72), Image.Resampling.BICUBIC)
 
 
-def encoded(image: Image.Image, format: str, **options: int) -> bytes:
+def encode(image: Image.Image, format: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
@@ -195,13 +195,13 @@ def image_shard(shard: int) -> bytes:
         names = [f"GENERIC_{number:04}" for number in range(GENERIC)]
     else:
         names = [f"{district.folder}-SPECIFIC_{number:05}" for district in DISTRICTS for number in range(SPECIFIC)]
-    files = {f"Images/IISc_VaaniProject_{name}.jpg": encoded(picture(name), "JPEG", quality=90) for name in names}
+    files = {f"Images/IISc_VaaniProject_{name}.jpg": encode(picture(name), "JPEG", quality=90) for name in names}
     if shard == 0:
         first, second = list(files)[:2]
         files["Images/twin.jpg"] = files[first]  # the same bytes under another name
-        files["Images/again.jpg"] = encoded(picture("GENERIC_0001"), "JPEG", quality=70)  # the same picture in others
+        files["Images/again.jpg"] = encode(picture("GENERIC_0001"), "JPEG", quality=70)  # the same picture in others
         files["Images/broken.jpg"] = files[second][: len(files[second]) // 2]
-        files["Images/IISc_VaaniProject_GENERIC_bomb.png"] = encoded(Image.new("1", (12_000, 12_000)), "PNG")
+        files["Images/IISc_VaaniProject_GENERIC_bomb.png"] = encode(Image.new("1", (12_000, 12_000)), "PNG")
         files["Images/none.jpg"] = b"no picture"
     return _parquet(_table([{"image": {"bytes": content, "path": path}} for path, content in files.items()], "image"))
 

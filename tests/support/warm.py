@@ -131,7 +131,7 @@ def _fill_disk_after(writes: int) -> None:
     """Let the write after so many, to files that Python opened for bytes or text, find a full disk."""
     real, left = io.open, iter(range(writes))
 
-    def limited(path: Any, mode: str = "r", *given: Any, **options: Any) -> Any:
+    def open_with_limit(path: Any, mode: str = "r", *given: Any, **options: Any) -> Any:
         file = real(path, mode, *given, **options)
         if not isinstance(path, int) and set(mode) & set("wax+"):
             really = file.write
@@ -144,7 +144,7 @@ def _fill_disk_after(writes: int) -> None:
             file.write = write
         return file
 
-    builtins.open = io.open = limited
+    builtins.open = io.open = open_with_limit
 
 
 def _stage(order: Order) -> int:

@@ -51,7 +51,7 @@ def run(copy: Path, *arguments: str, fails: bool = False) -> str:
     return output
 
 
-def planned(copy: Path, *arguments: str) -> set[str]:
+def dry_run(copy: Path, *arguments: str) -> set[str]:
     """The jobs that a dry run shows, as "rule", "rule run" or "write_settings file"."""
     output = run(copy, "--dry-run", *arguments)
     jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):\n((?:    .*\n)+)", output, flags=re.MULTILINE)

@@ -68,24 +68,24 @@ def test_other_data_are_another_recipe(experiment, name, tmp_path):
 
 
 def test_settings_that_decide_weights_are_named_with_both_values(experiment):
-    def changed(section: str, **values) -> list[str]:
+    def recipe_changes(section: str, **values) -> list[str]:
         inner = getattr(experiment, section).model_copy(update=values)
         return differences(recipe(experiment), recipe(experiment.model_copy(update={section: inner})))
 
     old = experiment.train
-    assert changed("train", batch_size=8) == [f"train.batch_size: {old.batch_size} -> 8"]
-    assert changed("train", objective={"mean_mean": 1.0}) == [
+    assert recipe_changes("train", batch_size=8) == [f"train.batch_size: {old.batch_size} -> 8"]
+    assert recipe_changes("train", objective={"mean_mean": 1.0}) == [
         'train.objective: {"max_mean": 1.0} -> {"mean_mean": 1.0}'
     ]
-    assert changed("train", augment=old.augment.model_copy(update={"gain_db": [-6.0, 6.0]})) == [
+    assert recipe_changes("train", augment=old.augment.model_copy(update={"gain_db": [-6.0, 6.0]})) == [
         "train.augment.gain_db: (none) -> [-6.0, 6.0]"
     ]
-    assert changed("train", threads=1, epochs=9.0) == [
+    assert recipe_changes("train", threads=1, epochs=9.0) == [
         f"train.epochs: {old.epochs} -> 9.0",
         f"train.threads: {old.threads} -> 1",
     ]
-    assert changed("audio", seconds=2.0) == ["audio.seconds: 3.0 -> 2.0"]
-    assert changed("model", dim=16) == ["model.dim: 32 -> 16"]
+    assert recipe_changes("audio", seconds=2.0) == ["audio.seconds: 3.0 -> 2.0"]
+    assert recipe_changes("model", dim=16) == ["model.dim: 32 -> 16"]
     other_seed = recipe(experiment.model_copy(update={"seed": 1}))
     assert differences(recipe(experiment), other_seed) == ["seed: 0 -> 1"]
 
@@ -120,13 +120,13 @@ def interrupt_at(monkeypatch, step: int) -> None:
     """Let every training end with KeyboardInterrupt in this step."""
     optimise, steps = train.optimise, []
 
-    def interrupted(*arguments):
+    def interrupt(*arguments):
         steps.append(1)
         if len(steps) == step:
             raise KeyboardInterrupt
         return optimise(*arguments)
 
-    monkeypatch.setattr(train, "optimise", interrupted)
+    monkeypatch.setattr(train, "optimise", interrupt)
 
 
 def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_archived(short_run, tiny, monkeypatch):
@@ -173,7 +173,7 @@ def test_a_finished_training_with_other_settings_is_archived_and_trained_again(s
 
 
 @pytest.fixture(scope="module")
-def stopped_once(tiny, tmp_path_factory) -> Path:
+def half_run_template(tiny, tmp_path_factory) -> Path:
     """A run with the settings of `straight` that ended in its sixth step, with checkpoints of steps 2 and 4."""
     config, data = tiny
     run = tmp_path_factory.mktemp("stopped") / "dense"
@@ -186,9 +186,9 @@ def stopped_once(tiny, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def stopped(stopped_once, tmp_path) -> Path:
+def half_run(half_run_template, tmp_path) -> Path:
     """A copy of it."""
-    return shutil.copytree(stopped_once, tmp_path / "stopped", symlinks=True)
+    return shutil.copytree(half_run_template, tmp_path / "stopped", symlinks=True)
 
 
 def cut(path: Path) -> None:
@@ -205,22 +205,22 @@ def flip(path: Path) -> None:
     ("model.safetensors", cut), ("state.pt", cut), ("model.safetensors", flip), ("state.pt", Path.unlink),
     ("checkpoint.json", cut), ("checkpoint.json", Path.unlink),
 ])  # fmt: skip
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(stopped, caplog, name, damage):
-    found = checkpoint.newest(stopped)
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(half_run, caplog, name, damage):
+    found = checkpoint.newest(half_run)
     assert found is not None and found[0].name == "step-00000004"
-    damage(stopped / "checkpoints" / "step-00000004" / name)
+    damage(half_run / "checkpoints" / "step-00000004" / name)
     with caplog.at_level("WARNING"):
-        found = checkpoint.newest(stopped)
+        found = checkpoint.newest(half_run)
     assert found is not None and found[0].name == "step-00000002"
     assert "step-00000004" in caplog.text and "damaged" in caplog.text
-    damage(stopped / "checkpoints" / "step-00000002" / name)
+    damage(half_run / "checkpoints" / "step-00000002" / name)
     with pytest.raises(ValueError, match="every checkpoint there is damaged; `ves train --fresh"):
-        train.train(stopped)
+        train.train(half_run)
 
 
-def test_a_damaged_checkpoint_does_not_count_towards_keep_checkpoints(stopped, caplog):
+def test_a_damaged_checkpoint_does_not_count_towards_keep_checkpoints(half_run, caplog):
     """Steps 2 and 4 lie there, 4 is damaged and 5 is written: with two to keep, 2 is one of them."""
-    run = stopped
+    run = half_run
     flip(run / "checkpoints" / "step-00000004" / "state.pt")
     config = RunConfig.model_validate_json((run / "config.json").read_text())
     model, attempt = VeS(config.audio, config.model, 24, 0.07), checkpoint.Attempt(run, config, 9, recipe(config))
@@ -232,23 +232,23 @@ def test_a_damaged_checkpoint_does_not_count_towards_keep_checkpoints(stopped, c
     assert caplog.text.count("step-00000004/state.pt: damaged") == 1
 
 
-def test_each_file_of_the_checkpoint_is_hashed_once_at_the_start(stopped, monkeypatch):
+def test_each_file_of_the_checkpoint_is_hashed_once_at_the_start(half_run, monkeypatch):
     read: list[str] = []
     digest = checkpoint.digest
     monkeypatch.setattr(checkpoint, "digest", lambda path: read.append(path.parent.name) or digest(path))
     monkeypatch.setattr(train, "optimise", lambda *_: pytest.fail("the first step"))
     with pytest.raises(pytest.fail.Exception):
-        train.train(stopped)
+        train.train(half_run)
     assert read == ["step-00000004"] * 3
 
 
-def test_from_the_checkpoint_before_the_damaged_one_comes_the_same_model(short_run, stopped):
+def test_from_the_checkpoint_before_the_damaged_one_comes_the_same_model(short_run, half_run):
     straight = short_run("straight", **STRAIGHT)
     train.train(straight)
-    cut(stopped / "checkpoints" / "step-00000004" / "state.pt")
-    train.train(stopped)
-    assert (stopped / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
-    assert log_of(stopped) == log_of(straight)
+    cut(half_run / "checkpoints" / "step-00000004" / "state.pt")
+    train.train(half_run)
+    assert (half_run / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert log_of(half_run) == log_of(straight)
 
 
 @pytest.mark.parametrize(("images", "known"), [([0, 0], False), ([0, 1], True)])

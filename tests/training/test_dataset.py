@@ -127,14 +127,14 @@ def test_a_buffer_is_not_read_into_while_the_device_copies_it(tiny, tiny_clips, 
 def test_what_cannot_be_read_is_an_error_of_the_batch_that_holds_it(tiny, stream, monkeypatch):
     real = PairReader.patches
 
-    def damaged(self, rows, out=None):
+    def fail_third(self, rows, out=None):
         calls.append(rows)
         if len(calls) == 3:
             raise BadStore("row 7: damaged")
         return real(self, rows, out=out)
 
     calls: list = []
-    monkeypatch.setattr(PairReader, "patches", damaged)
+    monkeypatch.setattr(PairReader, "patches", fail_third)
     read: list = []
     with pytest.raises(BadStore, match="row 7"):
         read.extend(batch.image[0] for batch in stream(0, 9))

@@ -5,63 +5,84 @@ import math
 
 import pytest
 
+from ves.losses import chance
 from ves.training.divergence import WINDOW, Divergence, chance_loss
 
 CHANCE = math.log(32)
 
 
 @pytest.fixture
-def watched(tiny, tmp_path):
+def divergence(tiny, tmp_path):
     """A run of 1,000 steps of two terms, of which the first 100 warm up."""
     settings = {"objective": {"max_mean": 0.7, "mean_mean": 0.3}, "batch_size": 32, "micro_batch": 32, "warmup": 0.1}
     return Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
 
 
-def see(watched: Divergence, steps: range, dense: float, whole: float) -> None:
+def see(divergence: Divergence, steps: range, dense: float, whole: float) -> None:
     for step in steps:
-        assert watched.see(step, {"gradient_norm": 1.0, "max_mean/loss": dense, "mean_mean/loss": whole}) == 0
+        assert divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": dense, "mean_mean/loss": whole}) == 0
 
 
-def test_there_is_one_warning_for_a_collapsed_loss_and_only_for_its_term(watched, caplog):
-    see(watched, range(1, 100 + WINDOW), CHANCE, 2.0)
+def test_there_is_one_warning_for_a_collapsed_loss_and_only_for_its_term(divergence, caplog):
+    see(divergence, range(1, 100 + WINDOW), CHANCE, 2.0)
     assert not caplog.records, "no warning while it warms up, nor before the window is full"
-    see(watched, range(100 + WINDOW, 1001), CHANCE, 2.0)
+    see(divergence, range(100 + WINDOW, 1001), CHANCE, 2.0)
     (record,) = caplog.records
     message = "the loss of max_mean has collapsed: it is 3.466 over the last 100 steps, and equal scores for all pairs"
-    assert f"{message} give log B = 3.466" in record.getMessage()
+    assert f"{message} give 3.466. Try" in record.getMessage()
     assert f"step {100 + WINDOW}:" in record.getMessage()
 
 
-def test_a_collapse_is_seen_over_the_log_of_earlier_processes(watched, tmp_path, caplog):
+def test_a_collapse_is_seen_over_the_log_of_earlier_processes(divergence, tmp_path, caplog):
     """Resumed at step 150 of a loss at chance since the warm-up ended; step 120 was skipped."""
     logged = {"gradient_norm": 1.0, "max_mean/loss": CHANCE, "mean_mean/loss": 2.0}
     entries = [{"step": step} | logged | ({"max_mean/loss": 0.0} if step <= 100 else {}) for step in range(1, 151)]
     entries[119] = {"step": 120, "max_mean/loss": 0.0}
     (log := tmp_path / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    watched.look_back(log)
-    see(watched, range(151, 201), CHANCE, 2.0)
+    divergence.look_back(log)
+    see(divergence, range(151, 201), CHANCE, 2.0)
     assert not caplog.records, "99 losses are no window"
-    see(watched, range(201, 202), CHANCE, 2.0)
+    see(divergence, range(201, 202), CHANCE, 2.0)
     assert "step 201: the loss of max_mean has collapsed: it is 3.466 over the last 100 steps" in caplog.text
 
 
-def test_a_loss_that_falls_is_no_cause_for_alarm(watched, caplog):
-    see(watched, range(1, 1001), 0.98 * CHANCE, 0.5 * CHANCE)
+def test_a_loss_without_a_level_of_chance_never_counts_as_collapsed(tiny, tmp_path, caplog):
+    """log B says nothing about the loss of another kind: of a good SigLIP, each pair of which adds to the sum."""
+    divergence = Divergence(tmp_path, tiny[0].train.model_copy(update={"loss": "sigmoid", "warmup": 0.0}), 1000, [])
+    for step in range(1, 1001):
+        divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": 100.0})
+    assert divergence.chance is None and not caplog.records
+
+
+def test_a_loss_collapses_at_the_level_that_it_says_itself(tiny, tmp_path, caplog, monkeypatch):
+    monkeypatch.setitem(chance.CHANCE, "sigmoid", lambda pairs: 10.0 * pairs)
+    settings = {"loss": "sigmoid", "batch_size": 16, "micro_batch": 16, "warmup": 0.0}
+    divergence = Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
+    for step in range(1, 500):
+        divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": 150.0})  # far above log 16, and no collapse
+    assert not caplog.records
+    for step in range(500, 1001):
+        divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": 160.0})
+    assert "it is 158.500 over the last 100 steps, and equal scores for all pairs give 160.000" in caplog.text
+
+
+def test_a_loss_that_falls_is_no_cause_for_alarm(divergence, caplog):
+    see(divergence, range(1, 1001), 0.98 * CHANCE, 0.5 * CHANCE)
     assert not caplog.records
 
 
-def test_a_collapse_after_good_steps_is_seen_too(watched, caplog):
-    see(watched, range(1, 600), 1.0, 1.0)
-    see(watched, range(600, 1001), 1.0, CHANCE)
+def test_a_collapse_after_good_steps_is_seen_too(divergence, caplog):
+    see(divergence, range(1, 600), 1.0, 1.0)
+    see(divergence, range(600, 1001), 1.0, CHANCE)
     assert [record.getMessage().partition("loss of ")[2].split()[0] for record in caplog.records] == ["mean_mean"]
 
 
 def test_negatives_of_micro_batches_are_as_many_as_these_hold(tiny, tmp_path, caplog):
     settings = {"batch_size": 32, "micro_batch": 8, "negatives": "micro_batch", "warmup": 0.1}
-    watched = Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
+    divergence = Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
     for step in range(1, 1001):
-        watched.see(step, {"gradient_norm": 1.0, "max_mean/loss": math.log(8)})
-    assert "log B = 2.079" in caplog.text
+        divergence.see(step, {"gradient_norm": 1.0, "max_mean/loss": math.log(8)})
+    assert "equal scores for all pairs give 2.079" in caplog.text
 
 
 def test_counts_continue_where_a_checkpoint_left_them(tiny, tmp_path):

@@ -44,7 +44,7 @@ def data(tmp_path_factory) -> DataPaths:
 def curve(data, tmp_path) -> Callable[..., np.ndarray]:
     """Losses [steps, 1 + terms] of a run of the configuration, its settings of training changed: whole, and by term."""
 
-    def trained(name: str, **changes: Any) -> np.ndarray:
+    def train_curve(name: str, **changes: Any) -> np.ndarray:
         config = tiny_config()
         epochs = (CURVES[name] + 0.5) * BATCH / (golden_pairs.CLIPS - 2 * golden_pairs.TUNE)
         fixed = {"precision": "fp64", "batch_size": BATCH, "micro_batch": BATCH, "epochs": epochs, "warmup": 0.3}
@@ -61,10 +61,10 @@ def curve(data, tmp_path) -> Callable[..., np.ndarray]:
         log = [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
         return np.array([[entry["loss"], *(entry[f"{term}/loss"] for term in run.train.objective)] for entry in log])
 
-    return trained
+    return train_curve
 
 
-def recorded(name: str) -> np.ndarray:
+def golden_curve(name: str) -> np.ndarray:
     return np.loadtxt(GOLDEN / f"{name}-{CURVES[name]}-steps.txt")[:, 1:]
 
 
@@ -79,26 +79,26 @@ def test_the_golden_curve(curve, name, threads):
     if os.environ.get("VES_GOLDEN") == "write":
         lines = [" ".join([str(step), *map(repr, row.tolist())]) for step, row in enumerate(losses, 1)]
         (GOLDEN / f"{name}-{CURVES[name]}-steps.txt").write_text("\n".join(lines) + "\n")
-    assert losses.shape == recorded(name).shape
-    off = np.abs(losses / recorded(name) - 1).max()
-    assert close(losses, recorded(name)), f"off by {off:.1e}: the arithmetic changed; if meant so, VES_GOLDEN=write"
+    assert losses.shape == golden_curve(name).shape
+    off = np.abs(losses / golden_curve(name) - 1).max()
+    assert close(losses, golden_curve(name)), f"off by {off:.1e}: the arithmetic changed; if meant so, VES_GOLDEN=write"
 
 
-def _scaled(similarity: Callable, factor: float) -> Callable:
+def _scale(similarity: Callable, factor: float) -> Callable:
     return lambda *tokens: factor * similarity(*tokens)
 
 
-def _scaled_loss(function: Callable, factor: float) -> Callable:
+def _scale_loss(function: Callable, factor: float) -> Callable:
     """The loss with its metric, times a factor."""
 
-    def scaled(*logits):
+    def scale(*logits):
         loss, metrics = function(*logits)
         return factor * loss, metrics | {"loss": factor * metrics["loss"]}
 
-    return scaled
+    return scale
 
 
-def _counted_too(function: Callable, extra: int) -> Callable:
+def _count_more(function: Callable, extra: int) -> Callable:
     """FrameGrid.mask, of clips that are `extra` samples longer."""
     return lambda grid, valid, tokens: function(grid, valid + extra, tokens)
 
@@ -112,13 +112,13 @@ SETTINGS = {
 }
 PARTS = {
     "max_mean": lambda patch: patch.setitem(
-        similarity.SIMILARITIES, "max_mean", _scaled(similarity.SIMILARITIES["max_mean"], HAIR)
+        similarity.SIMILARITIES, "max_mean", _scale(similarity.SIMILARITIES["max_mean"], HAIR)
     ),
     "mean_mean": lambda patch: patch.setitem(
-        similarity.SIMILARITIES, "mean_mean", _scaled(similarity.SIMILARITIES["mean_mean"], HAIR)
+        similarity.SIMILARITIES, "mean_mean", _scale(similarity.SIMILARITIES["mean_mean"], HAIR)
     ),
-    "loss": lambda patch: patch.setitem(LOSSES, "info_nce", _scaled_loss(LOSSES["info_nce"], HAIR)),
-    "padding of clips": lambda patch: patch.setattr(FrameGrid, "mask", _counted_too(FrameGrid.mask, 1600)),
+    "loss": lambda patch: patch.setitem(LOSSES, "info_nce", _scale_loss(LOSSES["info_nce"], HAIR)),
+    "padding of clips": lambda patch: patch.setattr(FrameGrid, "mask", _count_more(FrameGrid.mask, 1600)),
     "padding of pictures": lambda patch: patch.setattr(PairReader, "_image_masks", lambda *_: None),
     "two clips of a picture": lambda patch: patch.setattr(
         Pairs, "same_image", property(lambda pairs: pairs.picture[:, None] < -pairs.picture[None, :])
@@ -134,4 +134,4 @@ def test_a_hair_breaks_it(curve, monkeypatch, part):
         changes[part] = SETTINGS[part](tiny_config().train_of("hybrid"))
     else:
         PARTS[part](monkeypatch)
-    assert not close(curve("hybrid", threads=1, **changes), recorded("hybrid"))
+    assert not close(curve("hybrid", threads=1, **changes), golden_curve("hybrid"))

@@ -114,11 +114,11 @@ def test_no_graph_is_wider_than_a_micro_batch(fixed_key, monkeypatch):
     calls: list[tuple[int, bool]] = []
     model, original = towers(), VeS.audio_tokens
 
-    def watched(self, waveform, valid):
+    def watch(self, waveform, valid):
         calls.append((len(waveform), torch.is_grad_enabled()))
         return original(self, waveform, valid)
 
-    monkeypatch.setattr(VeS, "audio_tokens", watched)
+    monkeypatch.setattr(VeS, "audio_tokens", watch)
     gradient(model, pairs(), settings(batch_size=8, micro_batch=3, negatives="batch"))
     assert calls == [(3, False), (3, False), (2, False), (3, True), (3, True), (2, True)]
 

@@ -19,7 +19,7 @@ from tests.support.tiny_corpus import tiny_config
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig, features_name
 from ves.evaluation.embed import embed
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval.protocols import one_to_one
 from ves.evaluation.retrieval.scores import all_pairs
 from ves.evaluation.retrieval.tune import recall
@@ -39,7 +39,7 @@ TIMES = {"seconds", "data_wait"}
 
 
 @pytest.fixture(scope="module")
-def padded(tiny, tmp_path_factory) -> tuple:
+def pad_data(tiny, tmp_path_factory) -> tuple:
     """(Config, DataPaths) of the tiny corpus whose pictures were padded to the square."""
     config, data = tiny
     vision = config.vision.model_copy(update={"fit": "pad"})
@@ -50,14 +50,14 @@ def padded(tiny, tmp_path_factory) -> tuple:
 
 
 @pytest.fixture(scope="module")
-def reader(padded) -> PairReader:
-    config, data = padded
+def reader(pad_data) -> PairReader:
+    config, data = pad_data
     return PairReader(data, config.audio.seconds)
 
 
-def run_folder(padded, folder: Path) -> Path:
+def run_folder(pad_data, folder: Path) -> Path:
     """A run of two steps of hybrid, in fp64 so that Adam makes no steps out of rounding."""
-    config, data = padded
+    config, data = pad_data
     epochs = 2.5 * 16 / len(clips(data, "train"))
     changes = {"epochs": epochs, "precision": "fp64", "threads": 1, "learning_rate": 3e-3, "warmup": 0.0}
     settings = config.train_of("hybrid").model_copy(update=changes)
@@ -67,9 +67,9 @@ def run_folder(padded, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(padded, tmp_path_factory) -> tuple[Path, Embeddings]:
+def run_and_val(pad_data, tmp_path_factory) -> tuple[Path, Embeddings]:
     """A run trained for two steps and its embeddings of val."""
-    folder = run_folder(padded, tmp_path_factory.mktemp("run") / "hybrid-s0")
+    folder = run_folder(pad_data, tmp_path_factory.mktemp("run") / "hybrid-s0")
     train(folder, recall=recall)
     embed(folder, "val", folder / "val.zarr")
     return folder, load(folder / "val.zarr")
@@ -80,13 +80,13 @@ def loud(monkeypatch, reader):
     """From now on the store gives, for patches of padding, numbers a hundred times as large as any feature."""
     read = FeatureStore.read
 
-    def poisoned(self: FeatureStore, rows, out=None) -> Tensor:
+    def read_with_noise(self: FeatureStore, rows, out=None) -> Tensor:
         patches = read(self, rows, out)
         noise = 100 * patches.abs().max() * torch.randn(patches.shape, generator=torch.Generator().manual_seed(1))
         shown = reader.masks[np.asarray(rows, np.int64)]
         return patches.copy_(torch.where(shown[..., None], patches, noise.to(patches.dtype)))  # `out` too, if given
 
-    monkeypatch.setattr(FeatureStore, "read", poisoned)
+    monkeypatch.setattr(FeatureStore, "read", read_with_noise)
 
 
 def slow_mask(width: int, height: int, side: int, grid: tuple[int, int]) -> list[bool]:
@@ -104,9 +104,9 @@ def slow_mask(width: int, height: int, side: int, grid: tuple[int, int]) -> list
     ]
 
 
-def test_masks_say_which_patches_show_the_picture(padded, reader):
+def test_masks_say_which_patches_show_the_picture(pad_data, reader):
     """Of every picture, in the order asked for."""
-    _, data = padded
+    _, data = pad_data
     images = pl.read_parquet(data.images).sort("row", descending=True)
     patches, mask = reader.patches(images["row"].to_numpy())
     assert mask is not None
@@ -131,8 +131,8 @@ def first_batch(reader: PairReader, frame: pl.DataFrame) -> Iterator[Batch]:
     return batches(reader, frame, settings, seed=0, first=0, last=1, device=torch.device("cpu"))
 
 
-def test_batches_carry_the_masks_of_their_pictures(padded, reader):
-    _, data = padded
+def test_batches_carry_the_masks_of_their_pictures(pad_data, reader):
+    _, data = pad_data
     frame = clips(data, "train")
     rows = Order(len(frame), 0).take(0, 8)
     (batch,) = first_batch(reader, frame)
@@ -141,14 +141,14 @@ def test_batches_carry_the_masks_of_their_pictures(padded, reader):
 
 
 @pytest.mark.parametrize("similarity", sorted(SIMILARITIES))
-def test_the_loss_does_not_hear_padding(padded, reader, trained, similarity, request):
+def test_the_loss_does_not_hear_padding(pad_data, reader, run_and_val, similarity, request):
     """Neither loss nor gradient changes with what lies in the padding; without the mask both would."""
-    _, data = padded
-    model, config = load_model(trained[0])
+    _, data = pad_data
+    model, config = load_model(run_and_val[0])
     settings = config.train.model_copy(update={"objective": {similarity: 1.0}})
     frame = clips(data, "train")
 
-    def measured() -> tuple[Tensor, list[Tensor], Tensor]:
+    def measure() -> tuple[Tensor, list[Tensor], Tensor]:
         (batch,) = first_batch(reader, frame)
         loss, _ = objective(represent(model, batch, settings), model.log_scale, settings)
         gradients = torch.autograd.grad(loss, list(model.visual.parameters()))
@@ -156,9 +156,9 @@ def test_the_loss_does_not_hear_padding(padded, reader, trained, similarity, req
         without = objective(represent(model, unmasked, settings), model.log_scale, settings)[0]
         return loss.detach(), list(gradients), without.detach()
 
-    quiet = measured()
+    quiet = measure()
     request.getfixturevalue("loud")
-    noisy = measured()
+    noisy = measure()
     torch.testing.assert_close(noisy[0], quiet[0])
     for one, other in zip(noisy[1], quiet[1], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
@@ -170,10 +170,10 @@ def log_of(run: Path) -> list[dict]:
     return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
-def test_training_and_recall_do_not_hear_padding(padded, trained, tmp_path, loud):
+def test_training_and_recall_do_not_hear_padding(pad_data, run_and_val, tmp_path, loud):
     """Two steps and the recall after them: log and weights are those of the same run with silent padding."""
-    quiet = trained[0]
-    noisy = run_folder(padded, tmp_path / "hybrid-s0")
+    quiet = run_and_val[0]
+    noisy = run_folder(pad_data, tmp_path / "hybrid-s0")
     train(noisy, recall=recall)
     assert [line["step"] for line in log_of(noisy)] == [1, 2]
     for one, other in zip(log_of(noisy), log_of(quiet), strict=True):
@@ -185,17 +185,17 @@ def test_training_and_recall_do_not_hear_padding(padded, trained, tmp_path, loud
         assert (weights - after[name]).abs().mean() < 1e-5, name
 
 
-def test_recall_on_val_does_not_hear_padding(padded, reader, trained, request):
-    _, data = padded
-    model, config = load_model(trained[0])
+def test_recall_on_val_does_not_hear_padding(pad_data, reader, run_and_val, request):
+    _, data = pad_data
+    model, config = load_model(run_and_val[0])
     quiet = recall(model, reader, clips(data, "val"), config.train, CPU)
     request.getfixturevalue("loud")
     assert recall(model, reader, clips(data, "val"), config.train, CPU) == quiet
 
 
-def test_embeddings_carry_the_masks(padded, reader, trained):
-    _, stored = trained
-    row_of = dict(pl.read_parquet(padded[1].images).select("image_id", "row").iter_rows())
+def test_embeddings_carry_the_masks(pad_data, reader, run_and_val):
+    _, stored = run_and_val
+    row_of = dict(pl.read_parquet(pad_data[1].images).select("image_id", "row").iter_rows())
     assert stored.attrs["fit"] == "pad"
     assert torch.equal(stored.image_mask, reader.masks[[row_of[image] for image in stored.image_id]])
     assert not stored.image_mask.all()
@@ -216,26 +216,26 @@ def deafening(stored: Embeddings, folder: Path) -> tuple[Path, Embeddings]:
     return folder / "loud.zarr", loud
 
 
-def test_no_metric_hears_padding(padded, trained, tmp_path):
+def test_no_metric_hears_padding(pad_data, run_and_val, tmp_path):
     """Retrieval under every similarity and localisation, from embeddings whose padding would win every maximum."""
-    run, stored = trained
+    run, stored = run_and_val
     store, loud = deafening(stored, tmp_path)
     for name in SIMILARITIES:
         torch.testing.assert_close(all_pairs(name, loud, tmp_path, [b"loud"]), all_pairs(name, stored, tmp_path, [b""]))
-    truth = Path(padded[1].manifest).parent / "truth"
+    truth = Path(pad_data[1].manifest).parent / "truth"
     reports = []
     for number, source in enumerate((run / "val.zarr", store)):
         _, actual = one_to_one(load(source), tmp_path, [bytes([number])])
-        localisation.evaluate(source, padded[1], truth, tmp_path / f"localisation-{number}.json")
+        localisation.evaluate(source, pad_data[1], truth, tmp_path / f"localisation-{number}.json")
         reports.append([actual, read_json(tmp_path / f"localisation-{number}.json")])
     assert reports[0] == reports[1]
     assert reports[0][1]["available"] is True
     assert reports[0][1]["n"] >= len(stored.clip_id)
 
 
-def test_all_images_keep_a_mean_of_their_own_patches(trained, tmp_path):
+def test_all_images_keep_a_mean_of_their_own_patches(run_and_val, tmp_path):
     """mean_mean of one clip and one picture, written with loops over the patches that show it."""
-    _, stored = trained
+    _, stored = run_and_val
     image = int((~stored.image_mask).sum(1).argmax())  # the one with the most padding
     audio, patches = stored.audio_tokens[0].double(), stored.image_tokens[image].double()
     valid_tokens = [t for t in range(len(audio)) if stored.audio_mask[0, t]]

@@ -19,12 +19,12 @@ from tests.support.fork_server import WARM
 from tests.support.waiting import PATIENCE
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
-from ves.config.experiment import RunConfig
+from ves.config.experiment import FEWEST_STEPS, RunConfig
 from ves.evaluation.retrieval.tune import recall
 from ves.losses.contrastive import LOSSES
 from ves.models.towers import VeS, load
 from ves.training.log import cut_log
-from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of
+from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of, warn_of_few_steps
 from ves.training.train import train
 
 TIMES = {"seconds", "data_wait"}
@@ -105,7 +105,7 @@ def stage(run: Path) -> None:
     sys.exit(main(["train", str(run)]))
 
 
-def signalled_stage(run: Path, step: int, number: int) -> None:
+def stage_with_signal(run: Path, step: int, number: int) -> None:
     """The same; when the log shows the step and the next has begun, the signal comes."""
     real, left = train_module.optimise, [number]
 
@@ -118,9 +118,9 @@ def signalled_stage(run: Path, step: int, number: int) -> None:
     stage(run)
 
 
-def signalled(run: Path, step: int, number: int) -> int | None:
+def train_with_signal(run: Path, step: int, number: int) -> int | None:
     """Train in a child that gets a signal in the step after this one; how it ended."""
-    child = WARM.Process(target=signalled_stage, args=(run, step, number))
+    child = WARM.Process(target=stage_with_signal, args=(run, step, number))
     child.start()
     child.join(PATIENCE)
     return child.exitcode
@@ -151,8 +151,8 @@ def test_kill_and_resume_is_bitwise(random_run, optimizer):
     """Killed twice, once before and once after a checkpoint (every 3 steps)."""
     straight, killed = random_run("straight", optimizer), random_run("killed", optimizer)
     train(straight)
-    assert signalled(killed, 2, signal.SIGKILL) == -signal.SIGKILL
-    assert signalled(killed, 5, signal.SIGKILL) == -signal.SIGKILL
+    assert train_with_signal(killed, 2, signal.SIGKILL) == -signal.SIGKILL
+    assert train_with_signal(killed, 5, signal.SIGKILL) == -signal.SIGKILL
     train(killed)
     assert (killed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
     assert log_of(killed) == log_of(straight)
@@ -185,7 +185,7 @@ def test_twenty_kills_at_random_moments_change_nothing(random_run, optimizer):
 def test_asked_to_stop_it_writes_a_checkpoint_and_goes_on_later(tiny_run, number):
     straight, stopped = tiny_run("straight", epochs=2), tiny_run("stopped", epochs=2, checkpoint_every=1000)
     train(straight)
-    assert signalled(stopped, 4, number) == EX_TEMPFAIL == 75
+    assert train_with_signal(stopped, 4, number) == EX_TEMPFAIL == 75
     (kept,) = (stopped / "checkpoints").glob("step-*")
     assert int(kept.name.removeprefix("step-")) >= 4
     assert not (stopped / "model.safetensors").exists()
@@ -198,12 +198,12 @@ def poison(monkeypatch, bad: set[int]) -> list[int]:
     """Let the losses of these steps be NaN, by the number of the call; one call is one step here."""
     calls: list[int] = []
 
-    def poisoned(logits, not_negative=None):
+    def nan_loss(logits, not_negative=None):
         calls.append(1)
         loss = logits.sum() * (float("nan") if len(calls) in bad else 1e-3)
         return loss, {"loss": loss.detach()}
 
-    monkeypatch.setitem(LOSSES, "info_nce", poisoned)
+    monkeypatch.setitem(LOSSES, "info_nce", nan_loss)
     return calls
 
 
@@ -224,14 +224,14 @@ def test_a_skipped_step_is_skipped_again_on_resume(tiny_run, monkeypatch):
     train(runs[0])
     real = train_module.optimise
 
-    def interrupted(*arguments):
+    def interrupt(*arguments):
         if len(calls) == 4:
             raise KeyboardInterrupt
         return real(*arguments)
 
     calls = poison(monkeypatch, {2})
     with monkeypatch.context() as patched:
-        patched.setattr(train_module, "optimise", interrupted)
+        patched.setattr(train_module, "optimise", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(runs[1])
     poison(monkeypatch, {2})  # from the checkpoint of step 3 on, its second step is the fifth
@@ -272,3 +272,20 @@ def test_a_log_that_is_damaged_or_has_lost_lines_is_named(tmp_path, caplog):
     log.write_text('{"step": 1}\n{"st\n{"step": 3}\n')
     with pytest.raises(ValueError, match="log.jsonl: line 2 is damaged"):
         cut_log(log, 3)
+
+
+@pytest.mark.parametrize(("clips", "epochs", "steps"), [(60, 0.5, 1), (784, 1.0, 49)])
+def test_a_training_of_few_steps_is_warned_of_with_what_makes_more(tiny, tmp_path, caplog, clips, epochs, steps):
+    train = tiny[0].train.model_copy(update={"batch_size": 16, "epochs": epochs})
+    assert steps_of(train, clips) == steps
+    warn_of_few_steps(tmp_path, train, steps, clips)
+    plural = "" if steps == 1 else "s"
+    assert f"{tmp_path}: only {steps} step{plural} ({epochs:g} epochs of {clips} clips in batches" in caplog.text
+    enough = int(re.findall(r"Raise train.epochs to (\d+)", caplog.text)[0])
+    assert steps_of(train.model_copy(update={"epochs": float(enough)}), clips) >= FEWEST_STEPS
+    assert steps_of(train.model_copy(update={"epochs": float(enough - 1)}), clips) < FEWEST_STEPS
+
+
+def test_fifty_steps_are_no_cause_for_a_warning(tiny, tmp_path, caplog):
+    warn_of_few_steps(tmp_path, tiny[0].train, FEWEST_STEPS, 800)
+    assert not caplog.records

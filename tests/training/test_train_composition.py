@@ -172,7 +172,7 @@ def test_the_gradient_is_clipped_to_its_norm():
     assert math.sqrt(sum(part.square().sum().item() for part in clipped[1])) == pytest.approx(0.01, rel=1e-3)
 
 
-def aligned(right: bool) -> TokenTable:
+def table_of(right: bool) -> TokenTable:
     """A model at temperature 1/20 whose clips say their own image, or only the next one's."""
     model = TokenTable(temperature=0.05)
     with torch.no_grad():
@@ -184,27 +184,27 @@ def aligned(right: bool) -> TokenTable:
 
 def test_the_scale_is_clamped_and_can_come_back():
     """Well aligned pairs push the scale up, to max_scale and no further; the next bad step takes it down again."""
-    model = aligned(right=True)
-    free = step(aligned(right=True), BOTH)[0]
+    model = table_of(right=True)
+    free = step(table_of(right=True), BOTH)[0]
     assert free["temperature"] < 1 / 20.5
     entry, _ = step(model, BOTH, max_scale=20.5)
     assert model.log_scale.item() == pytest.approx(math.log(20.5), rel=1e-6)
     assert entry["temperature"] == pytest.approx(1 / 20.5, rel=1e-6)
     with torch.no_grad():
-        model.audio_table.copy_(aligned(right=False).audio_table)
-        model.image_table.copy_(aligned(right=False).image_table)
+        model.audio_table.copy_(table_of(right=False).audio_table)
+        model.image_table.copy_(table_of(right=False).image_table)
     assert step(model, BOTH, max_scale=20.5)[0]["temperature"] > 1 / 20
 
 
 @pytest.fixture(scope="module")
-def untrained(tiny, tmp_path_factory):
+def runs_of_one_model(tiny, tmp_path_factory):
     """A run folder of each of two objectives with one untrained model, embedded and evaluated by the real stages."""
     config, data = tiny
     reader = PairReader(data, config.audio.seconds)
     torch.manual_seed(0)
     model = VeS(config.audio, config.model, reader.features.width, 0.05)
 
-    def evaluated(name: str, split: str) -> tuple[RunConfig, dict]:
+    def evaluate_run(name: str, split: str) -> tuple[RunConfig, dict]:
         folder = tmp_path_factory.mktemp("composition") / name
         folder.mkdir()
         train_settings = config.train_of(name).model_copy(update={"precision": "fp32", "batch_size": 5})
@@ -214,17 +214,22 @@ def untrained(tiny, tmp_path_factory):
         embed(folder, split, folder / f"{split}.zarr")
         return run, one_to_one(load(folder / f"{split}.zarr"), folder / "blocks", [])[1]["own"]["A2V"]
 
-    return model, reader, evaluated
+    return model, reader, evaluate_run
 
 
 @pytest.mark.parametrize("split", ["tune", "val"])
 @pytest.mark.parametrize("name", ["dense", "hybrid"])
-def test_recall_is_what_retrieval_reports(untrained, name, split):
+def test_recall_is_what_retrieval_reports(runs_of_one_model, name, split):
     """In batches of 5, the last one smaller, against embeddings from disk."""
-    model, reader, evaluated = untrained
-    run, reported = evaluated(name, split)
+    model, reader, evaluate_run = runs_of_one_model
+    run, reported = evaluate_run(name, split)
     frame = clips(run.data, split)
     assert len(frame) % 5, "a ragged last batch"
     actual = recall(model.train(), reader, frame, run.train, torch.device("cpu"))
-    assert actual == {"tune/R@10": reported["R@10"], "tune/median_rank": reported["median_rank"]}
+    assert actual == {
+        "tune/R@10": reported["R@10"],
+        "tune/median_rank": reported["median_rank"],
+        "tune/n": len(frame),
+        "tune/chance_R@10": reported["chance"]["R@10"],
+    }
     assert model.training, "training goes on after it"

@@ -33,7 +33,7 @@ CHUNK = int(QUICK["ves.sources.hub.download:CHUNK"])
 
 
 @dataclass
-class Undisturbed:
+class Reference:
     """What a run leaves that nothing happened to, and how long its steps took."""
 
     contents: dict[str, str]
@@ -48,7 +48,7 @@ def processes() -> Iterator[Warm]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(processes: Warm, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def reference(processes: Warm, tmp_path_factory: pytest.TempPathFactory) -> Reference:
     with serve(dict(FILES)) as hub:
         run = Pipeline(tmp_path_factory.mktemp("undisturbed"), processes, hub.address)
         run.run(until=LAST_BEFORE)
@@ -56,7 +56,7 @@ def undisturbed(processes: Warm, tmp_path_factory: pytest.TempPathFactory) -> Un
         run.run()
         assert hub.sent - surveyed == SIZE
         assert run.run() == []
-    return Undisturbed(run.contents(), dict(run.finished), run.folder)
+    return Reference(run.contents(), dict(run.finished), run.folder)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def run(hub: Hub, processes: Warm, tmp_path: Path) -> Pipeline:
 
 
 @contextmanager
-def stops(run: Pipeline, final: Undisturbed, stage: str) -> Iterator[list[str]]:
+def stops(run: Pipeline, final: Reference, stage: str) -> Iterator[list[str]]:
     """A stage that ends with an error (its message is yielded once known): one line, and nothing half-written."""
     message: list[str] = []
     with pytest.raises(Failed) as raised:
@@ -83,8 +83,8 @@ def stops(run: Pipeline, final: Undisturbed, stage: str) -> Iterator[list[str]]:
     assert_nothing_half_written(run, final.contents, FILES)
 
 
-def test_every_kind_of_row_is_taken_or_refused_and_no_raw_shard_is_left(undisturbed: Undisturbed):
-    data = undisturbed.folder / "data"
+def test_every_kind_of_row_is_taken_or_refused_and_no_raw_shard_is_left(reference: Reference):
+    data = reference.folder / "data"
     refused, manifest = pl.read_parquet(data / "refused.parquet"), pl.read_parquet(data / "manifest.parquet")
     reasons = Counter(refused["reason"].to_list())
     assert set(reasons) >= {
@@ -116,11 +116,11 @@ def unavailable(hub: Hub) -> None:
     hub.faults = ["503"] * 5 + ["", "500", "502", "504"]
 
 
-def truncated(hub: Hub) -> None:
+def truncate(hub: Hub) -> None:
     hub.faults, hub.cut = ["end", "empty"] * 6, 50 * KIB
 
 
-def stalled(hub: Hub) -> None:
+def stall(hub: Hub) -> None:
     hub.faults, hub.cut = ["stall", "", "stall"], 33 * KIB
 
 
@@ -128,31 +128,31 @@ def without_ranges(hub: Hub) -> None:
     hub.faults, hub.cut = ["reset", "no ranges", "reset", "no ranges"], 90 * KIB
 
 
-@pytest.mark.parametrize("misbehave", [reset, too_many_requests, unavailable, truncated, stalled, without_ranges])
+@pytest.mark.parametrize("misbehave", [reset, too_many_requests, unavailable, truncate, stall, without_ranges])
 def test_what_passes_is_waited_out(
-    misbehave: Callable[[Hub], None], hub: Hub, run: Pipeline, undisturbed: Undisturbed
+    misbehave: Callable[[Hub], None], hub: Hub, run: Pipeline, reference: Reference
 ) -> None:
     took = run.run(until=LAST_BEFORE)
     surveyed = hub.sent, len(hub.downloads())
     misbehave(hub)
-    patience = {"huggingface_hub.constants:HF_HUB_DOWNLOAD_TIMEOUT": 1.0} if misbehave is stalled else {}
-    assert took + run.run(constants=QUICK | patience) == list(undisturbed.seconds)
+    patience = {"huggingface_hub.constants:HF_HUB_DOWNLOAD_TIMEOUT": 1.0} if misbehave is stall else {}
+    assert took + run.run(constants=QUICK | patience) == list(reference.seconds)
     assert not hub.faults, "a fault was not met"
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
     lost = hub.cut if misbehave is without_ranges else CHUNK  # by a break: a chunk that is not whole is not written
     assert hub.sent - surveyed[0] - SIZE <= lost * (len(hub.downloads()) - surveyed[1] - len(SHARDS))
 
 
-def test_a_survey_in_pages_stands_the_same(hub: Hub, run: Pipeline, undisturbed: Undisturbed):
+def test_a_survey_in_pages_stands_the_same(hub: Hub, run: Pipeline, reference: Reference):
     hub.page, hub.cut = 3, 1000
     hub.page_faults, hub.faults = ["429", "", "503", "reset"], ["reset", "503", "", "end", "429", "empty", "500"]
     run.run(until="choose")
     assert not hub.faults and not hub.page_faults, "a fault was not met"
-    assert run.contents().items() <= undisturbed.contents.items()
+    assert run.contents().items() <= reference.contents.items()
 
 
 def test_a_redirect_to_another_host_is_followed_without_the_token(
-    hub: Hub, run: Pipeline, undisturbed: Undisturbed
+    hub: Hub, run: Pipeline, reference: Reference
 ) -> None:
     run.run(until=LAST_BEFORE)
     surveyed = hub.sent
@@ -162,7 +162,7 @@ def test_a_redirect_to_another_host_is_followed_without_the_token(
     assert hub.sent == surveyed and elsewhere.sent == SIZE
     assert {request.headers["Authorization"] for request in hub.requests} == {f"Bearer {TOKEN}"}
     assert {request.headers["Authorization"] for request in elsewhere.requests} == {None}
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
 
 
 def corrupt(hub: Hub) -> None:
@@ -173,11 +173,11 @@ def longer(hub: Hub) -> None:
     hub.faults = ["", "longer"]
 
 
-def unauthorised(hub: Hub) -> None:
+def answer_401(hub: Hub) -> None:
     hub.faults = ["", "401"]
 
 
-def gated(hub: Hub) -> None:
+def gate(hub: Hub) -> None:
     hub.gated = True
 
 
@@ -194,53 +194,53 @@ def out_of_order(hub: Hub) -> None:
     [
         (corrupt, "fetch", f"{REPOSITORY}: audio/.*parquet: received .* with sha256 .*, but .*deleted; run again"),
         (longer, "fetch", f"{REPOSITORY}: audio/.*parquet: received .* with sha256 .*, but .*deleted; run again"),
-        (unauthorised, "fetch", "token is invalid or expired: `hf auth login`"),
-        (gated, "fetch", "the repository is gated; accept its conditions at http.*whoami"),
+        (answer_401, "fetch", "token is invalid or expired: `hf auth login`"),
+        (gate, "fetch", "the repository is gated; accept its conditions at http.*whoami"),
         (forbidden, "fetch", f"{REPOSITORY}: audio/.*403"),
         (out_of_order, "fetch", f"{REPOSITORY}: audio/.*503"),
     ],
 )
 def test_what_does_not_pass_is_told_and_mended_by_another_run(
-    misbehave: Callable[[Hub], None], stage: str, words: str, hub: Hub, run: Pipeline, undisturbed: Undisturbed
+    misbehave: Callable[[Hub], None], stage: str, words: str, hub: Hub, run: Pipeline, reference: Reference
 ) -> None:
     run.run(until=LAST_BEFORE)
     misbehave(hub)
-    with stops(run, undisturbed, stage) as message:
+    with stops(run, reference, stage) as message:
         run.run()
     assert re.search(words, message[0]), message
     hub.gated = False
     run.run()
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
 
 
-def test_a_file_that_goes_between_listing_and_download_is_named(hub: Hub, run: Pipeline, undisturbed: Undisturbed):
+def test_a_file_that_goes_between_listing_and_download_is_named(hub: Hub, run: Pipeline, reference: Reference):
     path = max(path for path in SHARDS if path.startswith("audio/Bihar"))
     run.run(until=LAST_BEFORE)
     content = hub.files.pop(path)
-    with stops(run, undisturbed, "fetch") as message:
+    with stops(run, reference, "fetch") as message:
         run.run()
     assert f"{path}: no such file in commit" in message[0]
     hub.files[path] = content
     run.run()
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
 
 
 def test_a_repository_that_is_gated_or_holds_half_a_shard_is_refused_before_any_download(
-    hub: Hub, run: Pipeline, undisturbed: Undisturbed
+    hub: Hub, run: Pipeline, reference: Reference
 ):
     hub.gated = True
-    with stops(run, undisturbed, "survey") as message:
+    with stops(run, reference, "survey") as message:
         run.run()
     assert "the repository is gated; accept its conditions" in message[0]
     hub.gated = False
     path = next(path for path in SHARDS if path.startswith("audio/Karnataka"))
     hub.files[path] = SHARDS[path][: len(SHARDS[path]) // 2]
-    with stops(run, undisturbed, "survey") as message:
+    with stops(run, reference, "survey") as message:
         run.run()
     assert path in message[0]
     hub.files[path] = SHARDS[path]
     run.run()
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
 
 
 KILLS = {
@@ -260,20 +260,20 @@ def length(path: Path) -> int:
 
 
 def test_kill_9_at_twenty_random_moments(
-    hub: Hub, run: Pipeline, undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
+    hub: Hub, run: Pipeline, reference: Reference, capsys: pytest.CaptureFixture[str]
 ):
     """Each is a random share of the time that a random step takes, or of the bytes that it fetches; where one comes too
     late, the step is done again."""
     rng, left, met = random.Random(3), Counter[str](), Counter[str]()
     kept = set[tuple[str, int]]()  # what was there of a shard when its download was killed
     for stage, number in KILLS.items():
-        left.update(rng.choices([name for name in undisturbed.seconds if name.split()[0] == stage], k=number))
+        left.update(rng.choices([name for name in reference.seconds if name.split()[0] == stage], k=number))
 
     def moment(step: Step) -> float | Callable[[], bool] | None:
         if not left[step.name]:
             return None
         if step.stage != "fetch":
-            return undisturbed.seconds[step.name] * rng.random()
+            return reference.seconds[step.name] * rng.random()
         there, size = part_of(step), len(SHARDS[f"{step.name.removeprefix('fetch ')}.parquet"])
         wanted = rng.uniform(length(there), size)
         return lambda: length(there) > wanted
@@ -287,7 +287,7 @@ def test_kill_9_at_twenty_random_moments(
                 met[killed.step.stage] += 1
                 if killed.step.stage == "fetch":
                     kept.add((killed.step.name.removeprefix("fetch "), length(part_of(killed.step))))
-                assert_nothing_half_written(run, undisturbed.contents, FILES)
+                assert_nothing_half_written(run, reference.contents, FILES)
                 continue
             done = {name for name, _ in run.finished}
             if not (late := [name for name in +left if name in done]):
@@ -308,7 +308,7 @@ def test_kill_9_at_twenty_random_moments(
     for name, size in kept:  # of what was there, nothing is asked for again
         whole = size == len(SHARDS[f"{name}.parquet"])  # it was killed behind its last byte
         assert whole or (f"{quote(name)}.parquet", f"bytes={size}-") in asked
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
 
 
 @pytest.fixture(scope="module")
@@ -341,23 +341,23 @@ ROOM = {  # KiB that are left for the first step of a stage, too few
 
 
 def test_a_full_disk_stops_each_stage_with_a_word_and_room_lets_it_go_on(
-    hub: Hub, small_disk: tuple[Warm, Path], tmp_path: Path, undisturbed: Undisturbed
+    hub: Hub, small_disk: tuple[Warm, Path], tmp_path: Path, reference: Reference
 ):
     processes, disk = small_disk
-    run, steps = Pipeline(tmp_path, processes, hub.address, disk), list(undisturbed.seconds)
+    run, steps = Pipeline(tmp_path, processes, hub.address, disk), list(reference.seconds)
     for stage, kib in ROOM.items():
         first = next(number for number, name in enumerate(steps) if name.split()[0] == stage)
         if first:
             run.run(until=steps[first - 1])
         filler = fill(disk, kib * KIB)
         try:
-            with stops(run, undisturbed, stage) as message:
+            with stops(run, reference, stage) as message:
                 run.run()
         finally:
             filler.unlink()
         assert re.search(rf"{re.escape(str(run.data.parent))}/\S+: .*disk .*is full", message[0]), message
     run.run()
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
     began, resumed = [request for request in hub.downloads() if re.fullmatch(r"|bytes=\d+-", request.range or "")][:2]
     assert began.path == resumed.path and began.range is None and resumed.range is not None, "what fitted is kept"
 
@@ -370,7 +370,7 @@ def failure_of(attempt: Callable[[], object]) -> Failed | None:
     return None
 
 
-def test_any_write_may_be_the_one_that_finds_the_disk_full(run: Pipeline, undisturbed: Undisturbed):
+def test_any_write_may_be_the_one_that_finds_the_disk_full(run: Pipeline, reference: Reference):
     """Where no disk can be mounted: what Python writes fails at the second, ninth, 28th ... write of each stage."""
     tries, met = Counter[str](), Counter[str]()
 
@@ -381,13 +381,13 @@ def test_any_write_may_be_the_one_that_finds_the_disk_full(run: Pipeline, undist
     while failure := failure_of(lambda: run.run(writes=writes)):
         assert re.search(rf"{re.escape(str(run.data.parent))}/\S+: .*disk .*is full", failure.message), failure.said
         assert "Traceback" not in failure.said, failure.said
-        assert_nothing_half_written(run, undisturbed.contents, FILES)
+        assert_nothing_half_written(run, reference.contents, FILES)
         met[failure.step.stage] += 1
     assert {"fetch", "ingest-audio", "split"} <= set(met), met
-    assert run.contents() == undisturbed.contents
+    assert run.contents() == reference.contents
 
 
-def test_a_district_more_leaves_what_is_there_alone(hub: Hub, run: Pipeline, undisturbed: Undisturbed, tmp_path: Path):
+def test_a_district_more_leaves_what_is_there_alone(hub: Hub, run: Pipeline, reference: Reference, tmp_path: Path):
     first = [f"audio/{district.state}/*" for district in DISTRICTS if district.state != "Bihar"]
     run.configure(corpus={"vaani": {"audio": first}})
     run.run()
@@ -406,7 +406,7 @@ def test_a_district_more_leaves_what_is_there_alone(hub: Hub, run: Pipeline, und
     assert {path: after[path] for path in before if path.startswith(("parts/", "images/", "audio.zarr/audio/"))} == {
         path: digest for path, digest in before.items() if path.startswith(("parts/", "images/", "audio.zarr/audio/"))
     }
-    differing = {path for path in undisturbed.contents if after.get(path) != undisturbed.contents[path]}
+    differing = {path for path in reference.contents if after.get(path) != reference.contents[path]}
     assert differing == {"images.parquet"}, "rows of images"
-    whole = pl.read_parquet(undisturbed.folder / "data/images.parquet")
+    whole = pl.read_parquet(reference.folder / "data/images.parquet")
     assert images.drop("row").sort("image_id").equals(whole.drop("row").sort("image_id"))

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.support.browsing import launched, needs_chromium, opened
-from tests.support.recordings import encoded
+from tests.support.recordings import tone_file
 from tests.support.small_scenes import settings
-from tests.support.workflow import copy_to, method, planned, report, run
+from tests.support.workflow import copy_to, dry_run, method, report, run
 from ves.sources import scenes
 
 pytestmark = pytest.mark.slow  # two minutes
@@ -25,7 +25,7 @@ corpus:
 ARGUMENTS = ("--configfile", "config/toy.yaml", "config/own.yaml")
 
 
-def named(image: str) -> str:
+def picture_file(image: str) -> str:
     """The file of a picture: Spoken Scenes spells its references in many ways."""
     return f"photographs/{Path(image).stem}.png"
 
@@ -43,20 +43,20 @@ def export(folder: Path) -> pl.DataFrame:
         scenes.fetch(made, shard["name"], raw, folder.parent / "truth.parquet")
         for row in pl.read_parquet(raw).iter_rows(named=True):
             if shard["part"] == "images":
-                Image.open(io.BytesIO(row["image"]["bytes"])).save(folder / named(row["image"]["path"]))
+                Image.open(io.BytesIO(row["image"]["bytes"])).save(folder / picture_file(row["image"]["path"]))
             else:
                 name = f"sound/{len(rows)}.wav"
                 (folder / name).write_bytes(row["audio"]["bytes"])
-                rows.append((name, named(row["referenceImage"]), row["language"], row["speakerID"]))
+                rows.append((name, picture_file(row["referenceImage"]), row["language"], row["speakerID"]))
     return pl.DataFrame(rows, ["audio", "image", "language", "speaker"], orient="row")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository in which own pairs went all the way: one is M4A, and one does not exist."""
     copy = copy_to(tmp_path_factory.mktemp("pairs") / "copy")
     table = export(copy / "my-pairs")
-    (copy / "my-pairs/sound/phone.m4a").write_bytes(encoded("ipod", "aac", 2.0))
+    (copy / "my-pairs/sound/phone.m4a").write_bytes(tone_file("ipod", "aac", 2.0))
     image, language, speaker = table.row(0)[1:]
     more = [("sound/phone.m4a", image, language, speaker), ("sound/gone.wav", image, language, speaker)]
     pl.concat([table, pl.DataFrame(more, table.schema, orient="row")]).write_csv(copy / "my-pairs/pairs.csv")
@@ -65,17 +65,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def test_own_pairs_go_all_the_way_to_the_table(finished: Path) -> None:
-    table = pl.read_csv(finished / "results/table1.csv")
+def test_own_pairs_go_all_the_way_to_the_table(finished_copy: Path) -> None:
+    table = pl.read_csv(finished_copy / "results/table1.csv")
     assert table["loss"].unique(maintain_order=True).to_list() == ["dense", "hybrid", "chance"]
     assert table["n"].unique().to_list() == [20]
-    assert json.loads((finished / "results/own/heatmaps/index.json").read_text())
-    assert planned(finished, *ARGUMENTS) == set()
+    assert json.loads((finished_copy / "results/own/heatmaps/index.json").read_text())
+    assert dry_run(finished_copy, *ARGUMENTS) == set()
 
 
 @needs_chromium
-def test_the_report_says_why_it_does_not_measure_where_words_point(finished: Path) -> None:
-    folder = report(finished, *ARGUMENTS)
+def test_the_report_says_why_it_does_not_measure_where_words_point(finished_copy: Path) -> None:
+    folder = report(finished_copy, *ARGUMENTS)
     with launched() as chromium, opened(chromium, folder / "report.html", warnings=False) as page:
         said = method(page)
         assert "Pairs of recordings and pictures from the folder my-pairs" in said
@@ -85,8 +85,10 @@ def test_the_report_says_why_it_does_not_measure_where_words_point(finished: Pat
     assert not [name for name in names if "localisation" in name]
 
 
-def test_every_row_of_the_table_is_in_or_refused_by_name(finished: Path) -> None:
-    manifest, refused = (pl.read_parquet(finished / f"data/own/{name}.parquet") for name in ("manifest", "refused"))
+def test_every_row_of_the_table_is_in_or_refused_by_name(finished_copy: Path) -> None:
+    manifest, refused = (
+        pl.read_parquet(finished_copy / f"data/own/{name}.parquet") for name in ("manifest", "refused")
+    )
     assert refused.select("source_path", "reason").rows() == [("sound/gone.wav", "missing_file")]
     assert len(manifest) == 301
     assert manifest.filter(source_path="sound/phone.m4a")["duration_s"].item() == pytest.approx(2.0, abs=0.1)

@@ -23,6 +23,7 @@ from PIL import Image
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
 from tests.support.stage_recorder import COMMAND_LINE, environment, files_of_stages
+from tests.support.vaani_hub import parquet_bytes
 from tests.support.workflow import copy_to
 from ves.commands.digest import sources
 
@@ -61,20 +62,15 @@ def repository() -> dict[str, bytes]:
             language, speaker = ("Hindi", "Konkani")[row % 2], f"s{(row + number) % 6}"
             rows.append([clip, language, 0.5, speaker, f"Images/{(7 * row + number) % 20}.jpg"])
         names = ["audio", "language", "duration", "speakerID", "referenceImage"]
-        files[shard] = packed(pl.DataFrame(rows, schema=names, orient="row"))
+        files[shard] = parquet_bytes(pl.DataFrame(rows, schema=names, orient="row"), compression="uncompressed")
     for shard, first in (("images/a.parquet", 0), ("images/b.parquet", 100)):
         pictures = []
         for number in range(first, first + 20):
             noise = Image.fromarray(draws.integers(0, 255, (30, 40, 3), np.uint8))
             noise.save(file := io.BytesIO(), "PNG")
             pictures.append({"bytes": file.getvalue(), "path": f"Images/{number}.jpg"})
-        files[shard] = packed(pl.DataFrame({"image": pictures}))
+        files[shard] = parquet_bytes(pl.DataFrame({"image": pictures}), compression="uncompressed")
     return files
-
-
-def packed(frame: pl.DataFrame) -> bytes:
-    frame.write_parquet(file := io.BytesIO(), compression="uncompressed")
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +97,7 @@ def run(copy: Path, hub: Hub, *arguments: str, changes: str = "", fails: bool = 
     return Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output)), output
 
 
-def fetched(hub: Hub) -> Counter[str]:
+def downloads(hub: Hub) -> Counter[str]:
     """Which files were asked for whole, or from some byte on: those that were downloaded."""
     asked = [request for request in hub.requests if "/resolve/" in request.path]
     whole = [request.path for request in asked if not request.range or request.range.endswith("-")]
@@ -113,7 +109,7 @@ def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
     jobs, _ = run(copy, hub, "plan")
     assert jobs.keys() >= {"survey", "choose", "write_plan"}
     assert not jobs.keys() & {"check_disk_space", "list_shards", "fetch"}
-    assert not fetched(hub)
+    assert not downloads(hub)
     page = (copy / "results/t/plan.md").read_text()
     assert "72 clips of 72 in these shards, 0.0 hours, 2 languages" in page
     assert "| images | 1 | 0.0001 | 1 | 0.0001 |" in page  # the other shard holds nothing that is spoken about
@@ -123,12 +119,12 @@ def test_from_the_plan_to_another_choice(copy: Path, hub: Hub) -> None:
     plan.write_text(before.replace('"audio.zarr": ', '"audio.zarr": 99999999'))
     _, output = run(copy, hub, TARGET, fails=True)
     assert re.search(r"check-disk-space: data/t: the corpus needs [\d.]+ GB more on this disk", output)
-    assert not fetched(hub)
+    assert not downloads(hub)
     plan.write_text(before)
 
     jobs, _ = run(copy, hub, TARGET)
     assert (jobs["fetch"], jobs["ingest_audio"], jobs["ingest_images"]) == (4, 3, 1)
-    assert fetched(hub) == Counter([*SHARDS, "images/a.parquet"])
+    assert downloads(hub) == Counter([*SHARDS, "images/a.parquet"])
     assert pl.read_parquet(copy / "data/t/manifest.parquet").height == 72
     assert not list(copy.rglob("pwned"))
     assert "Nothing to be done" in run(copy, hub, "-n", TARGET)[1]

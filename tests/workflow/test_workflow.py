@@ -16,17 +16,17 @@ import pytest
 from tests.support.browsing import launched, needs_chromium, opened
 from tests.support.stage_recorder import COMMAND_LINE, cheap_stages, files_of_stages
 from tests.support.waiting import until
-from tests.support.workflow import copy_to, method, planned, report, run, start
+from tests.support.workflow import copy_to, dry_run, method, report, run, start
 from ves.base.files import write_json
 from ves.commands.digest import sources
 
 TOY = ("--configfile", "config/toy.yaml")
 RUNS = ("dense-s0", "hybrid-s0")
-OF_RANKS = {"comparisons", "breakdown", "retrieval_page", "retrieval_figures"}
+OF_RANKS = {"comparisons", "comparisons_page", "breakdown", "retrieval_page", "retrieval_figures"}
 FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 DRAWN = {"draw_figure1", "draw_heatmaps", "explorer"}
 NOT_ALWAYS = {"similarity/triton.py"}  # imported by cheap steps only where there is a GPU
-LAST = {"stage_times", "pages", "all"}  # what any change of a result remakes
+LAST = {"stage_times", "pages", "index", "all"}  # what any change of a result remakes
 
 
 def stage_of(copy: Path, stage: str) -> int | None:
@@ -67,14 +67,22 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
     made = ("table1.md", "comparisons.csv", "retrieval_by.csv", *(f"{figure}.png" for figure in FIGURES))
     made += ("table1.csv", "localisation.csv", "heatmaps/index.html", "heatmaps/index.json")
-    made += ("figure1.png", "figure1.pdf", "explorer/index.html", "refused.csv", "times.csv", "pages/table1.html")
+    made += (
+        "figure1.png",
+        "figure1.pdf",
+        "explorer/index.html",
+        "refused.csv",
+        "times.csv",
+        "pages/table1.html",
+        "index.html",
+    )
     for file in ("table1.csv", *(f"toy/{name}" for name in made)):
         assert (reference / "results" / file).stat().st_size > 0
     table = (reference / "results/table1.csv").read_text().splitlines()
     assert table[0] == "loss,direction,R@1,R@5,R@10,R@50,mean_rank,median_rank,n"
     losses = [line.split(",")[:2] for line in table[1:]]
     assert losses == [[loss, way] for loss in ("dense", "hybrid", "chance") for way in ("A2V", "V2A")]
-    assert planned(reference, *TOY) == set()
+    assert dry_run(reference, *TOY) == set()
 
 
 def test_raw_shards_are_gone_and_every_step_left_a_log(reference: Path) -> None:
@@ -97,7 +105,7 @@ def test_kill_9_and_the_same_command_again_give_the_same_bytes(reference: Path) 
     names += [f"results/toy/{figure}.png" for figure in FIGURES]
     names += [f"results/toy/{name}/embeddings/val.zarr.manifest.json" for name in RUNS]
     run(copy, *names, *TOY)  # films and pages take as long again, and nothing of them was killed
-    assert planned(copy, *names, *TOY) == set()
+    assert dry_run(copy, *names, *TOY) == set()
     for name in names:
         assert (copy / name).read_bytes() == (reference / name).read_bytes(), name
 
@@ -113,50 +121,56 @@ def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
     of_the_run = {"train", "curves", "embed", "retrieval", "multi_positive", "localisation"}
     after = (
         {"write_settings results/toy/hybrid-s0/config.json", "table1", "publish", "localisation_table", *DRAWN}
+        | {"report_tables"}
         | LAST
         | OF_RANKS
     )
-    assert planned(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
+    assert dry_run(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
     unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
-    assert planned(reference, *unused) == set()
+    assert dry_run(reference, *unused) == set()
 
 
 def test_settings_reach_only_what_they_decide(reference: Path) -> None:
-    assert planned(reference, *overlay(reference, "heatmaps: {clips: 3}")) == {"draw_heatmaps"} | LAST
-    assert planned(reference, *overlay(reference, "figure1: {clips: 3}")) == {"draw_figure1"} | LAST
-    assert planned(reference, *overlay(reference, "corpus: {keep_source: true}")) == set()
-    split = planned(reference, *overlay(reference, "split: {seed: 1}"))
+    assert dry_run(reference, *overlay(reference, "heatmaps: {clips: 3}")) == {"draw_heatmaps"} | LAST
+    assert dry_run(reference, *overlay(reference, "figure1: {clips: 3}")) == {"draw_figure1"} | LAST
+    assert dry_run(reference, *overlay(reference, "corpus: {keep_source: true}")) == set()
+    split = dry_run(reference, *overlay(reference, "split: {seed: 1}"))
     assert {"split", "train dense-s0", "train hybrid-s0"} <= split
     assert not split & {"generate", "ingest_audio", "ingest_images", "merge", "features"}
-    refused = planned(reference, *overlay(reference, "corpus: {max_refused: 0.3}"))
+    refused = dry_run(reference, *overlay(reference, "corpus: {max_refused: 0.3}"))
     assert {"write_settings data/toy/corpus.json", "list_shards"} <= refused
     assert not refused & {"generate", "ingest_audio", "ingest_images"}
+
+
+def jobs_after_comment(copy: Path, name: str) -> set[str]:
+    """The jobs of a dry run while a comment stands at the end of a file, and only then."""
+    file = copy / name
+    before = file.read_text()
+    file.write_text(before + "# edited\n")
+    try:
+        return dry_run(copy, *TOY)
+    finally:
+        file.write_text(before)
 
 
 def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(reference: Path) -> None:
     """The costly rules have a version that is raised by hand."""
 
-    def planned_after_editing(module: str) -> set[str]:
-        file = reference / f"ves/{module.replace('.', '/')}.py"
-        before = file.read_text()
-        file.write_text(before + "# edited\n")
-        try:
-            return planned(reference, *TOY)
-        finally:
-            file.write_text(before)
+    def jobs_after_editing(module: str) -> set[str]:
+        return jobs_after_comment(reference, f"ves/{module.replace('.', '/')}.py")
 
     stages = ("retrieval", "multi_positive", "localisation")
     measured = {f"{stage} {name}" for stage in stages for name in RUNS}
-    tables = {"table1", "publish", "localisation_table"} | LAST | OF_RANKS
+    tables = {"table1", "publish", "localisation_table", "report_tables"} | LAST | OF_RANKS
     ranked = {job for job in measured if "localisation" not in job}
-    assert planned_after_editing("evaluation.retrieval.ranks") == ranked | tables - {"localisation_table"}
-    assert planned_after_editing("similarity.pairwise") == measured | tables | DRAWN  # imported by all three
-    assert planned_after_editing("report.tables.recall_plots") == {"retrieval_figures"} | LAST
-    assert planned_after_editing("report.tables.comparisons") == OF_RANKS | LAST, (
+    assert jobs_after_editing("evaluation.retrieval.metrics") == ranked | tables - {"localisation_table"}
+    assert jobs_after_editing("similarity.pairwise") == measured | tables | DRAWN  # imported by all three
+    assert jobs_after_editing("report.tables.recall_plots") == {"retrieval_figures"} | LAST
+    assert jobs_after_editing("report.tables.comparisons") == OF_RANKS | LAST, (
         "breakdown and page write numbers as it does"
     )
     for costly in ("training.train", "corpus.ingest", "models.extraction"):
-        assert planned_after_editing(costly) == set()
+        assert jobs_after_editing(costly) == set()
 
 
 def test_the_digest_of_a_cheap_step_has_every_file_that_it_runs_and_few_others(reference: Path) -> None:
@@ -173,19 +187,13 @@ def test_the_digest_of_a_cheap_step_has_every_file_that_it_runs_and_few_others(r
 
 
 def test_correcting_a_word_remakes_what_is_spoken_and_no_picture(reference: Path) -> None:
-    def planned_after_correcting(language: str) -> set[str]:
-        table = reference / f"ves/sources/scenes/lexicon/{language}.yaml"
-        before = table.read_text()
-        table.write_text(before + "# corrected\n")
-        try:
-            return planned(reference, *TOY)
-        finally:
-            table.write_text(before)
+    def jobs_after_correcting(language: str) -> set[str]:
+        return jobs_after_comment(reference, f"ves/sources/scenes/lexicon/{language}.yaml")
 
-    remade = planned_after_correcting("bn")
+    remade = jobs_after_correcting("bn")
     assert {"generate", "ingest_audio", "merge", "seal_audio", "train dense-s0"} <= remade
     assert not remade & {"ingest_images", "write_settings data/toy/corpus.json", "list_shards"}
-    assert planned_after_correcting("ml") == set(), "nobody speaks it here"
+    assert jobs_after_correcting("ml") == set(), "nobody speaks it here"
 
 
 def test_a_run_may_have_threads_of_its_own(reference: Path) -> None:
@@ -199,7 +207,7 @@ def test_a_run_may_have_threads_of_its_own(reference: Path) -> None:
 
 def test_a_run_on_several_gpus_is_one_command_and_their_number_no_reason_to_train_again(reference: Path) -> None:
     gpus = ("--resources", "gpu=4", "--set-resources", "train:gpu=4")
-    assert planned(reference, "train_dense", *TOY, *gpus) == set()
+    assert dry_run(reference, "train_dense", *TOY, *gpus) == set()
     output = run(
         reference, "--dry-run", "--printshellcmds", "--force", "train_dense", *TOY, *gpus, "--forcerun", "train"
     )
@@ -230,8 +238,14 @@ def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
         assert "dense: max_mean hybrid: 0.7 x max_mean + 0.3 x mean_mean" in said
         assert "One training of each model" in said and "pointing" in said and "Not measured" not in said
         rows = page.locator(".ves-table").first.locator("tr").all_inner_texts()
-        cells = [",".join(row.split("\t")) for row in rows]
-        assert cells == (reference / "results/table1.csv").read_text().splitlines()
+        header, *cells = [row.split("\t") for row in rows]
+        assert header == ["objective", "direction", "R@1", "R@5", "R@10", "mean rank", "median rank", "n"]
+        written = [line.split(",") for line in (reference / "results/table1.csv").read_text().splitlines()[1:]]
+        assert cells == [[*row[:5], *row[6:]] for row in written], "without R@50 of 20, which is left empty"
+        assert page.locator(".prose a[href^='mailto:']").count() == 0
+        assert page.locator(".ves-table").nth(1).locator("th").all_inner_texts()[3:7] == [
+            *("random patch", "wrong clip", "DenseAV mAP", "DenseAV mIoU"),
+        ]
         assert page.evaluate("document.querySelector('.prose img').naturalWidth") > 1000, "Figure 1"
         shown = page.evaluate("Object.values(results)")
         names = {entry["name"] for entry in shown}
@@ -241,10 +255,34 @@ def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
             assert entry["caption"].strip() and (folder / entry["data_uri"]).is_file(), entry["name"]
         (gallery,) = [folder / entry["data_uri"] for entry in shown if entry["name"] == "heatmaps.html"]
         assert len(list(gallery.parent.glob("*.mp4"))) == 2
+        for name in ("heatmaps.html", "table1.html"):  # where it lies, there is no page of all results
+            (copied,) = [folder / entry["data_uri"] for entry in shown if entry["name"] == name]
+            with opened(chromium, copied) as other:
+                assert other.get_by_role("link", name="All results").count() == 0
         with page.expect_popup() as popup:
             page.get_by_role("link", name="Explorer").click()
         ready = "explorer.current && document.getElementById('audio').readyState >= 2"
         popup.value.wait_for_function(f"typeof explorer !== 'undefined' && {ready}")  # the window has just opened
+        assert not popup.value.get_by_role("link", name="All results").is_visible()
+
+
+@needs_chromium
+def test_from_the_page_of_all_results_one_gets_everywhere_and_back(reference: Path) -> None:
+    results = reference / "results" / "toy"
+    with launched() as chromium, opened(chromium, results / "index.html") as page:
+        assert "toy" in page.locator("h1").inner_text()
+        assert "with fewer than 50 steps" in page.locator(".few").inner_text()
+        leads = page.evaluate("[...document.links].map((link) => link.getAttribute('href'))")
+    pages = [name for name in dict.fromkeys(leads) if name.endswith(".html")]
+    assert {"explorer/index.html", "heatmaps/index.html", "pages/table1.html", "pages/localisation.html"} <= set(pages)
+    assert {"figure1.png", "recall_over_k.png", "dense-s0/curves.png"} <= set(leads)
+    for name in leads:
+        assert (results / name).is_file(), name
+    with launched() as chromium:
+        for name in pages:
+            with opened(chromium, results / name) as page:
+                page.get_by_role("link", name="All results").click()
+                assert page.url == (results / "index.html").as_uri(), name
 
 
 @pytest.fixture
@@ -305,15 +343,15 @@ def test_without_a_revision_nothing_is_started(fresh: Path) -> None:
 def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Path) -> None:
     output = run(fresh, "plan", *TOY, fails=True)
     assert "There is nothing to plan: a plan is for a download (corpus.kind: vaani), and the corpus toy" in output
-    jobs = planned(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
+    jobs = dry_run(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
     settings = {f"write_settings data/vaani_mini/{name}.json" for name in ("corpus", "survey_config", "plan_settings")}
     assert jobs == settings | {"survey", "choose", "write_plan", "plan"}
     assert not (fresh / "data").exists()
 
 
 def test_a_dry_run_needs_no_network_and_no_listing(fresh: Path) -> None:
-    jobs = planned(fresh, "results/table1.csv", "--configfile", "config/vaani.yaml")
+    jobs = dry_run(fresh, "results/table1.csv", "--configfile", "config/vaani.yaml")
     assert {"survey", "check_disk_space", "list_shards", "merge", "features", "train dense-s0", "publish"} <= jobs
-    assert planned(fresh, "train_global") >= {"list_shards", "train global-s0"}
-    assert "draw_heatmaps" in planned(fresh, "heatmaps")
+    assert dry_run(fresh, "train_global") >= {"list_shards", "train global-s0"}
+    assert "draw_heatmaps" in dry_run(fresh, "heatmaps")
     assert not (fresh / "data").exists()

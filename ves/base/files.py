@@ -181,7 +181,7 @@ def lock(path: Path | str) -> Iterator[None]:
 
 
 def matches_schema(content: Any, schema: Any) -> TypeGuard[Any]:
-    """Whether `content` matches a schema.
+    """Whether `content` matches a schema. pydantic would turn each of eight calls into a class, and take 20 ms to load.
 
     A schema is a type (`int` means 0 to GREATEST), a list with one schema for all items, a tuple of alternatives, or a
     dict of the keys that must be there.

@@ -18,7 +18,7 @@ def _unit(bits: UInt64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def mixed(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
+def splitmix64(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
     """The finaliser of SplitMix64 (Steele et al. 2014)."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -26,11 +26,11 @@ def mixed(bits: UInt64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
 
 
 def chance_of_hashes(hashes: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:
-    """A number in (0, 1) for each id (a hash, as ves.base.ids has it), different for every seed and purpose.
+    """A number in (0, 1) for each id (a hash, as in ves.base.ids), different for every seed and purpose.
 
-    The head of the hash, mixed: 24 M ids take about a second.
+    It is SplitMix64's finaliser of the first half of the hash; 24 M ids take about a second.
     """
-    return _unit(mixed(ids.heads(hashes) ^ np.uint64(_salt(seed, purpose))))
+    return _unit(splitmix64(ids.heads(hashes) ^ np.uint64(_salt(seed, purpose))))
 
 
 def chance_of_rows(
@@ -38,10 +38,10 @@ def chance_of_rows(
 ) -> Float64[np.ndarray, " n"]:
     """The same for rows of files: `file` is the place in `names` of the file that each `row` is in.
 
-    Each file has a generator SplitMix64 of its own, begun by its name; a row's number is what that gives at that place.
+    Each file has its own SplitMix64 generator, which its name seeds; row n takes the generator's n-th number.
     """
-    begins = np.array([_salt(seed, f"{purpose}:{name}") for name in names], np.uint64)
-    return _unit(mixed(begins[file] + (row.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)))
+    seeds = np.array([_salt(seed, f"{purpose}:{name}") for name in names], np.uint64)
+    return _unit(splitmix64(seeds[file] + (row.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)))
 
 
 def chance_of_names(names: pl.Series, seed: int, purpose: str) -> Float64[np.ndarray, " n"]:

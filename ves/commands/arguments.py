@@ -2,7 +2,8 @@
 
 A positional parameter is a positional argument. A keyword-only parameter is an option of that name, which is required
 unless it has a default. `Annotated[kind, "help"]` adds the line of help, and `Annotated[kind, "help", check]` also a
-function that raises ValueError for a bad value. A bool is a switch, a Literal a choice, a list several values.
+function that raises ValueError for a bad value. A bool is a switch, a Literal a choice, a list several values. Options
+that several stages share are a TypedDict: `**shared: Unpack[...]`, where `kind | None` may be left out.
 """
 
 import inspect
@@ -34,7 +35,24 @@ class Argument:
 
 def arguments(stage: Stage) -> list[Argument]:
     """The arguments of a stage, in order."""
-    return [_argument(parameter) for parameter in inspect.signature(stage).parameters.values()]
+    return [
+        _argument(each) for parameter in inspect.signature(stage).parameters.values() for each in _single(parameter)
+    ]
+
+
+def _single(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """The parameter itself; of `**name: Unpack[...]`, which several stages share, each key of the TypedDict in it."""
+    if parameter.kind is not parameter.VAR_KEYWORD:
+        return [parameter]
+    (shared,) = typing.get_args(parameter.annotation)
+    kinds = typing.get_type_hints(shared, include_extras=True)
+    defaults = {key: None for key, kind in kinds.items() if types.NoneType in typing.get_args(kind)}
+    return [
+        parameter.replace(
+            name=key, kind=parameter.KEYWORD_ONLY, annotation=kind, default=defaults.get(key, parameter.empty)
+        )
+        for key, kind in kinds.items()
+    ]
 
 
 def _argument(parameter: inspect.Parameter) -> Argument:

@@ -67,7 +67,7 @@ def merge(
     images: Annotated[Path, "where to write the distinct pictures (parquet)"],
     labels: Annotated[Path, "table of spellings of labels (default: labels stay as they are)"] | None = None,
 ) -> None:
-    """Merge the parts into the accepted clips, the distinct pictures, and what was refused."""
+    """Merge the parts into tables of clips, pictures and refused rows."""
     from ves.corpus.manifest import merge
 
     clip_parts, image_parts = (
@@ -77,7 +77,7 @@ def merge(
 
 
 def seal_audio(*, listing: parameters.Listing, store: Annotated[Path, "folder of the audio store"]) -> None:
-    """Complete the audio store once all shards are ingested, and write its manifest."""
+    """Complete the audio store after all shards, and write its manifest."""
     from ves.store.audio import seal
 
     seal(store, inputs.shard_names(listing, "audio"))

@@ -21,7 +21,7 @@ def evaluate(
     folder, a folder of such folders (the newest is used), or the folder of a run (its model, or else its newest
     checkpoint). The metrics are printed, and written to OUT.
     """
-    from ves.evaluation.checkpoint import evaluate
+    from ves.evaluation.any_checkpoint import evaluate
 
     print(evaluate(checkpoint, split, out, truth))
 
@@ -32,7 +32,10 @@ def embed(
     split: Annotated[str, "split to embed, such as val"],
     out: Annotated[Path, "where to write the embeddings (a .zarr folder)"],
 ) -> None:
-    """Embed the clips and pictures of a split with the model of a run, on a GPU or on one core."""
+    """Embed the clips and pictures of a split with the model of a run.
+
+    It runs on a GPU or on one core.
+    """
     from ves.base import gpus
     from ves.evaluation.embed import embed
 
@@ -47,7 +50,7 @@ def retrieval(
     ranks: parameters.Ranks,
     out: Annotated[Path, "where to write the metrics (JSON)"],
 ) -> None:
-    """Measure retrieval in both directions by the paper's protocol, one clip for each picture."""
+    """Measure retrieval by the paper's protocol, one clip for each picture."""
     one_core()
     from ves.evaluation.retrieval.protocols import paper
 
@@ -61,7 +64,10 @@ def multi_positive(
     ranks: parameters.Ranks,
     out: Annotated[Path, "where to write the metrics (JSON)"],
 ) -> None:
-    """Measure retrieval with all clips of the pictures of val; any clip of the right picture counts."""
+    """Measure retrieval where any clip of the right picture counts.
+
+    The gallery has all clips of the pictures of val.
+    """
     one_core()
     from ves.evaluation.retrieval.protocols import multi_positive
 
@@ -77,11 +83,13 @@ def localisation(
 ) -> None:
     """Measure where spoken nouns point, by every protocol."""
     one_core()
-    from ves.evaluation.localisation.report import evaluate
+    from ves.evaluation.localisation.measure import evaluate
     from ves.evaluation.provenance import refuse_other_model
+    from ves.evaluation.truth import folder_of
     from ves.store.embeddings import load
 
     settings = experiment.run_config(run)
+    truth = folder_of(settings.data, truth)
     refuse_other_model(load(embeddings), embeddings, run, settings.run)
     evaluate(embeddings, settings.data, truth, out)
 

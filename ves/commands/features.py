@@ -16,7 +16,7 @@ def features(
     part: Annotated[str, "part to compute, such as 2-of-8"],
     out: Annotated[Path, "where to write the record of the part (JSON)"],
 ) -> None:
-    """Compute the patch tokens of one part of the pictures; resumes where it was stopped.
+    """Compute the patch tokens of one part of the pictures, or resume it.
 
     A part is several whole shards of the store. OUT is the record of these shards, which seal-features reads.
     """
@@ -34,7 +34,7 @@ def seal_features(
     parts: Annotated[list[Path], "records of all parts"],
     manifest: Annotated[Path, "where to write the manifest of the store (JSON)"],
 ) -> None:
-    """Complete the feature store once all parts are computed, and write its manifest."""
+    """Complete the feature store after all parts, and write its manifest."""
     from ves.models.extraction import seal
 
     seal(images, store, parts, manifest)

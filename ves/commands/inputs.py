@@ -1,11 +1,11 @@
 """What several stages read from files: the settings of the corpus, and the list of its shards."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ves.base.files import read_json
 from ves.config import fields
-from ves.config.corpus import CorpusSettings
+from ves.config.corpus import KINDS, CorpusSettings, SourceBlock, SourceBlocks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,10 +16,12 @@ def corpus(path: Path) -> CorpusSettings:
     return fields.read(CorpusSettings, path)
 
 
-def block[T](block: T | None) -> T:
-    """The block of a corpus that is named after its kind; CorpusSettings has checked that it is there."""
-    assert block is not None
-    return block
+def block[T: SourceBlock](corpus: CorpusSettings, kind: type[T]) -> T:
+    """The settings of a corpus's source. Raises ValueError if it is of another kind than the stage is for."""
+    if not isinstance(corpus.block, kind):
+        (own,) = [name for name in KINDS if kind in get_args(SourceBlocks.model_fields[name].annotation)]
+        raise ValueError(f"corpus.kind: {corpus.kind!r}, but this stage is for a corpus of kind {own!r}")
+    return corpus.block
 
 
 def spellings(corpus: CorpusSettings) -> "pl.DataFrame":

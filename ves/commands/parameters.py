@@ -1,7 +1,7 @@
 """Arguments that several stages share: type, line of help and, for those that people type, a check."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from ves.commands import presence
 
@@ -12,6 +12,7 @@ EmbeddedRuns = Annotated[list[Path], "folders of the runs to compare, with embed
 Store = Annotated[Path, "folder of the store, such as data/scenes/audio.zarr", presence.store]
 ConfigFiles = Annotated[list[Path], "configuration files, which override ./config.yaml in turn", presence.file]
 Clips = Annotated[int, "number of validation clips to show"]
+Back = Annotated[str, "address of the page to link back to, relative to the written one (default: no link)"]
 
 # Settings files, written by the workflow
 Corpus = Annotated[Path, "corpus.json: the settings of the corpus"]
@@ -35,9 +36,18 @@ ImagesOfStore = Annotated[
 ]
 PicturesOfStore = Annotated[Path, "folder of the pictures (default: images/ beside images.parquet)", presence.folder]
 Features = Annotated[Path, "feature store: a .zarr folder"]
-Truth = Annotated[Path, "folder of word timings and object masks, data/<corpus>/truth; it may be absent"]
+Truth = Annotated[Path, "folder of word timings and object masks, data/<corpus>/truth; absent if its kind has none"]
 TruthOfRun = Annotated[Path, "folder of word timings and object masks (default: that of the run's corpus)"]
 
 # Made by evaluation
 Blocks = Annotated[Path, "folder of blocks of similarities, which the retrieval stages share"]
 Ranks = Annotated[Path, "where to write the rank of every query (parquet)"]
+
+
+class ShownClips(TypedDict):
+    """Validation clips to show, and where their pictures and words are."""
+
+    runs: EmbeddedRuns
+    clips: Clips
+    pictures: PicturesOfRun | None
+    truth: TruthOfRun | None

@@ -1,4 +1,4 @@
-"""Checks, before any job starts, of the configuration against the files: backbones, own pairs, an existing split."""
+"""Checks, before any job starts, of the configuration against the files: backbones, source, an existing split."""
 
 import math
 import re
@@ -9,10 +9,10 @@ from typing import Any
 
 from ves.base.files import read_json
 from ves.config import slices
-from ves.config.corpus import PairsConfig
-from ves.config.experiment import Config, SplitConfig
+from ves.config.experiment import Config
 from ves.models import preprocessing
 from ves.models.backbone import check_kind
+from ves.sources import kinds
 
 
 def validate_backbones(config: Config) -> None:
@@ -69,41 +69,18 @@ def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
 
 
 def validate_source(config: Config) -> None:
-    """Check that the table of spellings exists, and that own pairs have their folder and readable tables.
+    """Check that the table of spellings exists, and the files of the corpus's kind of source.
 
     Raises ValueError that begins with the key.
     """
     if (labels := config.corpus.labels) is not None and not Path(labels).is_file():
         raise ValueError(f"corpus.labels: there is no file {labels!r}; null means no table")
-    if config.corpus.kind == "pairs" and (pairs := config.corpus.pairs):
-        from ves.sources.pairs.packing import list_shards  # loads polars, which most commands do not need
-
-        list_shards(pairs)
-        _check_enough(pairs, config.split)
-
-
-def _check_enough(pairs: PairsConfig, split: SplitConfig) -> None:
-    """Raise ValueError, long before the split would, if there are fewer pictures than pairs to draw."""
-    from ves.sources.pairs.tables import read
-
-    rows = read(pairs)
-    least = sum(
-        getattr(split, kind) for kind in ("val", "tune") if kind not in rows["split"]
-    )  # a split in the tables: none is drawn
-    if (most := rows["image"].drop_nulls().n_unique()) < least:
-        raise ValueError(
-            f"split.val: val and tune need {least} pairs, each with a different picture, but the tables name only "
-            f"{most} pictures; lower split.val or split.tune (a fifth of the pictures for both is a good size)"
-        )
+    kinds.check(config)
 
 
 def _changed_since(splits: Path, config: Config) -> bool:
-    """Whether a table of own pairs is newer than the split; its new pairs are not in the split yet."""
-    if config.corpus.pairs is None or config.corpus.kind != "pairs":
-        return False
-    from ves.sources.pairs.tables import files  # loads polars, which most commands do not need
-
-    return any(file.stat().st_mtime_ns > splits.stat().st_mtime_ns for file in files(config.corpus.pairs))
+    """Whether a file of the source is newer than the split; its new pairs are not in the split yet."""
+    return any(file.stat().st_mtime_ns > splits.stat().st_mtime_ns for file in kinds.inputs(config))
 
 
 def validate_batches(config: Config, data: Path) -> None:

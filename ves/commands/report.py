@@ -1,7 +1,7 @@
 """Tables, figures and pages."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 from ves.base.cpu import one_core
 from ves.commands import parameters, presence
@@ -25,7 +25,10 @@ def localisation_table(
     protocols: Annotated[Path, "where to write the table of all protocols (CSV)"],
     by: Annotated[Path, "where to write the table by language and kind (CSV)"],
 ) -> None:
-    """Make the tables of localisation: main numbers, all protocols, and by language and kind."""
+    """Make the tables of localisation.
+
+    One has the main numbers, one all protocols, one the numbers by language and kind.
+    """
     from ves.report.tables import localisation as localisation_tables
 
     settings = fields.read(experiment.TableConfig, table)
@@ -37,11 +40,24 @@ def localisation_table(
 def comparisons(
     *, table: parameters.Table, results: parameters.Results, out: Annotated[Path, "where to write the table (CSV)"]
 ) -> None:
-    """Compare the first objective of the table with each other one, with intervals."""
+    """Compare the table's first objective with each other one, with intervals."""
     one_core()
     from ves.report.tables.comparisons import comparisons
 
     comparisons(fields.read(experiment.TableConfig, table), results, out)
+
+
+def comparisons_page(
+    comparisons: Annotated[Path, "comparisons.csv: the differences with their intervals"],
+    *,
+    out: Annotated[Path, "where to write the page (Markdown)"],
+    plot: Annotated[Path, "where to write its picture (PNG), beside the page"],
+) -> None:
+    """Make the page of comparisons, with a picture of the differences and their intervals."""
+    one_core()
+    from ves.report.tables.comparisons_page import write
+
+    write(comparisons, out, plot)
 
 
 def breakdown(
@@ -53,11 +69,15 @@ def breakdown(
     truth: parameters.Truth,
     out: Annotated[Path, "where to write the table (CSV)"],
 ) -> None:
-    """Make the table of retrieval by language, stratum, speaker, length and noise, with intervals."""
+    """Make the table of retrieval by group of clips, with intervals.
+
+    The groups are those of language, stratum, speaker, length and noise.
+    """
     one_core()
     from ves.report.tables.breakdown import breakdown
 
-    breakdown(fields.read(experiment.TableConfig, table), results, manifest, splits, truth, out)
+    settings = fields.read(experiment.TableConfig, table)
+    breakdown(settings, results, manifest, splits, _truth(settings, results, truth), out)
 
 
 def retrieval_page(
@@ -68,11 +88,15 @@ def retrieval_page(
     truth: parameters.Truth,
     out: Annotated[Path, "where to write the page (Markdown)"],
 ) -> None:
-    """Make the page of retrieval: with intervals, under other similarities, and for all clips of a picture."""
+    """Make the page of retrieval.
+
+    It has intervals, other similarities, and retrieval among all clips of a picture.
+    """
     one_core()
     from ves.report.tables.table1_page import write
 
-    write(fields.read(experiment.TableConfig, table), results, corpus, truth, out)
+    settings = fields.read(experiment.TableConfig, table)
+    write(settings, results, corpus, _truth(settings, results, truth), out)
 
 
 def retrieval_figures(
@@ -89,64 +113,65 @@ def retrieval_figures(
     draw(fields.read(experiment.TableConfig, table), results, groups, *out)
 
 
-def _corpus(run: Path, pictures: Path | None, truth: Path | None) -> tuple[experiment.DataPaths, Path, Path]:
-    """The files of a run's corpus, its pictures and its truth. Raises ValueError if the truth is that of another
-    corpus."""
+def _truth(table: experiment.TableConfig, results: Path, truth: Path) -> Path:
+    """The folder, if it is a truth of the corpus of the runs in the table. Raises ValueError if it is not."""
+    from ves.evaluation.truth import folder_of
+    from ves.report.tables.table1 import run_name
+
+    first = results / run_name(table.table[0], table.seeds[0])
+    return folder_of(experiment.run_config(first).data, truth)
+
+
+def _shown(
+    runs: list[Path], clips: int, pictures: Path | None, truth: Path | None
+) -> tuple[list[Path], experiment.DataPaths, Path, Path, int]:
+    """What is drawn of clips, in the order that the functions below take it: the runs, the files of their corpus, its
+    pictures and truth, and the number of clips. Raises ValueError if the truth is that of another corpus."""
     from ves.evaluation.truth import folder_of
 
-    data = experiment.run_config(run).data
-    return data, pictures or Path(data.images).parent / "images", folder_of(data, truth)
+    data = experiment.run_config(runs[0]).data
+    return runs, data, pictures or Path(data.images).parent / "images", folder_of(data, truth), clips
 
 
 def heatmaps(
     *,
-    runs: parameters.EmbeddedRuns,
     out: Annotated[Path, "folder to write the gallery into"],
-    clips: parameters.Clips,
-    pictures: parameters.PicturesOfRun | None = None,
-    truth: parameters.TruthOfRun | None = None,
+    back: parameters.Back | None = None,
+    **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Draw heatmaps and films of validation clips, with the runs side by side."""
     one_core()
-    data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.clips.gallery import draw
 
-    draw(runs, data, pictures, truth, clips, out)
+    draw(*_shown(**shown), out, back)
 
 
 def explorer(
     *,
-    runs: parameters.EmbeddedRuns,
     out: Annotated[Path, "folder to write the page into"],
-    clips: parameters.Clips,
-    pictures: parameters.PicturesOfRun | None = None,
-    truth: parameters.TruthOfRun | None = None,
+    back: parameters.Back | None = None,
+    **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Make a page that plays clips and shows what the runs find.
 
     For some validation clips, it shows what each run finds in the picture at each moment.
     """
     one_core()
-    data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.explorer.build import write
 
-    write(runs, data, pictures, truth, clips, out)
+    write(*_shown(**shown), out, back)
 
 
 def figure1(
     *,
-    runs: parameters.EmbeddedRuns,
     out: Annotated[Path, "where to write the figure (PNG); a PDF is written beside it"],
-    clips: parameters.Clips,
-    pictures: parameters.PicturesOfRun | None = None,
-    truth: parameters.TruthOfRun | None = None,
+    **shown: Unpack[parameters.ShownClips],
 ) -> None:
     """Draw Figure 1: words of some validation clips, with the runs side by side."""
     one_core()
-    data, pictures, truth = _corpus(runs[0], pictures, truth)
     from ves.report.clips.figure1 import draw
 
-    draw(runs, data, pictures, truth, clips, out)
+    draw(*_shown(**shown), out)
 
 
 def refused_table(
@@ -165,7 +190,7 @@ def refused_table(
 def stage_times(
     logs: Annotated[Path, "folder logs/<corpus>"], *, out: Annotated[Path, "where to write the table (CSV)"]
 ) -> None:
-    """Make the table of what each stage cost, from the measurements beside the logs."""
+    """Make the table of what each stage cost, as measured beside the logs."""
     from ves.report.tables.times import write
 
     write(logs, out)
@@ -186,12 +211,38 @@ def html(
     files: Annotated[list[Path], "tables (CSV) and pages (Markdown)"],
     *,
     out: Annotated[Path, "folder to write the pages into"],
+    back: parameters.Back | None = None,
 ) -> None:
     """Convert tables (CSV) and pages (Markdown) to HTML pages of the same names."""
     from ves.report.html import write
 
     for file in files:
-        write(file, out / f"{file.stem}.html")
+        write(file, out / f"{file.stem}.html", back)
+
+
+def html_tables(
+    files: Annotated[list[Path], "tables (CSV) in the folder of the results"],
+    *,
+    table: parameters.Table,
+    out: Annotated[Path, "folder to write the files into"],
+) -> None:
+    """Convert tables (CSV) to HTML files of the same names, without a page around them: for the report's first page."""
+    from ves.report.index import write_part
+
+    for file in files:
+        write_part(fields.read(experiment.TableConfig, table), file, out / f"{file.stem}.html")
+
+
+def index(
+    results: parameters.Results,
+    *,
+    table: parameters.Table,
+    out: Annotated[Path, "where to write the page (HTML), in the folder of the results"],
+) -> None:
+    """Make the page of all results of a corpus: its tables, and links to the explorer, the films and all else."""
+    from ves.report.index import write
+
+    write(fields.read(experiment.TableConfig, table), results, out)
 
 
 def localise(
@@ -207,7 +258,7 @@ def localise(
     names are printed.
     """
     from ves.models.localise import load
-    from ves.report.own import write
+    from ves.report.localise_page import write
 
     for file in write(load(run).localise(picture, audio), out):
         print(file)
@@ -217,6 +268,7 @@ STAGES = (
     table1,
     localisation_table,
     comparisons,
+    comparisons_page,
     breakdown,
     retrieval_page,
     retrieval_figures,
@@ -226,6 +278,8 @@ STAGES = (
     refused_table,
     stage_times,
     html,
+    html_tables,
+    index,
     localise,
     results,
 )

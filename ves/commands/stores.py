@@ -20,13 +20,14 @@ def store_verify(path: parameters.Store, *, images: parameters.ImagesOfStore | N
     """Check every byte of a store and list all errors.
 
     The store is a feature store, an audio store or embeddings. If anything is wrong, the exit code is 1. Features are
-    also compared with IMAGES.
+    also compared with IMAGES, and with their backbone if it is on this machine.
     """
+    from ves.models import preprocessing
     from ves.store.shard_format import BadStore
     from ves.store.verify import repair, verify
     from ves.store.verify.arrays import STRAY
 
-    for fault in (faults := verify(path, images)):
+    for fault in (faults := verify(path, images, preprocessing.of_pictures)):
         print(fault)
     if faults:
         what_to_do = f"; {repair(path)}" if any(fault.what != STRAY for fault in faults) else ""

@@ -1,8 +1,12 @@
-"""The block `corpus` of the configuration: where pairs come from, and the settings of each kind of source."""
+"""The block `corpus` of the configuration: where pairs come from, and the settings of each kind of source.
+
+Here a kind has a class, which says what its settings may be, and a field in SourceBlocks. Nothing here or elsewhere in
+ves asks which kind a corpus is of: all else is looked up by the name of the kind (ves.sources.kinds).
+"""
 
 import re
 import shlex
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -38,8 +42,20 @@ def _spoken(languages: list[str]) -> list[str]:
     return languages
 
 
-class ScenesConfig(StrictModel):
+class SourceBlock(StrictModel):
+    """The settings of one kind of source."""
+
+    truth: ClassVar[str | None] = None  # what its data/<corpus>/truth says, if every corpus of this kind has one
+
+    def sizes(self) -> dict[str, int]:
+        """How many `images` and `clips` the corpus will have at most; empty where these settings do not say it."""
+        return {}
+
+
+class ScenesConfig(SourceBlock):
     """Spoken Scenes, the synthesised corpus (ves.sources.scenes)."""
+
+    truth: ClassVar[str | None] = "word timings and object masks"
 
     seed: Seed
     images: Positive
@@ -54,6 +70,10 @@ class ScenesConfig(StrictModel):
     snr_db: tuple[float, float] = Field(strict=False)
     code_switching: Fraction
     image_side: tuple[Annotated[int, Field(ge=LEAST_SIDE)], Positive] = Field(strict=False)
+
+    def sizes(self) -> dict[str, int]:
+        """Both are settings."""
+        return {"images": self.images, "clips": self.clips}
 
     @model_validator(mode="after")
     def _ranges(self) -> "ScenesConfig":
@@ -83,7 +103,7 @@ class ScenesConfig(StrictModel):
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
-class SurveyConfig(StrictModel):
+class SurveyConfig(SourceBlock):
     """Which files of Project Vaani on the hub are surveyed (ves.sources.vaani.listing).
 
     These keys alone make up data/<corpus>/survey_config.json: the survey does not depend on the choice of clips.
@@ -119,6 +139,8 @@ class SurveyConfig(StrictModel):
 class VaaniConfig(SurveyConfig):
     """Project Vaani: which files are surveyed, and which of their clips are used (ves.sources.vaani.choice)."""
 
+    truth: ClassVar[str | None] = "transcripts"
+
     languages: Names | None  # labels in the spelling that corpus.labels gives them; null: all
     districts: Names | None
     clips: Positive | None  # in total, shared out over the languages in proportion
@@ -131,7 +153,7 @@ class VaaniConfig(SurveyConfig):
         return (self.clips, self.clips_per_language, self.clips_per_image) != (None, None, None)
 
 
-class PairsConfig(StrictModel):
+class PairsConfig(SourceBlock):
     """Your own recordings and pictures in a folder, paired by tables (ves.sources.pairs.packing)."""
 
     folder: str
@@ -141,8 +163,8 @@ class PairsConfig(StrictModel):
 
 
 class SourceBlocks(StrictModel):
-    """The kinds of sources, each with its settings. All else about a kind is looked up by its name: its code in
-    ves.sources.kinds.SOURCES, its rules in workflow/rules/<kind>.smk."""
+    """The kinds of sources, each with its settings. A new kind is a field here and an entry of the same name in
+    ves.sources.kinds.SOURCES."""
 
     scenes: ScenesConfig | None = None
     pairs: PairsConfig | None = None
@@ -166,6 +188,11 @@ class CorpusSettings(SourceBlocks):
         if getattr(self, self.kind) is None:
             raise ValueError(f"{self.kind}: this block is required, because kind is {self.kind!r}")
         return self
+
+    @property
+    def block(self) -> SourceBlock:
+        """The settings of the corpus's own kind."""
+        return getattr(self, self.kind)
 
 
 class CorpusConfig(CorpusSettings):

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ves.base.checksums import weight_files, weight_hash
-from ves.config.corpus import CorpusConfig, ScenesConfig
+from ves.config.corpus import CorpusConfig
 from ves.config.display import ExplorerConfig, FigureConfig, HeatmapConfig, LogConfig, VisualiseConfig
 from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, StrictModel, one_of, overrides, read
 
 TRAINING = 4  # raise it if a change of the code changes the result of a training: all runs are then trained again
-
+FEWEST_STEPS = 50  # with fewer, a model has hardly left its random start: training and tables say so
 
 # The names in the registries of ves.similarity.pairwise, ves.losses and ves.store.compression. They are repeated here
 # because a registry imports torch, which takes seconds. A test checks that they are equal.
@@ -87,6 +87,7 @@ class AudioConfig(StrictModel):
     freeze_conv: bool
     mask_time_prob: Fraction
     layer_drop: Fraction
+    attention_window: Positive | None
 
 
 class ModelConfig(StrictModel):
@@ -200,20 +201,19 @@ class Config(TableConfig):
             raise ValueError("runs.chance: the tables use this name for random ranks; take another")
         if (keep := self.corpus.keep_seconds) is not None and keep < self.audio.seconds:
             raise ValueError(f"corpus.keep_seconds: {keep} is less than audio.seconds, {self.audio.seconds}")
-        if self.corpus.kind == "scenes" and (scenes := self.corpus.scenes):
-            self._fits_scenes(scenes)
+        if sizes := self.corpus.block.sizes():
+            self._fits_into(**sizes)
         return self
 
-    def _fits_scenes(self, scenes: ScenesConfig) -> None:
-        """What can be checked before the corpus exists; ves.commands.preflight.validate_batches checks it
-        afterwards."""
-        if self.split.val + self.split.tune >= scenes.images:
+    def _fits_into(self, images: int, clips: int) -> None:
+        """What can be checked before the corpus exists, where its block says how large it will be;
+        ves.commands.preflight.validate_batches checks it afterwards."""
+        held_out = self.split.val + self.split.tune
+        if held_out >= images:
             raise ValueError(
-                f"split.val: the sum with split.tune must be less than corpus.scenes.images ({scenes.images})"
+                f"split.val: the sum with split.tune must be less than corpus.{self.corpus.kind}.images ({images})"
             )
-        left = (
-            scenes.clips - self.split.val - self.split.tune
-        )  # at most: other clips of held-out speakers are dropped too
+        left = clips - held_out  # at most: other clips of held-out speakers are dropped too
         for name, own in self.runs.items():
             if (batch := own.model_dump().get("batch_size", self.train.batch_size)) > left:
                 raise ValueError(
@@ -275,7 +275,7 @@ def run_config(run: Path) -> RunConfig:
 
 
 def features_name(vision: VisionConfig) -> str:
-    """Name of the feature store, made of backbone, revision, image size, fit and compression (if any), so that two
+    """Name of the feature store, from backbone, revision, image size, fit and compression (if any), so that two
     choices never share a store.
 
     A backbone in a local folder has no revision; the hash of its weights takes its place.

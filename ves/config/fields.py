@@ -47,6 +47,11 @@ def overrides(block: type[StrictModel]) -> type[Overrides]:
     return create_model(f"{block.__name__}Overrides", __base__=Overrides, **fields)
 
 
+def subset[T: StrictModel](kind: type[T], block: StrictModel, *omit: str) -> T:
+    """A smaller model, filled from the keys of the same names in a block; keys in `omit` keep their defaults."""
+    return kind(**{key: getattr(block, key) for key in kind.model_fields if key not in omit})
+
+
 def read[T: StrictModel](kind: type[T], path: Path) -> T:
     """Read a JSON file as a model. Raises ValueError, one line that names the file and every key that is wrong."""
     try:

@@ -29,8 +29,8 @@ def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     """Draw val and tune pairs, as ves.corpus.splits.assign says, from columns clip_id, group, language, reportable.
 
     Returns clip_id, group, language, pair ("val" or "tune"), with each group at most once. Val and tune are drawn
-    together and then separated at random within each language, so that they are alike. Raises ValueError, which says
-    how many pairs are possible, if there are too few.
+    together and then separated at random within each language, so that neither is harder. If there are too few
+    pairs, it raises ValueError, which says how many are possible.
     """
     candidates = _candidates(clips, split.seed)
     languages = clips.group_by("language").len("clips").sort("language")

@@ -61,7 +61,7 @@ def ingest_audio(
     """
     rows: list[dict[str, Any]] = []
     accepted: list[str] = []
-    mended: Counter[str] = Counter()
+    repairs: Counter[str] = Counter()
     limit = None if corpus.keep_seconds is None else round(corpus.keep_seconds * audio.RATE)
 
     def clips() -> Iterator[Int16[np.ndarray, " _"]]:
@@ -69,22 +69,22 @@ def ingest_audio(
             encoded = row.pop("bytes")
             rows.append(_begun(row, shard))
             try:
-                decoded = _clip(rows[-1], encoded)
+                clip = _clip(rows[-1], encoded)
             except audio.BadAudio as refusal:
                 rows[-1] |= {"reason": refusal.reason, "detail": refusal.detail}
             else:
                 rows[-1]["row"] = len(accepted)
                 accepted.append(rows[-1]["clip_id"])
-                mended.update(decoded.mended)
-                yield decoded.samples[:limit]
+                repairs.update(clip.repairs)
+                yield clip.samples[:limit]
         refusals.check(shard, rows, corpus.max_refused)  # here, so that the group of a refused shard is not kept
 
     samples = write_group(store / shard, clips(), accepted)
     if truth is not None:
         _write_truth([row for row in rows if not row["reason"] and row["transcript"]], truth)
     _write(_frame(rows, CLIPS), part, source, samples=samples)
-    for what, clips_mended in sorted(mended.items()):
-        log.info("%s: of %d clips: %s", part, clips_mended, what)
+    for repair, count in sorted(repairs.items()):
+        log.info("%s: of %d clips: %s", part, count, repair)
 
 
 def ingest_images(
@@ -125,7 +125,7 @@ def _begun(row: dict[str, Any], shard: str) -> dict[str, Any]:
     return row
 
 
-def _clip(row: dict[str, Any], encoded: bytes | None) -> decoding.Decoded:
+def _clip(row: dict[str, Any], encoded: bytes | None) -> decoding.Clip:
     """Check one clip, fill in `clip_id` and `duration_s`, and return all its samples. Raises BadAudio."""
     row["clip_id"] = hashlib.sha256(encoded).hexdigest()[:32] if encoded else None
     row["speaker"] = identities.speaker(row["speaker"])
@@ -134,12 +134,12 @@ def _clip(row: dict[str, Any], encoded: bytes | None) -> decoding.Decoded:
     for column in ("source_path", "image_reference"):
         if fault := refusals.unsafe(row[column]):
             raise audio.BadAudio("unsafe_name", f"{column} {row[column]!r} has {fault}")
-    decoded = decoding.decoded(encoded or b"")
-    row["duration_s"] = len(decoded.samples) / audio.RATE
+    clip = decoding.decode_clip(encoded or b"")
+    row["duration_s"] = len(clip.samples) / audio.RATE
     for column, reason in (("language", "no_language"), ("image_reference", "no_reference")):
         if not row[column]:
             raise audio.BadAudio(reason, f"{column} is empty")
-    return decoded
+    return clip
 
 
 def _picture(row: dict[str, Any], encoded: bytes | None) -> None:

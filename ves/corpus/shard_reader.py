@@ -4,7 +4,6 @@ A row group of Vaani may be the whole shard, 500 MB, so it is read page by page.
 (ves.sources.columns), and a footer with impossible sizes is refused before anything is read.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from jaxtyping import Bool, UInt32
 
 from ves.base import parquet
 from ves.sources import columns
+from ves.sources.chosen_rows import chosen_entry
 
 BATCH = 64  # rows in memory at most
 BATCH_BYTES = 16 << 20  # and about this many bytes
@@ -48,8 +48,7 @@ def chosen_rows(listing: Path, shard: dict[str, Any]) -> Chosen:
         return None
     path = listing.parent / f"chosen/{shard['name']}.parquet"
     numbers = parquet.read(path, ["source_row"])["source_row"].cast(pl.UInt32).to_numpy()
-    actual = {"rows": len(numbers), "sha256": hashlib.sha256(numbers.astype("<u4").tobytes()).hexdigest()}
-    if actual != expected:
+    if chosen_entry(numbers) != expected:
         raise ValueError(
             f"{path}: {len(numbers)} rows, not the {expected['rows']} of {listing}; delete the listing and run again: "
             "both are written together"

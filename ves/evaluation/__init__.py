@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from ves.base.lazy import face
 
 if TYPE_CHECKING:
-    from ves.evaluation.checkpoint import evaluate as evaluate
+    from ves.evaluation.any_checkpoint import evaluate as evaluate
 
 __getattr__, __dir__ = face(
     __name__,
     {
-        "evaluate": "ves.evaluation.checkpoint",
+        "evaluate": "ves.evaluation.any_checkpoint",
     },
 )

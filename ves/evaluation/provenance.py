@@ -18,27 +18,27 @@ def _again(store: Path) -> str:
     return f"delete {manifest_path(store)} and embed again"
 
 
-def refuse_other_model(stored: Embeddings, store: Path, run: Path, name: str) -> None:
+def refuse_other_model(embeddings: Embeddings, store: Path, run: Path, name: str) -> None:
     """Raise ValueError unless the store was embedded by the run `name`, with the weights that it has now.
 
     Embeddings outlive a model: without model.safetensors nothing contradicts them.
     """
-    if (by := stored.attrs["run"]) != name:
+    if (by := embeddings.attrs["run"]) != name:
         raise ValueError(f"{store}: embeddings of {by}, but {run} is {name}; {_again(store)}")
     weights = run / "model.safetensors"
-    if weights.is_file() and file_sha256(weights) != stored.attrs["model_sha256"]:
+    if weights.is_file() and file_sha256(weights) != embeddings.attrs["model_sha256"]:
         raise ValueError(f"{store}: embeddings of another model than {weights}; {_again(store)}")
 
 
-def refuse_other_split(stored: Embeddings, store: Path, splits: str | Path) -> None:
+def refuse_other_split(embeddings: Embeddings, store: Path, splits: str | Path) -> None:
     """Raise ValueError unless the embedded clips are those that the split has now."""
-    split = stored.attrs["split"]
+    split = embeddings.attrs["split"]
     with parquet.naming(splits):
         now = pl.scan_parquet(splits).filter(pl.col("split") == split).select("clip_id").collect()
-    if (there := set(now["clip_id"])) != set(stored.clip_id):
+    if (there := set(now["clip_id"])) != set(embeddings.clip_id):
         raise ValueError(
             f"{store}: embeddings of other clips than {splits} has in {split}: {len(there)} are there, of which "
-            f"{len(there & set(stored.clip_id))} of these {len(stored.clip_id)}; {_again(store)}"
+            f"{len(there & set(embeddings.clip_id))} of these {len(embeddings.clip_id)}; {_again(store)}"
         )
 
 
@@ -49,9 +49,9 @@ def load_of(run: Path, split: str) -> Embeddings:
     where embeddings are of another run, model or split, or splits.parquet has other clips now.
     """
     store, config = run / "embeddings" / f"{split}.zarr", run_config(run)
-    stored = load(store)
-    if (other := stored.attrs["split"]) != split:
+    embeddings = load(store)
+    if (other := embeddings.attrs["split"]) != split:
         raise ValueError(f"{store}: embeddings of {other}, not of {split}; {_again(store)}")
-    refuse_other_model(stored, store, run, config.run)
-    refuse_other_split(stored, store, config.data.splits)
-    return stored
+    refuse_other_model(embeddings, store, run, config.run)
+    refuse_other_split(embeddings, store, config.data.splits)
+    return embeddings

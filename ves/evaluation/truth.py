@@ -1,7 +1,7 @@
 """What only evaluation and figures may open: when each word is said and which pixels each object covers.
 
 One parquet file per source shard (data/<corpus>/truth/<shard>.parquet): words for a shard of audio, objects for a shard
-of images. A corpus need not have them (NoTruth); to have them for some shards only is an error.
+of images. A corpus whose kind has no truth need not have them (NoTruth); to have them for some shards only is an error.
 """
 
 import io
@@ -13,7 +13,9 @@ from jaxtyping import Bool
 from PIL import Image
 
 from ves.base import parquet
+from ves.config.corpus import CorpusSettings
 from ves.config.experiment import DataPaths
+from ves.config.fields import read
 
 WORDS = ["source_path", "word", "text", "english", "role", "object", "start_s", "end_s"]
 TRANSCRIPTS = ["clip_id", "transcript"]
@@ -25,13 +27,15 @@ class NoTruth(LookupError):
 
 
 def folder_of(data: DataPaths, other: Path | None) -> Path:
-    """The truth of the corpus of a run, a folder that need not be there, or `other` in its place.
+    """The truth of the corpus of a run, or `other` in its place.
 
-    Raises ValueError when `other` is not there, or has no shard of the corpus: a misspelt folder must not look like a
-    corpus without truth.
+    The folder of the corpus need not be there if its kind has no truth, as corpus.json beside the manifest says. Raises
+    ValueError when the corpus has one and it is gone, when `other` is not there, or has no shard of the corpus: a
+    missing or misspelt folder must not look like a corpus without truth.
     """
     own = Path(data.manifest).parent / "truth"
     if other is None or other.resolve() == own.resolve():
+        _not_gone(own, own.parent / "corpus.json")
         return own
     if not other.is_dir():
         raise ValueError(f"{other}: no such folder; the truth of this corpus is {own}, unless --truth names another")
@@ -43,6 +47,19 @@ def folder_of(data: DataPaths, other: Path | None) -> Path:
             f"{len(shards)} shards; the truth of this corpus is {own}, unless --truth names another"
         )
     return other
+
+
+def _not_gone(truth: Path, settings: Path) -> None:
+    """Raise ValueError where a corpus has no file of truth, though its kind has a truth. A corpus without settings was
+    put together by hand, and says nothing of it."""
+    if not settings.is_file() or next(truth.rglob("*.parquet"), None) is not None:
+        return
+    corpus = read(CorpusSettings, settings)
+    if (what := getattr(corpus, corpus.kind).truth) is not None:
+        raise ValueError(
+            f"{truth}: no truth, but {settings} says that its kind is {corpus.kind!r}, which has {what}; put "
+            "the files back, make its shards again, or name another folder with --truth"
+        )
 
 
 def _read(truth: Path, shards: list[str], columns: list[str], what: str) -> pl.DataFrame:

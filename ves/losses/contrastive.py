@@ -1,6 +1,6 @@
 """Contrastive losses: pure functions of a matrix of logits whose diagonal has the true pairs.
 
-B is the batch: row i is an utterance, column j an image. How the matrix was made does not matter here.
+B is the batch: row i is a clip, column j an image. How the matrix was made does not matter here.
 
 A loss returns `(loss, metrics)`. Metrics are scalars by name, without a gradient, which training logs as
 `<similarity>/<name>`; `loss` must be one of them. Over several groups of negatives training averages them by clips.

@@ -1,11 +1,11 @@
 """Regularisers of the reference code as terms of their own: functions of tokens that never hold a [B, B, T, P].
 
 Dimension key
-    A utterances    T audio tokens      D embedding
+    A clips         T audio tokens      D embedding
     V images        P image patches     N, M  valid tokens and patches of all
 
 Each returns a sum and the number of its summands, not a loss with metrics: the regulariser is the quotient, and where
-several processes have some of the utterances each, both must be added up before they are divided. The training step
+several processes have some of the clips each, both must be added up before they are divided. The training step
 does that and makes `(loss, metrics)` of it (ves.training.objective).
 
 Tokens arrive l2-normalised: a similarity is a cosine, without the temperature, as in the reference code (SajayR/VeS,
@@ -57,7 +57,7 @@ def non_negativity(
     image_mask: Bool[Tensor, "V P"] | None,
     first: int,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """The square of every negative similarity of a valid token (of any utterance) and a valid patch (of any image).
+    """The square of every negative similarity of a valid token (of any clip) and a valid patch (of any image).
 
     (The reference code bounds similarities at -20, which no cosine reaches.)
     """
@@ -76,7 +76,7 @@ def temporal_variation(
     first: int,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """How much the best similarity of a clip to its own image changes from one token to the next: the square of the
-    difference, relative to the larger of the two. Utterance a shows image `first + a`.
+    difference, relative to the larger of the two. Clip a shows image `first + a`.
     """
     own = slice(first, first + len(audio))
     similarity = audio @ image[own].transpose(1, 2)  # A T P

@@ -1,8 +1,8 @@
 """Bytes to waveforms and pixels, and back; where a patch or a frame lies.
 
-`decode` makes 16 kHz samples of any recording, `window` what a model hears of them; `FrameGrid` says which moment each
-audio token stands for, `Geometry` which pixels each patch. Pictures are in `images`, films and sounds for browsers in
-`encoding`.
+`decode` makes 16 kHz samples from any recording, `window` cuts out the part that a model hears. `FrameGrid` says which
+moment each audio token stands for, `Geometry` which pixels each patch stands for. Pictures are in `images`, films and
+sounds for browsers in `encoding`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 """Sound: the window of a clip that the model hears, and which token stands for which moment of it.
 
 Dimension key
-    A utterances    L samples of a window    T audio tokens
+    A clips    L samples of a window    T audio tokens
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ POOL = 2  # encoder frames to one audio token (the paper: average pooling, kerne
 
 
 class BadAudio(ValueError):
-    """A clip that cannot be used. `reason` is a word for refused.parquet, `detail` what was found."""
+    """A clip that cannot be used. `reason` is a word for refused.parquet, `detail` says more."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -26,15 +26,16 @@ class BadAudio(ValueError):
 
 
 def window(samples: Int16[np.ndarray, " n"], seconds: float) -> tuple[Float32[np.ndarray, " L"], int]:
-    """What the model hears: the first `seconds` of a clip, peak-normalised over that part, zero-padded to length L.
+    """What the model hears: the first `seconds` of a clip, peak-normalised over that part, zero-padded to length L;
+    and how many samples of it are not padding. A part without sound stays zero.
 
-    Always the full length: HuBERT's first layer normalises over the whole time axis, so that another amount of padding
-    changes every token. Returns it with the number of samples that are not padding. A part without sound stays zero.
+    It always has the full length: HuBERT's first layer normalises over the whole time axis, so that another amount of
+    padding would change every token.
     """
-    padded = np.zeros(round(seconds * RATE), np.float32)
-    kept = samples[: len(padded)].astype(np.float32)
-    padded[: len(kept)] = kept / max(np.abs(kept).max(initial=0), 1.0)
-    return padded, len(kept)
+    waveform = np.zeros(round(seconds * RATE), np.float32)
+    part = samples[: len(waveform)].astype(np.float32)
+    waveform[: len(part)] = part / max(np.abs(part).max(initial=0), 1.0)
+    return waveform, len(part)
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class FrameGrid:
     """Which samples each audio token sees: convolutions without padding (HuBERT's front end; its transformer keeps the
     length), then average pooling of `pool` frames with stride `pool`.
 
-    Chained, these are one sliding window of `field` samples that moves by `hop`, so all arithmetic is on those two. For
-    5 s through DistilHuBERT (field 400, hop 320) come 249 frames; pooled by 2, 124 tokens of 40 ms, the last frame left
-    over.
+    Together these are one sliding window of `field` samples that moves by `hop`, so all arithmetic is on those two.
+    DistilHuBERT (field 400, hop 320) makes 249 frames of 5 s; pooled by 2, they are 124 tokens of 40 ms, and the last
+    frame is left over.
     """
 
     kernels: tuple[int, ...]
@@ -59,7 +60,7 @@ class FrameGrid:
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, Any]) -> "FrameGrid":
-        """The grid that stores keep as `attrs` of it."""
+        """The grid whose `attrs` these are."""
         return cls(tuple(attrs["kernels"]), tuple(attrs["strides"]), attrs["pool"])
 
     @property
@@ -74,12 +75,12 @@ class FrameGrid:
         return field, prod(self.strides)
 
     def frames(self, samples: Any) -> Any:
-        """Number of encoder frames, before pooling, that so many samples give (a number, or integers of a tensor)."""
+        """Number of encoder frames, before pooling, from a number of samples (an integer, or a tensor of them)."""
         field, hop = self._frame
         return (samples - field) // hop + 1
 
     def samples(self, frames: int) -> int:
-        """Number of samples that so many encoder frames see."""
+        """Number of samples that a number of encoder frames see."""
         field, hop = self._frame
         return field + (frames - 1) * hop
 
@@ -99,7 +100,7 @@ class FrameGrid:
         return self.hop / RATE
 
     def tokens(self, samples: int) -> int:
-        """Number of tokens that so many samples give; 0 if they are fewer than `field`."""
+        """Number of tokens from a number of samples; 0 if these are fewer than `field`."""
         return max(0, (samples - self.field) // self.hop + 1)
 
     def span(self, token: int) -> tuple[float, float]:
@@ -108,9 +109,9 @@ class FrameGrid:
         return start, start + self.hop_s
 
     def within(self, start_s: float, end_s: float, tokens: int) -> Bool[np.ndarray, " T"]:
-        """Tokens whose centre lies in [start_s, end_s); if none does, the one nearest to the middle of it.
+        """Tokens whose centre lies in [start_s, end_s); if none does, the one nearest to the middle of that interval.
 
-        Which words lie in the window at all is for the caller to say: one behind the last token would get that one.
+        Whether a word lies in the window at all is for the caller to say: one behind it would get the last token.
         """
         centres = (np.arange(tokens) * self.hop + self.field / 2) / RATE
         inside = (start_s <= centres) & (centres < end_s)
@@ -122,8 +123,8 @@ class FrameGrid:
         """Tokens that are not padding, for torch tensors: at least half of their frames see nothing but valid samples.
 
         With pool 2, a token counts when the first of its two frames does, as in the reference code (which pools the
-        mask of samples instead of counting frames, so may differ by one token at the border). The first token always
-        counts.
+        mask of samples instead of counting frames, and so may differ by one token at the border). The first token
+        always counts.
         """
         import torch
 
@@ -136,9 +137,9 @@ class FrameGrid:
         self, waveform: Float[Any, "A L"], silence_db: float, mask: Bool[Any, "A T"] | None = None
     ) -> Bool[Any, "A T"]:
         """Tokens loud enough to be speech, for torch tensors: the root mean square over the token's field is at least
-        `silence_db` (below 0) relative to the peak of the whole waveform of that clip.
+        `silence_db` (below 0) relative to the peak of the clip's whole waveform.
 
-        With `mask`, only among its tokens. The loudest token always counts, so that none is left without any.
+        With `mask`, only among its tokens. The loudest token always counts, so that every clip has one.
         """
         from ves.base.precision import widened  # not before: it loads torch
 

@@ -1,4 +1,4 @@
-"""Whether a picture's file is intact, as far as its format has checksums that Pillow does not read."""
+"""Whether a picture's file is intact, as far as its format has checksums that Pillow does not check."""
 
 import struct
 import zlib
@@ -16,10 +16,10 @@ def _check_png(encoded: bytes) -> None:
     place = len(SIGNATURE)
     while place + 12 <= len(encoded):
         length, kind = struct.unpack_from(">I4s", encoded, place)
-        if kind == b"IDAT":  # of the others, Pillow checks it
+        if kind == b"IDAT":  # Pillow checks those of all other chunks
             stop = place + 8 + length
             if stop + 4 > len(encoded):
-                return  # cut off: Pillow sees that, unless all pixels are there
+                return  # the file is cut off: Pillow notices, unless all pixels are there
             if encoded[stop : stop + 4] != zlib.crc32(memoryview(encoded)[place + 4 : stop]).to_bytes(4, "big"):
-                raise ValueError("a part of the pixels is damaged: it does not fit its checksum")
+                raise ValueError("a part of the pixels is damaged: it does not match its checksum")
         place += 12 + length

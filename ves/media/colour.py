@@ -1,7 +1,7 @@
 """Colours as their profile means them: every picture is brought to sRGB, which is what the backbones were trained on.
 
-A picture without an ICC profile is taken for sRGB, as browsers do, and so is one whose profile cannot be read or is
-of another kind of colour than its pixels.
+A picture without an ICC profile is taken for sRGB, as browsers do. So is one whose profile cannot be read, or is for
+another kind of colour than its pixels have.
 """
 
 import io
@@ -10,46 +10,46 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-SAME = 2  # of 255: where no colour moves further, the profile is sRGB's in all but its name, and pixels stay
+SAME = 2  # of 255: a profile that moves no colour further is sRGB in all but name, and pixels stay as they are
 UNUSABLE = (OSError, ValueError, TypeError, AttributeError, ImageCms.PyCMSError)  # what a damaged profile raises
-PROFILES = 64  # kept at a time: a corpus has a few
+PROFILES = 64  # transforms in memory: a corpus has a few
 
 
 def to_srgb(picture: Image.Image) -> Image.Image:
-    """The picture in sRGB, RGB or RGBA; itself, in its own mode, if it has no profile, or that of sRGB."""
+    """The picture in sRGB, as RGB or RGBA; itself, in its own mode, if no profile changes anything."""
     profile = picture.info.get("icc_profile")
     if not isinstance(profile, bytes):
         return picture
-    kind = profile[16:20].strip()  # the colours that it is of (ICC.1, 7.2)
-    opaque = picture.convert("RGBA") if picture.has_transparency_data else picture
+    kind = profile[16:20].strip()  # the kind of colour that it describes (ICC.1, 7.2)
+    with_alpha = picture.convert("RGBA") if picture.has_transparency_data else picture
     if kind == b"GRAY" and picture.mode in ("1", "L", "LA"):
         colours = picture.convert("L")
     elif kind == b"CMYK" and picture.mode == "CMYK":
         colours = picture
     elif kind == b"RGB" and picture.mode != "CMYK":
-        colours = opaque if opaque.mode == "RGB" else opaque.convert("RGB")
+        colours = with_alpha if with_alpha.mode == "RGB" else with_alpha.convert("RGB")
     else:
         return picture
     if (transform := _transform(profile, colours.mode)) is None:
         return picture
-    found = ImageCms.applyTransform(colours, transform)
-    assert found is not None  # it is None only where the picture itself is changed
-    if opaque is not picture:
-        found.putalpha(opaque.getchannel("A"))
-    found.info = {key: value for key, value in picture.info.items() if key not in ("icc_profile", "transparency")}
-    return found
+    result = ImageCms.applyTransform(colours, transform)
+    assert result is not None  # as it would be if the picture itself were changed in place
+    if with_alpha is not picture:
+        result.putalpha(with_alpha.getchannel("A"))
+    result.info = {key: value for key, value in picture.info.items() if key not in ("icc_profile", "transparency")}
+    return result
 
 
 @lru_cache(PROFILES)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From a profile to sRGB, for pixels of a mode; None if there is nothing to do, or the profile cannot be used."""
+    """From a profile to sRGB, for pixels of a mode; None if it changes nothing or cannot be used."""
     levels = np.linspace(0, 255, 16).astype(np.uint8)
     colours = Image.fromarray(np.stack(np.meshgrid(*[levels] * 3), axis=-1).reshape(-1, 16, 3)).convert(mode)
     try:
-        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(given, ImageCms.createProfile("sRGB"), mode, "RGB")
-        moved = ImageCms.applyTransform(colours, transform)
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        result = ImageCms.applyTransform(colours, transform)
     except UNUSABLE:
         return None
-    off = np.abs(np.asarray(moved, int) - np.asarray(colours.convert("RGB"), int)).max()
-    return transform if off > SAME else None
+    shift = np.abs(np.asarray(result, int) - np.asarray(colours.convert("RGB"), int)).max()
+    return transform if shift > SAME else None

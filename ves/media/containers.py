@@ -1,19 +1,20 @@
 """Which decoder takes which recording, and how its length is known: the one place that decides it.
 
-A row for each container, by the bytes that it begins with. libsndfile reads what it knows best (uncompressed sound, and
-FLAC, of which it tells what is missing); FFmpeg reads everything else, and what libsndfile cannot. docs/media.md shows
-this table.
+A row for each container, by the bytes that it begins with. libsndfile reads what it knows best: uncompressed sound, and
+FLAC, where it notices missing samples. FFmpeg reads everything else, and what libsndfile cannot read. docs/media.md
+shows this table.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ves.media import mpeg_audio, ogg, stated_size, structure
+from ves.media import mpeg_audio, ogg, stated_size, structure, wav_header
 from ves.media.audio import BadAudio
+from ves.media.wav_header import Wav
 
 SNDFILE, FFMPEG = "libsndfile, else FFmpeg", "FFmpeg"
-_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # its marker, and the header of its first block, of 34 bytes
+_FLAC = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the marker, and the header of the first block, which has 34 bytes
 
 
 def _alone(encoded: bytes) -> list[bytes]:
@@ -21,7 +22,7 @@ def _alone(encoded: bytes) -> list[bytes]:
 
 
 def _joined_wav(encoded: bytes) -> list[bytes]:
-    """WAV files that are joined: the next begins where RIFF ends."""
+    """WAV files one after another: the next begins where RIFF ends."""
     parts, order = [], "little" if encoded[:4] == b"RIFF" else "big"
     while True:
         end = 8 + int.from_bytes(encoded[4:8], order)
@@ -33,7 +34,7 @@ def _joined_wav(encoded: bytes) -> list[bytes]:
 
 
 def _joined_flac(encoded: bytes) -> list[bytes]:
-    """FLAC files that are joined."""
+    """FLAC files one after another."""
     starts = [0]
     while (start := encoded.find(b"fLaC", starts[-1] + 4)) > 0:
         if not _FLAC.match(encoded, start):
@@ -48,8 +49,9 @@ def _no_size(encoded: bytes) -> None:
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of file. `size` gives the bytes that a whole one has, None if it does not say; `parts` the recordings that
-    are joined in one; `decoder` is None for those that are refused, since a cut one cannot be told from a whole one."""
+    """A kind of file. `size` gives the number of bytes that a whole file has, None if the file does not say (a WAV does
+    in its header, which `Recording` has), `parts` the recordings in a file. A kind without a `decoder` is refused: a
+    file of it that was cut off cannot be told from a whole one."""
 
     name: str
     begins: re.Pattern[bytes]
@@ -69,9 +71,9 @@ _NOT_STATED = "not stated, so refused"
 _ANY = "any that FFmpeg knows"
 CONTAINERS = (
     _row("WAV", rb"RIF[FX]....WAVE", f"{_PCM}, ADPCM; MP3, AC-3, AAC, WMA, G.726 by FFmpeg", SNDFILE, "size of `data`",
-         stated_size.wav, _joined_wav),
+         _no_size, _joined_wav),
     _row("FLAC", rb"fLaC", "FLAC", SNDFILE, "samples in STREAMINFO, counted", _no_size, _joined_flac),
-    _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`", stated_size.wav),
+    _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`"),
     _row("W64", rb"riff\x2e\x91\xcf\x11", _PCM, SNDFILE, "size of `data`", stated_size.w64),
     _row("AIFF, AIFF-C", rb"FORM....AIF[FC]", _PCM, SNDFILE, "size of `SSND`", stated_size.iff),
     _row("8SVX", rb"FORM....(8SVX|16SV)", "PCM", SNDFILE, "size of `BODY`", stated_size.iff),
@@ -98,27 +100,49 @@ CONTAINERS = (
     _row("MP3", rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", "MPEG audio, layers I to III", FFMPEG,
          "frames counted; Xing, Info or VBRI frame", _no_size, mpeg_audio.recordings),
     _row("APE, TTA, WavPack, TAK, Musepack", rb"", "their own", FFMPEG, "samples in their headers, counted"),
-    _row("AC-3, DTS, AMR", rb"", "their own", FFMPEG, "not stated; a packet that is cut off"),
+    _row("AC-3, DTS, AMR", rb"", "their own", FFMPEG, "not stated; a cut within a packet shows"),
 )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One recording of a file, mostly the only one: its bytes, its container's row and, if it is a WAV, its header."""
+
+    encoded: bytes
+    row: Container
+    wav: Wav | None
+
+
+def recordings(encoded: bytes) -> list[Recording]:
+    """The recordings in a file, one after another. Raises BadAudio: `unreadable` if its kind is refused, `truncated` if
+    its headers promise more bytes than there are; and what a container's `parts` raises."""
+    whole = _recording(encoded)
+    parts = whole.row.parts(encoded)
+    return [replace(whole, encoded=parts[0])] if len(parts) == 1 else [_recording(part) for part in parts]
+
+
+def _recording(encoded: bytes) -> Recording:
+    row, wav = container(encoded), wav_header.parse(encoded)
+    size = wav.end if wav else row.size(encoded)
+    if size is not None and len(encoded) < size:
+        raise BadAudio("truncated", f"the headers of {row.name} promise {size} bytes, {len(encoded)} are there")
+    return Recording(encoded, row, wav)
+
+
 def container(encoded: bytes) -> Container:
-    """The row of a recording (the first of those that FFmpeg tells apart, if it begins as no other). Raises BadAudio:
-    `unreadable` if it is a kind that is refused, `truncated` if its headers promise more bytes than there are."""
+    """The row of a recording; if no other row fits, the first of those that only FFmpeg can tell apart. Raises BadAudio
+    `unreadable` if this kind is refused."""
     row = next(row for row in CONTAINERS if row.begins.match(encoded))
     if row.decoder is None:
         raise BadAudio(
             "unreadable",
-            f"{row.name} does not state its length, so a cut one cannot be told; convert it to WAV or FLAC",
+            f"{row.name} does not state its length, so a cut would go unnoticed; convert it to WAV or FLAC",
         )
-    size = row.size(encoded)
-    if size is not None and len(encoded) < size:
-        raise BadAudio("truncated", f"the headers of {row.name} promise {size} bytes, {len(encoded)} are there")
     return row
 
 
 def without_tag(encoded: bytes) -> bytes:
-    """The recording behind the ID3v2 tags in front of it: libsndfile counts them twice in front of WAV and AIFF."""
+    """The file without the ID3v2 tags in front: before WAV and AIFF, libsndfile counts their size twice."""
     start = 0
     while size := mpeg_audio.id3_size(encoded, start):
         start += size

@@ -4,7 +4,7 @@
 
 The encoders have one thread each and no clock, so that the same input gives the same bytes on one machine. For that
 x264's macroblock tree must be off, and with it the look ahead: the one in PyAV's wheel (x264 165) reads memory there
-that nobody has written (26 of 66 films differed, with both off none of 270).
+that nobody has written (26 of 66 films differed; with both off, none of 270 did).
 """
 
 import io
@@ -23,9 +23,9 @@ from ves.media.audio import RATE
 BLOCK = 2  # pixels of a side that share their chroma
 X264 = {"crf": "20", "preset": "veryfast", "x264-params": "mbtree=0:rc-lookahead=0"}
 SOUND_BITS = 64_000  # a second
-BT709, LIMITED = 1, 1  # what the streams call the matrix of colours, and the range of the encoded values
+BT709, LIMITED = 1, 1  # in the streams: the numbers of the colour matrix and of the range of encoded values
 PICTURE_SIDE, THUMBNAIL_SIDE = 640, 150  # pixels of the longer side, at most
-SPEECH_BITS = 24_000  # a second: speech that one listens to, whose timing nothing depends on
+SPEECH_BITS = 24_000  # a second: for speech that one only listens to
 
 
 def write(
@@ -33,12 +33,12 @@ def write(
 ) -> None:
     """Write frames of one size, `rate` a second, and 16 kHz sound that begins with the first of them.
 
-    Raises ValueError without a frame or without a sample, or where a side is no multiple of BLOCK.
+    Raises ValueError if there is no frame or no sample, or if a side is no multiple of BLOCK.
     """
     import av
 
     if (first := next(frames, None)) is None or not len(samples):
-        raise ValueError(f"{path}: a film needs a picture and a sound, one of them has no length")
+        raise ValueError(f"{path}: a film needs at least one frame and one sample of sound")
     if first.shape[0] % BLOCK or first.shape[1] % BLOCK:
         raise ValueError(f"{path}: frames of {first.shape[1]} x {first.shape[0]}; sides must be multiples of {BLOCK}")
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
@@ -54,19 +54,18 @@ def write(
         audio.bit_rate = SOUND_BITS
         sound = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         sound.sample_rate, sound.pts = RATE, 0
-        for given in (sound, None):  # None: what the encoder holds back
-            container.mux(audio.encode(given))
+        for frame in (sound, None):  # None: what the encoder holds back
+            container.mux(audio.encode(frame))
         for number, pixels in enumerate(chain([first], frames)):
-            shown = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-                format="yuv420p", dst_colorspace="itu709"
-            )
-            shown.pts = number
-            container.mux(video.encode(shown))
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture = picture.reformat(format="yuv420p", dst_colorspace="itu709")
+            picture.pts = number
+            container.mux(video.encode(picture))
         container.mux(video.encode(None))
 
 
 def jpeg(picture: Image.Image, side: int) -> bytes:
-    """A JPEG whose longer side has at most so many pixels; what is smaller stays as it is."""
+    """A JPEG whose longer side has at most `side` pixels; a smaller picture keeps its size."""
     small = picture.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     small.save(encoded := io.BytesIO(), "JPEG", quality=85, optimize=True)
@@ -74,21 +73,21 @@ def jpeg(picture: Image.Image, side: int) -> bytes:
 
 
 def flac(samples: Int16[np.ndarray, " n"]) -> bytes:
-    """FLAC in MP4: lossless, so that sound and heatmap are of one moment, and a browser finds any moment of it.
+    """FLAC in MP4: lossless, so that sound and heatmap keep in step, and a browser can seek to any moment.
 
-    In a file of its own, without a table of its frames, Chromium loses its way when it seeks towards the end.
+    In a bare FLAC file, which has no table of its frames, Chromium gets lost when it seeks towards the end.
     """
     return _mp4(samples[None], "s16", "flac")
 
 
 def aac(samples: Int16[np.ndarray, " n"]) -> bytes:
-    """AAC in MP4, a fifth of FLAC, for clips that are only listened to."""
-    heard = (samples / np.float32(2**15)).astype(np.float32)
-    return _mp4(heard[None], "fltp", "aac", bit_rate=SPEECH_BITS)
+    """AAC in MP4, a fifth of the size of FLAC, for clips that one only listens to."""
+    waveform = (samples / np.float32(2**15)).astype(np.float32)
+    return _mp4(waveform[None], "fltp", "aac", bit_rate=SPEECH_BITS)
 
 
 def _mp4(samples: np.ndarray, form: str, codec: str, bit_rate: int | None = None) -> bytes:
-    """Samples [1, n] of a PyAV sample format, encoded."""
+    """An MP4 of samples [1, n] that have the PyAV sample format `form`."""
     import av  # takes a quarter of a second
 
     with av.open(encoded := io.BytesIO(), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
@@ -102,7 +101,7 @@ def _mp4(samples: np.ndarray, form: str, codec: str, bit_rate: int | None = None
             frame = av.AudioFrame.from_ndarray(part, format=form, layout="mono")
             frame.sample_rate, frame.pts = RATE, start
             container.mux(stream.encode(frame))
-        container.mux([packet for packet in stream.encode(None) if packet.size])  # FLAC's last holds its header only
+        container.mux([packet for packet in stream.encode(None) if packet.size])  # FLAC's last one is only its header
     return encoded.getvalue()
 
 

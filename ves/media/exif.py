@@ -1,7 +1,7 @@
 """Which way up a photograph was taken: the one field of EXIF that a picture needs.
 
-Read here and not by Pillow, whose transposing writes all of EXIF anew and fails for any field that is not as it ought
-to be, though it says nothing about the picture.
+It is read here and not by Pillow. To turn a picture, Pillow writes all of its EXIF anew, and that fails for any invalid
+field, even one that says nothing about the pixels.
 """
 
 import struct
@@ -9,7 +9,7 @@ import struct
 from PIL.Image import Image, Transpose
 
 ORIENTATION = 0x0112
-TURNS = {  # EXIF 2.32, 4.6.4 A: what brings the stored rows upright
+TURNS = {  # EXIF 2.32, 4.6.4 A: what turns the rows of the file upright
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -18,18 +18,18 @@ TURNS = {  # EXIF 2.32, 4.6.4 A: what brings the stored rows upright
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-INTEGERS = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i"}  # types of TIFF 6.0; it ought to be 3
-RAW_PROFILE = "Raw profile type exif"  # where ImageMagick put it in a PNG, in hexadecimal under three lines
+INTEGERS = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i"}  # types of TIFF 6.0; the field should have type 3
+RAW_PROFILE = "Raw profile type exif"  # where ImageMagick puts EXIF in a PNG: in hexadecimal, below three lines
 
 
 def upright(picture: Image) -> Image:
-    """The picture turned by its EXIF orientation; itself if that is none, or cannot be read."""
+    """The picture turned by its EXIF orientation; the picture itself if it has none, or one that cannot be read."""
     turn = TURNS.get(orientation(_block(picture)))
     return picture if turn is None else picture.transpose(turn)
 
 
 def orientation(block: bytes) -> int:
-    """The field of a block of EXIF (a TIFF file, whose first directory is read), 1 to 8; 1 where there is none."""
+    """The orientation, 1 to 8, in the first directory of a block of EXIF (a TIFF file); 1 if it has none."""
     block = block.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None:
@@ -40,9 +40,9 @@ def orientation(block: bytes) -> int:
         for place in range(directory + 2, directory + 2 + 12 * fields, 12):
             tag, kind, count = struct.unpack_from(f"{order}HHI", block, place)
             if tag == ORIENTATION and kind in INTEGERS and count == 1:
-                (found,) = struct.unpack_from(order + INTEGERS[kind], block, place + 8)
-                return found if found in TURNS else 1
-    except struct.error:  # it ends before the field, or without it
+                (number,) = struct.unpack_from(order + INTEGERS[kind], block, place + 8)
+                return number if number in TURNS else 1
+    except struct.error:  # the block ends before the field
         pass
     return 1
 

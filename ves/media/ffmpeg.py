@@ -1,7 +1,7 @@
-"""Sound decoded by FFmpeg (PyAV): MP3, Ogg, AAC, Opus in WebM, WMA, the sound of a film; see ves.media.containers.
+"""Decoding by FFmpeg (PyAV): MP3, Ogg, AAC, Opus in WebM, WMA, the sound of a film; see ves.media.containers.
 
-FFmpeg reads hundreds of formats, some of which name other files or addresses (playlists); here it knows only containers
-of sound, and opens nothing but the bytes it is given.
+FFmpeg reads hundreds of formats, some of which name other files or addresses (playlists). Here it may read only
+containers of sound, and may open nothing but the bytes it gets.
 """
 
 import io
@@ -21,45 +21,39 @@ FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,iff,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,nistsphere,ogg,"
     "tak,tta,w64,wav,wv"
 )
-TIMED = (
-    "matroska,webm",
-    "mov,mp4,m4a,3gp,3g2,mj2",
-    "asf",
-    "flv",
-    "avi",
-)  # each packet has its time, the whole a length
-COUNTED = ("flac", "ape", "tta", "wv", "tak", "mpc", "mpc8")  # the header has the number of samples
-TOLERANCE_S = 0.1  # encoders count the padding of the first and last packet in or out
-CHECKED = ("flac", "wavpack", "tta", "ape", "tak", "shorten", "ac3", "eac3")  # codecs with checksums
-_CHECKS = {"err_detect": "crccheck+bitstream+buffer+explode"}  # without this they are ignored
-_PAUSE_S = 0.25  # a packet that lasts longer has a pause in it; encoders' own delay is less
+WITH_TIMES = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf", "flv", "avi")  # of each packet, and a length
+WITH_COUNT = ("flac", "ape", "tta", "wv", "tak", "mpc", "mpc8")  # of samples, in the header
+WITH_CHECKSUMS = ("flac", "wavpack", "tta", "ape", "tak", "shorten", "ac3", "eac3")  # codecs
+TOLERANCE_S = 0.1  # some encoders count the padding of the first and last packet, some do not
+_CHECKS = {"err_detect": "crccheck+bitstream+buffer+explode"}  # without this FFmpeg ignores checksums
+_PAUSE_S = 0.25  # a packet that lasts longer has a pause in it; the delay of an encoder is shorter
 _DELAY_S = {"opus": 0.05, "libopus": 0.05}  # seconds that a decoder takes off at both ends, where that is known
 
 
-def _elsewhere(url: str, flags: int, options: dict[str, Any]) -> io.BytesIO:
+def _refuse_other_files(url: str, flags: int, options: dict[str, Any]) -> io.BytesIO:
     raise PermissionError(f"this recording refers to another one, {url[:200]!r}")
 
 
 @contextmanager
-def opened(encoded: bytes) -> Iterator[tuple[int, Iterator[Float32[np.ndarray, "_ channels"]]]]:
-    """Rate and decoded blocks of the default stream of sound. Raises BadAudio: `unreadable`, `truncated`."""
+def open_recording(encoded: bytes) -> Iterator[tuple[int, Iterator[Float32[np.ndarray, "_ channels"]]]]:
+    """Rate and blocks of samples of the default stream of sound. Raises BadAudio: `unreadable`, `truncated`."""
     import av  # takes a quarter of a second, and few corpora need it
     import av.error
     import av.logging
 
-    av.logging.set_level(av.logging.PANIC)  # what is wrong is told by exceptions
+    av.logging.set_level(av.logging.PANIC)  # exceptions say what is wrong
     try:
-        container = av.open(io.BytesIO(encoded), options={"format_whitelist": FORMATS}, io_open=_elsewhere)
+        container = av.open(io.BytesIO(encoded), options={"format_whitelist": FORMATS}, io_open=_refuse_other_files)
         with container:
             stream = _default(container)
             if container.format.name == "mp3":
-                mpeg_audio.recordings(encoded)  # for what it raises
+                mpeg_audio.recordings(encoded)  # only for the errors that it raises
             blocks = _blocks(container, stream, _promise(container, stream, encoded))
             if (first := next(blocks, None)) is None:
                 raise BadAudio("zero_length", "no samples")
             rate = stream.codec_context.sample_rate  # the decoder knows better than the container
             yield rate, chain([first], blocks)
-    except (av.error.FFmpegError, OSError) as error:  # their text may name an object in memory: not the same each run
+    except (av.error.FFmpegError, OSError) as error:  # their text may name an object in memory, another in each run
         raise BadAudio("unreadable", f"FFmpeg cannot decode it: {error.strerror or error}") from error
 
 
@@ -77,44 +71,44 @@ def _default(container) -> Any:
 
 
 def _blocks(container, stream, promise: "_Promise") -> Iterator[Float32[np.ndarray, "_ channels"]]:
-    """Decoded samples, packet by packet, and in the end whether all were there.
+    """Samples, packet by packet; at the end, BadAudio is raised if some were missing.
 
-    Between packets there may be gaps, where a recorder paused or nobody spoke: a recording is whole if its last packet
+    There may be gaps between packets, where a recorder paused or nobody spoke: a recording is whole if its last packet
     ends where the container says.
     """
     import av
 
     stream.codec_context.thread_count = 1
-    if stream.codec_context.name in CHECKED:
+    if stream.codec_context.name in WITH_CHECKSUMS:
         stream.codec_context.options = _CHECKS
-    converter, form, came = None, None, _Came(len(container.streams), stream.index)
+    converter, form, tally = None, None, _Tally(len(container.streams), stream.index)
     for packet in container.demux():
-        came.add(packet)
+        tally.add(packet)
         if packet.stream.index != stream.index:
             continue
         if packet.is_corrupt:
-            raise BadAudio("truncated", f"packet {came.packets} is cut off")
+            raise BadAudio("truncated", f"packet {tally.packets} is cut off")
         for frame in packet.decode():
             if frame.is_corrupt:
-                raise BadAudio("unreadable", f"packet {came.packets} is damaged")
+                raise BadAudio("unreadable", f"packet {tally.packets} is damaged")
             if converter is None:
                 form = (frame.sample_rate, frame.layout.name)
                 converter = av.AudioResampler("fltp", frame.layout, frame.sample_rate)
             if (frame.sample_rate, frame.layout.name) != form:
                 raise BadAudio("unreadable", f"it begins with {form}, and goes on with another rate or other channels")
-            for converted in converter.resample(frame):
-                came.samples += converted.samples
-                yield converted.to_ndarray().T
-    came.check(promise, container.format.name, stream.codec_context.name, form[0] if form else 1)
+            for block in converter.resample(frame):
+                tally.samples += block.samples
+                yield block.to_ndarray().T
+    tally.check(promise, container.format.name, stream.codec_context.name, form[0] if form else 1)
 
 
-class _Came:
-    """What came of a recording: its packets, the times of them, and the samples that they gave."""
+class _Tally:
+    """What a recording turned out to have: packets, their times, and the samples from them."""
 
     def __init__(self, streams: int, sound: int) -> None:
         self.sound, self.packets, self.samples = sound, 0, 0
-        self.ends_s, self.begin_s = [0.0] * streams, None  # of every stream; of sound
-        self.packets_s, self.longest_s = 0.0, 0.0  # of the packets of sound, together and the longest one
+        self.ends_s, self.begin_s = [0.0] * streams, None  # the ends of all streams, the start of sound
+        self.packets_s, self.longest_s = 0.0, 0.0  # of the packets of sound: of all together, of the longest one
 
     def add(self, packet) -> None:
         """Take in a packet of any stream."""
@@ -130,39 +124,39 @@ class _Came:
             self.packets_s += lasts_s if lasts_s < _PAUSE_S and not packet.is_discard else 0.0
 
     def check(self, promise: "_Promise", container: str, codec: str, rate: int) -> None:
-        """Raise BadAudio `truncated` if less came than the container promises or its packets last."""
+        """Raise BadAudio `truncated` if there was less than the container promises, or than its packets last."""
         if self.packets < promise.packets:
             text = f"the header promises {promise.packets} packets of sound, {self.packets} are there"
             raise BadAudio("truncated", text)
-        came_s, end_s = self.samples / rate, self.ends_s[self.sound]
-        counted_s = max(promise.sound_s, end_s if container == "flac" else 0.0)  # FLAC numbers its frames
-        gapless_s = end_s - (self.begin_s or 0.0) if container == "asf" else 0.0  # what FFmpeg skips there is a gap
-        for promised, came, tolerance in (
+        sound_s, end_s = self.samples / rate, self.ends_s[self.sound]
+        exact_s = max(promise.sound_s, end_s if container == "flac" else 0.0)  # FLAC numbers its frames
+        gapless_s = end_s - (self.begin_s or 0.0) if container == "asf" else 0.0  # FFmpeg skips damage: a gap
+        for whole_s, actual_s, tolerance_s in (
             (promise.end_s, max(self.ends_s), TOLERANCE_S),
             (promise.sound_end_s, end_s, TOLERANCE_S),
-            (counted_s, came_s, 0.5 / rate),
-            (gapless_s, came_s, 1.5 * self.longest_s or TOLERANCE_S),
-            (self.packets_s if container in TIMED else 0.0, came_s, _DELAY_S.get(codec, _PAUSE_S)),
+            (exact_s, sound_s, 0.5 / rate),
+            (gapless_s, sound_s, 1.5 * self.longest_s or TOLERANCE_S),
+            (self.packets_s if container in WITH_TIMES else 0.0, sound_s, _DELAY_S.get(codec, _PAUSE_S)),
         ):
-            if came < promised - tolerance:
-                raise BadAudio("truncated", f"it promises {promised:.2f} s of sound, {came:.2f} s can be decoded")
+            if actual_s < whole_s - tolerance_s:
+                raise BadAudio("truncated", f"it promises {whole_s:.2f} s of sound, {actual_s:.2f} s can be decoded")
 
 
 class _Promise(NamedTuple):
-    """What a container says of its length; 0 where it says nothing, or FFmpeg has guessed it from size and bit rate."""
+    """What a container says of its length; 0 where it says nothing, or where FFmpeg guesses from size and bit rate."""
 
-    end_s: float = 0.0  # of the last packet of any stream, from the start of the file
-    sound_end_s: float = 0.0  # of the last packet of sound
-    sound_s: float = 0.0  # of sound that is decoded
+    end_s: float = 0.0  # end of the last packet of any stream, from the start of the file
+    sound_end_s: float = 0.0  # end of the last packet of sound
+    sound_s: float = 0.0  # length of the sound after decoding
     packets: int = 0  # of sound
 
 
 def _promise(container, stream, encoded: bytes) -> _Promise:
-    """What the container says, by its kind."""
-    name, stated = container.format.name, float(stream.duration * stream.time_base) if stream.duration else 0.0
-    if name in COUNTED:
-        return _Promise(sound_s=stated)
-    if name not in TIMED:
+    """What a container of this kind says."""
+    name, duration_s = container.format.name, float(stream.duration * stream.time_base) if stream.duration else 0.0
+    if name in WITH_COUNT:
+        return _Promise(sound_s=duration_s)
+    if name not in WITH_TIMES:
         return _Promise()
     end_s = (container.duration or 0) / 1e6 + min((container.start_time or 0) / 1e6, 0.0)
     if name.startswith("matroska"):
@@ -171,13 +165,13 @@ def _promise(container, stream, encoded: bytes) -> _Promise:
     if not name.startswith("mov"):
         return _Promise(end_s)
     begin_s = float((stream.start_time or 0) * stream.time_base)
-    singly = re.match("pcm|adpcm|g7", stream.codec_context.name)  # then the index counts samples, not packets
-    return _Promise(end_s, stated and begin_s + stated, packets=0 if singly else stream.frames)
+    per_sample = re.match("pcm|adpcm|g7", stream.codec_context.name)  # then the index counts samples, not packets
+    return _Promise(end_s, duration_s and begin_s + duration_s, packets=0 if per_sample else stream.frames)
 
 
 def _seconds(duration: str) -> float:
-    """Of a text such as 00:00:04.008000000; 0 of any other."""
-    if stated := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", duration):
-        hours, minutes, seconds = map(float, stated.groups())
+    """Seconds from a text such as 00:00:04.008000000; 0 from any other."""
+    if match := re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", duration):
+        hours, minutes, seconds = map(float, match.groups())
         return 3600 * hours + 60 * minutes + seconds
     return 0.0

@@ -1,4 +1,4 @@
-"""Pictures: decoding them, the perceptual hash, the pixels that the backbone is given. Geometry: ves.media.geometry."""
+"""Pictures: their decoding, their perceptual hash, the pixels that the backbone gets. Geometry: ves.media.geometry."""
 
 import io
 import struct
@@ -17,14 +17,14 @@ from ves.media.colour import to_srgb
 from ves.media.geometry import Geometry as Geometry
 from ves.media.normalisation import Normalisation
 
-Picture = Image.Image  # what PIL calls an image; upright RGB wherever this module hands one out
+Picture = Image.Image  # PIL calls it an image; this module returns only upright RGB
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # no EPS, TIFF and the like: large, old parsers
-OTHER_PROGRAMS = ("EPS",)  # formats for which Pillow calls one
+OTHER_PROGRAMS = ("EPS",)  # formats for which Pillow starts another program
 MAX_PIXELS = 89_000_000  # PIL's own bound lies just above; a small file can unpack to gigabytes
 MIN_SIDE = 16
-DONE = ("exif", exif.RAW_PROFILE, "icc_profile")  # what is done, and must not be done again
-STRIP = 256  # rows of a picture that are made opaque at a time: four copies of a whole one would be 1.4 GB
+ONCE = ("exif", exif.RAW_PROFILE, "icc_profile")  # what is applied to the pixels, and must not be applied again
+STRIP = 256  # rows that are made opaque at a time: the four copies of a whole picture could take 1.4 GB
 DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, AttributeError, RuntimeError, EOFError, LookupError, ArithmeticError,
     struct.error, zlib.error,
@@ -40,8 +40,8 @@ class BadImage(ValueError):
         self.reason, self.detail = reason, detail
 
 
-def _flattened(picture: Picture) -> Picture:
-    """RGB; what is transparent becomes white, as a browser shows it, not whatever colour lies hidden there."""
+def _to_rgb(picture: Picture) -> Picture:
+    """RGB; what is transparent becomes white, as in a browser, and not the colour that lies hidden there."""
     if not picture.has_transparency_data:
         return picture if picture.mode == "RGB" else picture.convert("RGB")
     flat = Image.new("RGB", picture.size)
@@ -52,8 +52,8 @@ def _flattened(picture: Picture) -> Picture:
     return flat
 
 
-def _opened(encoded: bytes, formats: list[str] | tuple[str, ...]) -> Picture:
-    """The picture as Pillow opens it: its header is read. Raises BadImage: empty, unreadable, too_large."""
+def _open(encoded: bytes, formats: list[str] | tuple[str, ...]) -> Picture:
+    """The picture as Pillow opens it, which reads its header only. Raises BadImage: empty, unreadable, too_large."""
     if not encoded:
         raise BadImage("empty", "no bytes")
     try:
@@ -61,12 +61,12 @@ def _opened(encoded: bytes, formats: list[str] | tuple[str, ...]) -> Picture:
     except BOMB as error:
         raise BadImage("too_large", str(error)) from error
     except DAMAGE as error:
-        # Pillow's text names the object in memory, which differs from run to run: refused.parquet must not
+        # without Pillow's text: it names the object in memory, and refused.parquet must be the same in every run
         raise BadImage("unreadable", f"{type(error).__name__}: not a picture of a known format") from error
 
 
 def _load(picture: Picture, encoded: bytes) -> None:
-    """Read the pixels of an opened picture. Raises BadImage: truncated, unsupported, too_large."""
+    """Read the pixels of a picture from `_open`. Raises BadImage: truncated, unsupported, too_large."""
     try:
         if isinstance(picture, JpegImageFile):
             jpeg.load(picture, encoded)
@@ -82,87 +82,87 @@ def _load(picture: Picture, encoded: bytes) -> None:
 
 
 def decode(encoded: bytes) -> Picture:
-    """The picture, RGB, in sRGB, turned upright by its EXIF orientation; of 16 bits a channel, the upper 8.
+    """The picture as RGB, in sRGB, turned upright by its EXIF orientation; of 16 bits a channel, the upper 8.
 
-    Raises BadImage: empty, unreadable, truncated (it begins well), too_large (over MAX_PIXELS), too_small (a side under
-    MIN_SIDE), unsupported (pixels of a kind that has no colours).
+    Raises BadImage: empty, unreadable, truncated (the beginning is intact), too_large (over MAX_PIXELS), too_small (a
+    side under MIN_SIDE), unsupported (its kind of pixels has no colours).
     """
-    picture = _opened(encoded, FORMATS)
+    picture = _open(encoded, FORMATS)
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BadImage("too_large", f"{width} x {height} pixels, at most {MAX_PIXELS} are read")
     if min(width, height) < MIN_SIDE:
         raise BadImage("too_small", f"{width} x {height} pixels, each side needs {MIN_SIDE}")
-    return _finished(picture, encoded)
+    return _finish(picture, encoded)
 
 
-def _finished(picture: Picture, encoded: bytes) -> Picture:
+def _finish(picture: Picture, encoded: bytes) -> Picture:
     _load(picture, encoded)
     try:
-        flat = _flattened(with_alpha(picture))
+        flat = _to_rgb(with_alpha(picture))
     except DAMAGE as error:
         raise BadImage("unsupported", f"pixel mode {picture.mode}") from error
-    flat.info = {key: value for key, value in flat.info.items() if key not in DONE}
+    flat.info = {key: value for key, value in flat.info.items() if key not in ONCE}
     return flat
 
 
 def upright(picture: Picture) -> Picture:
-    """A picture of Pillow as RGB, turned by its EXIF orientation, in sRGB; deep channels are brought to 8 bits."""
-    flat = _flattened(with_alpha(picture.copy()))
-    flat.info = {key: value for key, value in flat.info.items() if key not in DONE}
+    """A Pillow picture as RGB, turned upright by its EXIF orientation, in sRGB, with 8 bits a channel."""
+    flat = _to_rgb(with_alpha(picture.copy()))
+    flat.info = {key: value for key, value in flat.info.items() if key not in ONCE}
     return flat
 
 
 def with_alpha(picture: Picture) -> Picture:
-    """The same, but what is transparent stays so."""
-    turned = exif.upright(picture)
-    if turned.mode.startswith("I;16"):
-        turned = _of_values(turned, np.asarray(turned) >> 8)
-    elif turned.mode in ("I", "F"):
-        values = np.asarray(turned, np.float64)
+    """As `upright`, but transparent parts stay transparent."""
+    raw = exif.upright(picture)
+    if raw.mode.startswith("I;16"):
+        raw = _grey(raw, np.asarray(raw) >> 8)
+    elif raw.mode in ("I", "F"):
+        values = np.asarray(raw, np.float64)
         low, high = np.nanmin(values), np.nanmax(values)
         spread = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-12)
-        turned = _of_values(turned, (spread * 255).round())
-    return to_srgb(turned)
+        raw = _grey(raw, (spread * 255).round())
+    return to_srgb(raw)
 
 
-def _of_values(picture: Picture, values: np.ndarray) -> Picture:
-    """Grey of 8 bits, in the colours that the picture's profile names."""
+def _grey(picture: Picture, values: np.ndarray) -> Picture:
+    """Grey of 8 bits, with the picture's ICC profile."""
     grey = Image.fromarray(values.astype(np.uint8))
     grey.info = {key: value for key, value in picture.info.items() if key == "icc_profile"}
     return grey
 
 
 def decode_any(encoded: bytes) -> Picture:
-    """The picture as `decode` gives it, for one that its user chose: any format that Pillow reads, of any size.
+    """As `decode`, for a picture that its user chose: of any format that Pillow reads, and of any size.
 
-    Of 32-bit numbers, which have no white, the least is black and the greatest white. Of several frames, the first.
+    Of several frames, it is the first. 32-bit numbers have no white, so the least is black and the greatest white.
     Raises BadImage: empty, unreadable, truncated, too_large, unsupported.
     """
     Image.init()  # or Pillow knows the five most common formats only
-    return _finished(_opened(encoded, [name for name in Image.ID if name not in OTHER_PROGRAMS]), encoded)
+    return _finish(_open(encoded, [name for name in Image.ID if name not in OTHER_PROGRAMS]), encoded)
 
 
 def read_encoded(pictures: Path, shard: str, rows: Sequence[int]) -> list[tuple[str, bytes]]:
-    """image_id and encoded bytes of these rows of <pictures>/<shard>.parquet, in the order asked.
+    """image_id and encoded bytes of these rows of <pictures>/<shard>.parquet, in the order of `rows`.
 
-    Reads from the least of the rows to the greatest: ask for neighbours. Raises IndexError that names file and row.
+    It reads everything from the least of the rows to the greatest, so ask for neighbours. Raises IndexError that names
+    file and row.
     """
     path = Path(pictures) / f"{shard}.parquet"
     first = min(rows)
     with parquet.naming(path):
         frame = pl.scan_parquet(path).slice(first, max(rows) - first + 1).select("image_id", "bytes").collect()
     if max(rows) >= first + len(frame):
-        raise IndexError(
-            f"{path}: no row {max(rows)}; it was written for other images than images.parquet, ingest again"
-        )
+        raise IndexError(f"{path}: no row {max(rows)}; it belongs to other images than images.parquet; ingest again")
     return [frame.row(row - first) for row in rows]
 
 
 def phash(picture: Picture) -> int:
     """The 64-bit perceptual hash of Zauner (2010), as imagehash computes it: near-duplicates differ in few bits.
 
-    The 8 x 8 lowest frequencies of the DCT of the picture in grey at 32 x 32, each above their median or not.
+    A bit says whether one of the 8 x 8 lowest frequencies of the DCT of the picture, in grey at 32 x 32, is above their
+    median.
     """
     grey = np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS), np.float64)
     basis = np.cos(np.pi * np.outer(np.arange(8), 2 * np.arange(32) + 1) / 64)
@@ -171,7 +171,7 @@ def phash(picture: Picture) -> int:
 
 
 def pixels(square: Picture, normalisation: Normalisation) -> np.ndarray:
-    """float32 [3, size, size], the input of the backbone."""
+    """float32 [3, size, size]: the input of the backbone."""
     scaled = np.asarray(square, np.float32) * np.float32(normalisation.rescale)
     mean, std = (np.array(channels, np.float32) for channels in (normalisation.mean, normalisation.std))
     return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))

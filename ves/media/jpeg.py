@@ -1,16 +1,16 @@
-"""JPEG: a picture out of its bytes, if all of it is there. Pillow keeps silent about what libjpeg only warns of.
+"""JPEG: a picture from its bytes, if all of it is there. Pillow does not pass on what libjpeg only warns of.
 
-libjpeg fills in what is lost: where a marker comes too early, the rest of the scan is grey; what is left over when the
-last block is complete, it skips. Neither reaches Python. But libjpeg can be fed piece by piece, and how much of a piece
-it takes says what it is waiting for: in need of bits it takes nothing until some seven bytes have come together, and
-when it waits for a marker it takes every byte at once. So each piece between two markers is fed without the marker
-behind it, and then two bytes are tried. That costs no second decoding.
+libjpeg fills in what is lost: where a marker comes too early, it makes the rest of the scan grey, and it skips data
+that are left over after the last block. Python learns of neither. But libjpeg can be fed piece by piece, and how much
+of a piece it takes says what it is waiting for. When it needs bits, it takes nothing until it has some seven bytes;
+when it waits for a marker, it takes every byte at once. So each piece between two markers is fed without the marker
+after it, and then two more bytes as a trial. That costs no second decoding.
 
-The structure (ITU-T T.81, annex B) is checked beside it: as many restart intervals as there are blocks for, in their
-order, and scans that bring every coefficient of every component to its full precision.
+The structure (ITU-T T.81, annex B) is checked too: there must be as many restart intervals as the blocks need, in their
+order, and the scans must bring every coefficient of every component to its full precision.
 
-What stays unknown: fewer than about eight bytes lost at the end of a piece, and damage behind which the decoding falls
-into step again at the right block, as it may within the last scans of a progressive picture.
+What goes unnoticed: fewer than about eight bytes lost at the end of a piece, and damage after which the decoder happens
+to fall into step again at the right block, as it may within the last scans of a progressive picture.
 """
 
 import re
@@ -21,28 +21,26 @@ from math import ceil
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-MARKER = re.compile(rb"\xff[\x01-\xfe]")  # in a scan, FF 00 is a byte of data, and FF FF fills
+MARKER = re.compile(rb"\xff[\x01-\xfe]")  # in a scan, FF 00 is a byte of data, and FF FF is filling
 RESTARTS = range(0xD0, 0xD8)
 ALONE = (0x01, *RESTARTS, 0xD8)  # markers without a length
 START, END, RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE, ARITHMETIC = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
-ALL = 16  # bits of a coefficient: no scan has brought any
-ONES = b"\xff\x00" * 8  # after a piece, for libjpeg looks ahead so far: of ones, which are no code
-SECTOR, GROUP = 512, 8192  # bytes: of a disk, the least that is lost; and see _probed
-STANDARD = bytes(
-    [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125, 1]
-)  # head of the table of T.81, K.3.3.2 (luminance)
-ZEROS = bytes(64)  # in that table coefficients of -1, block after block: no picture has them
-SPARE = 10  # bytes: where so many are left over, they are no slip of an encoder
+ALL = 16  # bits of a coefficient that are missing before the first scan
+ONES = b"\xff\x00" * 8  # fed after a piece, since libjpeg looks so far ahead: bits of 1 only, which are no code
+SECTOR, GROUP = 512, 8192  # bytes: the least that a disk loses, and see _probes
+STANDARD = bytes([0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125, 1])  # head of T.81's table K.3.3.2 (luminance)
+ZEROS = bytes(64)  # in that table, coefficients of -1 in block after block: no picture has them
+SPARE = 10  # bytes: so many left over are not an encoder's slip
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """Pieces between markers, as places in the file: one for each restart interval; restart markers between them."""
+    """A scan: its pieces, one for each restart interval, as places in the file, and the restart markers between."""
 
     blocks: int  # minimum coded units
-    interval: int  # of them between restart markers, 0 without
+    interval: int  # blocks between two restart markers; 0: no markers
     pieces: list[tuple[int, int]] = field(default_factory=list)
     restarts: list[int] = field(default_factory=list)
 
@@ -52,37 +50,37 @@ class _Frame:
     kind: int
     width: int
     height: int
-    sampling: dict[int, tuple[int, int]]  # of each component, horizontally and vertically
-    missing: dict[int, bytearray]  # of each component's 64 coefficients, the bits that no scan has brought
+    sampling: dict[int, tuple[int, int]]  # by component: factors across and down
+    missing: dict[int, bytearray]  # by component: how many bits of its 64 coefficients no scan has brought yet
 
 
 def load(picture: JpegImageFile, encoded: bytes) -> None:
-    """Decode into `picture`, as Pillow opened it, what its file `encoded` holds.
+    """Decode the file `encoded` into `picture`, as Pillow opened it.
 
-    Raises OSError, EOFError or ValueError that says what of the picture is lost, NotImplementedError for arithmetic
-    coding, of which libjpeg does not say whether it is whole.
+    Raises OSError, EOFError or ValueError that says what is lost of the picture; NotImplementedError for arithmetic
+    coding, where libjpeg does not notice that something is missing.
     """
     try:
         scans, end = _structure(encoded)
     except EOFError:
-        picture.load()  # it raises too, as a rule, and says how much it could not use
+        picture.load()  # as a rule it raises too, and says how many bytes it could not use
         raise
     first, last = scans[0].pieces[0][0], scans[-1].pieces[-1][1]
     if len(scans) == 1 and STANDARD in encoded[:first] and encoded.find(ZEROS, first, last) >= 0:
-        raise ValueError("zeros stand in place of data of the picture")
+        raise ValueError("zeros stand in place of the picture's data")
     decoder = _Decoder(picture)
-    pieces = [piece for scan in scans for piece in _probed(scan)]
+    pieces = [piece for scan in scans for piece in _probes(scan)]
     start = 0
     for number, (first, stop) in enumerate(pieces, 1):
         where = f"piece {number} of {len(pieces)} between markers"
         if spare := _quiet(encoded, first, stop - SPARE):
             decoder.feed(encoded[start:spare])
             if decoder.waits_for_marker(encoded[spare : spare + 2]):
-                raise ValueError(f"{where} has bytes left over: what stands before them is damaged, or foreign")
+                raise ValueError(f"{where} has bytes left over: the data before them are damaged or foreign")
             start = spare + 2
         decoder.feed(encoded[start:stop] + ONES)
         if not decoder.waits_for_marker(b"  "):
-            raise ValueError(f"{where} ends too early: data of the picture are missing")
+            raise ValueError(f"{where} ends too early: some of the picture's data are missing")
         start = stop
     decoder.feed(encoded[start:end])
     if not decoder.finished:
@@ -91,7 +89,7 @@ def load(picture: JpegImageFile, encoded: bytes) -> None:
 
 
 class _Decoder:
-    """libjpeg, as Pillow drives it, with the bytes that it has not taken yet."""
+    """libjpeg, as Pillow drives it, and the bytes that it has not taken yet."""
 
     def __init__(self, picture: JpegImageFile) -> None:
         ((name, extents, _, arguments),) = picture.tile
@@ -101,7 +99,7 @@ class _Decoder:
         self.pending, self.finished = b"", False
 
     def feed(self, content: bytes) -> None:
-        """Raises OSError for what libjpeg calls an error."""
+        """Hand on bytes. Raises OSError where libjpeg reports an error."""
         if self.finished:
             return
         self.pending += content
@@ -112,31 +110,31 @@ class _Decoder:
         self.pending = self.pending[max(taken, 0) :]
 
     def waits_for_marker(self, two: bytes) -> bool:
-        """Feed two bytes, neither of them FF; whether libjpeg takes each at once: it needs no more of this piece."""
+        """Feed two bytes, neither of them FF: does libjpeg take each at once? Then it needs no more of this piece."""
         self.feed(two[:1])
         waits = self.finished or not self.pending
         self.feed(two[1:])
         return waits and (self.finished or not self.pending)
 
 
-def _probed(scan: _Scan) -> list[tuple[int, int]]:
-    """The pieces whose end is looked at: all, but of many that are shorter than a sector one in GROUP bytes.
+def _probes(scan: _Scan) -> list[tuple[int, int]]:
+    """The pieces whose end is checked: all of them, or if their mean is shorter than a sector, one in GROUP bytes.
 
-    To look at each would cost as much as the decoding; and what loses a sector there loses a restart marker.
+    To check each short one would cost as much as the decoding, and a lost sector takes a restart marker with it there.
     """
     pieces = scan.pieces
     if pieces[-1][1] - pieces[0][0] >= SECTOR * len(pieces):
         return pieces
-    found, probed = [], pieces[0][0]
+    probes, latest = [], pieces[0][0]
     for first, stop in pieces:
-        if stop - first >= SECTOR or stop - probed >= GROUP:
-            found.append((first, stop))
-            probed = stop
-    return [*found, pieces[-1]] if found[-1:] != pieces[-1:] else found
+        if stop - first >= SECTOR or stop - latest >= GROUP:
+            probes.append((first, stop))
+            latest = stop
+    return [*probes, pieces[-1]] if probes[-1:] != pieces[-1:] else probes
 
 
 def _quiet(encoded: bytes, first: int, latest: int) -> int | None:
-    """The last place up to `latest` with two bytes that have nothing to do with FF; None if a piece is too short."""
+    """The last place up to `latest` where neither of two bytes is FF or follows one; None if the piece is too short."""
     for place in range(latest, first, -1):
         if 0xFF not in encoded[place - 1 : place + 2]:
             return place
@@ -144,13 +142,13 @@ def _quiet(encoded: bytes, first: int, latest: int) -> int | None:
 
 
 def _structure(encoded: bytes) -> tuple[list[_Scan], int]:
-    """The scans, checked, and where the file ends as a picture.
+    """The scans, after a check of them, and the place behind the end marker.
 
-    Raises ValueError that says what is damaged or missing, EOFError if there is no end.
+    Raises ValueError that says what is damaged or missing, EOFError if there is no end marker.
     """
     frame, scans, interval, place = None, [], 0, 2
-    while found := MARKER.search(encoded, place):
-        marker, place = encoded[found.end() - 1], found.end()
+    while match := MARKER.search(encoded, place):
+        marker, place = encoded[match.end() - 1], match.end()
         if marker == END and frame and scans:
             _check_scans(frame, scans)
             return scans, place
@@ -175,7 +173,7 @@ def _structure(encoded: bytes) -> tuple[list[_Scan], int]:
 
 def _frame(kind: int, encoded: bytes, place: int) -> _Frame:
     if kind in ARITHMETIC:
-        # a refusal, which images.py reports as `unsupported`: libjpeg decodes it, and does not notice lost parts
+        # images.py refuses it as `unsupported`: libjpeg decodes it, but does not notice lost parts
         raise NotImplementedError("JPEG with arithmetic coding")
     height, width, count = struct.unpack_from(">xHHB", encoded, place)
     sampling = {}
@@ -187,7 +185,7 @@ def _frame(kind: int, encoded: bytes, place: int) -> _Frame:
 
 
 def _scan(frame: _Frame, interval: int, header: bytes) -> _Scan:
-    """A scan without its pieces; what it brings is struck off what the frame is missing."""
+    """A scan without its pieces; what it brings is no longer missing in the frame."""
     count = header[0]
     components = [header[1 + 2 * number] for number in range(count)]
     first, last, precision = header[1 + 2 * count : 4 + 2 * count]
@@ -206,27 +204,27 @@ def _scan(frame: _Frame, interval: int, header: bytes) -> _Scan:
 
 
 def _pieces(scan: _Scan, encoded: bytes, place: int) -> int:
-    """Fill in the pieces of a scan that begins at `place`; where the marker behind it is."""
-    while found := MARKER.search(encoded, place):
-        stop, marker = found.start(), encoded[found.end() - 1]
-        while stop > place and encoded[stop - 1] == 0xFF:  # fills
+    """Fill in the pieces of a scan that begins at `place`, and return the place of the marker after it."""
+    while match := MARKER.search(encoded, place):
+        stop, marker = match.start(), encoded[match.end() - 1]
+        while stop > place and encoded[stop - 1] == 0xFF:  # filling
             stop -= 1
         if marker not in RESTARTS:
-            if stop > place or not scan.pieces:  # some encoders write a restart marker behind the last interval too
+            if stop > place or not scan.pieces:  # some encoders write a restart marker after the last interval too
                 scan.pieces.append((place, stop))
-            return found.start()
+            return match.start()
         scan.pieces.append((place, stop))
         scan.restarts.append(marker)
-        place = found.end()
+        place = match.end()
     raise EOFError("no end marker: the file is cut off")
 
 
 def _check_scans(frame: _Frame, scans: list[_Scan]) -> None:
-    """Raise ValueError unless scans bring all of the frame, and have the restart intervals they need, in order."""
+    """Raise ValueError unless the scans bring all of the frame, and have the restart intervals they need, in order."""
     for number, scan in enumerate(scans, 1):
         expected = ceil(scan.blocks / scan.interval) if scan.interval else 1
         if len(scan.pieces) != expected:
-            raise ValueError(f"scan {number} has {len(scan.pieces)} restart intervals, its blocks make {expected}")
+            raise ValueError(f"scan {number} has {len(scan.pieces)} restart intervals, its blocks need {expected}")
         for place, marker in enumerate(scan.restarts):
             if marker != RESTARTS[place % 8]:
                 raise ValueError(f"scan {number}: restart marker {place + 1} is out of order: intervals are lost")

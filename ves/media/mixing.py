@@ -1,8 +1,7 @@
-"""From the channels of a recording to one, where their mean is sound: what is at fault is shown, and mended above.
+"""From the channels of a recording to one: their mean, where that keeps the sound, and what to know where it does not.
 
-Channels in opposite phase (a balanced line recorded as two channels) cancel in the mean, and what is left is noise. Of
-n channels that have nothing to do with each other the mean has 1/n of the mean energy, of equal ones all, of opposite
-ones none.
+Channels in opposite phase (a balanced line recorded as two channels) cancel in the mean, and only noise is left. The
+mean of n unrelated channels has 1/n of their mean energy, that of equal channels all of it, that of opposite ones none.
 """
 
 from collections.abc import Iterable
@@ -15,25 +14,29 @@ from ves.media.audio import BadAudio
 
 MOST_SAMPLES = 90_000_000  # of a clip, at its own rate: 94 min at 16 kHz, 31 at 48; a small FLAC can unpack to days
 MOST_CHANNELS = 32
-CLIPPED_PEAK = 4.0  # full scale is 1; what is a little louder is clipped, what is far louder has another unit
-LOST = 0.1  # of the energy that the mean of channels has that have nothing to do with each other
+CANCELLATION = 0.1  # of the energy that the mean of unrelated channels has: below it, the channels cancel
 INT16 = 32_768  # steps to full scale
+CLIPPING_LIMIT = 4.0  # full scale is 1; a peak up to here is clipped, one beyond it belongs to another unit
+STEPS_PEAK = (1_000, 46_340)  # such a peak is of 16-bit steps: far above any full scale of 1, up to 3 dB above INT16
+STEPS_SHARE = 0.01  # of the samples lie beyond CLIPPING_LIMIT then; a damaged file has a few that do
 
 
 @dataclass(frozen=True, eq=False)
 class Mix:
-    """One channel out of all: its samples within [-1, 1], and what became of the others.
+    """One channel out of all: its samples within [-1, 1], and what is to be known of the others.
 
-    `peak` is the largest absolute value before clipping, `whole` whether all values were whole numbers (as far as that
-    matters: where they go beyond 1), `loudest` the channel with the most energy, `lost` whether the mean lost it.
+    `peak` is the largest absolute value before clipping, `whole` whether all values beyond 1 are whole numbers and
+    there are some, `beyond` the share of values beyond CLIPPING_LIMIT, `loudest` the channel with the most energy,
+    `cancels` whether the channels cancel in their mean.
     """
 
     samples: Float32[np.ndarray, " n"]
     channels: int
     peak: float
     whole: bool
+    beyond: float
     loudest: int
-    lost: bool
+    cancels: bool
 
 
 def mix(
@@ -44,11 +47,11 @@ def mix(
 
     Raises BadAudio: `unreadable` for samples that are not finite, `too_long`, `channels`.
     """
-    mixed, count, peak, whole, energy = [], 0, 0.0, True, _Energy()
+    mono, count, peak, whole, beyond, values, energy = [], 0, 0.0, True, 0, 0, _Energy()
     for block in blocks:
         if block.shape[1] > MOST_CHANNELS:
             raise BadAudio("channels", f"{block.shape[1]} channels, at most {MOST_CHANNELS} are read")
-        count += len(block)
+        count, values = count + len(block), values + block.size
         if count > MOST_SAMPLES:
             raise too_long(rate)
         if unit != 1.0:
@@ -59,12 +62,32 @@ def mix(
         peak = max(peak, highest)
         if highest > 1:
             whole = whole and np.array_equal(block, np.rint(block))
+            beyond += np.count_nonzero(np.abs(block) > CLIPPING_LIMIT)
             block = block.clip(-1, 1)
         if block.shape[1] > 1:
             energy.add(block)
-        mixed.append(_one(block, channel))
-    samples = np.concatenate(mixed) if mixed else np.empty(0, np.float32)
-    return Mix(samples, energy.channels, peak, whole and peak >= 2, *energy.verdict())
+        mono.append(_one(block, channel))
+    samples = np.concatenate(mono) if mono else np.empty(0, np.float32)
+    return Mix(samples, energy.channels, peak, whole and peak >= 2, beyond / max(values, 1), *energy.verdict())
+
+
+def unit(mono: Mix) -> float:
+    """What the values of a recording must be divided by for a full scale of 1: 1 or INT16, by their distribution.
+
+    Raises BadAudio `scale` where neither is beyond doubt.
+    """
+    least, most = STEPS_PEAK
+    if mono.whole and mono.peak <= INT16:
+        return float(INT16)
+    if mono.peak <= CLIPPING_LIMIT:
+        return 1.0
+    if not mono.whole and least <= mono.peak <= most and mono.beyond >= STEPS_SHARE:
+        return float(INT16)  # 16-bit steps that somebody resampled or filtered
+    raise BadAudio(
+        "scale",
+        f"samples reach {mono.peak:.6g} where full scale is 1, {mono.beyond:.2%} of them beyond {CLIPPING_LIMIT:g}: "
+        "their unit is unknown; divide them by what full scale is in it",
+    )
 
 
 def too_long(rate: int) -> BadAudio:
@@ -95,10 +118,10 @@ class _Energy:
         self.products = self.products + (block.T @ block)
 
     def verdict(self) -> tuple[int, bool]:
-        """The channel with the most energy (about its mean), and whether the mean of all has lost it."""
+        """The channel with the most energy (about its mean), and whether the channels cancel in their mean."""
         if self.channels == 1:
             return 0, False
         means = self.sums / self.count
         covariance = self.products / self.count - np.outer(means, means)
         own = covariance.diagonal()
-        return int(own.argmax()), bool(covariance.sum() < LOST * own.sum())
+        return int(own.argmax()), bool(covariance.sum() < CANCELLATION * own.sum())

@@ -1,8 +1,8 @@
 """The frames of an MP3 (MPEG audio, layers I to III): how many there are, and how many its first one promises.
 
-Nothing in an MP3 says how long it is but the Xing, Info or VBRI frame that most encoders put in front; what was written
-to a pipe or joined from a stream has none, and a decoder's own number is then a guess from size and bit rate. So the
-frames are counted: each has its size in its header.
+Only the Xing, Info or VBRI frame that most encoders put in front says how long an MP3 is. A file that was written to a
+pipe or cut from a stream has none, and a decoder then guesses from size and bit rate. So the frames are counted here:
+each has its size in its header.
 
 Sources: ISO/IEC 11172-3 and 13818-3; Gabriel Bouvigne, "MP3 Info Tag revision 1"; Fraunhofer's VBRI header.
 """
@@ -20,14 +20,14 @@ _KBITS = {
     (2, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }  # by MPEG version and layer; layer III of MPEG 2 is as layer II
-_TAGS = {b"TAG": 128, b"TAG+": 227}  # ID3v1 and its enlargement: bytes
+_TAGS = {b"TAG": 128, b"TAG+": 227}  # ID3v1 and its extension: bytes
 _SAME = 0xFFFE0C00  # bits of the header that all frames of a recording share: version, layer, rate
 _LONGEST = 2_881  # bytes of a frame
-_RESYNC = 1 << 16  # bytes that are looked through for the next frame
+_RESYNC = 1 << 16  # bytes that are searched for the next frame
 
 
 class Frame(NamedTuple):
-    """Size in bytes, samples for each channel, and whether the channels are one."""
+    """Size in bytes, samples of each channel, and whether there is only one channel."""
 
     size: int
     samples: int
@@ -37,7 +37,7 @@ class Frame(NamedTuple):
 
 
 def frame(header: int) -> Frame | None:
-    """What the four bytes of a frame's header say; None if they are none, or of a free bit rate."""
+    """What a frame's header of four bytes says; None if it is no header, or the bit rate is free."""
     version, layer, kbits, rate = header >> 19 & 3, 4 - (header >> 17 & 3), header >> 12 & 15, header >> 10 & 3
     if header >> 21 != 0x7FF or version == 1 or layer == 4 or kbits in (0, 15) or rate == 3:
         return None
@@ -50,9 +50,10 @@ def frame(header: int) -> Frame | None:
     return Frame(size, samples, header >> 6 & 3 == 3, mpeg, layer)
 
 
-def _promise(encoded: bytes, position: int, found: Frame) -> int | None:
-    """Frames that an Xing, Info or VBRI frame promises behind itself, 0 if it has no number; None if it is none."""
-    side = (17 if found.mono else 32) if found.mpeg == 1 else (9 if found.mono else 17)
+def _promise(encoded: bytes, position: int, first: Frame) -> int | None:
+    """How many frames an Xing, Info or VBRI frame promises after itself, 0 if it does not say; None for any other
+    frame."""
+    side = (17 if first.mono else 32) if first.mpeg == 1 else (9 if first.mono else 17)
     xing, vbri = position + 4 + side, position + 36
     if encoded[xing : xing + 4] in (b"Xing", b"Info") and xing + 12 <= len(encoded):
         flags, frames = struct.unpack_from(">II", encoded, xing + 4)
@@ -63,7 +64,7 @@ def _promise(encoded: bytes, position: int, found: Frame) -> int | None:
 
 
 def _behind_tag(encoded: bytes, position: int) -> int | None:
-    """The place behind a tag (ID3, APE, Lyrics3) that begins here; None if none does."""
+    """The place behind the tag (ID3, APE, Lyrics3) that begins here; None if none does."""
     if size := id3_size(encoded, position):
         return position + size
     if encoded[position : position + 8] == b"APETAGEX" and position + 16 <= len(encoded):
@@ -85,68 +86,68 @@ def id3_size(encoded: bytes, position: int = 0) -> int:
 
 
 def recordings(encoded: bytes) -> list[bytes]:
-    """The recordings that are joined in an MP3, mostly one: each begins with its Xing, Info or VBRI frame, if it has
-    one. They have frames only, since decoders stumble over tags. Raises BadAudio: `truncated` if frames that were
-    promised are missing, or the last one is cut off; `unreadable` where there are bytes between two frames that are
-    neither a frame nor a tag.
+    """The recordings in an MP3, mostly one; each begins with its Xing, Info or VBRI frame, if it has one. They consist
+    of frames only, since decoders stumble over tags.
 
-    In front of the first frame they may be what a recorder caught of the frame before. Behind the last, where nothing
-    promises how many there are, zeros are what a disk has in place of frames that were lost.
+    Raises BadAudio: `truncated` if fewer frames are there than promised, or the last one is cut off; `unreadable` if
+    bytes between two frames are neither a frame nor a tag. Before the first frame, such bytes may be the rest of
+    another frame, if the recorder cut into a stream. After the last one, zeros are what a disk leaves in place of lost
+    frames, unless a promise shows that none is missing.
     """
-    position, count, promised, kind = 0, 0, 0, None
+    position, count, total, kind = 0, 0, 0, None
     parts: list[list[bytes]] = [[]]
     while position + 4 <= len(encoded):
         (header,) = struct.unpack_from(">I", encoded, position)
-        found = frame(header)
-        if found is None or (header & _SAME != kind and not _follows(encoded, position, found)):
+        here = frame(header)
+        if here is None or (header & _SAME != kind and not _has_successor(encoded, position, here)):
             if (behind := _behind_other(encoded, position, header, count)) is None:
                 break
             position = behind
             continue
-        if (promise := _promise(encoded, position, found)) is None:
+        if (promise := _promise(encoded, position, here)) is None:
             count += 1
         else:
-            promised += promise
+            total += promise
             if parts[-1]:
                 parts.append([])
         kind = header & _SAME
-        if position + found.size > len(encoded):
+        if position + here.size > len(encoded):
             raise BadAudio("truncated", f"frame {count} of MPEG audio is cut off")
-        parts[-1].append(encoded[position : position + found.size])
-        position += found.size
+        parts[-1].append(encoded[position : position + here.size])
+        position += here.size
     rest = encoded[position : position + 16]
     if kind is not None and (rest[:1] == b"\xff" and len(rest) < 4):
         raise BadAudio("truncated", f"frame {count + 1} of MPEG audio is cut off")
-    if kind is not None and not promised and rest == bytes(16):
-        raise BadAudio("truncated", f"zeros stand behind frame {count} of MPEG audio")
-    if count < promised:
-        raise BadAudio("truncated", f"the first frame promises {promised} frames, {count} are there")
+    if kind is not None and not total and rest == bytes(16):
+        raise BadAudio("truncated", f"zeros follow frame {count} of MPEG audio")
+    if count < total:
+        raise BadAudio("truncated", f"the first frame promises {total} frames, {count} are there")
     return [b"".join(part) for part in parts] if kind is not None else [encoded]
 
 
 def _behind_other(encoded: bytes, position: int, header: int, count: int) -> int | None:
-    """Where to go on behind what is no frame; None if no frame follows. Raises BadAudio `unreadable` if frames are
-    missing here; `count` frames stand before."""
+    """The place of the next frame after bytes that are no frame; None if there is none. `count` frames come before.
+    Raises BadAudio `unreadable` if frames are missing here."""
     if (behind := _behind_tag(encoded, position)) or (behind := _next_frame(encoded, position + 1)) is None:
         return behind
     same = (header ^ int.from_bytes(encoded[behind : behind + 4], "big")) & _SAME == 0
     if count or same or behind - position > _LONGEST or header == 0:
-        raise BadAudio("unreadable", f"{behind - position} bytes behind frame {count} of MPEG audio are no frame")
+        raise BadAudio("unreadable", f"{behind - position} bytes after frame {count} of MPEG audio are no frame")
     return behind
 
 
-def _follows(encoded: bytes, position: int, found: Frame) -> bool:
-    """Whether another frame follows this one: a header in the midst of other bytes is mostly none."""
-    after = encoded[position + found.size : position + found.size + 4]
+def _has_successor(encoded: bytes, position: int, here: Frame) -> bool:
+    """Whether another frame follows this one. If none does, the header is most likely a chance among other bytes."""
+    after = encoded[position + here.size : position + here.size + 4]
     return len(after) == 4 and frame(int.from_bytes(after, "big")) is not None
 
 
 def _next_frame(encoded: bytes, position: int) -> int | None:
-    """Where the next frame begins that another one follows; None if none does soon."""
+    """The place of the next frame that has a successor; None if there is none within _RESYNC bytes."""
     end = min(position + _RESYNC, len(encoded) - 4)
     while (position := encoded.find(b"\xff", position, end)) >= 0:
-        found = frame(int.from_bytes(encoded[position : position + 4], "big"))
-        if found is not None and _follows(encoded, position, found):
+        here = frame(int.from_bytes(encoded[position : position + 4], "big"))
+        if here is not None and _has_successor(encoded, position, here):
             return position
         position += 1
     return None

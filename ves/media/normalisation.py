@@ -1,6 +1,7 @@
 """The arithmetic from the levels of a picture to the input of a vision backbone.
 
-Apart from ves.media.images, which loads Pillow and polars: the check of a configuration needs this, and must be fast.
+It is apart from ves.media.images, which loads Pillow and polars: the check of a configuration needs it, and must be
+fast.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as DINOv2 was trained
-LEVEL = 1 / 255  # brings levels of 0 to 255 to 0 to 1
+LEVEL = 1 / 255  # brings levels from 0..255 to 0..1
 
 Channels = tuple[float, float, float]
 
@@ -23,7 +24,7 @@ class Normalisation:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """For the attributes of a store; a rescaling to 0 to 1, which nearly all backbones have, is left out."""
+        """For the attributes of a store; LEVEL, the rescaling of nearly all backbones, is left out."""
         rescale = {} if self.rescale == LEVEL else {"rescale": self.rescale}
         return {"mean": list(self.mean), "std": list(self.std)} | rescale
 
@@ -32,7 +33,7 @@ IMAGENET = Normalisation(MEAN, STD)
 
 
 def from_attributes(attributes: Mapping[str, Any] | None) -> Normalisation:
-    """The normalisation that attributes record; ImageNet's for those of older versions, which had no other."""
+    """The normalisation in a store's attributes; None are those of older versions, which had only ImageNet's."""
     if attributes is None:
         return IMAGENET
     mean, std = (tuple(map(float, attributes[key])) for key in ("mean", "std"))

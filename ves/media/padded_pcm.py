@@ -1,8 +1,8 @@
-"""Samples of a WAV that use fewer bits than they take, such as 24 bits in 4 bytes: read here, not by libsndfile.
+"""Samples of a WAV that use fewer bits than they take, such as 24 bits in 4 bytes; libsndfile does not read them right.
 
-Microsoft puts the bits that are used at the top, with zeros below; ALSA (S24_LE) puts them at the bottom, below the
-sign or zeros. The header is the same, so the samples must tell; and libsndfile takes some of these for samples of 3
-bytes, which is noise.
+Microsoft puts the bits in use at the top, with zeros below; ALSA (S24_LE) puts them at the bottom, with the sign or
+zeros above. The header is the same, so the samples must show which. libsndfile reads some of them as samples of 3
+bytes, which gives noise.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def blocks(encoded: bytes, wav: Wav) -> Iterator[Float32[np.ndarray, "_ channels
 
 
 def _at_the_bottom(values: Int32[np.ndarray, "n channels"], wav: Wav) -> bool:
-    """Whether the used bits are the lower ones: some of the lowest are set, and above the value is only its sign."""
+    """Whether the lower bits are in use: some of the lowest are set, and above the value are its sign or zeros."""
     unused = wav.bits - wav.valid
     bits = values.view(np.uint32) >> np.uint32(32 - wav.bits)
     above = bits >> np.uint32(wav.valid)

@@ -1,12 +1,12 @@
-"""How many bytes a recording has if it is whole, as its own headers say: what is shorter is cut off.
+"""How many bytes a whole recording has by its own headers: a shorter file is cut off.
 
-Decoders read what is there and seldom say that more was promised. Each function takes the bytes of one container and
-returns the place behind the last byte that its headers promise, or None where they promise nothing: the writer did not
-know (it wrote to a pipe, and sizes are 0 or absurdly large), or the container has no such field. It is never more than
-a lower bound: behind it there may be tags.
+Decoders read what is there and seldom say that the headers promise more. Each function takes the bytes of one container
+and returns the place behind the last byte that its headers promise. It returns None if they promise nothing: the writer
+did not know (it wrote to a pipe, and sizes are 0 or absurdly large), or the container has no such field. The place is a
+lower bound, since tags may follow.
 
 Sources: the specifications of AIFF-C (Apple, 1991), Sun/NeXT audio, NIST SPHERE, Creative Voice, 8SVX, Sony Wave64,
-Core Audio Format. Containers of packets: ves.media.structure.
+Core Audio Format. WAV: ves.media.wav_header. Containers of packets: ves.media.structure.
 """
 
 import re
@@ -15,11 +15,7 @@ import struct
 from ves.media import wav_header
 from ves.media.wav_header import UNKNOWN, UNKNOWN_64
 
-
-def wav(encoded: bytes) -> int | None:
-    """RIFF, RIFX, RF64, BW64: the size of the chunk `data`, or that in `ds64`."""
-    header = wav_header.parse(encoded)
-    return header and header.start + header.declared
+_W64_HEADER = 24  # bytes in front of each chunk: a name of 16, and a size that counts these bytes too
 
 
 def iff(encoded: bytes) -> int | None:
@@ -30,14 +26,14 @@ def iff(encoded: bytes) -> int | None:
         name, size = struct.unpack_from(">4sI", encoded, position)
         position += 8
         if name in (b"SSND", b"BODY"):
-            unwritten = size <= 8 and form + 8 <= position + size  # nothing is in FORM: the writer never came back
+            unwritten = size <= 8 and form + 8 <= position + size  # FORM is empty: the writer never went back
             return None if size >= UNKNOWN or unwritten else position + size
         position += size + size % 2
     return position if position > len(encoded) else None
 
 
 def au(encoded: bytes) -> int | None:
-    """Sun/NeXT: the size of the samples, behind the offset of the first."""
+    """Sun/NeXT: the offset of the first sample, and the size of all."""
     order = ">" if encoded[:4] == b".snd" else "<"
     if len(encoded) < 12:
         return None
@@ -46,7 +42,7 @@ def au(encoded: bytes) -> int | None:
 
 
 def nist(encoded: bytes) -> int | None:
-    """SPHERE: the number of samples, of channels and of bytes for each; None if they are compressed."""
+    """SPHERE: the number of samples, of channels, and of bytes in a sample; None if the samples are compressed."""
     fields = dict(re.findall(rb"(?m)^(\w+) -\w+ (.*)$", encoded[:1024]))
     if b"embedded" in fields.get(b"sample_coding", b""):
         return None
@@ -58,7 +54,7 @@ def nist(encoded: bytes) -> int | None:
 
 
 def voc(encoded: bytes) -> int | None:
-    """Creative Voice: its blocks, one behind the other, to the terminator."""
+    """Creative Voice: its blocks, one after another, up to the terminator."""
     (position,) = struct.unpack_from("<H", encoded, 20) if len(encoded) >= 22 else (22,)
     while position + 4 <= len(encoded) and encoded[position]:
         position += 4 + int.from_bytes(encoded[position + 1 : position + 4], "little")
@@ -67,17 +63,25 @@ def voc(encoded: bytes) -> int | None:
 
 def w64(encoded: bytes) -> int | None:
     """Sony Wave64: the size of the chunk `data`."""
-    position = 40
-    while position + 24 <= len(encoded):
-        (size,) = struct.unpack_from("<Q", encoded, position + 16)  # with its own 24 bytes
+    position, size = _w64_data(encoded)
+    if size is None:
+        return position if position > len(encoded) else None
+    return position + size if _W64_HEADER < size < UNKNOWN_64 else None
+
+
+def _w64_data(encoded: bytes) -> tuple[int, int | None]:
+    """Where the chunk `data` begins and its size, header included; if there is none, where the last chunk ends."""
+    position = 40  # behind `riff`, its size and `wave`
+    while position + _W64_HEADER <= len(encoded):
+        (size,) = struct.unpack_from("<Q", encoded, position + 16)
         if encoded[position : position + 4] == b"data":
-            return position + size if 24 < size < UNKNOWN_64 else None
-        position += max(size + -size % 8, 24)
-    return position if position > len(encoded) else None
+            return position, size
+        position += max(size + -size % 8, _W64_HEADER)
+    return position, None
 
 
 def caf(encoded: bytes) -> int | None:
-    """Core Audio: its chunks; a size of -1 is to the end."""
+    """Core Audio: its chunks; one with a size of -1 goes on to the end."""
     position = 8
     while position + 12 <= len(encoded):
         (size,) = struct.unpack_from(">q", encoded, position + 4)
@@ -87,16 +91,19 @@ def caf(encoded: bytes) -> int | None:
     return position if position > len(encoded) else None
 
 
-def written(encoded: bytes) -> bytes:
-    """WAV, AIFF, AU and CAF with the size of the samples in their headers, where their writer did not know it; any
-    other recording as it is. libsndfile takes some of these for empty."""
-    fields = _UNWRITTEN[encoded[:4]](encoded) if encoded[:4] in _UNWRITTEN else []
+def fill_in_sizes(encoded: bytes) -> bytes:
+    """A WAV, W64, AIFF, AU or CAF with the size of its samples in its headers, where the writer did not know it; any
+    other recording as it is.
+
+    Without it, libsndfile takes some of these files for empty, and neither it nor FFmpeg reads such a W64.
+    """
+    fields = _LACKING[encoded[:4]](encoded) if encoded[:4] in _LACKING else []
     if not fields:
         return encoded
-    there = bytearray(encoded)
+    copy = bytearray(encoded)
     for form, place, size in fields:
-        struct.pack_into(form, there, place, size)
-    return bytes(there)
+        struct.pack_into(form, copy, place, size)
+    return bytes(copy)
 
 
 Fields = list[tuple[str, int, int]]  # struct format, place and value of the sizes that a header lacks
@@ -107,8 +114,18 @@ def _wav_fields(encoded: bytes) -> Fields:
         return []
     form = "<I" if header.little_endian else ">I"
     (size,) = struct.unpack_from(form, encoded, header.start - 4)
-    written_well = size == header.declared
-    return [] if written_well else [(form, header.start - 4, header.present), (form, 4, len(encoded) - 8)]
+    is_right = size == header.declared
+    return [] if is_right else [(form, header.start - 4, header.present), (form, 4, len(encoded) - 8)]
+
+
+def _w64_fields(encoded: bytes) -> Fields:
+    position, size = _w64_data(encoded)
+    riff, data = ("<Q", 16, len(encoded)), ("<Q", position + 16, len(encoded) - position)
+    if size is None:
+        return []
+    if w64(encoded) is None:
+        return [riff, data]
+    return [riff] if int.from_bytes(encoded[16:24], "little") >= UNKNOWN_64 else []
 
 
 def _au_fields(encoded: bytes) -> Fields:
@@ -133,7 +150,7 @@ def _aiff_fields(encoded: bytes) -> Fields:
     return [(">I", 4, end - 8), (">I", ssnd + 4, end - ssnd - 8), (">I", comm + 10, frames)]
 
 
-_UNWRITTEN = {
+_LACKING = {
     b"RIFF": _wav_fields, b"RIFX": _wav_fields, b".snd": _au_fields, b"dns.": _au_fields, b"caff": _caf_fields,
-    b"FORM": _aiff_fields,
+    b"FORM": _aiff_fields, b"riff": _w64_fields,
 }  # fmt: skip

@@ -1,9 +1,9 @@
 """How the packets of a recording follow each other in its container: whether something is missing between them.
 
-FFmpeg looks for the next packet where one is damaged, and the recording is shorter by what lay between. Each function
-goes from element to element of one container, without a look into the sound, and returns the place behind the last one
-(of a cut-off file that is behind its end), or None where it cannot tell. Raises BadAudio `unreadable` if there is
-something else where an element should begin.
+Where a packet is damaged, FFmpeg looks for the next one, and the recording is shorter by whatever lies between. Each
+function goes from element to element of one container, without a look into the sound, and returns the place behind the
+last one (which in a cut-off file is behind the end), or None where it cannot tell. Raises BadAudio `unreadable` if
+something else is where an element should begin.
 
 Sources: ISO/IEC 14496-12 (MP4), RFC 8794 and RFC 9559 (Matroska), Adobe FLV 10.1, Microsoft's ASF and AVI with OpenDML,
 ISO/IEC 13818-1 (MPEG-TS and -PS), ISO/IEC 13818-7 (ADTS).
@@ -27,7 +27,8 @@ _AVI_CHUNK = re.compile(rb"\d\d(wb|dc|db|pc|tx|sb|iv|__)|ix\d\d|JUNK|LIST|idx1|R
 
 
 def _chain(encoded: bytes, start: int, what: str, size: Callable[[int], int | None]) -> int:
-    """The place behind the last element from `start` on, where `size` gives the bytes of one (None if it is none)."""
+    """The place behind the last element from `start` on; `size` gives the bytes of the one at a place, None if there is
+    none."""
     position = start
     while position < len(encoded):
         if (length := size(position)) is None:
@@ -39,20 +40,20 @@ def _chain(encoded: bytes, start: int, what: str, size: Callable[[int], int | No
 
 
 def mp4(encoded: bytes) -> int | None:
-    """MP4 and QuickTime: their outermost boxes; a size of 0 is to the end."""
+    """MP4 and QuickTime: their outermost boxes; one with a size of 0 goes on to the end."""
     position = 0
     while position + 8 <= len(encoded):
         size, name = struct.unpack_from(">I4s", encoded, position)
         if size == 1 and position + 16 <= len(encoded):
             (size,) = struct.unpack_from(">Q", encoded, position + 8)
         if size < 8 or not name.replace(b"\xa9", b"c").isascii() or not name.decode("latin-1").isprintable():
-            return None  # to the end, or no box: something behind the last
+            return None  # it goes on to the end, or something that is no box follows the last
         position += size
     return position
 
 
 def _number(encoded: bytes, position: int, keep_marker: bool) -> tuple[int | None, int]:
-    """A number of EBML (None: unknown size), and its length in bytes; ValueError if it is none or cut off."""
+    """A number of EBML (None: an unknown size), and its length in bytes; ValueError if it is no number or cut off."""
     first = encoded[position] if position < len(encoded) else 0
     length = 9 - first.bit_length()
     if not 1 <= length <= (4 if keep_marker else 8) or position + length > len(encoded):
@@ -65,8 +66,9 @@ def _number(encoded: bytes, position: int, keep_marker: bool) -> tuple[int | Non
 
 
 def _elements(encoded: bytes, position: int, end: int) -> Iterator[tuple[int, int, int | None]]:
-    """ID, place of the content and size of the elements up to `end`; those of unknown size are gone into, as clusters
-    are. Raises ValueError where none begins, or a cluster has another checksum than it says."""
+    """ID, place of the content, and size of the elements up to `end`. The children of clusters, and of elements whose
+    size is unknown, are among them. Raises ValueError where no element begins, or a cluster does not match its
+    checksum."""
     while position < end:
         name, length = _number(encoded, position, keep_marker=True)
         size, more = _number(encoded, position + length, keep_marker=False)
@@ -76,13 +78,13 @@ def _elements(encoded: bytes, position: int, end: int) -> Iterator[tuple[int, in
         if name == _CLUSTER and size is not None and position + size <= len(encoded):
             content = encoded[position : position + size]
             if content[:2] == b"\xbf\x84" and zlib.crc32(content[6:]) != int.from_bytes(content[2:6], "little"):
-                raise ValueError(f"the cluster at byte {position} has another checksum")
+                raise ValueError(f"the cluster at byte {position} does not match its checksum")
         elif size is not None:
             position += size
 
 
 def matroska(encoded: bytes) -> int | None:
-    """Matroska, WebM: the size of the segment; where it is unknown, its elements, one behind the other."""
+    """Matroska, WebM: the size of the segment; if it is unknown, its elements, one after another."""
     end, limit, begin = 0, len(encoded), 0
     try:
         for name, position, size in _elements(encoded, 0, limit):
@@ -98,14 +100,14 @@ def matroska(encoded: bytes) -> int | None:
                 raise ValueError(f"no element of a segment at byte {position}")
             end = max(end, position + (size or 0))
     except ValueError as error:
-        if len(encoded) - 12 < end:  # the header of one more element, or a part of its content, is not there
+        if len(encoded) - 12 < end:  # the file ends within the header or the content of an element
             return max(end, len(encoded) + 1)
         raise BadAudio("unreadable", f"Matroska is damaged: {error}") from error
     return max(end, limit)
 
 
 def matroska_states_duration(encoded: bytes) -> bool:
-    """Whether the segment's information has a duration (a browser that records writes none)."""
+    """Whether the segment's information has a duration (browsers that record write none)."""
     try:
         begin = next(position for name, position, _ in _elements(encoded, 0, len(encoded)) if name == _SEGMENT)
         for name, position, size in _elements(encoded, begin, len(encoded)):
@@ -117,7 +119,7 @@ def matroska_states_duration(encoded: bytes) -> bool:
 
 
 def flv(encoded: bytes) -> int:
-    """Flash: its tags, each with its size in front and behind."""
+    """Flash: its tags, each with its size before and after it."""
 
     def size(position: int) -> int | None:
         header = encoded[position : position + 4]
@@ -131,7 +133,7 @@ def flv(encoded: bytes) -> int:
 
 
 def asf(encoded: bytes) -> int | None:
-    """Windows Media: its outermost objects; an object of data without a size is to the end."""
+    """Windows Media: its outermost objects; an object of data without a size goes on to the end."""
     position = 0
     while position + 24 <= len(encoded):
         (size,) = struct.unpack_from("<Q", encoded, position + 16)
@@ -142,13 +144,13 @@ def asf(encoded: bytes) -> int | None:
 
 
 def avi(encoded: bytes) -> int | None:
-    """AVI: the size of RIFF, and the chunks of its list `movi`, one behind the other."""
+    """AVI: the size of RIFF, and the chunks of its list `movi`, one after another."""
     (riff,) = struct.unpack_from("<I", encoded, 4)
     movi = encoded.find(b"movi")
     if movi < 8 or encoded[movi - 8 : movi - 4] != b"LIST":
         return 8 + riff
-    (listed,) = struct.unpack_from("<I", encoded, movi - 4)
-    end = movi + listed if 4 < listed < UNKNOWN else len(encoded)
+    (length,) = struct.unpack_from("<I", encoded, movi - 4)
+    end = movi + length if 4 < length < UNKNOWN else len(encoded)
     if end <= len(encoded):
 
         def size(position: int) -> int | None:
@@ -164,7 +166,7 @@ def avi(encoded: bytes) -> int | None:
 
 
 def mpegts(encoded: bytes) -> int:
-    """MPEG-TS: packets of 188 bytes, or of 192 with a time in front, each with a byte of synchronisation."""
+    """MPEG-TS: packets of 188 bytes, or of 192 if a time comes first, each with a byte for synchronisation."""
     length, first = (188, 0) if encoded[0] == encoded[188] == 0x47 else (192, 4)
 
     def size(position: int) -> int | None:
@@ -175,7 +177,7 @@ def mpegts(encoded: bytes) -> int:
 
 
 def mpegps(encoded: bytes) -> int:
-    """MPEG-PS: its packs and packets, to the end code, which may be missing."""
+    """MPEG-PS: its packs and packets, up to the end code, which may be missing."""
 
     def size(position: int) -> int | None:
         header = encoded[position : position + 14]

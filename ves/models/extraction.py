@@ -10,7 +10,6 @@ Until it ends, a job locks its shards in `<store>.writers.lock` (ves.base.locks)
 somebody starts by mistake, fails before it touches the store and names the first job, which continues.
 """
 
-import hashlib
 import logging
 import re
 from collections import deque
@@ -32,7 +31,7 @@ from ves.base.progress import track
 from ves.config.experiment import VisionConfig
 from ves.models.features import attributes, listed, tokens
 from ves.store import features_layout
-from ves.store.features_layout import shard_path
+from ves.store.features_layout import images_sha256, shard_path
 from ves.store.features_writer import create_features, intact, present, set_complete, write_shard
 from ves.store.shard_format import BadStore
 
@@ -187,6 +186,6 @@ def _manifest(store: Path, slices: list[pl.DataFrame], shards: list[dict[str, An
     return {
         "rows": len(ids),
         "shards": shards,
-        "images_sha256": hashlib.sha256("\n".join(ids).encode()).hexdigest(),
+        "images_sha256": images_sha256(ids),
         "attrs": files.read_json(store / "zarr.json")["attributes"],
     }

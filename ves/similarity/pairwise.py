@@ -1,13 +1,13 @@
-"""How similar an utterance and an image are. Training, evaluation and figures all call this module.
+"""How similar a clip and an image are. Training, evaluation and figures all call this module.
 
 Dimension key
-    A utterances    T audio tokens      D embedding
+    A clips         T audio tokens      D embedding
     V images        P image patches
 
 Symbols are those of the VeS paper: S the token similarities (Eq. 1), Phi = `max_mean` (Eq. 3), Psi = `mean_max`
 (Eq. 2), the global similarity `mean_mean` (Eq. 4-6). Tokens arrive l2-normalised, so S contains cosines. A masked
 maximum masks with -inf, since a product with zero would win over negative similarities. A masked mean divides by the
-number of valid entries plus 1e-6, as in Eq. 3, so an utterance with no valid token scores 0 everywhere.
+number of valid entries plus 1e-6, as in Eq. 3, so a clip with no valid token scores 0 everywhere.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ EPSILON = 1e-6  # Eq. 3
 
 
 def token_similarity(audio: Float[Tensor, "A T D"], image: Float[Tensor, "V P D"]) -> Float[Tensor, "A V T P"]:
-    """S = audio . image for every token of every utterance and every patch of every image (Eq. 1)."""
+    """S = audio . image for every token of every clip and every patch of every image (Eq. 1)."""
     return torch.einsum("atd,vpd->avtp", audio, image)
 
 
@@ -66,7 +66,7 @@ def max_mean(
     image: Float[Tensor, "V P D"],
     image_mask: Bool[Tensor, "V P"] | None = None,
 ) -> Float[Tensor, "A V"]:
-    """Dense: each spoken token picks its best patch, the utterance averages its tokens (Phi, Eq. 3).
+    """Dense: each spoken token picks its best patch, the clip averages its tokens (Phi, Eq. 3).
 
     Raises ValueError for an image without a valid patch and where a dimension is empty.
     """
@@ -148,7 +148,7 @@ def score(
     image_mask: Bool[Tensor, "V P"] | None = None,
     chunk: int = 128,
 ) -> Float[Tensor, "A V"]:
-    """Every utterance against every image: the similarities of `objective`, weighted as their losses are.
+    """Every clip against every image: the similarities of `objective`, weighted as their losses are.
 
     Computed `chunk` x `chunk` at a time: beside the arguments, memory is that of two chunks in fp32 and of the scores.
     There is no gradient. bfloat16 tokens are compared in fp32 wherever their product would otherwise be rounded to

@@ -4,7 +4,7 @@ They are a Zarr v3 group. Every chunk has its CRC32C, so that a damaged chunk is
 beside it (`<store>.manifest.json`: shapes and content hashes) is written last: a store without one is not finished.
 
 Dimension key
-    A utterances    T audio tokens      D embedding
+    A clips         T audio tokens      D embedding
     V images        P image patches
 """
 
@@ -22,7 +22,7 @@ from zarr.codecs import Crc32cCodec
 
 from ves.base.files import atomic, matches_schema, read_json, remove, write_json
 
-ROWS = 64  # utterances or images in a chunk
+ROWS = 64  # clips or images in a chunk
 ARRAYS = ("audio_tokens", "audio_mask", "clip_image", "image_tokens", "image_mask")
 
 
@@ -124,7 +124,7 @@ def further(val: Embeddings, more: Embeddings) -> Embeddings:
     )
 
 
-def joined(val: Embeddings, more: Embeddings) -> Embeddings:
+def join(val: Embeddings, more: Embeddings) -> Embeddings:
     """The clips of val and then the `further` ones, with the images of val."""
     after = further(val, more)
     return replace(

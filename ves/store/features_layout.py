@@ -9,6 +9,7 @@ Dimension key
     V images    P patches    W backbone width
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,6 +89,11 @@ def impossible(row: bytes | np.ndarray) -> str | None:
 def digests(image_ids: Sequence[str]) -> UInt8[np.ndarray, "n 32"]:
     """Ids in hexadecimal digits, as bytes."""
     return np.frombuffer(bytes.fromhex("".join(image_ids)), np.uint8).reshape(len(image_ids), ID_BYTES)
+
+
+def images_sha256(image_ids: Sequence[str]) -> str:
+    """The manifest's hash of the images of a store, in the order of its rows."""
+    return hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
 
 
 def read_ids(store: Path, shard: int, rows: int) -> UInt8[np.ndarray, "n 32"]:

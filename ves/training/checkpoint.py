@@ -1,4 +1,5 @@
-"""Checkpoints: whole or absent, the last few kept, with all that a bitwise resume on the same machine needs.
+"""Checkpoints: whole or absent, the last few kept, with all that a bitwise resume on the same machine needs; and last,
+the model.
 
     <run>/checkpoints/              one attempt: all of it has one recipe (ves.training.recipe)
         step-<n>/                   written by ves.base.files.atomic
@@ -18,6 +19,7 @@ same to rounding only.
 
 import logging
 import random
+import shutil
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -97,6 +99,14 @@ def save(attempt: Attempt, step: int, model: VeS, optimizer: torch.optim.Optimiz
             remove(path)
         elif path == newest or _intact(path):
             intact += 1
+
+
+def publish(attempt: Attempt, model: VeS) -> None:
+    """Put the finished log into the run's folder, as a file that outlives the checkpoints, and last the model."""
+    with atomic(attempt.run / "log.jsonl") as temporary:
+        shutil.copyfile(attempt.folder / "log.jsonl", temporary)
+    with atomic(attempt.run / "model.safetensors") as temporary:
+        save_weights(model, temporary)
 
 
 def _read(path: Path) -> dict[str, Any]:

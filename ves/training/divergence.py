@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ves.config.experiment import TrainConfig
+from ves.losses.chance import CHANCE
 
 log = logging.getLogger(__name__)
 
@@ -15,12 +16,15 @@ WINDOW = 100  # steps over which a loss is averaged before it counts as collapse
 NEAR = 0.01  # share of chance_loss by which that mean may differ from it
 
 
-def chance_loss(train: TrainConfig) -> float:
-    """The contrastive loss (nats) where all scores are equal: log B, where B is the number of clips among which the
-    negatives are. For micro-batches it is the mean of their log B, weighted by clips; the last may be smaller."""
+def chance_loss(train: TrainConfig) -> float | None:
+    """The contrastive loss of one term, without its weight, where all scores are equal; None for a loss that has no
+    such level (ves.losses.chance). For micro-batches it is the mean of theirs, weighted by clips; the last may be
+    smaller."""
+    if train.loss not in CHANCE:
+        return None
     size = min(train.micro_batch, train.batch_size) if train.negatives == "micro_batch" else train.batch_size
     parts = [min(size, train.batch_size - start) for start in range(0, train.batch_size, size)]
-    return sum(part * math.log(part) for part in parts) / train.batch_size
+    return sum(part * CHANCE[train.loss](part) for part in parts) / train.batch_size
 
 
 class Divergence:
@@ -69,7 +73,9 @@ class Divergence:
         return self.skipped
 
     def _collapsed(self, step: int, name: str, loss: float) -> None:
-        """Warn, once for each term, when its loss is that of constant scores."""
+        """Warn, once for each term, when its loss is that of constant scores, if that is known of the loss."""
+        if self.chance is None:
+            return
         recent = self._recent[name]
         recent.append(loss)
         mean = sum(recent) / len(recent)
@@ -77,7 +83,7 @@ class Divergence:
             self._warned.add(name)
             log.warning(
                 "%s: step %d: the loss of %s has collapsed: it is %.3f over the last %d steps, and equal scores for "
-                "all pairs give log B = %.3f. Try a lower train.learning_rate, a longer train.warmup, a larger "
+                "all pairs give %.3f. Try a lower train.learning_rate, a longer train.warmup, a larger "
                 "train.batch_size; if nothing helps, check that the clips describe their pictures",
                 *(self.run, step, name, mean, WINDOW, self.chance),
             )

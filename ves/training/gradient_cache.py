@@ -6,11 +6,11 @@ on the way to them. So a batch larger than `micro_batch` goes through the towers
 are computed. The second pass, micro-batch by micro-batch, has a graph and the same random numbers, and carries that
 gradient on into the parameters. Memory is that of one micro-batch and of the tokens.
 
-Several processes (ves.training.distributed) embed some of the pairs each. Each compares its utterances with the images
+Several processes (ves.training.distributed) embed some of the pairs each. Each compares its clips with the images
 of all of them; together these are all similarities, each computed once.
 
 Dimension key
-    A utterances of this process    V images of all processes (A = V in one)
+    A clips of this process    V images of all processes (A = V in one)
     T audio tokens    P image patches    D embedding
 """
 
@@ -135,7 +135,7 @@ def _accumulate(
     loss, metrics = objective(pairs, model.log_scale, train, world)
     (loss * share).backward()
     assert pairs.audio.grad is not None and pairs.image.grad is not None
-    image_gradient = world.sum(pairs.image.grad)  # every process compares its utterances with all images
+    image_gradient = world.sum(pairs.image.grad)  # every process compares its clips with all images
     towers.backward(graphs, pairs.audio.grad, image_gradient[pairs.first : pairs.first + len(batch)])
     return {name: value.item() for name, value in metrics.items()}
 

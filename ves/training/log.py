@@ -1,9 +1,8 @@
-"""What a run writes while it trains: its log, how long steps take, and last its model."""
+"""What a run reports while it trains: the log, and how long steps take."""
 
 import json
 import logging
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,14 +50,6 @@ def open_log(run: Path, folder: Path, step: int) -> TextIO:
     link.symlink_to((folder / "log.jsonl").relative_to(run))
     link.replace(run / "log.jsonl")  # in one step, so that there is a log to read at any moment
     return open(folder / "log.jsonl", "a", buffering=1, encoding="utf-8")
-
-
-def publish(run: Path, folder: Path, model: VeS) -> None:
-    """Put the finished log into the run's folder, as a file that outlives the checkpoints, and last the model."""
-    with atomic(run / "log.jsonl") as temporary:
-        shutil.copyfile(folder / "log.jsonl", temporary)
-    with atomic(run / "model.safetensors") as temporary:
-        checkpoint.save_weights(model, temporary)
 
 
 def cut_log(path: Path, step: int) -> None:

@@ -1,7 +1,7 @@
 """The objective of a training step: where similarities, losses and regularisers meet the tokens of a model.
 
 Dimension key
-    A utterances of this process    V images of all processes (A = V in one)
+    A clips of this process    V images of all processes (A = V in one)
     T audio tokens    P image patches    D embedding
 """
 
@@ -37,7 +37,7 @@ type Term = tuple[Float[Tensor, ""], dict[str, Tensor]]  # what it adds to the o
 
 @dataclass(frozen=True)
 class Pairs:
-    """Tokens of utterances and of the images that they are compared with; utterance a shows image `first + a`.
+    """Tokens of clips and of the images that they are compared with; clip a shows image `first + a`.
 
     `picture` numbers the images by content: equal numbers are one picture.
     """
@@ -91,7 +91,7 @@ def objective(pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, wo
 def contrastive_term(pairs: Pairs, name: str, log_scale: Float[Tensor, ""], train: TrainConfig, world: World) -> Term:
     """The loss of one similarity times its weight, and the metrics of the loss.
 
-    Each process computes the rows of its own utterances, and all compute the loss of all rows. All similarities share
+    Each process computes the rows of its own clips, and all compute the loss of all rows. All similarities share
     one temperature, as in the reference code.
     """
     logits = world.gather_with_gradient(log_scale.exp() * widened(SIMILARITIES[name](*pairs.tokens)))

@@ -1,12 +1,16 @@
 """Number of steps, learning rates, parameter groups and the optimiser of a run."""
 
+import logging
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ves.config.experiment import TrainConfig
+from ves.config.experiment import FEWEST_STEPS, TrainConfig
 from ves.models.towers import VeS
+
+log = logging.getLogger(__name__)
 
 
 def steps_of(train: TrainConfig, clip_count: int) -> int:
@@ -17,6 +21,18 @@ def steps_of(train: TrainConfig, clip_count: int) -> int:
     if (needed := train.batch_size) > clip_count:
         raise ValueError(f"train.batch_size: {needed} is more than the {clip_count} training clips; lower it")
     return max(1, int(train.epochs * clip_count / train.batch_size))
+
+
+def warn_of_few_steps(run: Path, train: TrainConfig, steps: int, clip_count: int) -> None:
+    """Warn before a training that is too short to learn anything, and say what makes it longer."""
+    if steps < FEWEST_STEPS:
+        log.warning(
+            "%s: only %d step%s (%g epochs of %d clips in batches of %d): with fewer than %d a model learns next to "
+            "nothing, and its tables say nothing about the objective. Raise train.epochs to %d or more, or lower "
+            "train.batch_size",
+            *(run, steps, "s" * (steps != 1), train.epochs, clip_count, train.batch_size, FEWEST_STEPS),
+            math.ceil(FEWEST_STEPS * train.batch_size / clip_count),
+        )
 
 
 def learning_rate_at(step: int, steps: int, warmup: float) -> float:

@@ -9,7 +9,7 @@ over the smallest even number of bits that holds the clips (a bijection whatever
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from ves.base.hashing import mixed
+from ves.base.hashing import splitmix64
 
 ROUNDS = 6
 LEAST_BITS = 2  # in each half: a network of single bits has few permutations
@@ -49,5 +49,5 @@ class Order:
         mask = (np.uint64(1) << self.half) - np.uint64(1)
         left, right = places >> self.half, places & mask
         for key in keys:
-            left, right = right, left ^ (mixed(right ^ key) & mask)
+            left, right = right, left ^ (splitmix64(right ^ key) & mask)
         return (left << self.half) | right

@@ -23,8 +23,8 @@ from ves.training.distributed import ALONE, World, join_world
 from ves.training.divergence import Divergence
 from ves.training.gradient_cache import gradient, own_rows, share_cores
 from ves.training.hooks import Recall, Watching, bar
-from ves.training.log import Times, publish, reports
-from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of
+from ves.training.log import Times, reports
+from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of, warn_of_few_steps
 from ves.training.recipe import recipe
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,8 @@ def _train(
     stream = batches(reader, train_clips, settings, seed=config.seed, first=done, last=steps, device=device, rows=rows)
     numbers = (steps, settings.batch_size, done, world.size)
     log.info("%s: %d steps of %d clips, from %d, on %d x %s", config.run, *numbers, device)
+    if world.is_main:
+        warn_of_few_steps(run, settings, steps, len(train_clips))
 
     with reports(attempt, done, watching, world) as report:
         if world.is_main:
@@ -148,4 +150,4 @@ def _train(
     # Once, after the last step: the log and the model into the run's folder.
     log.info("%s: waiting for data took %.2f %% of the time of the steps", config.run, 100 * times.share())
     if world.is_main:
-        publish(run, attempt.folder, model)
+        checkpoint.publish(attempt, model)

@@ -24,7 +24,7 @@ from ves.config import slices
 from ves.config.check import naming_files, validate
 from ves.config.experiment import TRAINING, features_name
 from ves.models.backbone import local_files
-from ves.sources.kinds import SOURCES
+from ves.sources.kinds import SOURCES, settings_files
 
 # Commands run with the interpreter that runs Snakemake, so nothing has to be activated. With `exec` (which is not
 # printed, so that a printed command can be pasted) there is no shell between this process and a stage, and the stage
@@ -52,25 +52,26 @@ def checked_configuration():
     return checked
 
 
-def settings_files():
-    """Path and text of every settings file."""
+def settings_texts():
+    """The text of every settings file, by path."""
     limited = "download" in workflow.global_resources  # by the profile or the command line
     downloads = workflow.global_resources["download" if limited else "_cores"].value
-    settings = slices.files(CONFIG, FEATURES, downloads)
+    settings = slices.files(CONFIG, FEATURES) | settings_files(CONFIG, FEATURES, downloads)
     return {file: block.model_dump_json(indent=2) for file, block in settings.items()}
 
 
 CONFIG = checked_configuration()
 CORPUS, KIND = CONFIG.corpus.name, CONFIG.corpus.kind
 FEATURES = features_name(CONFIG.vision)
-SETTINGS = settings_files()
+SETTINGS = settings_texts()
 RUNS = slices.runs(CONFIG)
 LOCALISED = SOURCES[KIND].localised  # the corpus has word timings and object masks
 LABELS = [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]  # the table of spellings
+REPORT_TABLES = ["table1"] + ["localisation"] * LOCALISED  # on the first page of the report
 RETRIEVAL_FIGURES = ("recall_by_language", "recall_over_k", "rank_histogram")
 PAGES = {  # pages that the report shows as HTML, with their categories
     "table1.md": "1 Retrieval",
-    "comparisons.csv": "1 Retrieval",
+    "comparisons.md": "1 Retrieval",
     **dict.fromkeys(("localisation.csv", "localisation_protocols.csv") * LOCALISED, "2 Localisation"),
     "splits.md": "5 Data",
     "refused.csv": "5 Data",
@@ -169,7 +170,7 @@ def embedded_clips(seeds=CONFIG.seeds):
 def results():
     """What bare `snakemake` makes, except the pages of the report. Localisation is measured only if the corpus has word
     timings and object masks."""
-    tables = ("table1.md", "comparisons.csv", "retrieval_by.csv", "rank_histogram.png")
+    tables = ("table1.md", "comparisons.md", "retrieval_by.csv", "rank_histogram.png")
     shown = ("figure1.png", "heatmaps", "explorer")
     outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
     outputs += table_runs("results/{corpus}/{run}/curves.png")
@@ -178,7 +179,13 @@ def results():
 
 def final_outputs():
     """What bare `snakemake` makes."""
-    return [*results(), *(f"results/{CORPUS}/pages/{Path(page).stem}.html" for page in PAGES)]
+    return [*results(), *pages(), f"results/{CORPUS}/index.html"]
+
+
+def pages():
+    """The pages of the report, and the tables on its first page."""
+    files = [*(Path(page).stem for page in PAGES), *(f"parts/{table}" for table in REPORT_TABLES)]
+    return [f"results/{CORPUS}/pages/{file}.html" for file in files]
 
 
 def in_report(file, category, what=None):

@@ -56,6 +56,20 @@ rule comparisons:
         "python -m ves comparisons --table {input.table} --results {params.results} --out {output.table} --log {log}"
 
 
+rule comparisons_page:
+    input:
+        table="results/{corpus}/comparisons.csv",
+    output:
+        page="results/{corpus}/comparisons.md",
+        plot=in_report("comparisons.png", "1 Retrieval"),
+    log:
+        "logs/{corpus}/comparisons_page.log",
+    params:
+        code=digest("comparisons-page"),
+    shell:
+        "python -m ves comparisons-page {input.table} --out {output.page} --plot {output.plot} --log {log}"
+
+
 rule breakdown:
     input:
         truth,
@@ -154,9 +168,9 @@ rule curves:
 
 rule draw_figure1:
     input:
-        truth,
         pictures,
         embedded_clips(CONFIG.seeds[:1]),
+        truth=truth,  # by its name, because the caption asks whether there is any
     output:
         png=in_report("figure1.png", "3 Seeing it"),
         pdf="results/{corpus}/figure1.pdf",
@@ -176,9 +190,9 @@ rule draw_figure1:
 
 rule draw_heatmaps:
     input:
-        truth,
         pictures,
         embedded_clips(CONFIG.seeds[:1]),
+        truth=truth,  # by its name, because the caption asks whether there is any
     output:
         folder=in_report("heatmaps", "3 Seeing it", "gallery: films, words, strips"),
     log:
@@ -193,7 +207,7 @@ rule draw_heatmaps:
         truth="data/{corpus}/truth",
     shell:
         "python -m ves heatmaps --runs {params.runs} --pictures data/{wildcards.corpus}/images/ --truth {params.truth} "
-        "--clips {params.clips} --out {output.folder} --log {log}"
+        "--clips {params.clips} --out {output.folder} --back ../index.html --log {log}"
 
 
 rule explorer:
@@ -215,7 +229,7 @@ rule explorer:
         truth="data/{corpus}/truth",
     shell:
         "python -m ves explorer --runs {params.runs} --pictures data/{wildcards.corpus}/images/ --truth {params.truth} "
-        "--clips {params.clips} --out {output.folder} --log {log}"
+        "--clips {params.clips} --out {output.folder} --back ../index.html --log {log}"
 
 
 rule refused_table:
@@ -260,4 +274,36 @@ rule pages:
         code=digest("html"),
         out=subpath(output[0], parent=True),
     shell:
-        "python -m ves html {input} --out {params.out} --log {log}"
+        "python -m ves html {input} --out {params.out} --back ../index.html --log {log}"
+
+
+# The first page of the report includes these. It cannot read the CSV files: it would take R@10 for an address of mail.
+rule report_tables:
+    input:
+        tables=expand("results/{{corpus}}/{table}.csv", table=REPORT_TABLES),
+        table="results/{corpus}/table.json",
+    output:
+        expand("results/{{corpus}}/pages/parts/{table}.html", table=REPORT_TABLES),
+    log:
+        "logs/{corpus}/report_tables.log",
+    params:
+        code=digest("html-tables"),
+        out=subpath(output[0], parent=True),
+    shell:
+        "python -m ves html-tables {input.tables} --table {input.table} --out {params.out} --log {log}"
+
+
+rule index:
+    input:
+        results(),
+        pages(),
+        table="results/{corpus}/table.json",
+    output:
+        page="results/{corpus}/index.html",
+    log:
+        "logs/{corpus}/index.log",
+    params:
+        code=digest("index"),
+        results=subpath(output.page, parent=True),
+    shell:
+        "python -m ves index {params.results} --table {input.table} --out {output.page} --log {log}"

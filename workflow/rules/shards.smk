@@ -7,18 +7,11 @@ import json
 from ves.sources import kinds
 
 
-def require_revision():
-    """Before any job, refuse a run that would download without a given commit."""
-    try:
-        CONFIG.corpus.vaani.commit()
-    except ValueError as error:
-        raise WorkflowError(f"The configuration is not valid:\n{error}") from None
-
-
 def nothing_to_plan(wildcards):
     """Refuse the target `plan` for a corpus that is made here."""
+    downloaded = " or ".join(kind for kind, one in SOURCES.items() if one.downloaded)
     raise WorkflowError(
-        f"There is nothing to plan: a plan is for a download (corpus.kind: vaani), and the corpus {CORPUS} is "
+        f"There is nothing to plan: a plan is for a download (corpus.kind: {downloaded}), and the corpus {CORPUS} is "
         f"made here (corpus.kind: {KIND}). Leave out the target `plan`."
     )
 
@@ -26,7 +19,7 @@ def nothing_to_plan(wildcards):
 @functools.cache
 def origins():
     """What the content of each shard that is made here depends on; for own pairs, the size and time of every file."""
-    return kinds.source(KIND).origins(getattr(CONFIG.corpus, KIND))
+    return kinds.source(KIND).origins(CONFIG.corpus.block)
 
 
 def listing_origin(wildcards):

@@ -7,7 +7,10 @@ localrules:
 
 # Not a check of the configuration, because a dry run needs no revision, and only now it is known whether this is one.
 onstart:
-    require_revision()
+    try:
+        CONFIG.corpus.vaani.commit()
+    except ValueError as error:
+        raise WorkflowError(f"The configuration is not valid:\n{error}") from None
 
 
 # Its tables stay in its folder, undeclared, so that a wider choice requests only new files from the hub.

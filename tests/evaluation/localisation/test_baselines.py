@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from ves.evaluation.localisation.baselines import mean_mask, oracle, shuffled
+from ves.evaluation.localisation.baselines import mean_mask, oracle, shuffle_order
 
 
 def test_shuffling_moves_patches_by_name_and_leaves_padding():
     shown = np.ones((3, 16), bool)
     shown[:, 12:] = False
-    order = shuffled(shown, ["a 1", "b 4", "a 1"])
+    order = shuffle_order(shown, ["a 1", "b 4", "a 1"])
     np.testing.assert_array_equal(np.sort(order, axis=1), np.tile(np.arange(16), (3, 1)))
     np.testing.assert_array_equal(order[:, 12:], np.tile(np.arange(12, 16), (3, 1)))
     assert not np.array_equal(order[0], np.arange(16))
     assert not np.array_equal(order[0], order[1])
     np.testing.assert_array_equal(order[0], order[2])
-    np.testing.assert_array_equal(shuffled(shown[::-1], ["a 1", "b 4", "a 1"])[::-1][:, :12], order[::-1][:, :12])
+    np.testing.assert_array_equal(shuffle_order(shown[::-1], ["a 1", "b 4", "a 1"])[::-1][:, :12], order[::-1][:, :12])
 
 
 def test_the_mean_mask_is_of_the_other_pictures():

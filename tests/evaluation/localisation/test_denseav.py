@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.denseav import reference_window
-from ves.evaluation.localisation.denseav import Ranked, average_precision, best_iou, pooled, ranked, window
+from ves.evaluation.localisation.denseav import SortedPixels, average_precision, best_iou, pool, sort_pixels, window
 
 pytestmark = pytest.mark.numbers
 
 
-def of(heat, mask) -> Ranked:
-    return ranked(np.array(heat, np.float32), np.array(mask, bool))
+def of(heat, mask) -> SortedPixels:
+    return sort_pixels(np.array(heat, np.float32), np.array(mask, bool))
 
 
 def slow_precision(heats: list[float], inside: list[bool]) -> float:
@@ -39,7 +39,7 @@ def slow_iou(heats: list[float], inside: list[bool]) -> float:
     return best
 
 
-def normalised(heats: list[float], low: float, high: float) -> list[float]:
+def min_max(heats: list[float], low: float, high: float) -> list[float]:
     """The min-max that the reference code applies once over its whole set."""
     return [(heat - low) / (high - low) for heat in heats]
 
@@ -88,34 +88,44 @@ def test_one_pixel_and_all_pixels():
 
 
 maps = st.lists(st.tuples(st.integers(-6, 13), st.booleans()), min_size=2, max_size=60)
+with_object = maps.filter(lambda pixels: any(inside for _, inside in pixels))
+with_heat = with_object.filter(lambda pixels: len({heat for heat, _ in pixels}) > 1)
+
+
+def columns(pixels: list[tuple[int, bool]], coarse: bool) -> tuple[list[float], list[bool]]:
+    """Heats, and what is inside. Whole numbers tie; divided by 7 and 19 they do not lie on the thresholds."""
+    heats = [float(np.float32(heat if coarse else heat / 7 + i / 19e3)) for i, (heat, _) in enumerate(pixels)]
+    return heats, [one for _, one in pixels]
 
 
 @settings(max_examples=200, deadline=None)
-@given(maps, st.booleans())
-def test_equals_the_slow_reading(pixels, coarse):
-    """Whole numbers tie; divided by 7 and 19 they do not stand on the thresholds."""
-    heats = [float(np.float32(heat if coarse else heat / 7 + i / 19e3)) for i, (heat, _) in enumerate(pixels)]
-    inside = [one for _, one in pixels]
-    found = of(heats, inside)
-    if not any(inside):
-        assert math.isnan(average_precision(found))
-        return
-    assert average_precision(found) == pytest.approx(slow_precision(heats, inside), abs=1e-6)
-    if min(heats) == max(heats):
-        assert math.isnan(best_iou(found))
-        return
-    assert best_iou(found) == pytest.approx(slow_iou(heats, inside), abs=1e-6)
+@given(with_object, st.booleans())
+def test_average_precision_equals_the_slow_reading(pixels, coarse):
+    heats, inside = columns(pixels, coarse)
+    assert average_precision(of(heats, inside)) == pytest.approx(slow_precision(heats, inside), abs=1e-6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(with_heat, st.booleans())
+def test_best_iou_equals_the_slow_reading(pixels, coarse):
+    heats, inside = columns(pixels, coarse)
+    assert best_iou(of(heats, inside)) == pytest.approx(slow_iou(heats, inside), abs=1e-6)
 
 
 @settings(max_examples=50, deadline=None)
-@given(maps, st.integers(0, 5), st.integers(0, 5))
+@given(maps.filter(lambda pixels: not any(inside for _, inside in pixels)))
+def test_no_object_no_number(pixels):
+    found = of(*columns(pixels, coarse=True))
+    assert math.isnan(average_precision(found))
+    assert math.isnan(best_iou(found))
+
+
+@settings(max_examples=50, deadline=None)
+@given(with_object, st.integers(0, 5), st.integers(0, 5))
 def test_one_min_max_over_the_set_changes_neither_number(pixels, colder, hotter):
     """The reference code's min-max, here in float64, over a set that goes further than this class does."""
-    heats = [float(np.float32(heat / 7 + i / 19e3)) for i, (heat, _) in enumerate(pixels)]
-    inside = [one for _, one in pixels]
-    if not any(inside):
-        return
-    scaled = normalised(heats, min(heats) - colder, max(heats) + hotter)
+    heats, inside = columns(pixels, coarse=False)
+    scaled = min_max(heats, min(heats) - colder, max(heats) + hotter)
     assert average_precision(of(heats, inside)) == pytest.approx(slow_precision(scaled, inside), abs=1e-6)
     assert best_iou(of(heats, inside)) == pytest.approx(slow_iou(scaled, inside), abs=1e-6)
 
@@ -124,10 +134,10 @@ def test_a_pool_is_all_pixels_at_once():
     """A picture that is hot throughout, with a small object, spoils the pool and not its own number."""
     good, hot = of([0.3, 0.2, 0.1], [True, False, False]), of([9, 8, 7], [True, False, False])
     assert average_precision(good) == average_precision(hot) == 1.0
-    both = pooled([good, hot])
+    both = pool([good, hot])
     assert average_precision(both) == pytest.approx(0.5 * 1 + 0.5 * 2 / 4)
     assert best_iou(both) == 0.5
-    assert average_precision(pooled([hot, good])) == average_precision(both)
+    assert average_precision(pool([hot, good])) == average_precision(both)
 
 
 def test_random_pools_equal_the_slow_reading():
@@ -135,7 +145,7 @@ def test_random_pools_equal_the_slow_reading():
     for _ in range(20):
         pictures = [(rng.normal(size=n).astype(np.float32), rng.random(n) < 0.3) for n in rng.integers(3, 60, 4)]
         heats, inside = (np.concatenate(part).tolist() for part in zip(*pictures, strict=True))
-        found = pooled([ranked(heat, mask) for heat, mask in pictures])
+        found = pool([sort_pixels(heat, mask) for heat, mask in pictures])
         assert average_precision(found) == pytest.approx(slow_precision(heats, inside), abs=1e-6)
         assert best_iou(found) == pytest.approx(slow_iou(heats, inside), abs=1e-6)
 

@@ -49,12 +49,12 @@ def value(report: dict, protocol: str, metric: str, heat: str = "model") -> floa
     return found["value"]
 
 
-def laid(grid: np.ndarray) -> np.ndarray:
+def upsample(grid: np.ndarray) -> np.ndarray:
     """[224, 224] by torch, as the reference code does."""
     return torch.nn.functional.interpolate(torch.tensor(grid)[None, None], (224, 224), mode="bilinear")[0, 0].numpy()
 
 
-def spoken(corpus: Corpus) -> list[dict]:
+def noun_readings(corpus: Corpus) -> list[dict]:
     """Every noun with what the slow readings need: kind, heats [224, 224] of word and widened time, truth, boxes."""
     found, stored = [], corpus.stored
     token_s = FRAMES["strides"][0] * FRAMES["pool"] / 16_000
@@ -68,7 +68,9 @@ def spoken(corpus: Corpus) -> list[dict]:
         wide = [t for t in reference_window(word["start_s"], word["end_s"], 1.0, 10) if t in valid]
         patches = stored.image_tokens[clip].double()
         heats = [
-            laid(np.mean([(patches @ stored.audio_tokens[clip, t].double()).numpy() for t in tokens], 0).reshape(3, 4))
+            upsample(
+                np.mean([(patches @ stored.audio_tokens[clip, t].double()).numpy() for t in tokens], 0).reshape(3, 4)
+            )
             for tokens in (near, wide)
         ]
         truth, boxes = np.zeros((224, 224), bool), np.zeros((224, 224), bool)
@@ -98,7 +100,7 @@ def iou(heat: np.ndarray, truth: np.ndarray) -> float:
 
 def test_denseav_equals_a_slow_reading(corpus, report):
     """With the min-max over the set that is left out in ves.evaluation.localisation.denseav."""
-    nouns = spoken(corpus)
+    nouns = noun_readings(corpus)
     low, high = min(noun["wide"].min() for noun in nouns), max(noun["wide"].max() for noun in nouns)
     for metric, slow in (("mAP", precision), ("mIoU", iou)):
         classes, alone = [], []
@@ -115,7 +117,7 @@ def test_denseav_equals_a_slow_reading(corpus, report):
 
 def test_vggss_equals_a_slow_reading(corpus, report):
     cious, adaptive = [], []
-    for noun in spoken(corpus):
+    for noun in noun_readings(corpus):
         heat, boxes = noun["word"], noun["boxes"]
         scaled = np.sort(heat.ravel())
         for kept, into in (

@@ -98,11 +98,9 @@ pixels = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(pixels)
+@given(pixels.filter(lambda drawn: any(weight for _, weight in drawn) and len({value for value, _ in drawn}) > 1))
 def test_equals_the_slow_reading(drawn):
     heats, truth = [float(value) for value, _ in drawn], [weight for _, weight in drawn]
-    if not any(truth) or min(heats) == max(heats):
-        return
     found = heat(*heats)
     assert ciou(top_half(found), np.array(truth)) == pytest.approx(slow_ciou(heats, truth), abs=1e-6)
     slow = slow_adaptive(heats, truth)

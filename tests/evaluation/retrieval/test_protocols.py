@@ -8,19 +8,19 @@ import pytest
 import torch
 
 from tests.support.embeddings import embeddings, random_embeddings
+from tests.support.retrieval import both_directions
 from tests.support.run_folders import CLIPS, IMAGES, clip_id, corpus, evaluate, run
 from ves.base.files import read_json
 from ves.evaluation.retrieval import scores
 from ves.evaluation.retrieval.protocols import multi_positive, one_to_one, pairs_digest, paper
-from ves.evaluation.retrieval.ranks import both_directions
 from ves.similarity.pairwise import score
-from ves.store.embeddings import joined, load, manifest_path, write
+from ves.store.embeddings import join, load, manifest_path, write
 
 pytestmark = pytest.mark.numbers
 
 
 @pytest.fixture
-def made(tmp_path):
+def run_and_corpus(tmp_path):
     """A run folder and its corpus, evaluated."""
     data = corpus(tmp_path / "data")
     folder = run(tmp_path / "results", "dense-s0", data)
@@ -70,11 +70,11 @@ def test_padding_of_a_picture_is_never_the_best_patch(tmp_path):
     assert one_to_one(masked, tmp_path / "b", [])[1]["own"]["A2V"]["mean_rank"] == 1.0
 
 
-def test_any_clip_of_the_right_image_counts(made):
+def test_any_clip_of_the_right_image_counts(run_and_corpus):
     """Every rank of every group of speakers, from loops over a matrix of scores."""
-    folder, data = made
+    folder, data = run_and_corpus
     val, more = (load(folder / "embeddings" / f"{split}.zarr") for split in ("val", "val_more"))
-    stored = joined(val, more)
+    stored = join(val, more)
     assert len(stored.clip_id) == CLIPS - 1, "the one about a near-duplicate is left out"
     matrix = score({"max_mean": 1.0}, stored.audio_tokens.float(), stored.audio_mask, val.image_tokens.float())
     splits = pl.read_parquet(data.splits)
@@ -134,8 +134,8 @@ def test_no_clip_of_val_more_may_be_about_an_image_of_val(tmp_path, kept):
     assert report["left_out"] == kept
 
 
-def test_evaluating_twice_gives_the_same_bytes_and_leaves_no_blocks(made):
-    folder, _ = made
+def test_evaluating_twice_gives_the_same_bytes_and_leaves_no_blocks(run_and_corpus):
+    folder, _ = run_and_corpus
     names = ("retrieval.json", "ranks.parquet", "multi_positive.json", "multi_positive.parquet")
     first = {name: (folder / name).read_bytes() for name in names}
     evaluate(folder)
@@ -143,9 +143,9 @@ def test_evaluating_twice_gives_the_same_bytes_and_leaves_no_blocks(made):
     assert not list((folder / "scores").rglob("*.npy"))
 
 
-def test_all_clips_are_scored_once(made, monkeypatch):
+def test_all_clips_are_scored_once(run_and_corpus, monkeypatch):
     """Those of val by `paper`, in blocks that `multi_positive` reads; and where they are gone, by itself."""
-    folder, _ = made
+    folder, _ = run_and_corpus
     scored, real = [], scores._block
     monkeypatch.setattr(scores, "_block", lambda name, stored, *a: scored.append(stored) or real(name, stored, *a))
     whole = (folder / "multi_positive.json").read_bytes()
@@ -164,8 +164,8 @@ def test_the_digest_names_the_pairs_and_not_their_order():
     assert pairs_digest(embeddings(audio, image, [0, 1, 2])) != pairs_digest(embeddings(audio, image, [0, 2, 1]))
 
 
-def test_what_is_not_of_one_making_is_refused_and_named(made, tmp_path):
-    folder, data = made
+def test_what_is_not_of_one_making_is_refused_and_named(run_and_corpus, tmp_path):
+    folder, data = run_and_corpus
 
     def both() -> None:
         for stage in (paper, multi_positive):

@@ -40,13 +40,13 @@ def test_a_killed_scoring_goes_on(tmp_path, monkeypatch):
     expected = all_pairs("max_mean", stored, tmp_path / "other", [b"manifest"])
     made, real = [], scores._block
 
-    def counted(name, stored, rows, lengths, device):
+    def count_call(name, stored, rows, lengths, device):
         if len(made) == 2:
             raise Killed
         made.append(len(rows))
         return real(name, stored, rows, lengths, device)
 
-    monkeypatch.setattr(scores, "_block", counted)
+    monkeypatch.setattr(scores, "_block", count_call)
     with pytest.raises(Killed):
         all_pairs("max_mean", stored, tmp_path / "blocks", [b"manifest"])
     made.clear()

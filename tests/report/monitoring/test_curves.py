@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ves.config.experiment import run_config
-from ves.report.monitoring.curves import draw, panels, read, running_mean
+from ves.report.monitoring.curves import Panel, draw, panels, read, running_mean
 
 
 def entry(step: int, **more: float) -> dict[str, float]:
@@ -50,11 +50,31 @@ def test_a_loss_that_is_not_finite_and_an_early_end_are_drawn(logged: Path, tmp_
 
 def test_terms_are_drawn_where_there_are_several(tiny_run) -> None:
     config = run_config(tiny_run())
-    assert list(panels(config)[0].keys) == ["loss"]
+    assert list(panels(config, [])[0].keys) == ["loss"]
     both = config.train.model_copy(update={"objective": {"max_mean": 0.7, "mean_mean": 0.3}})
-    loss = panels(config.model_copy(update={"train": both}))[0]
+    loss = panels(config.model_copy(update={"train": both}), [])[0]
     assert list(loss.keys) == ["loss", "max_mean/loss", "mean_mean/loss"]
     assert loss.level is not None and loss.level[0] == pytest.approx(np.log(16))  # micro_batch 32 of batches of 16
+
+
+def test_a_loss_without_a_level_of_chance_has_no_line(tiny_run) -> None:
+    config = run_config(tiny_run())
+    other = config.model_copy(update={"train": config.train.model_copy(update={"loss": "sigmoid"})})
+    assert panels(config, [])[0].level is not None
+    assert panels(other, [])[0].level is None
+
+
+def test_recall_on_tune_says_of_how_many_clips_and_what_chance_gives(tiny_run) -> None:
+    config = run_config(tiny_run())
+
+    def recall(**logged: float) -> list[Panel]:
+        return [one for one in panels(config, [entry(1), entry(2, **logged)]) if "recall" in one.title]
+
+    (panel,) = recall(**{"tune/R@10": 4.0, "tune/n": 300, "tune/chance_R@10": 10 / 3})
+    assert panel.title == "recall on tune (R@10, %), 300 clips" and panel.level == (10 / 3, "chance")
+    (panel,) = recall(**{"tune/R@10": 4.0})
+    assert panel.level is None, "older logs do not say it"
+    assert not recall(**{"tune/R@10": 100.0, "tune/n": 10, "tune/chance_R@10": 100.0}), "ten of ten are no recall"
 
 
 def test_the_running_mean_is_that_of_a_loop() -> None:

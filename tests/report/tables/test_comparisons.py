@@ -36,6 +36,9 @@ def test_the_first_run_against_each_other_one(results, tmp_path):
             by_predicate=(pl.col("second") == "hybrid") & (pl.col("protocol") == "paper")
             & (pl.col("direction") == "V2A") & (pl.col("metric") == metric), named=True,
         )  # fmt: skip
+        if metric == "R@50":  # of a gallery of 12
+            assert row["difference"] is row["low"] is row["high"] is row["p"] is None
+            continue
         expected = reports[0][metric] - reports[1][metric]
         assert number(metric, row["difference"]) == number(metric, expected)
         assert row["low"] <= row["difference"] <= row["high"]

@@ -47,8 +47,8 @@ def fonts():
 
 
 def test_recall_by_language_has_every_language_by_its_training_set(made):
-    rows = _languages(made[1])
-    figure = _by_language(["dense", "global"], rows, 12, 1)
+    rows = _languages(made[1], "R@10")
+    figure = _by_language(["dense", "global"], rows, "R@10", 12, 1)
     left, right = figure.axes
     names = [label.get_text().split(",")[0] for label in left.get_yticklabels()]
     trained = dict(rows.filter(loss="dense").select("group", "train_clips").iter_rows())
@@ -121,5 +121,5 @@ def test_a_language_that_nobody_trains_on_and_names_with_signs(made, tmp_path):
         train_clips=pl.when(pl.col("group") == "Tamil").then(None).otherwise("train_clips"),
     )
     rows.write_csv(tmp_path / "by.csv")
-    left, _ = _by_language(["dense", "global"], _languages(tmp_path / "by.csv"), 12, 1).axes
+    left, _ = _by_language(["dense", "global"], _languages(tmp_path / "by.csv", "R@10"), "R@10", 12, 1).axes
     assert left.get_yticklabels()[-1].get_text().startswith(r"Ta\$m\$il, n = ")

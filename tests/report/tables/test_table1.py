@@ -36,6 +36,19 @@ def test_one_row_per_run_and_direction_then_chance(tmp_path):
     )
 
 
+def test_a_recall_over_the_whole_gallery_is_left_empty(tmp_path):
+    """It is 100 whatever the model does. The column stays, since programs read it."""
+    retrieval(tmp_path, "dense-s0", 10.0, A2V=direction(10.0, 10), V2A=direction(5.0, 10))
+    table1(config(["dense"], [0]), tmp_path, tmp_path / "table1.csv")
+    assert (tmp_path / "table1.csv").read_text().splitlines() == [
+        "loss,direction,R@1,R@5,R@10,R@50,mean_rank,median_rank,n",
+        "dense,A2V,10.00,20.00,,,100.2,34.5,10",
+        "dense,V2A,5.00,20.00,,,100.2,34.5,10",
+        "chance,A2V,10.00,50.00,,,5.5,5.5,10",
+        "chance,V2A,10.00,50.00,,,5.5,5.5,10",
+    ]
+
+
 def test_numbers_are_means_over_seeds(tmp_path):
     for seed, first in ((0, 10.0), (3, 11.0), (4, 15.0)):
         retrieval(tmp_path, f"dense-s{seed}", first)

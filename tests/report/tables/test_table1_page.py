@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.run_folders import corpus, evaluate, run, table
 from ves.base.files import read_json
+from ves.evaluation.retrieval.chance import informative
 from ves.evaluation.retrieval.intervals import METRICS
 from ves.evaluation.truth import OBJECTS, WORDS
 from ves.report.tables import table1_page
@@ -39,27 +40,61 @@ def shown(report: dict, metric: str) -> str:
     return f"{number(metric, report[metric])} [{low}, {high}]"
 
 
+def tables(section: str) -> dict[str, dict[str, dict[str, str]]]:
+    """The tables of a section by their headings: the cells of each column, by the name of the number."""
+    found = {}
+    for part in section.split("\n### ")[1:]:
+        (_, *names), *rows = cells(part)
+        found[part.partition("\n")[0]] = {
+            name: {row[0]: row[1 + at] for row in rows if row[1 + at]} for at, name in enumerate(names)
+        }
+    return found
+
+
+TOLD = [metric for metric in METRICS if metric != "R@50"]  # of a gallery of 12
+IN_WORDS = {metric: metric.replace("_", " ") for metric in TOLD}
+
+
 def test_every_number_is_that_of_the_reports(results, tmp_path):
     found = sections(table("dense", "global"), results, tmp_path / "table1.md")
     report = {name: read_json(results / f"{name}-s0" / "retrieval.json") for name in ("dense", "global")}
-    rows = cells(found["One clip to an image"])
-    assert [row[:2] for row in rows[1:]] == [
-        [loss, way] for loss in ("dense", "global", "chance") for way in ("A2V", "V2A")
-    ]
-    for row in rows[1:5]:
-        own = report[row[0]][row[1]]
-        assert row[2 : 2 + len(METRICS)] == [shown(own, metric) for metric in METRICS]
-        assert row[-3:] == [str(own["queries_with_ties"]), number("median_rank", own["pessimistic_median_rank"]), "12"]
-    assert rows[-1][2] == "8.33", "chance, R@1 of 12"
-    for row in cells(found["Under each similarity"])[1:]:
-        own = report[row[0]]["others"][row[1]][row[2]]
-        assert row[3 : 3 + len(METRICS)] == [shown(own, metric) for metric in METRICS]
+    paper = tables(found["One clip to a picture"])
+    assert [heading[:3] for heading in paper] == ["A2V", "V2A"]
+    for heading, columns in paper.items():
+        assert list(columns) == ["dense", "global", "chance"]
+        for name in report:
+            own = report[name][heading[:3]]
+            expected = {IN_WORDS[metric]: shown(own, metric) for metric in TOLD}
+            expected["queries with ties"] = str(own["queries_with_ties"])
+            expected["median rank if ties go against it"] = number("median_rank", own["pessimistic_median_rank"])
+            assert columns[name] == expected
+        assert columns["chance"]["R@1"] == "8.33", "of 12"
+    under = tables(found["Under each similarity"])
+    assert len(under) == 4
+    for heading, columns in under.items():
+        for name in report:
+            own = report[name]["others"][heading.split("`")[1]][heading[:3]]
+            assert {metric: columns[name][IN_WORDS[metric]] for metric in TOLD} == {m: shown(own, m) for m in TOLD}
     multi = {name: read_json(results / f"{name}-s0" / "multi_positive.json") for name in ("dense", "global")}
     groups = {label: group for group, label in table1_page.SPEAKERS.items()}
-    for row in cells(found["All clips of an image"])[1:]:
-        own = multi[row[0] if row[0] != "chance" else "dense"][row[2]][groups[row[1]]]
-        expected = [number(m, own["chance"][m]) if row[0] == "chance" else shown(own, m) for m in METRICS]
-        assert row[4 : 4 + len(METRICS)] == expected
+    every = tables(found["All clips of a picture"])
+    assert len(every) == 6
+    for heading, columns in every.items():
+        way, _, label = heading.partition(", ")
+        for name, column in columns.items():
+            own = multi["dense" if name == "chance" else name][way][groups[label]]
+            told = [metric for metric in METRICS if informative(metric, own["gallery"])]
+            assert {metric: column[metric.replace("_", " ")] for metric in told} == {
+                m: number(m, own["chance"][m]) if name == "chance" else shown(own, m) for m in told
+            }
+            ties = {"queries with ties", "median rank if ties go against it"}
+            assert column.keys() == {m.replace("_", " ") for m in told} | (ties if name != "chance" else set())
+
+
+def test_a_recall_that_cannot_but_be_100_is_left_out(results, tmp_path):
+    text = "".join(sections(table("dense", "global"), results, tmp_path / "table1.md").values())
+    measured = text[: text.index("The paper's numbers")]
+    assert "R@10" in measured and "R@50" not in measured
 
 
 def test_one_seed_has_no_p_value_and_three_have(results, tmp_path):
@@ -69,8 +104,8 @@ def test_one_seed_has_no_p_value_and_three_have(results, tmp_path):
     assert ", p " not in one["Differences"]
     assert "Over 3 seeds" in three["Differences"]
     assert ", p " in three["Differences"]
-    assert "±" not in cells(one["One clip to an image"])[1][2]
-    assert "±" in cells(three["One clip to an image"])[1][2]
+    assert "±" not in cells(one["One clip to a picture"])[1][1]
+    assert "±" in cells(three["One clip to a picture"])[1][1]
 
 
 def test_one_run_is_compared_with_nothing_and_speakers_may_be_unknown(results, tmp_path):
@@ -80,7 +115,7 @@ def test_one_run_is_compared_with_nothing_and_speakers_may_be_unknown(results, t
     (tmp_path / "dense-s0" / "ranks.parquet").symlink_to(results / "dense-s0" / "ranks.parquet")
     found = sections(table("dense"), tmp_path, tmp_path / "table1.md")
     assert "Differences" not in found
-    assert {row[1] for row in cells(found["All clips of an image"])[1:]} == {"all"}
+    assert list(tables(found["All clips of a picture"])) == ["A2V, all speakers", "V2A, all speakers"]
 
 
 def test_the_papers_numbers_stand_in_a_table_of_their_own(results, tmp_path):

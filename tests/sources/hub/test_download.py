@@ -202,18 +202,25 @@ def test_waiting_has_an_end_and_keeps_what_came(hub: Hub, destination: Path, fau
     assert ranges(hub)[-1] == f"bytes={MIB}-"
 
 
-@pytest.mark.parametrize("at", ["download", "listing"])
-def test_the_hub_is_not_asked_before_the_time_it_names(hub: Hub, destination: Path, monkeypatch, at: str):
-    waits: list[float] = []
-    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=waits.append))  # of no other thread
-    hub.retry_after = "7"
-    if at == "download":
-        hub.faults = ["429", "503"]
-        fetch(hub, destination)
-        assert destination.read_bytes() == CONTENT
-    else:
-        hub.page_faults = ["429", "503"]
-        client.list_files(REPOSITORY, COMMIT)
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds of each wait before another attempt; nothing really waits."""
+    seconds: list[float] = []
+    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=seconds.append))  # of no other thread
+    return seconds
+
+
+def test_a_file_is_not_asked_for_before_the_time_that_the_hub_names(hub: Hub, destination: Path, waits: list[float]):
+    hub.retry_after, hub.faults = "7", ["429", "503"]
+    fetch(hub, destination)
+    assert destination.read_bytes() == CONTENT
+    assert [round(wait) for wait in waits] == [7, 7]
+    assert min(waits) > 7
+
+
+def test_a_listing_is_not_asked_for_before_the_time_that_the_hub_names(hub: Hub, waits: list[float]):
+    hub.retry_after, hub.page_faults = "7", ["429", "503"]
+    client.list_files(REPOSITORY, COMMIT)
     assert [round(wait) for wait in waits] == [7, 7]
     assert min(waits) > 7
 

@@ -43,7 +43,7 @@ def piece(file: RemoteFile, start: int, length: int) -> bytes:
     return file.read(length) or b""
 
 
-def asked(hub: Hub) -> list[str | None]:
+def ranges(hub: Hub) -> list[str | None]:
     return [request.range for request in hub.downloads()]
 
 
@@ -76,7 +76,7 @@ def test_the_tail_costs_one_request_and_is_kept(hub: Hub):
     file = remote_file(hub)
     piece(file, len(CONTENT) - 8, 8)
     piece(file, len(CONTENT) - 20_000, 19_000)
-    assert asked(hub) == [f"bytes={len(CONTENT) - TAIL}-{len(CONTENT) - 1}"]
+    assert ranges(hub) == [f"bytes={len(CONTENT) - TAIL}-{len(CONTENT) - 1}"]
     assert (file.requests, file.fetched) == (1, TAIL)
 
 
@@ -86,7 +86,7 @@ def test_what_is_expected_comes_in_few_requests(hub: Hub):
     file.expect([far, *near])
     for start, end in (*near, far):
         assert piece(file, start, end - start) == CONTENT[start:end]
-    assert asked(hub) == ["bytes=100-79999", f"bytes={far[0]}-149999"]
+    assert ranges(hub) == ["bytes=100-79999", f"bytes={far[0]}-149999"]
 
 
 def test_a_long_read_comes_in_pieces(hub: Hub, monkeypatch: pytest.MonkeyPatch):
@@ -94,7 +94,7 @@ def test_a_long_read_comes_in_pieces(hub: Hub, monkeypatch: pytest.MonkeyPatch):
     hub.faults, hub.cut = ["", "reset"], 100_000
     file = remote_file(hub)
     assert piece(file, 7, 700_000) == CONTENT[7:700_007]
-    assert asked(hub) == ["bytes=7-300006", *["bytes=300007-600006"] * 2, "bytes=600007-700006"]
+    assert ranges(hub) == ["bytes=7-300006", *["bytes=300007-600006"] * 2, "bytes=600007-700006"]
     assert file.requests == 4
 
 
@@ -152,7 +152,7 @@ def test_a_redirected_address_is_asked_again_without_the_token_until_it_expires(
         for start in (0, 200_000, 400_000, 600_000):
             assert piece(file, start, 1_000) == CONTENT[start : start + 1_000]
         huggingface_hub.close_session()
-    assert asked(hub) == ["bytes=0-999", "bytes=400000-400999"]
+    assert ranges(hub) == ["bytes=0-999", "bytes=400000-400999"]
     assert len(elsewhere.downloads()) == 5  # of which the third was refused
     assert {request.headers["Authorization"] for request in elsewhere.downloads()} == {None}
     assert {request.headers["Authorization"] for request in hub.downloads()} == {f"Bearer {TOKEN}"}

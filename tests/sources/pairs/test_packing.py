@@ -62,7 +62,7 @@ def table(folder: Path, rows: list[dict[str, Any]], name: str = "pairs.csv") -> 
     return settings(folder, name)
 
 
-def packed(block: PairsConfig, folder: Path, part: str) -> pl.DataFrame:
+def pack_all(block: PairsConfig, folder: Path, part: str) -> pl.DataFrame:
     """All shards of one part, joined."""
     frames = []
     for shard in pairs.list_shards(block):
@@ -106,13 +106,13 @@ def test_every_kind_of_table_says_the_same(own: Path, name: str):
     block = table(own, [row, row | {"language": None, "speaker": "", "split": None}], name)
     expected = [(name, 1, "a.wav", "a.png", "Tulu", "7", "train"), (name, 2, "a.wav", "a.png", None, None, None)]
     assert pair_tables.read(block).rows() == expected
-    clips = packed(block, own.parent, "audio")
+    clips = pack_all(block, own.parent, "audio")
     assert clips["audio"].to_list() == [{"bytes": (own / "a.wav").read_bytes(), "path": "a.wav"}] * 2
     assert clips.drop("audio").rows() == [
         ("Tulu", "7", "a.png", "train", None, None),
         ("unknown", None, "a.png", None, None, None),
     ]
-    assert packed(block, own.parent, "images").rows() == [
+    assert pack_all(block, own.parent, "images").rows() == [
         ({"bytes": (own / "a.png").read_bytes(), "path": "a.png"}, None, None)
     ]
 
@@ -190,7 +190,7 @@ def test_pictures_of_one_base_name_stay_two_and_one_of_many_clips_is_stored_once
         )
         rows.append({"audio": f"{i}.wav", "image": name})
     block = table(own, rows)
-    assert [row["path"] for row in packed(block, own.parent, "images")["image"]] == [
+    assert [row["path"] for row in pack_all(block, own.parent, "images")["image"]] == [
         "x/photo.jpg",
         "y/photo.jpg",
         "X/photo.jpg",
@@ -211,7 +211,7 @@ def test_stereo_of_any_rate_becomes_16_khz(own: Path, suffix: str):
     assert manifest["duration_s"][0] == pytest.approx(1.0, abs=0.1)  # MP3 pads
 
 
-def encoded(mode: str, kind: str, **options: Any) -> bytes:
+def encode_noise(mode: str, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (32, 24), dtype=np.uint8)
     image = Image.fromarray(noise.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(noise).convert(mode)
@@ -224,7 +224,7 @@ def encoded(mode: str, kind: str, **options: Any) -> bytes:
     [("RGB", "TIFF"), ("CMYK", "TIFF"), ("RGBA", "TGA"), ("1", "TIFF"), ("RGB", "PPM"), ("RGB", "ICO")],
 )
 def test_what_else_pillow_reads_becomes_png(mode: str, kind: str):
-    given = encoded(mode, kind)
+    given = encode_noise(mode, kind)
     with Image.open(io.BytesIO(given)) as whole:
         expected = np.asarray(whole.convert("RGB"))
     np.testing.assert_array_equal(np.asarray(images.decode(pairs.as_known_format(given))), expected)
@@ -232,9 +232,15 @@ def test_what_else_pillow_reads_becomes_png(mode: str, kind: str):
 
 @pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")
 def test_what_ingest_reads_or_nobody_does_is_left_as_it_is():
-    for content in (encoded("RGB", "JPEG"), encoded("RGB", "WEBP"), b"no picture", encoded("RGB", "TIFF")[:60], b""):
+    for content in (
+        encode_noise("RGB", "JPEG"),
+        encode_noise("RGB", "WEBP"),
+        b"no picture",
+        encode_noise("RGB", "TIFF")[:60],
+        b"",
+    ):
         assert pairs.as_known_format(content) == content
-    assert images.decode(pairs.as_known_format(encoded("I;16", "TIFF"))).size == (24, 32)
+    assert images.decode(pairs.as_known_format(encode_noise("I;16", "TIFF"))).size == (24, 32)
 
 
 def test_shards_hold_so_many_rows_and_appended_rows_leave_full_ones_alone(own: Path):
@@ -479,7 +485,7 @@ def test_names_find_each_other_in_both_forms_of_unicode(own: Path, in_table: Any
     picture(own / spelt(f"{folder}/{photo}", on_disk), 4)
     assert pairs.origins(block) != before
     block = table(own, [{"audio": "a.wav", "image": spelt("n\u00e9ant.png", in_table)}])
-    assert packed(block, own.parent, "audio")["refused"].to_list() == ["missing_file"]
+    assert pack_all(block, own.parent, "audio")["refused"].to_list() == ["missing_file"]
 
 
 def test_of_two_files_that_differ_in_their_form_only_each_keeps_its_name(own: Path):
@@ -487,5 +493,5 @@ def test_of_two_files_that_differ_in_their_form_only_each_keeps_its_name(own: Pa
     for seed, name in enumerate(spellings):
         picture(own / name, seed)
     block = table(own, [{"audio": "a.wav", "image": name} for name in spellings])
-    found = packed(block, own.parent, "images")["image"].to_list()
+    found = pack_all(block, own.parent, "images")["image"].to_list()
     assert [file["bytes"] for file in found] == [(own / name).read_bytes() for name in spellings]

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
-from ves.config.corpus import VaaniConfig
+from tests.support.loopback import REPOSITORY, Hub, serve
+from tests.support.vaani_hub import parquet_bytes, settings
 from ves.sources.hub import retry
 from ves.sources.hub.errors import HubError
 from ves.sources.vaani import assumptions, check, survey
@@ -60,26 +60,20 @@ def pictures(name: str, seed: int, rows: int = 2) -> pl.DataFrame:
     return pl.DataFrame({"image": files})
 
 
-def packed(frame: pl.DataFrame) -> bytes:
-    frame.write_parquet(buffer := io.BytesIO(), row_group_size=4, compression="uncompressed")
-    return buffer.getvalue()
+def in_small_groups(frame: pl.DataFrame) -> bytes:
+    return parquet_bytes(frame, row_group_size=4, compression="uncompressed")
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(assumptions, "SHARD_BYTES", (1e4, 1e7))
-    files = {CLIPS: packed(clips(0)), OTHER: packed(clips(10, 40))}
-    files |= {PICTURES: packed(pictures("a", 0)), MORE: packed(pictures("more", 5, 9))}
+    files = {CLIPS: in_small_groups(clips(0)), OTHER: in_small_groups(clips(10, 40))}
+    files |= {PICTURES: in_small_groups(pictures("a", 0)), MORE: in_small_groups(pictures("more", 5, 9))}
     with serve(files) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         yield server
     huggingface_hub.close_session()
-
-
-def settings(**changes: Any) -> VaaniConfig:
-    block = {"repository": REPOSITORY, "revision": COMMIT, "audio": ["audio/*"], "images": ["images/*"]}
-    return VaaniConfig.model_construct(**(block | {"shards_per_district": None} | changes))
 
 
 def rows(page: Path) -> dict[str, list[str]]:
@@ -118,7 +112,7 @@ def test_a_right_repository_has_no_difference(hub: Hub, tmp_path: Path, capsys: 
 
 def test_only_the_smallest_shards_are_asked_for_and_of_them_one_row_group(hub: Hub, tmp_path: Path):
     small, large = clips(0), pl.concat([clips(20), clips(30)]).with_columns(pl.col("audio").reverse())
-    hub.files[CLIPS] = packed(pl.concat([large, small]))  # of three row groups, of the same size
+    hub.files[CLIPS] = in_small_groups(pl.concat([large, small]))  # of three row groups, of the same size
     run(tmp_path)
     asked = {request.path.rpartition("/")[2] for request in hub.downloads()}
     assert asked == {"train-00000-of-00002.parquet"}
@@ -140,7 +134,7 @@ def test_with_a_survey_references_are_judged(hub: Hub, tmp_path: Path):
     assert message == ""
     assert "among 11 names of all pictures" in table["image references resolve"][1]
     assert table["image references resolve"][2] == "ok"
-    hub.files[MORE] = packed(pictures("other", 5, 9))  # the survey is of another content now: it does not count
+    hub.files[MORE] = in_small_groups(pictures("other", 5, 9))  # the survey is of another content now
     assert run(tmp_path)[0]["image references resolve"][2] == "unknown"
     survey.survey(settings(), tmp_path / "survey", tmp_path / "survey.json")
     table, message = run(tmp_path)
@@ -187,24 +181,30 @@ OF_AUDIO = OF_SAMPLES | {"column of audio", "audio.path", "clips are distinct"}
         (lambda frame: frame.rename({"audio": "sound"}), OF_AUDIO, "no column audio of bytes and path"),
         (clip(audio=pl.lit([1, 2])), OF_AUDIO, "audio as .*list"),
         (clip(audio=pl.lit("x.wav")), OF_AUDIO, "audio as .*string"),
-        (lambda frame: frame.clear(), None, "no rows"),
     ],
 )
-def test_each_difference_is_told_where_it_is(hub: Hub, tmp_path: Path, change, where: set[str] | None, words: str):
-    hub.files[CLIPS] = packed(change(clips(0)))
+def test_each_difference_is_told_where_it_is(hub: Hub, tmp_path: Path, change, where: set[str], words: str):
+    hub.files[CLIPS] = in_small_groups(change(clips(0)))
     table, message = run(tmp_path)
-    if where is not None:
-        assert differing(table) == where
+    assert differing(table) == where
     assert bool(message) == bool(differing(table))
     assert re.search(words, " ".join(table[name][1] for name in differing(table)))
     assert table["pictures decode"][2] == "ok"  # the rest is still looked at
+
+
+def test_a_shard_without_rows_is_told_wherever_rows_are_needed(hub: Hub, tmp_path: Path):
+    hub.files[CLIPS] = in_small_groups(clips(0).clear())
+    table, message = run(tmp_path)
+    assert message
+    assert "no rows" in " ".join(table[name][1] for name in differing(table))
+    assert table["pictures decode"][2] == "ok"
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"no parquet at all, whatever it is called", "not a complete parquet file"),
-        (packed(clips(0))[:-20], "not a complete"),
+        (in_small_groups(clips(0))[:-20], "not a complete"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_a_difference(hub: Hub, tmp_path: Path, content: bytes, words: str):
@@ -218,14 +218,14 @@ def test_a_file_that_cannot_be_read_is_a_difference(hub: Hub, tmp_path: Path, co
 
 def test_pictures_that_cannot_be_read_are_counted(hub: Hub, tmp_path: Path):
     files = [{"bytes": jpeg(0), "path": "a0.jpg"}, {"bytes": b"GIF8", "path": "a1"}, {"bytes": None, "path": None}]
-    hub.files[PICTURES] = packed(pl.DataFrame({"image": files}))
+    hub.files[PICTURES] = in_small_groups(pl.DataFrame({"image": files}))
     table, _ = run(tmp_path)
     assert table["pictures decode"][1] == "1 of 3: 40 x 30 1 x unreadable; 1 x empty"
     assert differing(table) == {"pictures decode", "image.path"}
 
 
 def test_labels_that_are_new_are_unknown_not_wrong(hub: Hub, tmp_path: Path):
-    hub.files[CLIPS] = packed(clips(0).with_columns(language=pl.lit("Tulu")))
+    hub.files[CLIPS] = in_small_groups(clips(0).with_columns(language=pl.lit("Tulu")))
     table, message = run(tmp_path)
     assert (table["labels of language"][1:], message) == (["not in the table: Tulu", "unknown"], "")
 
@@ -255,7 +255,7 @@ def test_a_file_without_a_sha256_is_named(hub: Hub, tmp_path: Path):
 
 def test_what_a_repository_says_cannot_break_the_table_or_the_terminal(hub: Hub, tmp_path: Path):
     label = "a | b\n\x1b[2J" + "x" * 1000
-    hub.files[CLIPS] = packed(clips(0).with_columns(language=pl.lit(label)))
+    hub.files[CLIPS] = in_small_groups(clips(0).with_columns(language=pl.lit(label)))
     table, _ = run(tmp_path)
     assert len(table) == len(assumptions.ASSUMPTIONS)
     page = (tmp_path / "check.md").read_text()

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from tests.support.surveys import NO_TABLE, clip_rows, random_corpus, settings, write
-from ves.config import slices
 from ves.config.check import load
 from ves.config.experiment import PlanSettings, features_name
 from ves.media.audio import RATE
 from ves.sources.labels import strata
+from ves.sources.vaani import settings as vaani_settings
 from ves.sources.vaani.choice import choose
 from ves.sources.vaani.plan import audio_bytes, backbone_sizes, expected, feature_bytes
 from ves.store.audio import write_group
@@ -27,10 +27,10 @@ CONFIG = load(ROOT / "config.yaml", [ROOT / "config/vaani.yaml"])
 def plan_settings(**corpus: Any) -> PlanSettings:
     """Those of config/vaani.yaml, without a table of spellings, and with changes to its block `corpus`."""
     block = CONFIG.corpus.model_copy(update={"labels": None} | corpus)
-    return slices.plan(CONFIG.model_copy(update={"corpus": block}), features_name(CONFIG.vision), downloads=4)
+    return vaani_settings.plan(CONFIG.model_copy(update={"corpus": block}), features_name(CONFIG.vision), downloads=4)
 
 
-def planned(folder: Path, survey: Path, choice: dict[str, Any], **corpus: Any) -> dict[str, Any]:
+def make_plan(folder: Path, survey: Path, choice: dict[str, Any], **corpus: Any) -> dict[str, Any]:
     """plan.json of a surveyed corpus after a choice."""
     listing, chosen = folder / "shards.json", folder / "chosen"
     choose(settings(**choice), NO_TABLE, survey, folder / "survey", chosen, listing)
@@ -55,7 +55,7 @@ def test_counts_are_those_of_counting_row_by_row(choice: dict[str, Any], tmp_pat
     clips, there = random_corpus(3, shards=6)
     name = next(iter(clips))
     clips[name] = clips[name].with_columns(duration_s=pl.lit(None, pl.Float64))  # of an era without durations
-    plan = planned(tmp_path, write(tmp_path, clips, there), choice)
+    plan = make_plan(tmp_path, write(tmp_path, clips, there), choice)
     rows = list(rows_of(tmp_path, clips))
     seconds = [np.float32(row["estimated_s"] if row["duration_s"] is None else row["duration_s"]) for row in rows]
     assert plan["clips"] == len(rows)
@@ -89,7 +89,7 @@ def test_counts_are_those_of_counting_row_by_row(choice: dict[str, Any], tmp_pat
 def test_shards_and_bytes_are_those_of_the_listing_and_what_it_leaves_out(tmp_path: Path) -> None:
     clips, there = random_corpus(3, shards=6)
     survey = write(tmp_path, clips, there)
-    plan = planned(tmp_path, survey, {"districts": ["D1"]})
+    plan = make_plan(tmp_path, survey, {"districts": ["D1"]})
     files = {file["name"]: file for file in json.loads(survey.read_text())["files"]}
     listed = {shard["name"] for shard in plan["shards"]}
     assert all(shard["bytes"] == files[shard["name"]]["bytes"] for shard in plan["shards"])
@@ -105,10 +105,10 @@ def test_shards_and_bytes_are_those_of_the_listing_and_what_it_leaves_out(tmp_pa
 def test_the_same_survey_gives_the_same_plan_in_any_order(tmp_path: Path) -> None:
     clips, there = random_corpus(3, shards=6)
     survey = write(tmp_path, clips, there)
-    before = planned(tmp_path, survey, {"clips": 100})
+    before = make_plan(tmp_path, survey, {"clips": 100})
     listed = json.loads(survey.read_text())
     survey.write_text(json.dumps(listed | {"files": listed["files"][::-1]}))
-    assert planned(tmp_path, survey, {"clips": 100}) == before
+    assert make_plan(tmp_path, survey, {"clips": 100}) == before
 
 
 @pytest.mark.parametrize("keep", [None, 2.0])
@@ -174,6 +174,8 @@ def test_durations_that_are_none_are_estimated(tmp_path: Path) -> None:
     frame = frame.with_columns(
         duration_s=pl.Series([1.0, float("nan"), -3.0, float("inf"), 0.0, 1e300]), language=pl.lit("Tulu")
     )
-    plan = planned(tmp_path, write(tmp_path, {"audio/d": frame}, {"images/i": ["Images/a.jpg"]}), {}, keep_seconds=None)
+    plan = make_plan(
+        tmp_path, write(tmp_path, {"audio/d": frame}, {"images/i": ["Images/a.jpg"]}), {}, keep_seconds=None
+    )
     assert plan["seconds"] == 1.0 + 5 * 6.0
     assert not plan["exact"]

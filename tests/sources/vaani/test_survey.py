@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.support.loopback import COMMIT, REPOSITORY, Hub, serve
-from ves.config.corpus import VaaniConfig
+from tests.support.vaani_hub import parquet_bytes, settings
 from ves.sources.hub import footers, remote, retry
 from ves.sources.hub.errors import HubError
 from ves.sources.vaani import survey
@@ -24,11 +24,6 @@ OLD, NEW = "audio/Goa/North/train-00000-of-00001", "audio/Bihar/Jamui/train-0000
 PICTURES = "images/train-00000-of-00001"
 SECONDS = {OLD: [0.5, 1.5, 2.0, 1.0, 3.0], NEW: [1.0] * 7}
 TABLE = ["source_row", *survey.TEXTS, "duration_s", "estimated_s"]
-
-
-def packed(frame: pl.DataFrame, **options: Any) -> bytes:
-    frame.write_parquet(buffer := io.BytesIO(), **options)
-    return buffer.getvalue()
 
 
 def clips(name: str, **columns: list) -> pl.DataFrame:
@@ -55,7 +50,7 @@ def repository() -> dict[str, bytes]:
     pictures = pl.DataFrame({"image": [{"bytes": bytes(50_000), "path": name} for name in ("Images/a.jpg", "b.png")]})
     options = {"compression": "uncompressed", "row_group_size": 2}
     frames = {OLD: old, NEW: new, PICTURES: pictures}
-    return {f"{name}.parquet": packed(frame, **options) for name, frame in frames.items()}
+    return {f"{name}.parquet": parquet_bytes(frame, **options) for name, frame in frames.items()}
 
 
 @pytest.fixture
@@ -65,11 +60,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         yield server
     huggingface_hub.close_session()
-
-
-def settings(**changes: Any) -> VaaniConfig:
-    block = {"repository": REPOSITORY, "revision": COMMIT, "audio": ["audio/*"], "images": ["images/*"]}
-    return VaaniConfig.model_construct(**(block | {"shards_per_district": None} | changes))
 
 
 def run(folder: Path) -> dict[str, Any]:
@@ -127,7 +117,7 @@ def test_the_tables_hold_the_columns_of_text(hub: Hub, tmp_path: Path):
 def test_no_audio_and_no_picture_is_asked_for(hub: Hub, tmp_path: Path, monkeypatch, caplog):
     monkeypatch.setattr("ves.sources.hub.remote.HOLE", 256)
     many = pl.concat([clips(NEW, language=["Tulu"] * 7, referenceImage=["x"] * 7)] * 20)
-    hub.files[f"{NEW}.parquet"] = packed(many, compression="uncompressed", row_group_size=28, statistics=False)
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(many, compression="uncompressed", row_group_size=28, statistics=False)
     with caplog.at_level(logging.INFO):
         run(tmp_path)
     assert sum(map(len, hub.files.values())) > 4_500_000
@@ -158,7 +148,7 @@ def test_another_content_and_a_damaged_table_are_surveyed_anew(hub: Hub, tmp_pat
     run(tmp_path)
     wanted = every_file(tmp_path)
     (tmp_path / f"survey/{OLD}.parquet").write_bytes(b"PAR1 torn")
-    hub.files[f"{NEW}.parquet"] = packed(clips(NEW, language=["Tulu"] * 7, referenceImage=["x"] * 7))
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(clips(NEW, language=["Tulu"] * 7, referenceImage=["x"] * 7))
     before = len(hub.downloads())
     assert run(tmp_path)["files"][0]["columns"].keys() == {"audio", "language", "referenceImage"}
     asked = {request.path.partition("audio/")[2].partition("/")[0] for request in hub.downloads()[before:]}
@@ -203,13 +193,13 @@ def empty(columns: dict[str, Any]) -> pl.DataFrame:
     ],
 )
 def test_a_file_that_is_not_vaani_s_is_named(hub: Hub, tmp_path: Path, frame: pl.DataFrame, words: str):
-    hub.files[f"{NEW}.parquet"] = packed(frame)
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(frame)
     with pytest.raises(ValueError, match=f"{NEW}.parquet: {words}"):
         run(tmp_path)
 
 
 def test_a_file_without_rows_has_a_table_without_rows(hub: Hub, tmp_path: Path):
-    hub.files[f"{NEW}.parquet"] = packed(empty({}).clear())
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(empty({}).clear())
     assert run(tmp_path)["files"][0]["rows"] == 0
     table = pl.read_parquet(tmp_path / f"survey/{NEW}.parquet")
     assert (table.columns, len(table)) == (TABLE, 0)
@@ -225,18 +215,18 @@ def test_a_row_group_without_rows_is_none(hub: Hub, tmp_path: Path):
 
 
 def test_durations_of_no_unit_are_null(hub: Hub, tmp_path: Path):
-    hub.files[f"{NEW}.parquet"] = packed(empty({"duration": pl.Series([4_700_000] * 7).cast(pl.Duration("us"))}))
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(empty({"duration": pl.Series([4_700_000] * 7).cast(pl.Duration("us"))}))
     run(tmp_path)
     assert pl.read_parquet(tmp_path / f"survey/{NEW}.parquet")["duration_s"].null_count() == 7
 
 
 def test_durations_that_are_text_are_numbers_and_what_is_none_is_null(hub: Hub, tmp_path: Path):
-    hub.files[f"{NEW}.parquet"] = packed(empty({"Duration": pl.Series(["1.5"] * 6 + ["long"])}))
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(empty({"Duration": pl.Series(["1.5"] * 6 + ["long"])}))
     run(tmp_path)
     assert pl.read_parquet(tmp_path / f"survey/{NEW}.parquet")["duration_s"].to_list() == [1.5] * 6 + [None]
 
 
-def damaged(content: bytes, kind: str) -> bytes:
+def damage(content: bytes, kind: str) -> bytes:
     length = struct.unpack("<I", content[-8:-4])[0]
     if kind == "cut off":
         return content[: len(content) // 2]
@@ -249,7 +239,7 @@ def damaged(content: bytes, kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["cut off", "footer beyond the file", "footer is noise", "too short"])
 def test_a_damaged_file_is_named(hub: Hub, tmp_path: Path, kind: str):
-    hub.files[f"{OLD}.parquet"] = damaged(hub.files[f"{OLD}.parquet"], kind)
+    hub.files[f"{OLD}.parquet"] = damage(hub.files[f"{OLD}.parquet"], kind)
     with pytest.raises(ValueError, match=f"{OLD}.parquet: (not a complete parquet file|its footer of)"):
         run(tmp_path)
 
@@ -257,10 +247,10 @@ def test_a_damaged_file_is_named(hub: Hub, tmp_path: Path, kind: str):
 def test_a_footer_that_promises_too_much_is_refused(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A run of one value packs millions of rows into a few bytes."""
     frame = pl.DataFrame({"audio": [{"bytes": b"", "path": ""}], "language": ["a"], "referenceImage": ["b"]})
-    hub.files[f"{NEW}.parquet"] = packed(pl.concat([frame] * 10).sample(300_000, with_replacement=True, seed=1))
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(pl.concat([frame] * 10).sample(300_000, with_replacement=True, seed=1))
     with pytest.raises(ValueError, match=f"{NEW}.parquet: its footer claims 300000 rows"):
         run(tmp_path)
-    hub.files[f"{NEW}.parquet"] = packed(empty({}))
+    hub.files[f"{NEW}.parquet"] = parquet_bytes(empty({}))
     monkeypatch.setattr(footers, "MOST_BYTES", 20)
     with pytest.raises(ValueError, match=r"unpack to \d+ bytes, at most 20 are read"):
         run(tmp_path)

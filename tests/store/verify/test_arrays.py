@@ -9,12 +9,12 @@ from awscrt.checksums import crc32c
 from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 
 from tests.support.small_stores import flip
-from ves.store.verify.arrays import Fault, StoredArray, joined, read_document, unlike
+from ves.store.verify.arrays import Fault, StoredArray, merge_neighbours, read_document, unlike
 
 NUMBERS = np.random.default_rng(0).integers(0, 7, (10, 4, 8)).astype(np.float32)
 
 
-def written(folder: Path, *compressors) -> StoredArray:
+def write_array(folder: Path, *compressors) -> StoredArray:
     zarr.create_array(
         folder, data=NUMBERS, chunks=(1, 4, 8), shards=(4, 4, 8), compressors=[*compressors, Crc32cCodec()]
     )
@@ -36,7 +36,7 @@ def check(array: StoredArray) -> tuple[dict[int, np.ndarray], list[Fault]]:
 
 @pytest.mark.parametrize("codec", [(), (ZstdCodec(),), (BloscCodec(cname="lz4", typesize=4),), (GzipCodec(),)])
 def test_chunks_are_shown_as_zarr_reads_them(tmp_path: Path, codec: tuple) -> None:
-    array = written(tmp_path / "a", *codec)
+    array = write_array(tmp_path / "a", *codec)
     assert (array.chunk_rows, array.inner_rows, array.row_bytes, array.raw) == (4, 1, 128, not codec)
     seen, faults = check(array)
     assert faults == [] and array.strays() == []
@@ -45,7 +45,7 @@ def test_chunks_are_shown_as_zarr_reads_them(tmp_path: Path, codec: tuple) -> No
 
 @pytest.mark.parametrize("codec", [(), (ZstdCodec(),)])
 def test_every_flipped_bit_is_found_and_the_other_rows_are_read(tmp_path: Path, codec: tuple) -> None:
-    array = written(tmp_path / "a", *codec)
+    array = write_array(tmp_path / "a", *codec)
     size = array.files[0].stat().st_size
     for bit in range(0, 8 * size, 97):
         flip(array.files[0], bit)
@@ -61,8 +61,8 @@ def test_every_flipped_bit_is_found_and_the_other_rows_are_read(tmp_path: Path, 
 
 
 def test_missing_short_and_mixed_up_files_are_found(tmp_path: Path) -> None:
-    array = written(tmp_path / "a")
-    other = written(tmp_path / "b", ZstdCodec())
+    array = write_array(tmp_path / "a")
+    other = write_array(tmp_path / "b", ZstdCodec())
     array.files[0].write_bytes(array.files[2].read_bytes())  # a whole shard, of two rows
     array.files[1].unlink()
     array.files[2].write_bytes(b"short")
@@ -81,7 +81,7 @@ def test_missing_short_and_mixed_up_files_are_found(tmp_path: Path) -> None:
 
 def test_what_cannot_be_unpacked_is_a_fault(tmp_path: Path) -> None:
     """A chunk with the right checksum of no zstd at all."""
-    array = written(tmp_path / "a", ZstdCodec())
+    array = write_array(tmp_path / "a", ZstdCodec())
     content = bytearray(array.files[0].read_bytes())
     begin, length = np.frombuffer(content[-68:-4], "<u8").reshape(4, 2)[1]
     wrong = bytes(length - 4)
@@ -93,7 +93,7 @@ def test_what_cannot_be_unpacked_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_the_place_of_a_file_is_a_fault(tmp_path: Path) -> None:
-    array = written(tmp_path / "a")
+    array = write_array(tmp_path / "a")
     array.files[1].unlink()
     array.files[1].mkdir()
     assert [fault.what for fault in check(array)[1]] == ["cannot be read (Is a directory)"]
@@ -102,7 +102,7 @@ def test_a_folder_in_the_place_of_a_file_is_a_fault(tmp_path: Path) -> None:
 def test_rows_that_follow_each_other_are_one_fault() -> None:
     a, b = Path("a"), Path("b")
     faults = [Fault(a, "x", 1, 1), Fault(a, "x", 2, 4), Fault(a, "y", 5, 5), Fault(b, "y", 6, 6), Fault(b, "z")]
-    assert list(map(str, joined([*faults, Fault(b, "z")]))) == [
+    assert list(map(str, merge_neighbours([*faults, Fault(b, "z")]))) == [
         "a: rows 1-4: x", "a: row 5: y", "b: row 6: y", "b: z", "b: z",
     ]  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_documents_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_another_layout_is_told_by_its_keys(tmp_path: Path) -> None:
-    raw, packed = written(tmp_path / "a").metadata, written(tmp_path / "b", ZstdCodec()).metadata
+    raw, packed = write_array(tmp_path / "a").metadata, write_array(tmp_path / "b", ZstdCodec()).metadata
     assert unlike(tmp_path, raw, raw) == []
     assert "VeS writes it: codecs" in str(*unlike(tmp_path, packed, raw))
     other = raw | {"fill_value": 1}

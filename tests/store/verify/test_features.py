@@ -31,7 +31,10 @@ from tests.support.small_stores import (
     write_store,
 )
 from ves.__main__ import main
+from ves.base.checksums import weight_hash
 from ves.base.files import read_json, remove, write_json
+from ves.media.normalisation import MEAN, STD
+from ves.models import preprocessing
 from ves.store.features_layout import shard_path
 from ves.store.features_reader import open_features
 from ves.store.features_writer import create_features, present, set_complete, write_shard
@@ -272,6 +275,63 @@ def test_stale_attributes_are_found(store: Path, tmp_path: Path) -> None:
     assert stale(store, backbone="owner/no such name", revision="main") == [CHANGED]  # none here to compare with
     changed, found = stale(store, backbone=str(tmp_path / "tiny"))
     assert changed == CHANGED and found.startswith("f.zarr/zarr.json: weight_hash 0f0f0f0f0f0f0f0f..., but ")
+
+
+OWN = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}
+
+
+@pytest.fixture
+def backbone(tmp_path: Path) -> Path:
+    """The folder of a backbone: weights that nothing loads, and how its pictures are normalised."""
+    folder = tmp_path / "backbone"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    write_json(folder / "preprocessor_config.json", OWN)
+    return folder
+
+
+def store_of(backbone: Path, **attrs) -> Path:
+    """A store that was made with that backbone."""
+    normalisation = preprocessing.of_pictures(backbone).attributes | {"resample": "bicubic"}
+    made_with = {"backbone": str(backbone), "weight_hash": weight_hash(backbone), "normalisation": normalisation}
+    return write_store(backbone.parent / "c/features/g.zarr", TOKENS, **made_with | attrs)
+
+
+def test_a_store_with_the_normalisation_of_its_backbone_is_intact(backbone: Path) -> None:
+    assert main(["store", "verify", str(store_of(backbone))]) == 0
+
+
+@pytest.mark.parametrize("change", [{"image_mean": [0.5, 0.5, 0.4]}, {"rescale_factor": 0.5}, {"do_normalize": False}])
+def test_another_normalisation_than_that_of_the_backbone_is_found(
+    backbone: Path, change: dict, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = store_of(backbone)
+    write_json(backbone / "preprocessor_config.json", OWN | change)
+    expected = preprocessing.of_pictures(backbone).attributes
+    assert main(["store", "verify", str(store)]) == 1
+    assert f"{store}/zarr.json: normalisation {{'mean': [0.5, 0.5, 0.5]" in (out := capfd.readouterr().out)
+    assert out.rstrip().endswith(f"but {backbone} has {expected}") and out.count("\n") == 1
+
+
+@pytest.mark.parametrize("recorded", [None, "bicubic", {"mean": [0.5] * 3}, {"mean": 0.5, "std": [0.25] * 3}, [0.5]])
+def test_a_normalisation_that_is_none_or_missing_is_found(backbone: Path, recorded: object) -> None:
+    """A store of an older version has none, which means that of ImageNet; this backbone has another."""
+    store = store_of(backbone, normalisation=recorded)
+    (fault,) = verify(store, normalisation_of=preprocessing.of_pictures)
+    assert fault.what.startswith(f"normalisation {recorded}, but ")
+
+
+def test_an_older_store_with_the_normalisation_of_imagenet_is_intact(backbone: Path) -> None:
+    write_json(backbone / "preprocessor_config.json", {"image_mean": list(MEAN), "image_std": list(STD)})
+    assert verify(store_of(backbone, normalisation=None), normalisation_of=preprocessing.of_pictures) == []
+
+
+def test_a_normalisation_that_cannot_be_known_here_is_not_compared(backbone: Path) -> None:
+    store = store_of(backbone)
+    write_json(backbone / "preprocessor_config.json", {"image_mean": "?"})
+    assert verify(store, normalisation_of=preprocessing.of_pictures) == []
+    shutil.rmtree(backbone)  # as on a machine that never had it
+    assert verify(store, normalisation_of=preprocessing.of_pictures) == []
 
 
 def test_attributes_that_the_manifest_does_not_have_are_found(store: Path) -> None:

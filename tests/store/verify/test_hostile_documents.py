@@ -72,7 +72,7 @@ def audio(folder: Path) -> tuple[Path, Callable[[], bool]]:
     return store, right
 
 
-def embedded(folder: Path) -> tuple[Path, Callable[[], bool]]:
+def embedding_store(folder: Path) -> tuple[Path, Callable[[], bool]]:
     store = folder / "val.zarr"
     made = random_embeddings(clips=3, images=2, tokens=3, dim=4)
     embeddings.write(store, made)
@@ -81,7 +81,7 @@ def embedded(folder: Path) -> tuple[Path, Callable[[], bool]]:
 
 @pytest.mark.filterwarnings("ignore")  # zarr's, of keys that it does not know
 @pytest.mark.parametrize("step", [31, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("make", [features, audio, embedded])
+@pytest.mark.parametrize("make", [features, audio, embedding_store])
 def test_no_document_misleads(make, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audio_store, "CHUNK", 40)
     monkeypatch.setattr(audio_store, "SHARD", 120)

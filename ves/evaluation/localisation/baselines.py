@@ -5,7 +5,7 @@ call it `chance`). `mean_mask` is where the objects of all other pictures lie, t
 listening. `oracle` knows the object: the heat of a patch is the share of it that the object covers. It is a reference
 for a model that finds the object, and no bound: many other heats on the same grid score a little more in AP, and in the
 best IoU of most pictures. There are bounds elsewhere: `oracle` of the pointing game
-(ves.evaluation.localisation.report) and `ceiling` of VGG-SS (ves.evaluation.localisation.vggss).
+(ves.evaluation.localisation.measure) and `ceiling` of VGG-SS (ves.evaluation.localisation.vggss).
 
 Dimension key
     N nouns    P image patches
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 
-def shuffled(shown: Bool[np.ndarray, "N P"], names: Sequence[str]) -> Int[np.ndarray, "N P"]:
+def shuffle_order(shown: Bool[np.ndarray, "N P"], names: Sequence[str]) -> Int[np.ndarray, "N P"]:
     """For each noun its patches in a random order that depends on its name; those of padding stay where they are."""
     order = np.tile(np.arange(shown.shape[1]), (len(shown), 1))
     for row, name in enumerate(names):

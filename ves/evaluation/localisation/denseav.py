@@ -34,7 +34,7 @@ WIDENED_S = 0.2  # at each end of a word
 
 
 @dataclass(frozen=True, eq=False)
-class Ranked:
+class SortedPixels:
     """Heats in ascending order, of all pixels and of the object's: all that the metrics need."""
 
     everywhere: Float32[np.ndarray, " S"]
@@ -46,20 +46,20 @@ class Ranked:
         return len(self.inside) > 0 and bool(np.isfinite(self.everywhere[[0, -1]]).all())
 
 
-def ranked(heat: Float32[np.ndarray, " S"], mask: Bool[np.ndarray, " S"]) -> Ranked:
+def sort_pixels(heat: Float32[np.ndarray, " S"], mask: Bool[np.ndarray, " S"]) -> SortedPixels:
     """The pixels of one picture."""
-    return Ranked(np.sort(heat), np.sort(heat[mask]))
+    return SortedPixels(np.sort(heat), np.sort(heat[mask]))
 
 
-def pooled(pictures: Sequence[Ranked]) -> Ranked:
+def pool(pictures: Sequence[SortedPixels]) -> SortedPixels:
     """All pixels of several pictures as one pool: 4 bytes each, twice while they are sorted."""
-    return Ranked(
+    return SortedPixels(
         np.sort(np.concatenate([one.everywhere for one in pictures])),
         np.sort(np.concatenate([one.inside for one in pictures])),
     )
 
 
-def average_precision(pixels: Ranked) -> float:
+def average_precision(pixels: SortedPixels) -> float:
     """Sum over distinct heats, descending, of the gain in recall times the precision there; from 0 to 1, or NaN."""
     if not pixels.is_defined:
         return float("nan")
@@ -70,7 +70,7 @@ def average_precision(pixels: Ranked) -> float:
     return float((gain * (hits / kept)).sum() / len(pixels.inside))
 
 
-def best_iou(pixels: Ranked) -> float:
+def best_iou(pixels: SortedPixels) -> float:
     """The best intersection over union of the 20 thresholds; from 0 to 1, or NaN."""
     if not pixels.is_defined or pixels.everywhere[0] == pixels.everywhere[-1]:
         return float("nan")

@@ -28,7 +28,7 @@ from ves.media.geometry import Geometry
 from ves.similarity.pairwise import word_heat
 from ves.store.embeddings import Embeddings
 
-Noun = dict[str, Any]  # a row of ves.evaluation.localisation.noun_heats.nouns
+Noun = dict[str, Any]  # a row of `spoken_nouns`
 pixel_grids = lru_cache(maxsize=4)(PixelGrid)  # each noun asks for its own many times, and it keeps what it computes
 
 
@@ -43,7 +43,7 @@ class Heats(NamedTuple):
 class NounHeats:
     """Nouns (in the order of `nouns`) with the tokens of each, as one model embeds them."""
 
-    stored: Embeddings
+    embeddings: Embeddings
     nouns: list[Noun]
     tokens: list[np.ndarray]  # bool [T] each: tokens of the word
     wide_tokens: list[np.ndarray]  # and of its widened time
@@ -60,11 +60,11 @@ class NounHeats:
     @cached_property
     def shown(self) -> Bool[np.ndarray, "N P"]:
         """Patches that show some of the picture."""
-        return self.stored.image_mask.numpy()[[noun["image_row"] for noun in self.nouns]]
+        return self.embeddings.image_mask.numpy()[[noun["image_row"] for noun in self.nouns]]
 
     def pixel_grid(self, noun: int) -> PixelGrid:
         about = self.nouns[noun]
-        attrs = self.stored.attrs
+        attrs = self.embeddings.attrs
         rows, columns = attrs["grid"]
         return pixel_grids(Geometry(about["width"], about["height"], attrs["image_size"], attrs["fit"]), rows, columns)
 
@@ -94,8 +94,8 @@ class NounHeats:
         return np.stack(named), np.stack(of_kind)
 
     def _heats_of(self, words: list[int]) -> Heats:
-        """In the picture of each noun, in turn, the heat of the noun that `words` names for it; NaN for -1."""
-        audio, image = self.stored.audio_tokens.float(), self.stored.image_tokens.float()
+        """The heat, in the picture of each noun, of the noun whose index `words` has in its place; NaN for -1."""
+        audio, image = self.embeddings.audio_tokens.float(), self.embeddings.image_tokens.float()
         heats = np.full((2, *self.shown.shape), np.nan, np.float32)
         for i, j in enumerate(track(words, label="heats", unit="noun")):
             if j >= 0:
@@ -108,10 +108,10 @@ class NounHeats:
         """Every kind of heat by its name, the model's first."""
         model = self._heats_of(list(range(len(self.nouns))))
         names = [f"{noun['clip_id']} {noun['word']}" for noun in self.nouns]
-        order = baselines.shuffled(self.shown, names)
+        order = baselines.shuffle_order(self.shown, names)
         of_kind = self.coverage[1]
         mean = baselines.mean_mask(of_kind, self.images)
-        oracle = baselines.oracle(of_kind, self.stored.attrs["grid"][1])
+        oracle = baselines.oracle(of_kind, self.embeddings.attrs["grid"][1])
         return {
             "model": model,
             "wrong_clip": self._heats_of(partners(self.kinds, self.images.tolist())),
@@ -122,7 +122,10 @@ class NounHeats:
 
 
 def partners(kinds: list[str], images: list[int]) -> list[int]:
-    """For each noun one of another kind and picture: the first such, cyclically, from half the list on; or -1."""
+    """For each noun the index of a noun of another kind in another picture; -1 if there is none.
+
+    The search begins half the list further on, and goes round from the end of the list to its beginning.
+    """
     count, others = len(kinds), []
     for i in range(count):
         ahead = ((i + count // 2 + step) % count for step in range(count))
@@ -130,12 +133,12 @@ def partners(kinds: list[str], images: list[int]) -> list[int]:
     return others
 
 
-def audible(stored: Embeddings, nouns: list[Noun]) -> tuple[NounHeats, dict[str, int]]:
+def audible(embeddings: Embeddings, nouns: list[Noun]) -> tuple[NounHeats, dict[str, int]]:
     """The nouns that the model can hear and the picture shows, and how many were left out for each reason."""
-    grid, seconds = FrameGrid.from_attrs(stored.attrs["frames"]), stored.attrs["seconds"]
-    mask = stored.audio_mask.numpy()
+    grid, seconds = FrameGrid.from_attrs(embeddings.attrs["frames"]), embeddings.attrs["seconds"]
+    mask = embeddings.audio_mask.numpy()
     skipped = {"hidden": 0, "beyond_window": 0, "no_valid_token": 0}
-    kept = NounHeats(stored, [], [], [])
+    kept = NounHeats(embeddings, [], [], [])
     for noun in nouns:
         valid = mask[noun["clip_row"]]
         tokens = grid.within(noun["start_s"], noun["end_s"], len(valid)) & valid
@@ -169,7 +172,7 @@ def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.
     return clips, images
 
 
-def nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
+def spoken_nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
     """Every spoken noun that names an object, with that object, in the order of clip_id, then as spoken.
 
     A noun of several words that follow each other is one noun (ves.evaluation.truth.phrases).

@@ -39,14 +39,14 @@ class PixelGrid:
     def _visible(self) -> tuple[Bool[np.ndarray, " 224"], Bool[np.ndarray, " 224"]]:
         """Rows and columns of the grid that show some of the picture."""
         y, x = self.geometry.y, self.geometry.x
-        return y.seen(y.to_picture(self._centres)), x.seen(x.to_picture(self._centres))
+        return y.shows(y.to_picture(self._centres)), x.shows(x.to_picture(self._centres))
 
     @cached_property
     def _weights(self) -> tuple[Float[np.ndarray, "R rows"], Float[np.ndarray, "C columns"]]:
         """Bilinear interpolation between patch centres, for the visible rows and columns; padding has no weight."""
         axes = (self.geometry.y, self.geometry.x)
         down, across = (
-            linear_weights((np.arange(SIDE)[visible] + 0.5) * count / SIDE, axis.shown(count))
+            linear_weights((np.arange(SIDE)[visible] + 0.5) * count / SIDE, axis.mask(count))
             for axis, visible, count in zip(axes, self._visible, (self.rows, self.columns), strict=True)
         )
         return down, across

@@ -45,7 +45,7 @@ def _of_rates(cious: dict[str, float]) -> Scores:
     return {(protocol, metric): value for protocol, value in cious.items() for metric in RATES}
 
 
-def _per_image(pixels: denseav.Ranked) -> Scores:
+def _per_image(pixels: denseav.SortedPixels) -> Scores:
     precision, iou = denseav.average_precision(pixels), denseav.best_iou(pixels)
     return {("denseav_per_image", "mAP"): precision, ("denseav_per_image", "mIoU"): iou}
 
@@ -71,8 +71,8 @@ def _maps(heats: NounHeats, noun: int) -> Iterator[tuple[str, Float32[np.ndarray
     yield "centre", centre, centre
 
 
-def _pool_scores(pixels: list[denseav.Ranked]) -> Scores:
-    pool = denseav.pooled(pixels)
+def _pool_scores(pixels: list[denseav.SortedPixels]) -> Scores:
+    pool = denseav.pool(pixels)
     precision, iou = denseav.average_precision(pool), denseav.best_iou(pool)
     return {("denseav", "mAP"): precision, ("denseav", "mIoU"): iou}
 
@@ -85,7 +85,7 @@ def measure(heats: NounHeats) -> tuple[dict[Key, np.ndarray], dict[Key, dict[str
     pools: dict[Key, dict[str, float]] = defaultdict(dict)
     for kind in track(sorted(set(heats.kinds)), label="protocols", unit="class"):
         members = [i for i in range(count) if heats.kinds[i] == kind]
-        pixels: dict[str, list[denseav.Ranked]] = defaultdict(list)
+        pixels: dict[str, list[denseav.SortedPixels]] = defaultdict(list)
         shares = []
         for i in members:
             objects = heats.objects(i)
@@ -93,13 +93,13 @@ def measure(heats: NounHeats) -> tuple[dict[Key, np.ndarray], dict[Key, dict[str
             shares.append((np.count_nonzero(truth), len(truth)))
             scored = list(_without_map(truth, boxes))
             for name, word, widened in _maps(heats, i):
-                ranked = denseav.ranked(widened, truth)
-                pixels[name].append(ranked)
-                scored.append((name, _per_image(ranked) | _of_boxes(word, boxes)))
+                of_picture = denseav.sort_pixels(widened, truth)
+                pixels[name].append(of_picture)
+                scored.append((name, _per_image(of_picture) | _of_boxes(word, boxes)))
             for name, scores in scored:
                 for (protocol, metric), value in scores.items():
                     nouns[protocol, metric, name][i] = value
-        scored = [(name, _pool_scores(ranked)) for name, ranked in pixels.items()]
+        scored = [(name, _pool_scores(pictures)) for name, pictures in pixels.items()]
         inside, everywhere = np.sum(shares, axis=0)
         share = float(inside / everywhere) if inside else float("nan")
         scored.append(("uniform", {("denseav", "mAP"): share, ("denseav", "mIoU"): share}))
@@ -116,7 +116,7 @@ def _sharpness(heats: NounHeats) -> dict[Key, np.ndarray]:
     for name, of_kind in heats.heats.items():
         inside, entropy = [], []
         for one, shown, coverage in zip(of_kind.word, heats.shown, heats.coverage[0], strict=True):
-            mass = sharpness.mass(one, shown)
+            mass = sharpness.patch_mass(one, shown)
             inside.append(sharpness.inside(mass, coverage))
             entropy.append(sharpness.entropy(mass, shown))
         result["sharpness", "mass_inside", name] = np.array(inside)

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 
-def mass(heat: Float[np.ndarray, " P"], shown: Bool[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
+def patch_mass(heat: Float[np.ndarray, " P"], shown: Bool[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
     """Each patch's share of the similarity above the least; 0 for patches of padding. NaN where undefined."""
     above = np.where(shown, heat - heat[shown].min(), 0.0).astype(np.float64)
     total = above.sum()

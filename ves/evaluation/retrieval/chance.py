@@ -1,6 +1,6 @@
 """What random ranks would score, exactly, and the names in the reports of retrieval.
 
-Separate from ves.evaluation.retrieval.ranks: tables and figures need only this, and torch takes seconds to load.
+Separate from ves.evaluation.retrieval.metrics: tables and figures need only this, and torch takes seconds to load.
 """
 
 from collections import Counter
@@ -18,6 +18,12 @@ OWN = "own"  # the run's own objective, among the similarities of a table of ran
 Report = dict[str, float]  # the metrics of one direction, by name
 
 
+def informative(metric: str, gallery: int) -> bool:
+    """Whether a metric depends on the ranks: R@k is 100 for any ranks where k is the whole gallery or more, and tables
+    leave it empty."""
+    return not metric.startswith("R@") or int(metric.removeprefix("R@")) < gallery
+
+
 def _beyond(right: int, gallery: int) -> Float[np.ndarray, "ranks"]:
     """P(rank > r) for r = 0 .. gallery when the order is random and `right` of the items are: the first r are wrong."""
     r = np.arange(gallery)
@@ -25,7 +31,7 @@ def _beyond(right: int, gallery: int) -> Float[np.ndarray, "ranks"]:
 
 
 def chance(right: Int[np.ndarray, "Q"], gallery: int) -> Report:
-    """The expectation of `summary` for queries with so many right items each, in a gallery in random order.
+    """The expectation of `summary` in a gallery in random order, where query q has right[q] right items.
 
     Exact, not sampled: R@k = 1 - C(G-m, k)/C(G, k) and the mean rank (G+1)/(m+1) for m right items among G, as
     fractions; MRR and the median are those of the ranks of all queries, whose distribution is known.

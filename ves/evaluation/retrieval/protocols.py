@@ -11,7 +11,7 @@ never under a weighted sum. Here a run's own row is under the weighted sum that 
 similarities are `others`. The reference code's rank on the diagonal is ours where clips and images are one to one.
 
 Dimension key
-    Q queries    A utterances    V images
+    Q queries    A clips    V images
 """
 
 import hashlib
@@ -31,9 +31,9 @@ from ves.evaluation.bootstrap import places
 from ves.evaluation.provenance import load_of
 from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
 from ves.evaluation.retrieval.intervals import estimates
-from ves.evaluation.retrieval.ranks import rank_by_image, report
+from ves.evaluation.retrieval.metrics import rank_by_image, report
 from ves.evaluation.retrieval.scores import all_pairs, forget
-from ves.store.embeddings import Embeddings, further, joined, manifest_path
+from ves.store.embeddings import Embeddings, further, join, manifest_path
 
 
 def pairs_digest(embeddings: Embeddings) -> str:
@@ -43,33 +43,38 @@ def pairs_digest(embeddings: Embeddings) -> str:
     return hashlib.sha256("\n".join(pairs).encode()).hexdigest()
 
 
-def ranked(
-    scores: Float[Tensor, "A V"], stored: Embeddings, direction: str, clips: Bool[Tensor, "A"] | None = None
+def rank_table(
+    scores: Float[Tensor, "A V"], embeddings: Embeddings, direction: str, clips: Bool[Tensor, "A"] | None = None
 ) -> pl.DataFrame:
     """The rank of every query in one direction: query (id), image_id, rank, ties, right (items), gallery (items).
 
     Only `clips`, if there is such a mask, are queries (A2V) or the gallery (V2A). Sorted by query.
     """
     rows = torch.arange(len(scores)) if clips is None else clips.nonzero()[:, 0]
-    scores, image = scores[rows], stored.clip_image[rows].long()
-    clip_id = [stored.clip_id[row] for row in rows.tolist()]
-    right = torch.bincount(image, minlength=len(stored.image_id))
+    scores, image = scores[rows], embeddings.clip_image[rows].long()
+    clip_id = [embeddings.clip_id[row] for row in rows.tolist()]
+    right = torch.bincount(image, minlength=len(embeddings.image_id))
     asked = (right > 0).nonzero()[:, 0]
     if direction == "A2V":
         pair, query, of, gallery = (image, torch.arange(len(right))), clip_id, image, len(right)
         right = torch.ones(len(image), dtype=torch.long)
     else:
-        pair, query, of, gallery = (asked, image), [stored.image_id[row] for row in asked.tolist()], asked, len(image)
+        pair, query, of, gallery = (
+            (asked, image),
+            [embeddings.image_id[row] for row in asked.tolist()],
+            asked,
+            len(image),
+        )
         scores, right = scores.T[asked], right[asked]
     rank, tied = rank_by_image(scores, *pair)
-    of_id = [stored.image_id[row] for row in of.tolist()]
+    of_id = [embeddings.image_id[row] for row in of.tolist()]
     columns = {"query": query, "image_id": of_id, "rank": rank.numpy(), "ties": tied.numpy(), "right": right.numpy()}
     table = pl.DataFrame(columns).with_columns(gallery=pl.lit(gallery))
     return table.with_columns(pl.col("rank", "ties", "right", "gallery").cast(pl.Int32)).sort("query")
 
 
 def report_of(table: pl.DataFrame) -> dict[str, Any]:
-    """The report of a table as `ranked` makes it, with the interval of each metric, and chance."""
+    """The report of a table as `rank_table` makes it, with the interval of each metric, and chance."""
     rank, tied = (torch.from_numpy(table[name].to_numpy().astype(np.int64)) for name in ("rank", "ties"))
     gallery = int(table["gallery"][0])
     whole: dict[str, Any] = dict(report(rank, tied, gallery))
@@ -78,24 +83,26 @@ def report_of(table: pl.DataFrame) -> dict[str, Any]:
     return whole | {"chance": chance(table["right"].to_numpy(), gallery)}
 
 
-def own_scores(stored: Embeddings, folder: Path, manifests: list[bytes], others: tuple[str, ...]) -> dict[str, Tensor]:
+def own_scores(
+    embeddings: Embeddings, folder: Path, manifests: list[bytes], others: tuple[str, ...]
+) -> dict[str, Tensor]:
     """Scores [A, V] under the run's own objective (OWN), a weighted sum, and under the plain similarities named."""
-    objective: dict[str, float] = stored.attrs["objective"]
+    objective: dict[str, float] = embeddings.attrs["objective"]
     # each takes seconds to hours, so it is computed once, and the weighted sum is made of them
     names = [*objective, *(name for name in others if name not in objective)]
-    plain = {name: all_pairs(name, stored, folder, manifests) for name in names}
+    plain = {name: all_pairs(name, embeddings, folder, manifests) for name in names}
     own = torch.stack([weight * plain[name] for name, weight in objective.items()]).sum(0)
     return {OWN: own} | {name: plain[name] for name in others}
 
 
 def _manifest(run: Path, split: str) -> bytes:
-    """The manifest of the embeddings of a split: it names their content, and so that of scores made of them."""
+    """The manifest of the embeddings of a split: it identifies their content, and so the scores that come from them."""
     return manifest_path(run / "embeddings" / f"{split}.zarr").read_bytes()
 
 
-def _about(stored: Embeddings) -> dict[str, Any]:
-    return {key: stored.attrs[key] for key in ("run", "split", "objective", "model_sha256")} | {
-        "pairs": pairs_digest(stored)
+def _about(embeddings: Embeddings) -> dict[str, Any]:
+    return {key: embeddings.attrs[key] for key in ("run", "split", "objective", "model_sha256")} | {
+        "pairs": pairs_digest(embeddings)
     }
 
 
@@ -109,28 +116,28 @@ def _write(ranks: pl.DataFrame, path: Path) -> None:
         ranks.write_parquet(temporary)
 
 
-def one_to_one(stored: Embeddings, blocks: Path, manifests: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
+def one_to_one(embeddings: Embeddings, blocks: Path, manifests: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Both directions under the run's own objective and under OTHERS: every rank, and the reports by similarity.
 
     `blocks` and `manifests` are those of `ves.evaluation.retrieval.scores.all_pairs`.
     """
     tables, reports = [], {}
-    for name, matrix in own_scores(stored, blocks, manifests, OTHERS).items():
+    for name, matrix in own_scores(embeddings, blocks, manifests, OTHERS).items():
         for direction in DIRECTIONS:
-            table = ranked(matrix, stored, direction)
+            table = rank_table(matrix, embeddings, direction)
             reports.setdefault(name, {})[direction] = report_of(table)
             tables.append(_labelled(table, similarity=name, direction=direction))
     return pl.concat(tables), reports
 
 
-def paper_report(stored: Embeddings, blocks: Path, manifests: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
+def paper_report(embeddings: Embeddings, blocks: Path, manifests: list[bytes]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """`one_to_one`: the rank of every query, and the content of retrieval.json."""
-    table, reports = one_to_one(stored, blocks, manifests)
-    return table, _about(stored) | reports[OWN] | {"others": {name: reports[name] for name in OTHERS}}
+    table, reports = one_to_one(embeddings, blocks, manifests)
+    return table, _about(embeddings) | reports[OWN] | {"others": {name: reports[name] for name in OTHERS}}
 
 
 def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
-    """Write retrieval.json and, before it, the rank of every query (ranks: similarity, direction, as `ranked`).
+    """Write retrieval.json and, before it, the rank of every query (ranks: similarity, direction, as `rank_table`).
 
     Blocks of scores stay in blocks/val: `multi_positive` reads them. Raises as `load_of` does.
     """
@@ -139,23 +146,23 @@ def paper(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     write_json(out, result)
 
 
-def speakers(stored: Embeddings, splits: str) -> dict[str, Bool[Tensor, "A"]]:
-    """The clips of all speakers, of those that training has not heard, and of those that it has, as masks by group."""
+def speakers(embeddings: Embeddings, splits: str) -> dict[str, Bool[Tensor, "A"]]:
+    """Masks of the clips by group: of all speakers, of those in no training pair, and of those in some."""
     with parquet.naming(splits):
         known = pl.scan_parquet(splits).filter(pl.col("split").is_in(["val", "val_more"]))
         known = known.select("clip_id", "speaker_seen").collect()
-    here = pl.DataFrame({"clip_id": stored.clip_id}).join(known, on="clip_id", how="left", maintain_order="left")
+    here = pl.DataFrame({"clip_id": embeddings.clip_id}).join(known, on="clip_id", how="left", maintain_order="left")
     chosen = {"unseen": here["speaker_seen"].eq_missing(False), "seen": here["speaker_seen"].eq_missing(True)}
     everyone = {"all": torch.ones(len(here), dtype=torch.bool)}
     return everyone | {name: torch.tensor(which.to_list(), dtype=torch.bool) for name, which in chosen.items()}
 
 
-def all_clips(stored: Embeddings, scores: Float[Tensor, "A V"], splits: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+def all_clips(embeddings: Embeddings, scores: Float[Tensor, "A V"], splits: str) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Both directions for each group of speakers: every rank, and the reports (None for a group without a clip)."""
     tables, reports = [], {direction: {} for direction in DIRECTIONS}
-    for group, clips in speakers(stored, splits).items():
+    for group, clips in speakers(embeddings, splits).items():
         for direction in DIRECTIONS:
-            table = ranked(scores, stored, direction, clips) if clips.any() else None
+            table = rank_table(scores, embeddings, direction, clips) if clips.any() else None
             reports[direction][group] = None if table is None else report_of(table)
             if table is not None:
                 tables.append(_labelled(table, direction=direction, speakers=group))
@@ -163,16 +170,16 @@ def all_clips(stored: Embeddings, scores: Float[Tensor, "A V"], splits: str) -> 
 
 
 def multi_positive(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
-    """Write multi_positive.json and, before it, every rank (ranks: direction, speakers, as `ranked`).
+    """Write multi_positive.json and, before it, every rank (ranks: direction, speakers, as `rank_table`).
 
     Scores of val are read from `blocks` where `paper` left them there. Raises as `load_of` and `further` do.
     """
     val, more = load_of(run, "val"), load_of(run, "val_more")
-    stored, manifests = joined(val, more), [_manifest(run, "val"), _manifest(run, "val_more")]
+    embeddings, manifests = join(val, more), [_manifest(run, "val"), _manifest(run, "val_more")]
     parts = [(val, "val", manifests[:1]), (further(val, more), "val_more", manifests)]
     scores = torch.cat([own_scores(part, blocks / split, by, ())[OWN] for part, split, by in parts])
-    table, reports = all_clips(stored, scores, run_config(run).data.splits)
+    table, reports = all_clips(embeddings, scores, run_config(run).data.splits)
     _write(table, ranks)
-    left_out = len(val.clip_id) + len(more.clip_id) - len(stored.clip_id)  # about near-duplicates of the images
-    write_json(out, _about(stored) | {"split": ["val", "val_more"], "left_out": left_out} | reports)
+    left_out = len(val.clip_id) + len(more.clip_id) - len(embeddings.clip_id)  # about near-duplicates of the images
+    write_json(out, _about(embeddings) | {"split": ["val", "val_more"], "left_out": left_out} | reports)
     forget(blocks)

@@ -9,7 +9,7 @@ Clips of similar length are scored together and cut to the longest of them, so t
 clips are short, is not multiplied. Memory holds the embeddings, the scores, a block and IMAGES images in fp32.
 
 Dimension key
-    A utterances    V images
+    A clips    V images
 """
 
 import hashlib
@@ -42,17 +42,18 @@ def _identity(name: str, manifests: list[bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _block(name: str, stored: Embeddings, rows: Tensor, lengths: Tensor, device: torch.device) -> Tensor:
+def _block(name: str, embeddings: Embeddings, rows: Tensor, lengths: Tensor, device: torch.device) -> Tensor:
     """Scores of some clips, in order of their lengths, and all images; on the CPU."""
-    scores = torch.empty(len(rows), len(stored.image_tokens))
-    image_mask = None if stored.image_mask.all() else stored.image_mask  # a mask that keeps all costs a third more
+    scores = torch.empty(len(rows), len(embeddings.image_tokens))
+    # a mask that keeps all costs a third more
+    image_mask = None if embeddings.image_mask.all() else embeddings.image_mask
     for columns in torch.arange(scores.shape[1]).split(IMAGES):
-        image = stored.image_tokens[columns].to(device).float()
+        image = embeddings.image_tokens[columns].to(device).float()
         shown = None if image_mask is None else image_mask[columns].to(device)
         for some in torch.arange(len(rows)).split(CLIPS):
             longest = slice(int(lengths[rows[some]].max()))
-            audio = stored.audio_tokens[rows[some], longest].to(device).float()
-            mask = stored.audio_mask[rows[some], longest].to(device)
+            audio = embeddings.audio_tokens[rows[some], longest].to(device).float()
+            mask = embeddings.audio_mask[rows[some], longest].to(device)
             part = pairwise.score({name: 1.0}, audio, mask, image, shown)
             scores[some[0] : some[-1] + 1, columns[0] : columns[-1] + 1] = part.cpu()
     return scores
@@ -70,7 +71,7 @@ def _read(file: Path, shape: tuple[int, int]) -> Tensor | None:
     return torch.from_numpy(block) if block.shape == shape else None
 
 
-def all_pairs(name: str, stored: Embeddings, folder: Path, manifests: list[bytes]) -> Float[Tensor, "A V"]:
+def all_pairs(name: str, embeddings: Embeddings, folder: Path, manifests: list[bytes]) -> Float[Tensor, "A V"]:
     """One plain similarity of every clip and image, block by block; blocks that are in `folder` already are read.
 
     `manifests` are the manifests of the stores that the embeddings were read from. On the GPU where there is one.
@@ -80,14 +81,14 @@ def all_pairs(name: str, stored: Embeddings, folder: Path, manifests: list[bytes
     for other in folder.glob(f"{name}-*") if folder.is_dir() else ():
         if other != own:
             remove(other)  # of other embeddings, or of other code
-    lengths = (stored.audio_mask * torch.arange(1, stored.audio_mask.shape[1] + 1)).amax(1).clamp(min=1)
-    scores = torch.empty(len(stored.audio_tokens), len(stored.image_tokens))
+    lengths = (embeddings.audio_mask * torch.arange(1, embeddings.audio_mask.shape[1] + 1)).amax(1).clamp(min=1)
+    scores = torch.empty(len(embeddings.audio_tokens), len(embeddings.image_tokens))
     blocks = lengths.argsort(stable=True).split(BLOCK) if len(lengths) else ()
     for number, rows in enumerate(track(blocks, label=f"score {name}", unit="block")):
         file = own / f"{number:05}.npy"
         block = _read(file, (len(rows), scores.shape[1]))
         if block is None:
-            block = _block(name, stored, rows, lengths, device)
+            block = _block(name, embeddings, rows, lengths, device)
             with atomic(file) as temporary, open(temporary, "wb") as handle:
                 np.save(handle, block.numpy())
         scores[rows] = block
@@ -95,5 +96,5 @@ def all_pairs(name: str, stored: Embeddings, folder: Path, manifests: list[bytes
 
 
 def forget(folder: Path) -> None:
-    """Remove all blocks, once what was made of them is written."""
+    """Remove all blocks, once the metrics are written."""
     remove(folder)

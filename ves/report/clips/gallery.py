@@ -1,7 +1,7 @@
 """The gallery: some validation clips, each as a plate, a strip and a film, and four-panel rows of all of them.
 
 The heat of a word is the mean, over its audio tokens, of their similarity to each patch: the rule that localisation is
-measured by (ves.evaluation.localisation.report), so the marked patch is the one that was or was not a hit. The panels
+measured by (ves.evaluation.localisation.measure), so the marked patch is the one that was or was not a hit. The panels
 of a plate share one scale; strips and films show single moments, and share one over all moments and runs of the clip
 (Viewing.scale). So no flat map is stretched, and no model has a scale of its own that flatters it; where hardly
 anything is lit, the marked patch still shows where a model points. Plates and strips are there twice: as spotlights,
@@ -66,13 +66,15 @@ def _draw(viewing: Viewing, runs: list[str], out: Path) -> dict[str, Any]:
     return _entry(plate, viewing.name, boxes)
 
 
-def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path) -> None:
-    """Draw `clips` validation clips by these runs (run directories, embedded) into the folder `out`.
+def draw(
+    runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path, back: str | None = None
+) -> None:
+    """Draw `clips` validation clips by these runs (run directories, embedded) into the folder `out`. The page links
+    back to the address `back`.
 
-    <clip>.png, <clip>-strip.png (both again as -values.png) and <clip>.mp4 for each, with its poster and a thumbnail,
-    panels-<run>.png, a page index.html of them all, and
-    index.json, written last; what an earlier drawing left there is removed first. Same input, same bytes. `truth` may
-    be absent. Raises ValueError when the runs do not have the same clips, when no clip can be shown, and for a
+    <clip>.png, <clip>-strip.png (both again as -values.png) and <clip>.mp4 for each, with its poster and a thumbnail;
+    panels-<run>.png, a page index.html of them all, and index.json, written last; what an earlier drawing left there is
+    removed first. Same input, same bytes. `truth` may be absent. Raises ValueError when the runs do not have the same clips, when no clip can be shown, and for a
     character in a description that no font has.
     """
     comparison = compare(runs)
@@ -88,6 +90,6 @@ def draw(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: 
     for run, file in rows.items():
         save(panels.compose(plates, run), out / file)
     with atomic(out / "index.html") as temporary:
-        page = render("gallery.html", title="VeS gallery", clips=entries, four_panels=rows)
+        page = render("gallery.html", title="VeS gallery", back=back, clips=entries, four_panels=rows)
         temporary.write_text(page, encoding="utf-8")
     write_json(out / "index.json", {"four_panels": rows, "clips": entries})

@@ -65,11 +65,14 @@ def _texts(corpus: Corpus, clip: str) -> dict[str, str]:
     }
 
 
-def write(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path) -> None:
+def write(
+    runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips: int, out: Path, back: str | None = None
+) -> None:
     """Write the explorer of `clips` validation clips by these runs (run directories, embedded) into the folder `out`.
 
-    It replaces an earlier one whole. Same input, same bytes. `truth` may be absent: moments of sharpest similarity then
-    stand for words. Raises ValueError when the runs are not of the same clips.
+    It replaces an earlier one whole, and links back to the address `back`. Same input, same bytes. `truth` may be
+    absent: moments of sharpest similarity then stand for words. Raises ValueError when the runs are not of the same
+    clips.
     """
     comparison = compare(runs)
     corpus = Corpus(comparison.first, data, pictures, truth)
@@ -90,4 +93,5 @@ def write(runs: list[Path], data: DataPaths, pictures: Path, truth: Path, clips:
         if (size := page.size()) > LARGEST:
             log.warning("the explorer has %.0f MB; fewer clips (`explorer.clips`) make it smaller", size / 1e6)
         texts = [_texts(corpus, clip)["description"] for clip in corpus.clips]
-        finish(page, entries, texts, f"{ABOUT} Corpus: {data.corpus}; {len(corpus.clips)} clips to retrieve from.")
+        about = f"{ABOUT} Corpus: {data.corpus}; {len(corpus.clips)} clips to retrieve from."
+        finish(page, entries, texts, about, back)

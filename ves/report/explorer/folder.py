@@ -103,14 +103,13 @@ def show(page: Page, viewing: Viewing, seconds: float, retrieved: Mapping[str, M
     return {"id": name, "language": viewing.heading, "title": viewing.gloss or name[:8], "thumbnail": thumbnail}
 
 
-def finish(page: Page, entries: list[dict[str, Any]], texts: Sequence[str], about: str) -> None:
-    """Write the index, last, since the page begins with it."""
+def finish(
+    page: Page, entries: list[dict[str, Any]], texts: Sequence[str], about: str, back: str | None = None
+) -> None:
+    """Write the index, last, since the page begins with it; `back` is the address that it links back to."""
     page.fonts(texts)
-    page.script(
-        "index",
-        "index",
-        {"intro": INTRO, "about": about, "colours": COLOURS.tolist(), "light": CONSTANTS, "clips": entries},
-    )
+    shades = {"colours": COLOURS.tolist(), "light": CONSTANTS}
+    page.script("index", "index", {"intro": INTRO, "about": about, "back": back, "clips": entries} | shades)
 
 
 def write_one(viewing: Viewing, about: str, out: Path) -> None:

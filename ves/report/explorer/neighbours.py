@@ -30,7 +30,7 @@ class Retrieved:
 
 def _retrieved(scores: Float[Tensor, "G"], right: Tensor) -> Retrieved:
     """For one query; of equal scores the item of lower index comes first, and ranks are those of
-    ves.evaluation.retrieval.ranks."""
+    ves.evaluation.retrieval.metrics."""
     order = scores.argsort(descending=True, stable=True)[:TOP]
     rank = 1 + int((scores > scores[right].max()).sum())
     items = order.tolist()

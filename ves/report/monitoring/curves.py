@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ves.config.experiment import RunConfig, run_config
+from ves.evaluation.retrieval.chance import informative
 from ves.report.drawing import plots
 from ves.report.drawing.page import INK, QUIET
 from ves.training.divergence import chance_loss
@@ -37,24 +38,36 @@ class Panel:
     level: tuple[float, str] | None = None
 
 
-def panels(config: RunConfig) -> list[Panel]:
+def panels(config: RunConfig, entries: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """The panels of a run, from the top."""
     train = config.train
     terms = {f"{name}/loss": name.replace("_", " ") for name in train.objective} if len(train.objective) > 1 else {}
-    chance = (chance_loss(train) * sum(train.objective.values()), "equal scores for all, regularisers apart")
+    chance = chance_loss(train)
+    level = None if chance is None else (chance * sum(train.objective.values()), "equal scores for all pairs")
     return [
-        Panel("loss (nats)", {"loss": "weighted sum" if terms else ""} | terms, noisy=True, level=chance),
-        Panel("recall on tune (R@10, %)", {"tune/R@10": ""}, from_zero=True),
+        Panel(f"loss ({train.loss})", {"loss": "weighted sum" if terms else ""} | terms, noisy=True, level=level),
+        *_recall(entries),
         Panel("temperature", {"temperature": ""}, level=(1 / train.max_scale, "least allowed")),
         Panel("learning rate", {"learning_rate": ""}),
         Panel(
-            "gradient norm, before clipping",
+            f"gradient norm, before it is clipped at {train.clip_norm:g}",
             {"gradient_norm": ""},
             noisy=True,
             logarithmic=True,
             level=(train.clip_norm, "clipped above"),
         ),
     ]
+
+
+def _recall(entries: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """Recall on tune, with the number of clips and chance, which logs of older versions lack. No panel where no ten of
+    the clips are fewer than all: R@10 is 100 then, whatever the model does."""
+    known = next((entry for entry in entries if "tune/n" in entry), None)
+    if known is None:
+        return [Panel("recall on tune (R@10, %)", {"tune/R@10": ""}, from_zero=True)]
+    n = known["tune/n"]
+    title, chance = f"recall on tune (R@10, %), {n:,} clips", (known["tune/chance_R@10"], "chance")
+    return [Panel(title, {"tune/R@10": ""}, from_zero=True, level=chance)] if informative("R@10", n) else []
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -92,7 +105,7 @@ def draw(run: Path, out: Path) -> None:
 
 
 def _figure(config: RunConfig, entries: Sequence[Mapping[str, Any]]) -> Figure:
-    shown = panels(config)
+    shown = panels(config, entries)
     figure = plots.figure(WIDTH, HEIGHT_EACH * len(shown) + 0.6, DPI)
     columns = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axes, panel in zip(columns, shown, strict=True):

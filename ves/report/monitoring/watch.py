@@ -16,10 +16,12 @@ from ves.config.experiment import RunConfig
 from ves.config.fields import read
 from ves.models.towers import VeS
 from ves.report.drawing.page import stacked
-from ves.report.monitoring.boards import Board, boards
+from ves.report.monitoring.boards import Board
+from ves.report.monitoring.boards import boards as open_boards
 from ves.report.monitoring.heatmaps import Samples
 from ves.training.dataset import PairReader
-from ves.training.hooks import Watcher, bar
+from ves.training.hooks import Watcher
+from ves.training.hooks import bar as open_bar
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +61,18 @@ class Watch:
 def watching(run: Path, config: RunConfig, folder: Path, first: int, last: int) -> Iterator[Watcher]:
     """What a run asks for: a `Watching` (ves.training.hooks). Raises ValueError that names the file or the setting."""
     with ExitStack() as stack:
-        shown = stack.enter_context(bar(run, config, folder, first, last))
+        progress = stack.enter_context(open_bar(run, config, folder, first, last))
         if (path := run / "watch.json").exists():
-            yield _watch(path, shown, stack, run, config, folder, first, last)
+            yield _watch(path, progress, stack, run, config, folder, first, last)
         else:
-            yield shown
+            yield progress
 
 
 def _watch(
     path: Path, bar: Watcher, stack: ExitStack, run: Path, config: RunConfig, folder: Path, first: int, last: int
 ) -> Watch:
     settings = read(WatchConfig, path)
-    asked = [stack.enter_context(board) for board in boards(settings.log, config, folder, first)]
+    asked = [stack.enter_context(board) for board in open_boards(settings.log, config, folder, first)]
     samples = Samples(config, settings.visualise.samples, Path(settings.pictures), Path(settings.truth))
     for old in (run / "watched").glob("step-*.png") if first == 0 else ():  # of another training
         remove(old)

@@ -15,7 +15,7 @@ from ves.base import parquet
 from ves.config.experiment import TableConfig
 from ves.evaluation import truth
 from ves.evaluation.bootstrap import places
-from ves.evaluation.retrieval.chance import chance
+from ves.evaluation.retrieval.chance import chance, informative
 from ves.evaluation.retrieval.intervals import estimates
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.comparisons import number
@@ -92,14 +92,17 @@ def groups(ranks: Ranks, of_clip: pl.DataFrame, clips: list[str]) -> dict[tuple[
 
 
 def _rows(ranks: Ranks, loss: str) -> list[list[str]]:
-    """metric, value, low, high, sd of one run's queries; for random ranks the exact value alone."""
+    """metric, value, low, high, sd of one run's queries; for random ranks the exact value alone. A recall that cannot
+    but be 100 has no values."""
     if loss == "chance":
         exact = chance(ranks.right, ranks.gallery)
-        return [[name, number(name, value), "", "", ""] for name, value in exact.items() if name != "n"]
-    bars = estimates(ranks.ranks[loss], places(ranks.image_id))
+        values = {name: (value, None, None, None) for name, value in exact.items() if name != "n"}
+    else:
+        bars = estimates(ranks.ranks[loss], places(ranks.image_id))
+        values = {name: (bar.value, bar.low, bar.high, bar.deviation) for name, bar in bars.items()}
     return [
-        [name, *("" if part is None else number(name, part) for part in (bar.value, bar.low, bar.high, bar.deviation))]
-        for name, bar in bars.items()
+        [name, *("" if part is None or not informative(name, ranks.gallery) else number(name, part) for part in parts)]
+        for name, parts in values.items()
     ]
 
 

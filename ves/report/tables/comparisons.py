@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ves.config.experiment import TableConfig
 from ves.evaluation.bootstrap import places
-from ves.evaluation.retrieval.chance import DIRECTIONS
+from ves.evaluation.retrieval.chance import DIRECTIONS, informative
 from ves.evaluation.retrieval.intervals import FEWEST_SEEDS, Difference, differences
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.table1 import write_csv
@@ -53,8 +53,10 @@ def comparisons(config: TableConfig, results: Path, out: Path) -> None:
             counts = [str(len(config.seeds)), str(len(ranks.query)), str(len(set(ranks.image_id)))]
             for other, by_metric in compared(config, results, protocol, direction).items():
                 for metric, difference in by_metric.items():
-                    shown = [number(metric, value) for value in (difference.value, difference.low, difference.high)]
-                    p = "" if difference.p is None else f"{difference.p:.2g}"
+                    values = (difference.value, difference.low, difference.high)
+                    told = informative(metric, ranks.gallery)
+                    shown = [number(metric, value) if told else "" for value in values]
+                    p = f"{difference.p:.2g}" if told and difference.p is not None else ""
                     names = [config.table[0], other, about(len(config.seeds)), protocol, direction, metric]
                     rows.append([*names, *shown, p, *counts])
     write_csv(out, COLUMNS, rows)

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter
 from ves.base import parquet
 from ves.config.experiment import TableConfig
 from ves.evaluation.bootstrap import CAPTION, interval, places, resamples
-from ves.evaluation.retrieval.chance import CUTOFFS
+from ves.evaluation.retrieval.chance import CUTOFFS, informative
 from ves.report.drawing import plots
 from ves.report.drawing.page import INK
 from ves.report.tables import ranks as rank_tables
@@ -36,7 +36,7 @@ CHANCE = {"color": "#555555", "linestyle": ":", "linewidth": 1.3}
 BOUNDS = (1, 5, 10, 20, 50, 100, 200, 500)  # and on: last ranks of the bars
 DPI = 150
 WAYS = {"A2V": "A2V: a clip looks for its image", "V2A": "V2A: an image looks for its clip"}
-METRIC = "R@10"
+RECALLS = ("R@10", "R@5", "R@1")  # by language: the first that depends on the ranks in this gallery
 PLAIN = FuncFormatter(lambda value, _: f"{value:,g}")
 
 
@@ -47,9 +47,10 @@ def draw(config: TableConfig, results: Path, groups: Path, by_language: Path, ov
     """
     by_way = {way: rank_tables.some(config, results, "paper", direction=way, similarity="own") for way in WAYS}
     with plots.our_style():
-        plots.save(
-            _by_language(config.table, _languages(groups), by_way["A2V"].gallery, len(config.seeds)), by_language
-        )
+        gallery = by_way["A2V"].gallery
+        metric = next((name for name in RECALLS if informative(name, gallery)), RECALLS[-1])
+        rows = _languages(groups, metric)
+        plots.save(_by_language(config.table, rows, metric, gallery, len(config.seeds)), by_language)
         plots.save(_over_k(config.table, by_way, len(config.seeds)), over_k)
         plots.save(_histogram(config.table, by_way, len(config.seeds)), histogram)
 
@@ -64,17 +65,19 @@ def _over(seeds: int) -> str:
     return "one training each" if seeds == 1 else f"mean of {seeds} trainings"
 
 
-def _languages(groups: Path) -> pl.DataFrame:
-    """The rows of retrieval_by.csv that the figure shows: all languages together, then each, by its training clips."""
+def _languages(groups: Path, metric: str) -> pl.DataFrame:
+    """The rows of retrieval_by.csv that the figure shows, of one metric: all languages together, then each, by its
+    training clips."""
     with parquet.naming(groups):
-        rows = pl.read_csv(groups, schema_overrides={"group": pl.String, "train_clips": pl.Int64, "low": pl.Float64})
-    rows = rows.filter(protocol="multi_positive", direction="A2V", metric=METRIC)
+        numbers = dict.fromkeys(("value", "low", "high"), pl.Float64)
+        rows = pl.read_csv(groups, schema_overrides={"group": pl.String, "train_clips": pl.Int64} | numbers)
+    rows = rows.filter(protocol="multi_positive", direction="A2V", metric=metric)
     rows = rows.filter(pl.col("by").is_in(["all", "language"]))
     everything = pl.col("by") == "all"
     return rows.sort(everything, "train_clips", "group", descending=[True, True, False], nulls_last=True)
 
 
-def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int) -> Figure:
+def _by_language(table: list[str], rows: pl.DataFrame, metric: str, gallery: int, seeds: int) -> Figure:
     """A line for each language: recall by each run, and beside it the number of clips to train on."""
     shown = rows.filter(loss=table[0])
     names = shown["group"].str.replace_all("$", r"\$", literal=True).to_list()
@@ -96,7 +99,7 @@ def _by_language(table: list[str], rows: pl.DataFrame, gallery: int, seeds: int)
     left.set_yticks(range(len(names)), labels)
     left.set_ylim(len(names) - 0.5, -0.5)
     left.set_xlim(0, None)
-    text = f"{METRIC} (%) of all clips, val and val_more, each looking for its image\namong {gallery:,}"
+    text = f"{metric} (%) of all clips, val and val_more, each looking for its image\namong {gallery:,}"
     left.set_xlabel(f"{text}; {CAPTION}; {_over(seeds)}", fontsize=9)
     _training_set(right, shown)
     for axes in (left, right):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ves.base.files import atomic, read_json
 from ves.config.experiment import TableConfig
-from ves.evaluation.retrieval.chance import CUTOFFS, DIRECTIONS, chance
+from ves.evaluation.retrieval.chance import CUTOFFS, DIRECTIONS, chance, informative
 
 RECALLS = [f"R@{k}" for k in CUTOFFS]
 RANKS = ["mean_rank", "median_rank"]
@@ -47,10 +47,11 @@ def write_csv(out: Path, header: list[str], rows: list[list[str]]) -> None:
 
 
 def _row(loss: str, direction: str, metrics: list[dict[str, float]]) -> list[str]:
-    """One row of table 1: recalls in percent to two decimals, ranks to one."""
-    recalls = [f"{fmean(m[key] for m in metrics):.2f}" for key in RECALLS]
+    """One row of table 1: recalls in percent to two decimals, empty where they cannot but be 100; ranks to one."""
+    n = int(metrics[0]["n"])  # queries, and items in the gallery
+    recalls = [f"{fmean(m[key] for m in metrics):.2f}" if informative(key, n) else "" for key in RECALLS]
     ranks = [f"{fmean(m[key] for m in metrics):.1f}" for key in RANKS]
-    return [loss, direction, *recalls, *ranks, str(metrics[0]["n"])]
+    return [loss, direction, *recalls, *ranks, str(n)]
 
 
 def table1(config: TableConfig, results: Path, out: Path) -> None:

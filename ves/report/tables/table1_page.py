@@ -1,7 +1,7 @@
 """table1.md: retrieval with intervals, by both protocols and under each similarity, and the paper's own numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,25 @@ from ves.base.files import atomic
 from ves.base.markdown import table
 from ves.config.experiment import TableConfig
 from ves.evaluation.bootstrap import CAPTION, places
-from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance
+from ves.evaluation.retrieval.chance import DIRECTIONS, OTHERS, OWN, chance, informative
 from ves.evaluation.retrieval.intervals import METRICS, Difference, Estimate, estimates
 from ves.evaluation.truth import why_not_located
+from ves.report import labels
+from ves.report.tables import few_steps
 from ves.report.tables import ranks as rank_tables
 from ves.report.tables.comparisons import about, compared, number
 from ves.report.tables.ranks import Ranks
-from ves.report.tables.table1 import RANKS, RECALLS
+from ves.report.tables.table1 import RANKS, RECALLS, run_name
 
-SPEAKERS = {"all": "all", "unseen": "not heard in training", "seen": "heard in training"}
+SPEAKERS = {
+    "all": "all speakers",
+    "unseen": "speakers not heard in training",
+    "seen": "speakers heard in training",
+}
+WAYS = {"A2V": "A2V: a clip looks for its picture", "V2A": "V2A: a picture looks for its clip"}
+TIED, AGAINST = "queries with ties", "median rank if ties go against it"
+
+Column = dict[str, str]  # the cells of one run, by the name of the number
 
 # What the VeS paper reports on Vaani: 5,000 validation pairs, one clip to an image. Never measured here. Columns of its
 # table of retrieval: loss, direction, R@1, R@5, R@10, R@50 in percent, mean and median rank.
@@ -43,70 +53,78 @@ def _cell(metric: str, bar: Estimate) -> str:
     return f"{number(metric, bar.value)}{spread}{_ends(metric, bar)}"
 
 
-def _rows(ranks: Ranks, names: Sequence[str], *labels: str) -> list[list[str]]:
-    """One row for each run, with the number of queries with ties, and the median rank if all ties went against it."""
-    image = places(ranks.image_id)
-    rows = []
-    for name in names:
-        bars = estimates(ranks.ranks[name], image)
-        against = np.median(ranks.ranks[name] + ranks.ties[name], axis=1).mean()
-        tied = f"{(ranks.ties[name] > 0).sum(1).mean():g}"
-        cells = [_cell(metric, bars[metric]) for metric in METRICS]
-        rows.append([name, *labels, *cells, tied, number("median_rank", float(against)), str(len(ranks.query))])
-    return rows
+def _run(ranks: Ranks, name: str) -> Column:
+    """The metrics of a run, the number of queries with ties, and the median rank if all ties went against it."""
+    bars = estimates(ranks.ranks[name], places(ranks.image_id))
+    against = np.median(ranks.ranks[name] + ranks.ties[name], axis=1).mean()
+    cells = {metric: _cell(metric, bars[metric]) for metric in _metrics(ranks)}
+    tied = f"{(ranks.ties[name] > 0).sum(1).mean():g}"
+    return cells | {TIED: tied, AGAINST: number("median_rank", float(against))}
 
 
-def _chance(ranks: Ranks, *labels: str) -> list[str]:
+def _chance(ranks: Ranks) -> Column:
     exact = chance(ranks.right, ranks.gallery)
-    return ["chance", *labels, *(number(metric, exact[metric]) for metric in METRICS), "", "", str(len(ranks.query))]
+    return {metric: number(metric, exact[metric]) for metric in _metrics(ranks)}
+
+
+def _metrics(ranks: Ranks) -> list[str]:
+    """The metrics that depend on the ranks in this gallery."""
+    return [metric for metric in METRICS if informative(metric, ranks.gallery)]
+
+
+def _side_by_side(columns: Mapping[str, Column]) -> str:
+    """A table with a row for each number and a column for each run: intervals are long, and runs are few."""
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    rows = [[labels.column(name), *(column.get(name, "") for column in columns.values())] for name in names]
+    return table(["", *columns], rows, left=1)
 
 
 def _paper(config: TableConfig, results: Path) -> list[str]:
     """The section on the paper's protocol."""
     by_way = {way: rank_tables.some(config, results, "paper", direction=way, similarity=OWN) for way in DIRECTIONS}
-    rows = [row for name in config.table for way in DIRECTIONS for row in _rows(by_way[way], [name], way)]
-    rows += [_chance(by_way[way], way) for way in DIRECTIONS]
     n = len(by_way["A2V"].query)
-    return [
-        "## One clip to an image\n",
-        f"The paper's protocol: {n} clips rank {n} images (A2V) and the images the clips (V2A). Each run under the "
+    text = [
+        "## One clip to a picture\n",
+        f"The paper's protocol: {n} clips rank {n} pictures (A2V) and the pictures the clips (V2A). Each run under the "
         "similarity that it was trained for. Chance is exact.\n",
-        table(["loss", "direction", *METRICS, "tied", "median if ties go against it", "n"], rows),
     ]
+    for way, ranks in by_way.items():
+        columns = {name: _run(ranks, name) for name in config.table} | {"chance": _chance(ranks)}
+        text += [f"### {WAYS[way]}\n", _side_by_side(columns)]
+    return text
 
 
 def _others(config: TableConfig, results: Path) -> list[str]:
     """The section on the same runs under both plain similarities."""
-    rows = []
-    for name in config.table:
-        for other in OTHERS:
-            for way in DIRECTIONS:
-                ranks = rank_tables.some(config, results, "paper", direction=way, similarity=other)
-                rows += _rows(ranks, [name], other, way)
-    return [
+    text = [
         "## Under each similarity\n",
         "The same pairs and models under `max_mean` (dense) and under `mean_mean` (global), whatever they were trained "
         "for, as the reference code reports them.\n",
-        table(["loss", "similarity", "direction", *METRICS, "tied", "median if ties go against it", "n"], rows),
     ]
+    for way in DIRECTIONS:
+        for other in OTHERS:
+            ranks = rank_tables.some(config, results, "paper", direction=way, similarity=other)
+            columns = {name: _run(ranks, name) for name in config.table}
+            text += [f"### {WAYS[way]}, under `{other}`\n", _side_by_side(columns)]
+    return text
 
 
 def _multi_positive(config: TableConfig, results: Path) -> list[str]:
-    """The section on all clips of the images."""
-    rows = []
+    """The section on all clips of the pictures."""
+    text = [
+        "## All clips of a picture\n",
+        "The clips of val and val_more about the same pictures. A clip looks for its picture (A2V); a picture looks "
+        "for any of its clips (V2A). Chance takes into account how many right items the gallery has. By speakers: "
+        "whose clips are the queries (A2V) or the gallery (V2A).\n",
+    ]
     for group, label in SPEAKERS.items():
         for way in DIRECTIONS:
             ranks = rank_tables.read(config, results, "multi_positive", direction=way, speakers=group)
             if ranks is not None:
-                right = f"{ranks.right.mean():.2f} of {ranks.gallery}"
-                rows += [*_rows(ranks, config.table, label, way, right), _chance(ranks, label, way, right)]
-    return [
-        "## All clips of an image\n",
-        "The clips of val and val_more about the same images. A clip looks for its image (A2V); an image looks for any "
-        "of its clips (V2A). `right` is the average number of right items in the gallery, which chance takes into "
-        "account. `speakers`: whose clips are the queries (A2V) or the gallery (V2A).\n",
-        table(["loss", "speakers", "direction", "right", *METRICS, "tied", "median if ties go against it", "n"], rows),
-    ]
+                columns = {name: _run(ranks, name) for name in config.table} | {"chance": _chance(ranks)}
+                right = f"{ranks.right.mean():.2f} right of {ranks.gallery}, on average"
+                text += [f"### {way}, {label}\n", f"{len(ranks.query)} queries; {right}.\n", _side_by_side(columns)]
+    return text
 
 
 def _difference(metric: str, bar: Difference) -> str:
@@ -117,18 +135,23 @@ def _difference(metric: str, bar: Difference) -> str:
 def _compared(config: TableConfig, results: Path) -> list[str]:
     """The section on differences; none where the table has one run."""
     first, seeds = config.table[0], len(config.seeds)
-    rows = [
-        [f"{first} - {other}", way, *(_difference(metric, by_metric[metric]) for metric in METRICS)]
-        for way in DIRECTIONS
-        for other, by_metric in compared(config, results, "paper", way).items()
-    ]
     what = {
         "objectives": f"Over {seeds} seeds, resampled together with the images. p is two-sided, for one comparison.",
         "these checkpoints": "Between these very checkpoints; images are resampled. Another training may give another "
         "result, so there is no p-value; three seeds (`seeds: [0, 1, 2]`) give one.",
     }
-    text = f"One clip to an image. {what[about(seeds)]} All metrics by both protocols are in `comparisons.csv`.\n"
-    return ["## Differences\n", text, table(["difference", "direction", *METRICS], rows)] if rows else []
+    if len(config.table) == 1:
+        return []
+    more = "All metrics by both protocols are in `comparisons.csv`."
+    text = ["## Differences\n", f"One clip to a picture. {what[about(seeds)]} {more}\n"]
+    for way in DIRECTIONS:
+        ranks = rank_tables.some(config, results, "paper", direction=way, similarity=OWN)
+        columns = {
+            f"{first} - {other}": {metric: _difference(metric, by_metric[metric]) for metric in _metrics(ranks)}
+            for other, by_metric in compared(config, results, "paper", way).items()
+        }
+        text += [f"### {WAYS[way]}\n", _side_by_side(columns)]
+    return text
 
 
 def _published() -> list[str]:
@@ -138,9 +161,9 @@ def _published() -> list[str]:
     ]
     return [
         "## The paper's numbers\n",
-        "Reported by the VeS paper on Project Vaani, one clip to an image, n = 5000; not measured here, and on other "
+        "Reported by the VeS paper on Project Vaani, one clip to a picture, n = 5000; not measured here, and on other "
         "clips than all above.\n",
-        table(["loss", "direction", *RECALLS, *RANKS], rows),
+        table([labels.column(name) for name in ("loss", "direction", *RECALLS, *RANKS)], rows, left=2),
     ]
 
 
@@ -177,6 +200,8 @@ def write(config: TableConfig, results: Path, corpus: str, truth: Path, out: Pat
         "what other queries of the same kind might give, not what other trainings might. A rank is 1 + the number of "
         "wrong items scored higher, so ties favour the model; they are counted.\n",
     ]
+    if few := few_steps.warning(results / run_name(name, seed) for name in config.table for seed in config.seeds):
+        head.insert(1, f"**{few}**\n")
     parts = (_paper(config, results), _compared(config, results), _others(config, results))
     sections = [*head, *(text for part in parts for text in part), *_multi_positive(config, results)]
     sections += [*_localisation(truth), *_processors(), *_published()]

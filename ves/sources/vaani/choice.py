@@ -5,7 +5,6 @@ number, a hash of its place (shard, row) and the seed. So the order of shards ne
 of the same clips.
 """
 
-import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ves.base.apportion import proportional
 from ves.base.files import atomic, read_json, write_json
 from ves.base.hashing import chance_of_rows
 from ves.config.corpus import VaaniConfig
+from ves.sources.chosen_rows import chosen_entry
 from ves.sources.vaani.survey_tables import ANY_LEVEL, clips, image_of, pictures
 
 log = logging.getLogger(__name__)
@@ -133,8 +133,7 @@ def _shard(file: dict[str, Any], rows: pl.Series) -> tuple[dict[str, Any], pl.Se
     """The listing's entry of an audio file, which has a hash of the chosen rows unless these are all; and the rows."""
     entry = _entry(file)
     if len(rows) < file["rows"]:
-        digest = hashlib.sha256(rows.to_numpy().astype("<u4").tobytes()).hexdigest()
-        entry["chosen"] = {"rows": len(rows), "sha256": digest}
+        entry["chosen"] = chosen_entry(rows.to_numpy())
     return entry, rows
 
 

@@ -5,36 +5,42 @@ module for the kind of store only when it is called: reading or describing a sto
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
-from ves.store.verify.arrays import Fault, joined
+from ves.media.normalisation import Normalisation
+from ves.store.verify.arrays import Fault, merge_neighbours
 
 log = logging.getLogger(__name__)
 
 THREADS = 2
 
 
-def verify(store: Path, images: Path | None = None) -> list[Fault]:
+def verify(
+    store: Path, images: Path | None = None, normalisation_of: Callable[[Path], Normalisation] | None = None
+) -> list[Fault]:
     """All faults of a feature store, an audio store or embeddings.
 
     `images` is the images.parquet that lists the images of a feature store; None means that of the corpus in which the
-    store lies, if there is one. Raises ValueError if there is no store of these kinds.
+    store lies, if there is one. `normalisation_of` reads from the folder of a backbone how its pictures are normalised
+    (as ves.models.preprocessing does, which this package cannot import); None means that this is not compared. Raises
+    ValueError if there is no store of these kinds.
     """
     if (store / "audio_tokens").is_dir():
         from ves.store.verify.embeddings import verify_embeddings
 
-        return joined(verify_embeddings(store))
+        return merge_neighbours(verify_embeddings(store))
     if (store / "patch_tokens").exists() or (store / "image_id").exists():
         from ves.store.verify.features import verify_features
 
         beside = store.absolute().parents[1] / "images.parquet"
         images = images or (beside if beside.is_file() else None)
         log.info("%s", f"ids are compared with {images}" if images else f"ids are not compared: there is no {beside}")
-        return joined(verify_features(store, images, THREADS))
+        return merge_neighbours(verify_features(store, images, THREADS, normalisation_of))
     if (store / "audio").is_dir():
         from ves.store.verify.audio import verify_audio
 
-        return joined(verify_audio(store, THREADS))
+        return merge_neighbours(verify_audio(store, THREADS))
     kinds = "a feature store (patch_tokens, image_id), an audio store (audio/) or embeddings (audio_tokens)"
     raise ValueError(f"{store}: none of the stores that VeS makes: {kinds}")
 

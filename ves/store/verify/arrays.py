@@ -45,7 +45,7 @@ class Fault:
         return f"{self.file}: {rows}: {self.what}"
 
 
-def joined(faults: Iterable[Fault]) -> list[Fault]:
+def merge_neighbours(faults: Iterable[Fault]) -> list[Fault]:
     """The same faults; those of neighbouring rows become one."""
     out: list[Fault] = []
     for fault in faults:

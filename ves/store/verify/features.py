@@ -1,12 +1,12 @@
 """Verifying a feature store: every file, checksum, number and id.
 
-It is compared with its manifest, with the images.parquet that lists its pictures, and with its settings and weights, as
-far as they are there. Each thread has one chunk in memory at a time.
+It is compared with its manifest, with the images.parquet that lists its pictures, and with its settings and its
+backbone (weights, normalisation of pictures), as far as they are there. Each thread has one chunk in memory at a time.
 """
 
-import hashlib
 import logging
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +17,9 @@ from huggingface_hub import try_to_load_from_cache
 from ves.base import files, parquet
 from ves.base.checksums import WEIGHTS, file_sha256, weight_files, weight_hash
 from ves.base.files import matches_schema, same
+from ves.media.normalisation import Normalisation, from_attributes
 from ves.store.compression import CODECS
-from ves.store.features_layout import ID_BYTES, digests, header, identity, impossible, metadata
+from ves.store.features_layout import ID_BYTES, digests, header, identity, images_sha256, impossible, metadata
 from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, read_document, unlike
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,11 @@ MANIFEST = {
 }
 
 
-def verify_features(store: Path, images: Path | None, threads: int) -> list[Fault]:
-    """All faults of a feature store; without `images`, its ids are compared with the manifest only."""
+def verify_features(
+    store: Path, images: Path | None, threads: int, normalisation_of: Callable[[Path], Normalisation] | None = None
+) -> list[Fault]:
+    """All faults of a feature store; without `images`, its ids are compared with the manifest only. `normalisation_of`:
+    see `verify`."""
     paths = [store / part / "zarr.json" for part in ("", "patch_tokens", "image_id")]
     paths.append(store.with_name(f"{store.name}.manifest.json"))
     (group, of_tokens, of_ids, manifest), problems = zip(*map(read_document, paths), strict=True)
@@ -50,7 +54,7 @@ def verify_features(store: Path, images: Path | None, threads: int) -> list[Faul
     of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids), threads)
     faults += of_rows + of_shards + tokens.strays() + ids.strays()
     if attrs is not None:
-        faults += _verify_attributes(paths[0], attrs, tokens)
+        faults += _verify_attributes(paths[0], attrs, tokens) + _verify_backbone(paths[0], attrs, normalisation_of)
     if manifest is not None:
         faults += _verify_manifest(paths[3], manifest, attrs, tokens, hashes, stored_ids)
     return faults
@@ -160,7 +164,7 @@ def _against_images(ids: StoredArray, stored: list[str], images: Path) -> list[F
 
 
 def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -> list[Fault]:
-    """Attributes that contradict the array, the settings beside the store, or the weights on this machine."""
+    """Attributes that contradict the array or the settings beside the store."""
     wrong = []
     _, patches, width = tokens.shape
     if attrs.get("complete") is not True:
@@ -183,10 +187,31 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
             ]
         except (ValueError, TypeError, OSError) as error:
             wrong.append(f"no comparison with {settings.name} is possible: {error}")
-    weights = _weights_here(str(attrs.get("backbone")), attrs.get("revision"))
-    if weights and attrs.get("weight_hash") != (here := weight_hash(weights)):
-        wrong.append(f"weight_hash {str(attrs.get('weight_hash'))[:16]}..., but {weights} has {here[:16]}...")
     return [Fault(path, what) for what in wrong]
+
+
+def _verify_backbone(
+    path: Path, attrs: dict[str, Any], normalisation_of: Callable[[Path], Normalisation] | None
+) -> list[Fault]:
+    """Attributes that contradict the backbone, if it is on this machine: other weights, another normalisation."""
+    if (folder := _weights_here(str(attrs.get("backbone")), attrs.get("revision"))) is None:
+        return []
+    faults = []
+    if attrs.get("weight_hash") != (here := weight_hash(folder)):
+        what = f"weight_hash {str(attrs.get('weight_hash'))[:16]}..., but {folder} has {here[:16]}..."
+        faults.append(Fault(path, what))
+    if normalisation_of is None:
+        return faults
+    try:
+        expected = normalisation_of(folder)
+    except ValueError as error:
+        log.info("the normalisation of pictures is not compared: %s", error)
+        return faults
+    recorded = attrs.get("normalisation")
+    with suppress(KeyError, TypeError, ValueError, AttributeError):  # it is none, which is a fault too
+        if from_attributes(recorded) == expected:
+            return faults
+    return [*faults, Fault(path, f"normalisation {recorded}, but {folder} has {expected.attributes}")]
 
 
 def _weights_here(backbone: str, revision: Any) -> Path | None:
@@ -225,7 +250,7 @@ def _verify_manifest(
         faults.append(Fault(path, f"made with other attributes than the store's: {', '.join(differing)}"))
     if manifest["rows"] != tokens.shape[0]:
         faults.append(Fault(path, f"{manifest['rows']} rows, but the store has {tokens.shape[0]}"))
-    if ids is not None and manifest["images_sha256"] != hashlib.sha256("\n".join(ids).encode()).hexdigest():
+    if ids is not None and manifest["images_sha256"] != images_sha256(ids):
         faults.append(Fault(path, "written for other images (images_sha256)"))
     rows = [min(tokens.chunk_rows, tokens.shape[0] - n * tokens.chunk_rows) for n in range(len(tokens.files))]
     names = [str(file.relative_to(tokens.folder.parent)) for file in tokens.files]

@@ -14,7 +14,11 @@ const explorer = {
   values: false, // whether heat is shown as colours with their scale, instead of light
 
   // Called once by data/index.js.
-  index({ intro, about, colours, light, clips }) {
+  index({ intro, about, back, colours, light, clips }) {
+    if (back && !location.pathname.includes("/data/raw/")) { // a report has a copy of this page, and not of that one
+      $("back").hidden = false;
+      $("back").firstElementChild.href = back;
+    }
     Object.assign(this, { colours, light, clips });
     $("intro").textContent = intro;
     $("about").textContent = about;

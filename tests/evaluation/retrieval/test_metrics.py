@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.retrieval import both_directions
 from ves.evaluation.retrieval.chance import chance
-from ves.evaluation.retrieval.ranks import ROWS, both_directions, rank_by_image, ranks, summary, ties
+from ves.evaluation.retrieval.metrics import ROWS, count_ties, rank_by_image, rank_queries, summary
 
 pytestmark = pytest.mark.numbers
 
@@ -36,10 +37,12 @@ def slow_ties(scores: list[float], right: list[bool]) -> int:
 
 def test_ranks_by_eye():
     right = torch.eye(4, dtype=torch.bool)
-    assert ranks(BY_EYE, right).tolist() == [1, 3, 1, 4]
-    assert ties(BY_EYE, right).tolist() == [0, 0, 3, 0]
-    assert ranks(BY_EYE.T, right).tolist() == [1, 3, 1, 2], "columns: 0.4 is behind 0.7 and 0.5, and 0.3 behind 0.7"
-    assert ties(BY_EYE.T, right).tolist() == [0, 0, 0, 1]
+    assert rank_queries(BY_EYE, right).tolist() == [1, 3, 1, 4]
+    assert count_ties(BY_EYE, right).tolist() == [0, 0, 3, 0]
+    assert rank_queries(BY_EYE.T, right).tolist() == [1, 3, 1, 2], (
+        "columns: 0.4 is behind 0.7 and 0.5, and 0.3 behind 0.7"
+    )
+    assert count_ties(BY_EYE.T, right).tolist() == [0, 0, 0, 1]
 
 
 def test_the_report_by_eye():
@@ -73,8 +76,12 @@ def test_ranks_and_ties_equal_loops(queries, gallery, seed):
     right = rng.random((queries, gallery)) < 0.4
     right[np.arange(queries), rng.integers(0, gallery, queries)] = True
     given_scores, given_right = torch.from_numpy(scores), torch.from_numpy(right)
-    assert ranks(given_scores, given_right).tolist() == [slow_rank(*row) for row in zip(scores, right, strict=True)]
-    assert ties(given_scores, given_right).tolist() == [slow_ties(*row) for row in zip(scores, right, strict=True)]
+    assert rank_queries(given_scores, given_right).tolist() == [
+        slow_rank(*row) for row in zip(scores, right, strict=True)
+    ]
+    assert count_ties(given_scores, given_right).tolist() == [
+        slow_ties(*row) for row in zip(scores, right, strict=True)
+    ]
 
 
 @settings(max_examples=30, deadline=None)
@@ -166,16 +173,16 @@ def test_queries_ranked_in_pieces_are_ranked_alike():
     item = torch.arange(7)
     positives = query[:, None] == item
     rank, tied = rank_by_image(scores.float(), query, item)
-    assert torch.equal(rank, ranks(scores.float(), positives))
-    assert torch.equal(tied, ties(scores.float(), positives))
+    assert torch.equal(rank, rank_queries(scores.float(), positives))
+    assert torch.equal(tied, count_ties(scores.float(), positives))
 
 
 def test_what_has_no_rank_is_an_error():
     right = torch.eye(2, dtype=torch.bool)
     with pytest.raises(ValueError, match="query 1 and gallery item 0 is NaN"):
-        ranks(torch.tensor([[0.0, 1.0], [float("nan"), 0.0]]), right)
+        rank_queries(torch.tensor([[0.0, 1.0], [float("nan"), 0.0]]), right)
     with pytest.raises(ValueError, match="query 1 has no right item"):
-        ranks(torch.zeros(2, 2), torch.tensor([[True, False], [False, False]]))
+        rank_queries(torch.zeros(2, 2), torch.tensor([[True, False], [False, False]]))
     with pytest.raises(ValueError, match="no queries"):
         summary(torch.zeros(0, dtype=torch.long))
     with pytest.raises(ValueError, match="no queries"):
@@ -187,5 +194,5 @@ def test_what_has_no_rank_is_an_error():
 
 def test_infinite_scores_have_ranks():
     scores = torch.tensor([[-torch.inf, 0.0, torch.inf]])
-    assert ranks(scores, torch.tensor([[True, False, False]])).tolist() == [3]
-    assert ranks(scores, torch.tensor([[False, False, True]])).tolist() == [1]
+    assert rank_queries(scores, torch.tensor([[True, False, False]])).tolist() == [3]
+    assert rank_queries(scores, torch.tensor([[False, False, True]])).tolist() == [1]

@@ -12,7 +12,7 @@ from ves.base.files import read_json, write_json
 from ves.config.experiment import run_config
 from ves.evaluation.checkpoint_folder import WEIGHTS, find
 from ves.evaluation.embed import embed_weights
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval.protocols import paper_report
 from ves.evaluation.truth import folder_of as truth_of
 from ves.store.embeddings import load, manifest_path

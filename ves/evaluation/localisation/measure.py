@@ -18,7 +18,7 @@ import numpy as np
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths
 from ves.evaluation.localisation import protocols, rows
-from ves.evaluation.localisation.noun_heats import NounHeats, audible, nouns
+from ves.evaluation.localisation.noun_heats import NounHeats, audible, spoken_nouns
 from ves.evaluation.localisation.pointing import central, centres_inside, hottest, overlaps
 from ves.evaluation.localisation.rows import mean, percent
 from ves.evaluation.provenance import refuse_other_split
@@ -38,12 +38,12 @@ AS_PROTOCOL = {
 }
 
 
-def outcomes(noun_heats: NounHeats) -> dict[str, np.ndarray]:
+def outcomes_of(noun_heats: NounHeats) -> dict[str, np.ndarray]:
     """float [N] by name: whether each noun is a hit, and whether its baselines are; NaN where a noun has no such heat.
 
     `oracle`: whether the centre of any patch lies on the object; where none does, no heat can hit.
     """
-    grid = noun_heats.stored.attrs["grid"]
+    grid = noun_heats.embeddings.attrs["grid"]
     result = {name: np.full(len(noun_heats.nouns), np.nan) for name in AS_PROTOCOL}
     for i, noun in enumerate(noun_heats.nouns):
         boxes = noun_heats.pixel_grid(i).geometry.patch_boxes(*grid)
@@ -81,13 +81,13 @@ def digest(noun_heats: NounHeats) -> str:
     return hashlib.sha256(repr(nouns).encode()).hexdigest()
 
 
-def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
+def measure(embeddings: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
     """The content of localisation.json. Raises NoTruth when the corpus does not say when nouns are spoken, or what they
     name."""
-    noun_heats, skipped = audible(stored, nouns(stored, data, truth).to_dicts())
+    noun_heats, skipped = audible(embeddings, spoken_nouns(embeddings, data, truth).to_dicts())
     if not noun_heats.nouns:
-        raise NoTruth(f"no noun that names a visible object is spoken within the {stored.attrs['seconds']} s heard")
-    hits = outcomes(noun_heats)
+        raise NoTruth(f"no noun that names a visible object is spoken within the {embeddings.attrs['seconds']} s heard")
+    hits = outcomes_of(noun_heats)
     of_nouns, pools = protocols.measure(noun_heats)
     of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in hits.items()} | of_nouns
     names = {"language": [noun["language"] for noun in noun_heats.nouns], "kind": noun_heats.kinds}
@@ -101,16 +101,16 @@ def measure(stored: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
     }
 
 
-def evaluate(embeddings: Path, data: DataPaths, truth: Path, out: Path) -> None:
+def evaluate(store: Path, data: DataPaths, truth: Path, out: Path) -> None:
     """Write localisation.json; for a corpus without word timings or masks it says that there is no measure, and why.
 
     Raises ValueError when embeddings, split, manifest and truth do not belong together.
     """
-    stored = load(embeddings)
-    refuse_other_split(stored, embeddings, data.splits)
-    about: dict[str, Any] = {key: stored.attrs[key] for key in ("run", "split", "model_sha256")}
+    embeddings = load(store)
+    refuse_other_split(embeddings, store, data.splits)
+    about: dict[str, Any] = {key: embeddings.attrs[key] for key in ("run", "split", "model_sha256")}
     try:
-        result = {"available": True} | measure(stored, data, truth)
+        result = {"available": True} | measure(embeddings, data, truth)
     except NoTruth as reason:
         result = {"available": False, "why": str(reason)}
     write_json(out, about | result)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from tests.support.embeddings import FRAMES, embeddings, random_embeddings
 from tests.support.truth_corpus import Corpus, png, rectangle
-from ves.evaluation.localisation import report as localisation
-from ves.evaluation.localisation.report import rates
+from ves.evaluation.localisation import measure as localisation
+from ves.evaluation.localisation.measure import rates
 from ves.evaluation.truth import NoTruth
 from ves.store.embeddings import write
 

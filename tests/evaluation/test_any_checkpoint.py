@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from ves.__main__ import main
 from ves.base.files import read_json, write_json
 from ves.config.experiment import run_config
-from ves.evaluation.checkpoint import evaluate
+from ves.evaluation.any_checkpoint import evaluate
 from ves.evaluation.checkpoint_folder import find
 from ves.evaluation.embed import embed
-from ves.evaluation.localisation import report as localisation
+from ves.evaluation.localisation import measure as localisation
 from ves.evaluation.retrieval.protocols import paper
 from ves.models.towers import VeS
 
@@ -104,7 +104,25 @@ def test_nor_do_figures_take_it_for_one(stage: str, run: Path, tmp_path: Path, c
     assert not out.exists()
 
 
-def refused(checkpoint: Path, capsys) -> str:
+@pytest.mark.parametrize("stage", ["localisation", "breakdown", "retrieval-page"])
+def test_nor_do_tables(stage: str, run: Path, tmp_path: Path, capsys) -> None:
+    """The runs of a table say whose truth it must be."""
+    wrong, out = tmp_path / "truht", tmp_path / "out"
+    write_json(tmp_path / "table.json", {"seeds": [0], "table": ["one"]})
+    (tmp_path / "one-s0").symlink_to(run)
+    of_table = {"--table": tmp_path / "table.json", "--results": tmp_path}
+    options = {
+        "localisation": {"--run": run, "--embeddings": run / "embeddings" / "val.zarr"},
+        "breakdown": of_table | {"--manifest": tmp_path / "absent", "--splits": tmp_path / "absent"},
+        "retrieval-page": of_table | {"--corpus": "toy"},
+    }[stage]
+    arguments = [str(part) for pair in (options | {"--truth": wrong, "--out": out}).items() for part in pair]
+    assert main([stage, *arguments]) == 1
+    assert f"{stage}: {wrong}: no such folder; the truth of this corpus is " in capsys.readouterr().err
+    assert not out.exists()
+
+
+def error_line(checkpoint: Path, capsys) -> str:
     """What is said of it: one line."""
     assert main(["evaluate", str(checkpoint)]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("evaluate: ")]
@@ -113,21 +131,21 @@ def refused(checkpoint: Path, capsys) -> str:
 
 
 def test_what_is_no_checkpoint_ends_in_one_line(run: Path, tmp_path: Path, capsys) -> None:
-    assert "no checkpoint: neither it nor a folder above it has the config.json" in refused(tmp_path.parent, capsys)
-    assert "nowhere: no checkpoint: there is no such folder" in refused(run / "nowhere", capsys)
+    assert "no checkpoint: neither it nor a folder above it has the config.json" in error_line(tmp_path.parent, capsys)
+    assert "nowhere: no checkpoint: there is no such folder" in error_line(run / "nowhere", capsys)
     (run / "checkpoints-2").mkdir()
-    assert "checkpoints-2: no checkpoint: it has no model.safetensors" in refused(run / "checkpoints-2", capsys)
+    assert "checkpoints-2: no checkpoint: it has no model.safetensors" in error_line(run / "checkpoints-2", capsys)
     weights = run / "checkpoints" / "abc" / "step-00000006" / "model.safetensors"
     whole, state = weights.read_bytes(), load_file(weights)
     weights.write_bytes(whole[:-9])
-    assert "model.safetensors: damaged weights" in refused(run, capsys)
+    assert "model.safetensors: damaged weights" in error_line(run, capsys)
     save_file({"x": torch.zeros(1)}, weights)
-    assert "model.safetensors: not the weights of a VeS model" in refused(run, capsys)
+    assert "model.safetensors: not the weights of a VeS model" in error_line(run, capsys)
     save_file({**state, "audio.head.0.bias": torch.zeros(3)}, weights)
-    assert "not weights of this configuration: audio.head.0.bias" in refused(run, capsys)
+    assert "not weights of this configuration: audio.head.0.bias" in error_line(run, capsys)
     weights.write_bytes(whole)
     (run / "config.json").write_text('{"run": "dense"}')
-    assert "config.json: not a RunConfig: seed: field required; data: " in refused(run, capsys)
+    assert "config.json: not a RunConfig: seed: field required; data: " in error_line(run, capsys)
 
 
 def test_a_split_without_clips_is_named(run: Path) -> None:

@@ -8,7 +8,7 @@ The paper's protocol is the case of one clip to an image, where the only right i
 several clips to an image the same rule has more right items.
 
 Dimension key
-    Q queries    G gallery items    A utterances    V images
+    Q queries    G gallery items
 """
 
 import torch
@@ -30,12 +30,12 @@ def _best_positive(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"])
     return scores.masked_fill(~positives, -torch.inf).amax(1, keepdim=True)
 
 
-def ranks(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Int[Tensor, "Q"]:
+def rank_queries(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Int[Tensor, "Q"]:
     """1 + the number of gallery items scored strictly above the query's best positive; 1 is a perfect query."""
     return 1 + (scores > _best_positive(scores, positives)).sum(1)
 
 
-def ties(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Int[Tensor, "Q"]:
+def count_ties(scores: Float[Tensor, "Q G"], positives: Bool[Tensor, "Q G"]) -> Int[Tensor, "Q"]:
     """The number of wrong items scored exactly as the query's best positive; rank + ties is the pessimistic rank."""
     return ((scores == _best_positive(scores, positives)) & ~positives).sum(1)
 
@@ -47,7 +47,7 @@ def rank_by_image(
     pieces = [(scores[i : i + ROWS], query[i : i + ROWS, None] == item) for i in range(0, len(query), ROWS)]
     if not pieces:
         raise ValueError("no queries: there is nothing to rank")
-    return torch.cat([ranks(*piece) for piece in pieces]), torch.cat([ties(*piece) for piece in pieces])
+    return torch.cat([rank_queries(*piece) for piece in pieces]), torch.cat([count_ties(*piece) for piece in pieces])
 
 
 def summary(ranks: Int[Tensor, "Q"]) -> Report:
@@ -70,10 +70,3 @@ def report(ranks: Int[Tensor, "Q"], ties: Int[Tensor, "Q"], gallery: int) -> Rep
         "pessimistic_mean_rank": pessimistic["mean_rank"],
         "pessimistic_median_rank": pessimistic["median_rank"],
     }
-
-
-def both_directions(scores: Float[Tensor, "A V"], clip_image: Int[Tensor, "A"]) -> dict[str, Report]:
-    """A2V (a clip looks for its image) and V2A (an image looks for any of its clips); clip_image holds columns."""
-    image = torch.arange(scores.shape[1], device=clip_image.device)
-    a2v, v2a = rank_by_image(scores, clip_image, image), rank_by_image(scores.T, image, clip_image)
-    return {"A2V": report(*a2v, scores.shape[1]), "V2A": report(*v2a, scores.shape[0])}
