@@ -74,8 +74,8 @@ def draw(
 
     <clip>.png, <clip>-strip.png (both again as -values.png) and <clip>.mp4 for each, with its poster and a thumbnail;
     panels-<run>.png, a page index.html of them all, and index.json, written last; what an earlier drawing left there is
-    removed first. Same input, same bytes. `truth` may be absent. Raises ValueError when the runs do not have the same clips, when no clip can be shown, and for a
-    character in a description that no font has.
+    removed first. Same input, same bytes. `truth` may be absent. Raises ValueError when the runs do not have the same
+    clips, when no clip can be shown, and for a character in a description that no font has.
     """
     comparison = compare(runs)
     viewings = views(comparison, Corpus(comparison.first, data, pictures, truth), clips)
