@@ -67,3 +67,20 @@ def page_of(folder: Path, clips: list[Viewing] = CLIPS) -> Path:
         entries.append(show(page, one, SECONDS, {} if number else dict.fromkeys(one.similarity, found)))
     finish(page, entries, [one.description for one in clips], "A test.")
     return folder
+
+
+def heat(page, run: str) -> np.ndarray:
+    """uint8 [patches, 4]: the pixels of a heatmap in exact values, one to a patch; the page goes on showing values."""
+    page.evaluate("explorer.showValues(true)")
+    number = list(CLIPS[0].similarity).index(run)
+    script = f"""() => {{
+        const canvas = document.querySelectorAll('.heated canvas')[{number}];
+        return Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data);
+    }}"""
+    return np.array(page.evaluate(script), np.uint8).reshape(-1, 4)
+
+
+def seek(page, seconds: float) -> None:
+    page.evaluate(f"explorer.seek({seconds})")
+    page.wait_for_function(f"Math.abs(document.getElementById('audio').currentTime - {seconds}) < 1e-3")
+    page.wait_for_function("!document.getElementById('audio').seeking")

@@ -27,7 +27,13 @@ def cells(page: Image.Image, viewing, run: int) -> np.ndarray:
 
 def test_a_small_picture_is_bright_when_and_where_its_patch_is() -> None:
     viewing = make_viewing()
-    found = cells(strips.compose(viewing), viewing, 0)
+    lit = cells(strips.compose(viewing), viewing, 0)
+    for step in (2, 5, 6):
+        assert divmod(int(lit[step].argmax()), GRID) == (BALL if step == 2 else SHIRT)
+        assert lit[step].max() > np.median(lit[step]) + 60
+    for step in (3, 4, 7, 8, 9):
+        assert np.ptp(lit[step]) < 30, "the noise of the picture: nothing is said"
+    found = cells(strips.compose(viewing, values=True), viewing, 0)
     assert found.shape == (10, GRID, GRID)
     while_said = {1: BALL, 2: BALL, 5: SHIRT, 6: SHIRT}  # 0.3-0.6 s, 1.0-1.4 s, in steps of 0.2 s
     for step, place in while_said.items():
@@ -39,7 +45,9 @@ def test_a_small_picture_is_bright_when_and_where_its_patch_is() -> None:
 
 def test_runs_have_one_scale() -> None:
     viewing = make_viewing()
-    page = strips.compose(viewing)
+    page = strips.compose(viewing, values=True)
+    lit = [np.median(cells(strips.compose(viewing), viewing, run)[5]) for run in (0, 1)]
+    assert lit[0] + 15 < lit[1] < 115, "what stands out less dims less"
     strong, weak = cells(page, viewing, 0), cells(page, viewing, 1)
     assert strong[5, *SHIRT] > weak[5, *SHIRT] + 20
     assert weak[5, *SHIRT] > weak[8, *SHIRT] + 5
@@ -57,8 +65,9 @@ def test_steps_of_long_clips_are_longer() -> None:
 def test_what_counts_nowhere_is_grey() -> None:
     """A model that leaves pauses out says nothing of them: no colour, not even that of the least similarity."""
     heard, viewing = make_viewing(), make_viewing(valid=np.arange(TOKENS) < 12)
-    dark, grey = (cells(strips.compose(each), each, 0)[8] for each in (heard, viewing))
+    dark, grey = (cells(strips.compose(each, values=True), each, 0)[8] for each in (heard, viewing))
     assert dark.max() < 70 < 100 < grey.min()
+    np.testing.assert_allclose(*(cells(strips.compose(each), each, 0)[8] for each in (heard, viewing)), atol=1)
 
 
 def test_transcripts_stand_above_and_words_below_the_sound() -> None:

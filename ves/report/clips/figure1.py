@@ -5,9 +5,9 @@ first noun that names something in the picture. Neither a person nor a score pic
 timings a row shows the moment of sharpest similarity (over all runs), and says so, with the transcript if there is one.
 Columns go from the objective with the greatest weight on the best patch to the one with the least.
 
-The colours of a row have one scale, from the least to the greatest similarity in any of its panels: what is pale in one
-column is weaker than what is bright in another, and no value is off the scale. Text is pixels, in the PDF too: what
-shapes these scripts here gives pixels, not outlines. Lengths are points of the printed figure, ZOOM pixels each.
+The panels are spotlights (ves.report.drawing.spotlight) and share one scale in each row: what is hardly dimmed in one
+column stands out less than what is dark in another. Below each panel stand its numbers. Text is pixels, in the PDF too:
+what shapes these scripts here gives pixels, not outlines. Lengths are points of the printed figure, ZOOM pixels each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from ves.report.clips.plate import Plate, meaning_of, panel, plate_of
 from ves.report.clips.viewing import Viewing
 from ves.report.clips.views import views
 from ves.report.drawing import lettering
-from ves.report.drawing.page import INK, PAPER, QUIET, bar, centred, coloured, paragraph, size_within
+from ves.report.drawing.page import INK, PAPER, QUIET, centred, coloured, paragraph, size_within
 from ves.report.drawing.transliteration import transliterate
 
 ZOOM = 4  # 288 pixels to an inch
@@ -31,13 +31,15 @@ WIDTH = 504  # 7 inches, both columns of a page
 MARGIN, GAP, LEFT = 6, 6, 92
 ASPECT, WIDEST = 0.76, 130  # of a panel's box, and how wide that is at most
 RULE, SAID = "#d6d6dc", "#a3104f"  # between rows; the word within the description
+RIGHT, WRONG = "#0b7a4b", "#b3261e"
 KEY = (
-    "Cosine similarity of what is said to each patch: bright is alike, dark unlike; one scale of colours in each row. "
-    "White: the most similar patch.{outlined} Under each name: what it was trained to make large for pairs that belong "
-    "together (max_mean: each moment of speech with its best patch; mean_mean: all speech with all patches). Rows are "
-    "chosen by a hash, {what}."
+    "Lit: the patches that are more like what is said than the median patch is; orange: the strongest region; white "
+    "dot: the most similar patch.{outlined} A panel dims as much as that patch stands out, by one scale in each row; "
+    "below it: cosine similarity of the median and of the most similar patch. Under each name: what it was trained to "
+    "make large for pairs that belong together (max_mean: each moment of speech with its best patch; mean_mean: all "
+    "speech with all patches). Rows are chosen by a hash, {what}."
 )
-OUTLINED = " Blue: the object that the word names; a model is right where the white square lies on it."
+OUTLINED = " Blue: the object that the word names; a model is right where the dot lies on it."
 FIRST = "and the word is the first noun of each: no score had a say"
 SHARPEST = "and the moment of each is that at which any patch is most like the speech, all models taken together"
 
@@ -55,13 +57,25 @@ def _said(page: Image.Image, viewing: Viewing, word: float, y: int) -> int:
 
 
 def _word(page: Image.Image, plate: Plate, y: int) -> int:
-    """The word and its scale, left of the panels; returns the y below."""
+    """The word, left of the panels; returns the y below."""
     word, x, width = plate.spoken[0], MARGIN * ZOOM, (LEFT - 2 * GAP) * ZOOM
     y = paragraph(page, (x, y), plate.language, 6 * ZOOM, width, QUIET, "")
     size = lettering.fitting(word.text, 14 * ZOOM, width, plate.language)
     y = paragraph(page, (x, y + ZOOM), word.text, size, width, SAID, plate.language)
-    y = paragraph(page, (x, y + ZOOM), meaning_of(word), 7 * ZOOM, width, INK, "")
-    return bar(page, (x, y + 3 * ZOOM), width, plate.scale, 6 * ZOOM)
+    return paragraph(page, (x, y + ZOOM), meaning_of(word), 7 * ZOOM, width, INK, "")
+
+
+def _numbers(page: Image.Image, plate: Plate, run: str, middle: int, y: int) -> None:
+    """Below a panel: whether it is right, and the similarity of its median and its most similar patch."""
+    spot, right = plate.spotlight(run, 0), plate.right(run, 0)
+    verdict = {True: "right", False: "wrong", None: ""}[right]
+    values = f"{spot.median:.2f} to {spot.top:.2f}".replace("-", "−")
+    pieces = [(f"{verdict} · " if verdict else "", RIGHT if right else WRONG), (values, QUIET)]
+    widths = [lettering.measure(text, 6 * ZOOM).width + ZOOM * text.endswith(" ") for text, _ in pieces]
+    x = middle - sum(widths) // 2
+    for (text, colour), width in zip(pieces, widths, strict=True):
+        lettering.draw(page, (x, y), text, 6 * ZOOM, colour)
+        x += width
 
 
 def _row(page: Image.Image, viewing: Viewing, y: int, lefts: Sequence[int], box: tuple[int, int]) -> int:
@@ -76,7 +90,9 @@ def _row(page: Image.Image, viewing: Viewing, y: int, lefts: Sequence[int], box:
     ]
     for left, picture in zip(lefts, panels, strict=True):
         page.paste(picture, (left + (box[0] - size[0]) // 2, y))
-    return max(below, y + size[1])
+    for left, run in zip(lefts[1:], plate.heats, strict=True):
+        _numbers(page, plate, run, left + box[0] // 2, y + size[1] + 8 * ZOOM)
+    return max(below, y + size[1] + 10 * ZOOM)
 
 
 def _objective(weights: Mapping[str, float]) -> str:

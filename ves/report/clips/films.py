@@ -2,10 +2,10 @@
 ves.media.encoding.
 
 A frame shows the one token that stands for its middle moment, neither smoothed nor rescaled (Viewing.scale), so any
-flicker is the model's own. Lengths are pixels of the frame.
+flicker is the model's own; while nothing is said, it shows the picture alone. Lengths are pixels of the frame.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
@@ -21,18 +21,22 @@ from ves.report.clips.plate import meaning_of
 from ves.report.clips.timeline import TICKS, WAVE, WORDS, Axis, draw_bands, draw_seconds, draw_wave, draw_words
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing import lettering
-from ves.report.drawing.overlay import mark, outline, tint
-from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
+from ves.report.drawing.overlay import mark, outline
+from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, centred, lights, paragraph, size_within
+from ves.report.drawing.spotlight import lit
 
 FPS = 25  # as many as DistilHuBERT has tokens a second
-PANEL = (340, 260)  # a panel fits in
+PANEL = (300, 230)  # a panel fits in
 NARROWEST = 220  # column of a narrow picture
+CONTROLS = 44  # height of the strip below, which a browser's controls may cover
 SAID = 96  # height of the word that is said
 PLAYHEAD = "#d4145a"
-KEY = (
-    "Bright: like the sound of this moment (cosine similarity of each patch, one scale). White: the most similar patch."
+KEY = (  # above, where no controls lie over it
+    "Lit: patches that are like the sound of this moment; orange: the strongest region; white: the most similar patch. "
+    "A picture dims as much as that patch stands out, by one scale of cosine similarity for all."
 )
 NAMED = " Blue: the object that is named."
+QUIET_S = " While nothing is said, nothing is lit."
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +65,16 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     column = max(size[0], NARROWEST)
     width = _whole(2 * MARGIN + (1 + len(runs)) * column + len(runs) * GAP)
     page = Image.new("RGB", (width, 1600), PAPER)
+    inner = width - 2 * MARGIN
+    key = KEY + NAMED * any(mask is not None for mask in viewing.masks) + QUIET_S * bool(viewing.words)
+    above = paragraph(page, (MARGIN, MARGIN - 12), key, 13, inner - 260 - 2 * GAP, QUIET, "")
+    above = max(above, lights(page, (width - MARGIN - 260, MARGIN - 6), 260, 13)) + GAP
     lefts = [MARGIN + i * (column + GAP) + (column - size[0]) // 2 for i in range(1 + len(runs))]
     for left, name in zip(lefts, (viewing.heading, *runs), strict=True):
-        centred(page, left + size[0] // 2, MARGIN + 6, name, 18, INK, "")
-    top = MARGIN + 22
+        centred(page, left + size[0] // 2, above + 12, name, 18, INK, "")
+    top = above + 26
     page.paste(viewing.picture.resize(size, Image.Resampling.LANCZOS), (lefts[0], top))
     said = top + size[1] + GAP
-    inner = width - 2 * MARGIN
     if viewing.words:
         wave = said + SAID
     else:
@@ -78,11 +85,7 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     draw_wave(page, axis, wave, viewing.samples)
     draw_words(page, axis, wave + WAVE, viewing.words, viewing.language)
     draw_seconds(page, axis, end)
-    y = end + TICKS + 12
-    key = KEY + NAMED * any(mask is not None for mask in viewing.masks)
-    below = paragraph(page, (MARGIN, y), key, 13, inner - 260 - 2 * GAP, QUIET, "")
-    below = max(below, bar(page, (width - MARGIN - 260, y), 260, viewing.scale, 13))
-    page = page.crop((0, 0, width, _whole(below + GAP)))
+    page = page.crop((0, 0, width, _whole(end + TICKS + CONTROLS)))
     return _Stage(page, size, lefts[0], dict(zip(runs, lefts[1:], strict=True)), top, said, axis, wave, end)
 
 
@@ -107,8 +110,11 @@ def _named(viewing: Viewing, small: Image.Image) -> list[tuple[float, float, Ima
     return pictures
 
 
-def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    """The frames of a film, FPS a second, with the panels of these runs beside the picture."""
+def frames(
+    viewing: Viewing, runs: Sequence[str], seconds: Iterable[float] | None = None
+) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+    """The frames of these seconds (by default of a film, FPS a second), with the panels of the runs beside the
+    picture."""
     stage = _stage(viewing, runs)
     small, geometry = viewing.picture.resize(stage.size, Image.Resampling.LANCZOS), viewing.geometry(stage.size)
     named = _named(viewing, small)
@@ -117,19 +123,18 @@ def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, 
     @lru_cache(maxsize=len(stage.lefts))  # several frames in a row show one token
     def panel(run: str, token: int) -> Image.Image:
         heat = viewing.heat(run, token)
-        tinted = tint(small, geometry.on_picture(heat), viewing.scale)
+        seen = lit(small, heat, geometry, viewing.scale)
         if viewing.valid[token]:
-            mark(tinted, boxes[hottest(heat.ravel(), visible)])
-        return tinted
+            mark(seen, boxes[hottest(heat.ravel(), visible)])
+        return seen
 
-    for number in range(ceil(viewing.seconds * FPS)):
-        second = (number + 0.5) / FPS
+    for second in seconds or ((number + 0.5) / FPS for number in range(ceil(viewing.seconds * FPS))):
         frame, token = stage.page.copy(), viewing.token_at(second)
         for start, end, outlined in named:
             if start <= second < end:
                 frame.paste(outlined, (stage.picture, stage.top))
         for run, left in stage.lefts.items():
-            frame.paste(panel(run, token), (left, stage.top))
+            frame.paste(panel(run, token) if viewing.says(second) else small, (left, stage.top))
         _say(frame, viewing, second, stage.said)
         x = stage.axis.x(min(second, viewing.seconds))
         ImageDraw.Draw(frame).line((x, stage.wave, x, stage.end), fill=PLAYHEAD, width=2)
@@ -139,3 +144,10 @@ def frames(viewing: Viewing, runs: Sequence[str]) -> Iterator[UInt8[np.ndarray, 
 def film(viewing: Viewing, runs: Sequence[str], path: Path) -> None:
     """Write the film of a clip with the panels of these runs. Same input, same bytes on one machine."""
     encoding.write(path, frames(viewing, runs), FPS, viewing.samples)
+
+
+def poster(viewing: Viewing, runs: Sequence[str]) -> Image.Image:
+    """What a film shows in the middle of its first noun (or of what stands for it): of its beginning, most of them
+    have nothing to say."""
+    (word,) = viewing.first().shown
+    return Image.fromarray(next(frames(viewing, runs, [(word.start_s + word.end_s) / 2])))

@@ -1,59 +1,39 @@
 """Four-panel rows, as the sound-localisation literature shows its results: picture, heatmap, strongest region, cut-out.
 
-The strongest region is connected to the hottest patch and above the middle between the least and the greatest value
-of its own heatmap. So every heatmap has one, even a flat one: what it is worth shows in the heatmap, whose colours have
-one scale for the row. Lengths are pixels of the page.
-
-Dimension key
-    H, W pixels of a panel
+The strongest region is joined to the hottest patch and nearer to the greatest value of its own heatmap than to the
+median (Spotlight.region): above the middle of the range alone, that of a flat heatmap with one dark spot would be
+everything but the spot. A flat heatmap has none. Lengths are pixels of the page.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from ves.report.clips.plate import Plate, meaning_of, panel
 from ves.report.drawing import lettering
 from ves.report.drawing.overlay import outline
-from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, centred, paragraph, size_within
+from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, centred, lights, paragraph, size_within
+from ves.report.drawing.spotlight import RIM
 
 BOX = (230, 172)  # a panel fits in
 LEFT = 190  # width of the words
-COLUMNS = ("picture", "heatmap", "strongest region", "cut-out")
+COLUMNS = ("picture", "spotlight", "strongest region", "cut-out")
 KEY = (
-    "{run}: cosine similarity of what is said to each patch, bright where it is alike; one scale in each row. White "
-    "square: the most similar patch. {outlined}Strongest region, in yellow: what is joined to that patch and above the "
-    "middle between the least and the greatest value."
+    "{run}: lit are the patches that are more like what is said than the median patch is, by cosine similarity; white "
+    "dot: the most similar patch. {outlined}Strongest region, in orange: what is joined to that patch and nearer to "
+    "its similarity than to the median. Where no patch stands out there is none (“flat”)."
 )
 OUTLINED = "Blue line: the object that the word names. "
-REGION = "#ffd400"  # another colour than the object's outline: it is a model's finding, not the truth
-
-
-def strongest(heat: Float[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Pixels connected to the hottest one (by their sides) that are above the middle of the heatmap's own range.
-
-    For a constant heatmap, all visible pixels. Pixels that the model did not see (NaN) are never in it.
-    """
-    visible = np.isfinite(heat)
-    known = np.where(visible, heat, -np.inf)
-    if not visible.any():
-        return visible
-    low, high = heat[visible].min(), known.max()
-    mask = Image.fromarray(np.where(known >= (low + high) / 2, 128, 0).astype(np.uint8)).copy()  # writable
-    y, x = np.unravel_index(int(known.argmax()), heat.shape)
-    ImageDraw.floodfill(mask, (int(x), int(y)), 255)
-    return np.asarray(mask) == 255
 
 
 def _four(plate: Plate, run: str, size: tuple[int, int]) -> list[Image.Image]:
     """The panels of a plate's first word."""
     picture = plate.picture.resize(size, Image.Resampling.LANCZOS)
-    region = strongest(plate.geometry(size).on_picture(plate.heats[run][0]))
+    region = plate.spotlight(run, 0).region(plate.geometry(size).on_picture(plate.heats[run][0]))
     mask = Image.fromarray(region.astype(np.uint8) * 255)
     outlined = picture.copy()
-    outline(outlined, mask, REGION)
+    outline(outlined, mask, RIM)
     return [
         picture,
         panel(plate, run, 0, size),
@@ -70,7 +50,7 @@ def _row(page: Image.Image, plate: Plate, run: str, y: int, lefts: Sequence[int]
     text = lettering.fitting(word.text, 27, width, plate.language)
     down = paragraph(page, (MARGIN, down + 2), word.text, text, width, INK, plate.language)
     down = paragraph(page, (MARGIN, down + 2), meaning_of(word), 15, width, QUIET, "")
-    down = bar(page, (MARGIN, down + 10), width, plate.scale, 12)
+    down = lights(page, (MARGIN, down + 10), width, 12)
     for left, picture in zip(lefts, _four(plate, run, size), strict=True):
         page.paste(picture, (left + (BOX[0] - size[0]) // 2, y))
     return max(down, y + size[1])

@@ -1,6 +1,7 @@
 """A plate: one clip on a page, a row of heatmaps for each run and a column for each word.
 
-Every panel has the aspect ratio of the picture. Lengths are pixels of the page.
+Every panel has the aspect ratio of the picture and is a spotlight (ves.report.drawing.spotlight) or, for who asks for
+values, a map of colours. Lengths are pixels of the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,19 +11,36 @@ from functools import cached_property
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ves.evaluation.localisation.pointing import hottest
+from ves.evaluation.localisation.pointing import centres_inside, hottest
 from ves.media.geometry import Geometry
 from ves.report.clips.spoken import Spoken
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing import lettering
-from ves.report.drawing.overlay import MARK, OBJECT, Box, Scale, mark, outline, scale_of, tint
-from ves.report.drawing.page import GAP, INK, MARGIN, PAPER, QUIET, bar, paragraph, row_height, size_within, upright
+from ves.report.drawing.overlay import OBJECT, Box, Scale, mark, outline, scale_of, tint
+from ves.report.drawing.page import (
+    GAP,
+    INK,
+    MARGIN,
+    PAPER,
+    QUIET,
+    bar,
+    lights,
+    paragraph,
+    row_height,
+    size_within,
+    upright,
+)
+from ves.report.drawing.spotlight import Spotlight, lit, of_patches, say_flat
 from ves.report.drawing.transliteration import transliterate
 
 PLATE_BOX = (250, 200)  # a panel fits in
 WIDEST_CAPTION = 190  # column of a narrow picture: its words need room
-MEANING = "Cosine similarity of what is said to each patch, one scale"
-MOST_SIMILAR, NAMED = "the most similar patch", "the object named"
+MEANING = "Cosine similarity of what is said to each patch, one scale for all panels"
+SPOT = (
+    "Lit: patches that are more like what is said than the median patch is; orange: the strongest region. A panel dims "
+    "as much as its best patch stands out; where none does, it is flat."
+)
+MOST_SIMILAR, NAMED = "most similar patch", "the object named"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +60,7 @@ class Plate:
 
     @cached_property
     def scale(self) -> Scale:
-        """One for all panels: from the least to the greatest similarity of any run, word and patch that shows some."""
+        """One for all panels: that of every run, every word and the patches that show some of the picture."""
         rows, columns = next(iter(self.heats.values()))[0].shape
         shown = self.geometry(self.picture.size).patch_mask(rows, columns)
         return scale_of(heat.ravel()[shown] for heats in self.heats.values() for heat in heats)
@@ -50,6 +68,22 @@ class Plate:
     def geometry(self, size: tuple[int, int]) -> Geometry:
         """The geometry of the picture at another size (width, height): the same square, other pixels."""
         return Geometry(*size, self.image_size, self.fit)
+
+    def spotlight(self, run: str, word: int) -> Spotlight:
+        return of_patches(self.heats[run][word], self.geometry(self.picture.size), self.scale)
+
+    def best(self, run: str, word: int) -> int:
+        """The patch that a run finds most similar to a word."""
+        heat = self.heats[run][word]
+        return hottest(heat.ravel(), self.geometry(self.picture.size).patch_mask(*heat.shape))
+
+    def right(self, run: str, word: int) -> bool | None:
+        """Whether the centre of that patch lies on the object that the word names: the pointing game. None where the
+        object is not known."""
+        if (mask := self.masks[word]) is None:
+            return None
+        boxes = self.geometry(self.picture.size).patch_boxes(*self.heats[run][word].shape)
+        return bool(centres_inside(boxes, mask)[self.best(run, word)])
 
 
 def plate_of(viewing: Viewing) -> Plate:
@@ -73,32 +107,38 @@ def meaning_of(word: Spoken) -> str:
     return " · ".join(line for line in (transliterate(word.text), word.english) if line)
 
 
-def panel(plate: Plate, run: str, word: int, size: tuple[int, int]) -> Image.Image:
-    """The picture with the heatmap of one word over it, the object outlined, the hottest patch marked."""
+def panel(plate: Plate, run: str, word: int, size: tuple[int, int], values: bool = False) -> Image.Image:
+    """The picture under the spotlight of one word (or in the colours of its values), the object outlined, the hottest
+    patch marked."""
     heat, mask = plate.heats[run][word], plate.masks[word]
-    geometry = plate.geometry(size)
-    laid = tint(plate.picture.resize(size, Image.Resampling.LANCZOS), geometry.on_picture(heat), plate.scale)
+    geometry, picture = plate.geometry(size), plate.picture.resize(size, Image.Resampling.LANCZOS)
+    if values:
+        laid = tint(picture, geometry.on_picture(heat), plate.scale)
+    else:
+        laid = lit(picture, heat, geometry, plate.scale)
     if mask is not None:
         outline(laid, Image.fromarray(mask.astype(np.uint8) * 255))
-    mark(laid, geometry.patch_boxes(*heat.shape)[hottest(heat.ravel(), geometry.patch_mask(*heat.shape))])
+    mark(laid, geometry.patch_boxes(*heat.shape)[plate.best(run, word)])
+    if plate.spotlight(run, word).flat and not values:
+        say_flat(laid)
     return laid
 
 
-def _legend(page: Image.Image, at: tuple[int, int], width: int, plate: Plate) -> int:
-    """What colours and lines mean; returns the y below."""
+def _legend(page: Image.Image, at: tuple[int, int], width: int, plate: Plate, values: bool) -> int:
+    """What light or colours, dots and lines mean; returns the y below."""
     x, y = at
-    y = paragraph(page, (x, y), f"{MEANING} for all panels", 13, width, QUIET, "")
-    y = bar(page, (x, y + 6), width, plate.scale, 13) + 4
-    entries = [(MARK, MOST_SIMILAR)]
+    y = paragraph(page, (x, y), MEANING if values else SPOT, 13, width, QUIET, "")
+    y = bar(page, (x, y + 6), width, plate.scale, 13) if values else lights(page, (x, y + 6), width, 13)
+    y, swatch = y + 4, Image.new("RGB", (18, 18), "#57407a")
+    mark(swatch, np.array([0.0, 0.0, 18.0, 18.0]))
+    page.paste(swatch, (x, y))
+    paragraph(page, (x + 25, y), MOST_SIMILAR, 13, width - 25, QUIET, "")
     if any(mask is not None for mask in plate.masks):
-        entries.append((OBJECT, NAMED))
-    pen = ImageDraw.Draw(page)
-    for colour, text in entries:
-        pen.rectangle((x, y, x + 17, y + 17), fill="#57407a")
-        pen.rectangle((x + 4, y + 4, x + 13, y + 13), outline=colour, width=2)
-        paragraph(page, (x + 25, y), text, 13, width - 25, QUIET, "")
         y += 24
-    return y
+        ImageDraw.Draw(page).rectangle((x, y, x + 17, y + 17), fill="#57407a")
+        ImageDraw.Draw(page).rectangle((x + 4, y + 4, x + 13, y + 13), outline=OBJECT, width=2)
+        paragraph(page, (x + 25, y), NAMED, 13, width - 25, QUIET, "")
+    return y + 24
 
 
 def _captions(page: Image.Image, plate: Plate, columns: Sequence[int], top: int, width: int) -> int:
@@ -117,8 +157,9 @@ def _captions(page: Image.Image, plate: Plate, columns: Sequence[int], top: int,
     return below + 26
 
 
-def compose(plate: Plate) -> tuple[Image.Image, dict[tuple[str, int], Box]]:
-    """The plate, a row of panels for each run and a column for each word, with the box of each panel in it."""
+def compose(plate: Plate, values: bool = False) -> tuple[Image.Image, dict[tuple[str, int], Box]]:
+    """The plate, a row of panels for each run and a column for each word, with the box of each panel in it; `values`:
+    in colours with their scale."""
     size = size_within(plate.picture, PLATE_BOX)
     first, column = max(size[0], WIDEST_CAPTION), max(size[0], WIDEST_CAPTION - 30)
     start = MARGIN + first + GAP + 34
@@ -132,13 +173,13 @@ def compose(plate: Plate) -> tuple[Image.Image, dict[tuple[str, int], Box]]:
     y = paragraph(page, (MARGIN, y + 2), plate.gloss, 16, width - 2 * MARGIN, QUIET, "")
     top = _captions(page, plate, columns, y + 18, column)
     page.paste(plate.picture.resize(size, Image.Resampling.LANCZOS), (MARGIN, top))
-    bottom = _legend(page, (MARGIN, top + size[1] + GAP), first, plate)
+    bottom = _legend(page, (MARGIN, top + size[1] + GAP), first, plate, values)
     boxes: dict[tuple[str, int], Box] = {}
     for row, run in enumerate(plate.heats):
         down = top + row * (tall + GAP)
         upright(page, run, start - 32, down, tall)
         for word, x in enumerate(columns):
-            page.paste(panel(plate, run, word, size), (x, down))
+            page.paste(panel(plate, run, word, size, values), (x, down))
             boxes[run, word] = (x, down, x + size[0], down + size[1])
         bottom = max(bottom, down + tall)
     return page.crop((0, 0, width, bottom + MARGIN)), boxes

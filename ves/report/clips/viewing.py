@@ -42,6 +42,12 @@ class Viewing:
     fit: str
 
     @property
+    def objects(self) -> dict[int, np.ndarray]:
+        """The masks that are known, by the number of their object."""
+        pairs = zip(self.shown, self.masks, strict=True)
+        return {word.object: mask for word, mask in pairs if mask is not None}
+
+    @property
     def description(self) -> str:
         """What is said, in its script; empty where unknown."""
         return " ".join(word.text for word in self.words) or self.transcript
@@ -72,7 +78,7 @@ class Viewing:
 
     @cached_property
     def scale(self) -> Scale:
-        """One for all runs and moments: from the least to the greatest cosine of a valid token and a visible patch."""
+        """One for all runs and moments: that of the cosines of valid tokens and visible patches."""
         return scale_of(heat[self.valid][:, self.visible] for heat in self.similarity.values())
 
     @cached_property
@@ -111,6 +117,10 @@ class Viewing:
     def heat(self, run: str, token: int) -> Float[np.ndarray, "rows columns"]:
         """The heat of one token by a run; NaN if the token is not valid (a pause, for models that leave pauses out)."""
         return self.similarity[run][token] if self.valid[token] else np.full(self.grid, np.nan, np.float32)
+
+    def says(self, second: float) -> bool:
+        """Whether anything is said at a moment, as far as is known: without word timings it always may be."""
+        return not self.words or any(word.start_s <= second < word.end_s for word in self.words)
 
     def over(self, run: str, start_s: float, end_s: float) -> Float[np.ndarray, "rows columns"]:
         """The mean heat over the valid tokens of a stretch of time: the rule that localisation is measured by.

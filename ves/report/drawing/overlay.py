@@ -1,8 +1,9 @@
-"""A heatmap over its picture: colours on one scale for all panels, the outline of an object, the mark of a patch.
+"""What lies over a picture: the outline of an object, the mark of a patch, the exact values of a heatmap as colours.
 
-The picture beneath is grey and of low contrast, so that every hue and nearly all brightness are heat. The colours are
-matplotlib's magma: perceptually uniform, and ascending in lightness (for print and colour blindness). A value has the
-same colour in every panel that shares a scale; no panel is stretched by itself.
+Heat is drawn as a spotlight (ves.report.drawing.spotlight); colours are for who asks for values. The picture beneath
+them is grey and of low contrast, so that every hue and nearly all brightness are heat. They are matplotlib's magma:
+perceptually uniform, and ascending in lightness (for print and colour blindness). A value has the same colour in every
+panel that shares a scale; no panel is stretched by itself.
 
 Dimension key
     H, W pixels of the panel
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1
 
@@ -29,10 +30,12 @@ LAID = (HEAT * COLOURS).astype(np.float32)  # what heat adds to the grey beneath
 
 @dataclass(frozen=True)
 class Scale:
-    """The values at both ends of the colours."""
+    """What panels that are compared have in common: the least and the greatest value, which are the ends of the
+    colours, and the greatest rise of a heatmap above its own median, which is shown with the strongest contrast."""
 
     low: float
     high: float
+    rise: float
 
     def places(self, values: np.ndarray) -> np.ndarray:
         """int [...]: the place of each value among COLOURS; values beyond an end are at it, NaN at the lower one."""
@@ -40,10 +43,12 @@ class Scale:
         return (place.clip(0, 1) * 255).round().astype(np.intp)
 
 
-def scale_of(heats: Iterable[np.ndarray]) -> Scale:
-    """From the least to the greatest of all these heatmaps together."""
-    together = np.concatenate([heat.ravel() for heat in heats])
-    return Scale(float(together.min()), float(together.max()))
+def scale_of(heats: Iterable[Float[np.ndarray, "... P"]]) -> Scale:
+    """That of all these heatmaps together, each a line of the values of its patches."""
+    each = list(heats)
+    rises = np.concatenate([(heat.max(-1) - np.median(heat, axis=-1)).ravel() for heat in each])
+    together = np.concatenate([heat.ravel() for heat in each])
+    return Scale(float(together.min()), float(together.max()), float(rises.max()))
 
 
 def tint(picture: Image.Image, heat: Float[np.ndarray, "H W"], scale: Scale) -> Image.Image:
@@ -61,7 +66,7 @@ def _grown(shape: Image.Image, reach: int) -> Image.Image:
     return shape.filter(ImageFilter.BoxBlur(reach)).point([0] + [255] * 255)
 
 
-def outline(panel: Image.Image, mask: Image.Image, colour: str = OBJECT) -> None:
+def outline(panel: Image.Image, mask: Image.Image, colour: str | tuple[int, int, int] = OBJECT) -> None:
     """A thin line around an object (mask: mode L, of any size), with a dark halo that sets it off from any colour."""
     fine = mask.resize((FINE * panel.width, FINE * panel.height)).filter(ImageFilter.BoxBlur(1))
     shape = fine.point([0] * 128 + [255] * 128)
@@ -71,21 +76,21 @@ def outline(panel: Image.Image, mask: Image.Image, colour: str = OBJECT) -> None
         panel.paste(ink, (0, 0), band)
 
 
-def _inside(low: float, high: float, length: int) -> tuple[int, int]:
-    """First and last pixel of an edge, with room for the halo, however little of the patch is in the picture."""
-    first = min(max(round(low), 1), length - 5)
-    return first, max(min(round(high) - 1, length - 2), first + 3)
-
-
 def mark(panel: Image.Image, box: Float[np.ndarray, "4"]) -> None:
-    """A small square around a patch (x0, y0, x1, y1), inside the panel."""
-    (x0, x1), (y0, y1) = _inside(box[0], box[2], panel.width), _inside(box[1], box[3], panel.height)
-    pen = ImageDraw.Draw(panel)
-    pen.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=HALO)
-    pen.rectangle((x0, y0, x1, y1), outline=MARK, width=2)
+    """A dot on the centre of a patch (x0, y0, x1, y1), inside the panel: on that point the pointing game decides."""
+    radius = max(2.5, max(panel.size) / 75)
+    x, y = (
+        min(max((box[axis] + box[axis + 2]) / 2, radius + 1), max(length - radius - 1, 0))
+        for axis, length in enumerate(panel.size)
+    )
+    rows, columns = np.ogrid[: panel.height, : panel.width]
+    distance = np.hypot(columns + 0.5 - x, rows + 0.5 - y)
+    for ink, reach in ((HALO, radius + 1), (MARK, radius)):
+        covered = (reach + 0.5 - distance).clip(0, 1)  # smooth at its edge
+        panel.paste(ink, (0, 0), Image.fromarray((255 * covered).astype(np.uint8)))
 
 
 def colour_bar(width: int, height: int) -> Image.Image:
     """The colours of a scale from low to high, as they look over the middle grey of a picture."""
     heat = np.broadcast_to(np.linspace(0, 1, width), (height, width))
-    return tint(Image.new("L", (width, height), 128), heat, Scale(0.0, 1.0))
+    return tint(Image.new("L", (width, height), 128), heat, Scale(0.0, 1.0, 1.0))

@@ -1,4 +1,4 @@
-"""What every page of figures is made of: paragraphs, centred lines, the bar of colours.
+"""What every page of figures is made of: paragraphs, centred lines, the bars of light and of colours.
 
 Lengths are pixels of the page, y down.
 """
@@ -11,6 +11,7 @@ from PIL import Image
 from ves.base.files import atomic
 from ves.report.drawing import lettering
 from ves.report.drawing.overlay import Scale, colour_bar
+from ves.report.drawing.spotlight import light_bar
 
 INK, QUIET, PAPER = "#1b1b1f", "#6a6a73", "#ffffff"
 MARGIN, GAP = 28, 14
@@ -44,6 +45,16 @@ def bar(page: Image.Image, at: tuple[int, int], width: int, scale: Scale, size: 
     page.paste(colour_bar(width, size - 1), (x, y))
     for place, value in ((0, scale.low), (0.5, (scale.low + scale.high) / 2), (1, scale.high)):
         text = f"{value:.2f}".replace("-", "−")
+        length = lettering.measure(text, size).width
+        lettering.draw(page, (x + round(place * (width - length)), y + 2 * size + 1), text, size, QUIET)
+    return y + 3 * size - 3
+
+
+def lights(page: Image.Image, at: tuple[int, int], width: int, size: int) -> int:
+    """From dim to lit, and what these mean, in letters of that size; returns the y below."""
+    x, y = at
+    page.paste(light_bar(width, size - 1), (x, y))
+    for place, text in ((0, "median and less"), (1, "most alike")):
         length = lettering.measure(text, size).width
         lettering.draw(page, (x + round(place * (width - length)), y + 2 * size + 1), text, size, QUIET)
     return y + 3 * size - 3

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ves.evaluation.localisation.pointing import centres_inside
 from ves.media.audio import RATE
 from ves.media.encoding import peaks
 from ves.media.geometry import Geometry
 from ves.report.clips.spoken import Spoken
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing.lettering import FORMS
+from ves.report.drawing.overlay import scale_of
 
 BARS = 250  # of the waveform: two to an audio token of 40 ms
 LEVELS = 255  # a similarity is one of 256 values from the least to the greatest of its clip
@@ -42,25 +44,47 @@ def _best(values: np.ndarray, allowed: np.ndarray) -> int | list[int]:
     return np.where(allowed, values, -np.inf).argmax(-1).tolist()
 
 
+def _right(viewing: Viewing, patches: list[Any], words: list[dict[str, Any]]) -> list[bool | None]:
+    """Whether the patch that a run points at for each word has its centre on the object that the word names: the
+    pointing game. None where there is no such patch, or the object is not known."""
+    boxes, objects = viewing.geometry(viewing.picture.size).patch_boxes(*viewing.grid), viewing.objects
+    return [
+        None if patch is None or word["object"] not in objects
+        else bool(centres_inside(boxes[[patch]], objects[word["object"]])[0])
+        for patch, word in zip(patches, words, strict=True)
+    ]  # fmt: skip
+
+
 def _run_data(
-    similarity: Float[np.ndarray, "T rows columns"], viewing: Viewing, words: list[list[int]]
+    similarity: Float[np.ndarray, "T rows columns"], viewing: Viewing, words: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """What one run finds: its levels, the most similar patch for each token and each word (null for a word without
-    tokens), and the most similar token for each patch."""
+    tokens) and whether that is right, and the most similar token for each patch."""
     flat, visible = similarity.reshape(len(similarity), -1), viewing.visible.ravel()
+    tokens = [word["tokens"] for word in words]
+    patches = [_best(flat[own].mean(0), visible) if own else None for own in tokens]
     return {
         "similarity": _quantised(similarity, viewing.scale.low, viewing.scale.high),
         "hottest": _best(flat, visible),
-        "words": [_best(flat[tokens].mean(0), visible) if tokens else None for tokens in words],
+        "words": patches,
+        "right": _right(viewing, patches, words),
         "moments": _best(flat.T, viewing.valid),
     }
+
+
+def _rise_of_words(viewing: Viewing, words: list[dict[str, Any]]) -> float:
+    """The greatest rise of the mean heat of a word above its median, over all runs: as plates have one scale for words,
+    whose means are smoother than moments. 0 without words."""
+    seen = [heat[:, viewing.visible] for heat in viewing.similarity.values()]
+    means = [heat[word["tokens"]].mean(0) for heat in seen for word in words if word["tokens"]]
+    return scale_of(means).rise if means else 0.0
 
 
 def _word(spoken: Spoken, viewing: Viewing, seconds: float) -> dict[str, Any]:
     """A word with its tokens; it has none where the models do not hear all of it."""
     within = spoken.end_s <= seconds
     tokens = viewing.frames.within(spoken.start_s, spoken.end_s, len(viewing.valid)) & viewing.valid & within
-    about = {"text": spoken.text, "english": spoken.english, "role": spoken.role}
+    about = {"text": spoken.text, "english": spoken.english, "role": spoken.role, "object": spoken.object}
     return about | {"start": spoken.start_s, "end": spoken.end_s, "tokens": np.flatnonzero(tokens).tolist()}
 
 
@@ -68,14 +92,13 @@ def clip_data(viewing: Viewing, seconds: float) -> dict[str, Any]:
     """All data of a clip except its files and its neighbours, ready for JSON.
 
     `seconds` is the length of the window, which the sound may fill in part. The scale is that of the films, one for all
-    runs: from the least to the greatest similarity of a valid token and a patch of the picture.
+    runs, of the similarities of valid tokens and patches of the picture.
     """
     low, high = viewing.scale.low, viewing.scale.high
     start, stop = viewing.frames.span(0)
     window = np.zeros(max(round(seconds * RATE), len(viewing.samples)), np.int16)
     window[: len(viewing.samples)] = viewing.samples
     words = [_word(spoken, viewing, seconds) for spoken in viewing.words or viewing.shown]
-    tokens = [word["tokens"] for word in words]
     return {
         "id": viewing.clip_id,
         "language": viewing.heading,
@@ -94,5 +117,6 @@ def clip_data(viewing: Viewing, seconds: float) -> dict[str, Any]:
         "valid": _bytes(viewing.valid),
         "peaks": _bytes(peaks(window, BARS)),
         "scale": [low, high],
-        "runs": {run: _run_data(values, viewing, tokens) for run, values in viewing.similarity.items()},
+        "rises": {"moment": viewing.scale.rise, "word": _rise_of_words(viewing, words)},
+        "runs": {run: _run_data(values, viewing, words) for run, values in viewing.similarity.items()},
     }

@@ -1,24 +1,30 @@
 """The folder of an explorer as it is written: the page, what it shows of each clip, sound, pictures and fonts."""
 
+import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from ves.base.files import atomic
 from ves.media.encoding import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing import lettering
-from ves.report.drawing.overlay import COLOURS
+from ves.report.drawing.overlay import COLOURS, outline
+from ves.report.drawing.spotlight import CONSTANTS
 from ves.report.explorer.clip import clip_data
 
 LATIN = 0x2FF  # letters up to this code point are in every browser's fonts
 PAGE = Path(__file__).parent / "page"
 INTRO = (
-    "Press Play: what a model finds most similar to the sound of that moment lights up. Touch a spot in a picture: the "
-    "moments of speech that are similar to it light up. Click a word to see and hear it alone. White square: the most "
-    "similar patch. Each model was trained with a different objective, on pairs of pictures and speech alone; nobody "
+    "Click a word to hear it and to see what each model finds most like it: that is lit, the rest of the picture dims. "
+    "White dot: the most similar patch; orange: the strongest region; blue: the object that the word names, where that "
+    "is known. Press Play to see it moment by moment. Touch a spot in a picture: the moments of speech that are like "
+    "it light up. Each model was trained with a different objective, on pairs of pictures and speech alone; nobody "
     "taught it any words."
 )
 
@@ -69,6 +75,15 @@ class Page:
         (self.folder / "fonts.css").write_text("".join(rules), encoding="utf-8")
 
 
+def _outlined(mask: np.ndarray, size: tuple[int, int]) -> bytes:
+    """The outline of an object, the rest transparent, as large as a picture of that size is on the page."""
+    panel = Image.new("RGBA", size)
+    panel.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    outline(panel, Image.fromarray(mask.astype(np.uint8) * 255))
+    panel.save(encoded := io.BytesIO(), "PNG")
+    return encoded.getvalue()
+
+
 def show(page: Page, viewing: Viewing, seconds: float, retrieved: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Put one clip on the page, with what each run retrieves (`pictures`, `clips`); returns its entry for the index.
 
@@ -76,6 +91,10 @@ def show(page: Page, viewing: Viewing, seconds: float, retrieved: Mapping[str, M
     """
     name, content = viewing.clip_id, clip_data(viewing, seconds)
     content["picture"] = page.media(f"{name}.jpg", jpeg(viewing.picture, PICTURE_SIDE))
+    content["objects"] = {
+        number: page.media(f"{name}-object-{number}.png", _outlined(mask, viewing.picture.size))
+        for number, mask in viewing.objects.items()
+    }
     content["sound"] = page.media(f"{name}.mp4", flac(viewing.samples))
     for run, neighbours in retrieved.items():
         content["runs"][run] |= neighbours
@@ -89,8 +108,8 @@ def finish(
 ) -> None:
     """Write the index, last, since the page begins with it; `back` is the address that it links back to."""
     page.fonts(texts)
-    shown = {"intro": INTRO, "about": about, "back": back, "colours": COLOURS.tolist(), "clips": entries}
-    page.script("index", "index", shown)
+    shades = {"colours": COLOURS.tolist(), "light": CONSTANTS}
+    page.script("index", "index", {"intro": INTRO, "about": about, "back": back, "clips": entries} | shades)
 
 
 def write_one(viewing: Viewing, about: str, out: Path) -> None:

@@ -11,14 +11,15 @@ const explorer = {
   word: null, // the number of the word whose heat is shown, or null: that of the playhead
   patch: null, // {run, patch, held} under the pointer, or held by a tap
   until: null, // where playing stops: the end of a word
+  values: false, // whether heat is shown as colours with their scale, instead of light
 
   // Called once by data/index.js.
-  index({ intro, about, back, colours, clips }) {
+  index({ intro, about, back, colours, light, clips }) {
     if (back && !location.pathname.includes("/data/raw/")) { // a report has a copy of this page, and not of that one
       $("back").hidden = false;
       $("back").firstElementChild.href = back;
     }
-    Object.assign(this, { colours, clips });
+    Object.assign(this, { colours, light, clips });
     $("intro").textContent = intro;
     $("about").textContent = about;
     const bar = $("bar").getContext("2d");
@@ -29,6 +30,7 @@ const explorer = {
       bar.fillStyle = `rgb(${colour.join()})`;
       bar.fillRect(x, 0, 1, 1);
     });
+    paintLegend($("lights"), light);
     const languages = [...new Set(clips.map((clip) => clip.language))].sort();
     $("language").append(...["all", ...languages].map((name) => element("option", { value: name }, name)));
     $("language").parentElement.hidden = languages.length < 2;
@@ -77,7 +79,9 @@ const explorer = {
   },
 
   show(clip) {
-    Object.assign(this, { current: clip, heat: new Heat(clip), word: null, patch: null, until: null });
+    const heard = [...clip.words.keys()].filter((number) => clip.words[number].tokens.length > 0);
+    const word = heard.find((number) => clip.words[number].role === "noun") ?? heard[0] ?? null;
+    Object.assign(this, { current: clip, heat: new Heat(clip), word, patch: null, until: null });
     history.replaceState(null, "", `#${clip.id}`);
     for (const { id, item } of this.clips) {
       item.firstChild.setAttribute("aria-current", String(id === clip.id));
@@ -107,30 +111,53 @@ const explorer = {
     return this.heat.hottest(run, this.heat.tokenAt($("audio").currentTime), this.word);
   },
 
-  // What is seen of the current moment: heat on every picture, the playhead, the lit waveform, a sentence of it.
+  // What is seen of the current moment: light on every picture, the playhead, the lit waveform, a sentence of it.
   draw() {
     const seconds = $("audio").currentTime;
     const word = this.word === null ? null : this.current.words[this.word];
     const counts = word !== null || this.heat.valid[this.heat.tokenAt(seconds)] === 1;
+    const said = word ?? this.current.words.find(({ start, end }) => start <= seconds && seconds < end);
     for (const [run, panel] of Object.entries(this.panels)) {
-      const levels = this.levels(run);
-      this.heat.paint(panel.canvas, levels, this.colours, counts);
-      panel.mark.hidden = !counts;
-      place(panel.mark, this.heat, this.current.square, this.hottest(run));
-      panel.pick.hidden = this.patch === null;
-      if (this.patch) place(panel.pick, this.heat, this.current.square, this.patch.patch);
+      this.drawPanel(run, panel, counts);
+      showVerdict(panel, word === null ? null : this.current.runs[run].right[this.word]);
+      showNamed(panel, this.current.objects[said?.object]);
     }
     this.wave.move(seconds);
     this.drawWave();
     this.wordButtons.forEach((button, number) => {
       const { start, end } = this.current.words[number];
       button.setAttribute("aria-pressed", String(this.word === number));
-      button.classList.toggle("now", start <= seconds && seconds < end);
+      button.classList.toggle("now", word === null && start <= seconds && seconds < end);
     });
     $("play").textContent = $("audio").paused ? "Play" : "Pause";
     $("clock").textContent = `${seconds.toFixed(2)} s`;
     const sentence = this.sentence(word);
     if ($("state").textContent !== sentence) $("state").textContent = sentence; // it is read aloud
+  },
+
+  // The heat of a model, painted anew only where it is another one, and what is marked.
+  drawPanel(run, panel, counts) {
+    const hottest = this.hottest(run);
+    const what = [this.word, this.word === null && this.heat.tokenAt($("audio").currentTime), this.values, counts].join();
+    if (panel.painted !== what) {
+      const levels = this.levels(run);
+      if (this.values) this.heat.paintValues(panel.canvas, levels, this.colours, counts);
+      const greatest = this.heat.rises[this.word === null ? "moment" : "word"];
+      panel.flat.hidden = this.values || !paintSpotlight(panel.canvas, this.heat, levels, hottest, greatest, this.light, counts);
+      panel.painted = what;
+    }
+    panel.mark.hidden = !counts;
+    place(panel.mark, this.heat, this.current.square, hottest);
+    panel.pick.hidden = this.patch === null;
+    if (this.patch) place(panel.pick, this.heat, this.current.square, this.patch.patch);
+  },
+
+  showValues(values) {
+    this.values = values;
+    $("panels").classList.toggle("values", values);
+    $("scale").hidden = !values;
+    $("key").hidden = values;
+    this.draw();
   },
 
   drawWave() {
@@ -200,6 +227,7 @@ function listen(page) {
   audio.addEventListener("play", follow);
   for (const event of ["pause", "seeked", "ended"]) audio.addEventListener(event, () => page.draw());
   $("play").onclick = () => page.toggle();
+  $("values").onchange = () => page.showValues($("values").checked);
   $("language").onchange = () => page.filter();
   $("wave").addEventListener("pointerdown", (event) => page.seek(page.wave.secondsAt(event)));
   $("wave").addEventListener("pointermove", (event) => {
@@ -217,6 +245,7 @@ function listen(page) {
     ArrowRight: () => page.seek(audio.currentTime + page.heat.hop),
     n: () => page.step(1),
     p: () => page.step(-1),
+    v: () => $("values").click(),
     Escape: () => page.letGo(),
   };
   document.addEventListener("keydown", (event) => {

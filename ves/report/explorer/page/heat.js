@@ -10,6 +10,11 @@ class Heat {
     [this.low, this.high] = clip.scale;
     this.patches = this.rows * this.columns;
     this.shown = bytes(clip.shown);
+    const patches = [...this.shown.keys()].filter((patch) => this.shown[patch]);
+    const some = (count, place) => Array.from({ length: count }, (_, at) => Number(patches.some((patch) => place(patch) === at)));
+    this.shownRows = some(this.rows, (patch) => Math.floor(patch / this.columns));
+    this.shownColumns = some(this.columns, (patch) => patch % this.columns);
+    this.rises = clip.rises; // the greatest of a moment's, of a word's heatmap above its median
     this.valid = bytes(clip.valid);
     this.first = clip.first;
     this.hop = clip.hop;
@@ -59,9 +64,9 @@ class Heat {
     return this.low + (level / 255) * (this.high - this.low);
   }
 
-  // Paint levels on a canvas of one pixel to a patch; the browser lays it over the picture, smoothly. Nothing is painted
+  // Paint the exact values, levels as colours, on a canvas of one pixel to a patch; the browser lays it over, smoothly. Nothing is painted
   // of a moment that does not count (a pause, for models that leave them out).
-  paint(canvas, levels, colours, counts) {
+  paintValues(canvas, levels, colours, counts) {
     canvas.width = this.columns;
     canvas.height = this.rows;
     const context = canvas.getContext("2d");

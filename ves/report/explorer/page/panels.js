@@ -1,7 +1,8 @@
 // The pictures: a heatmap for each model, its marks, and how a spot of it is chosen.
 "use strict";
 
-// One panel a model: the picture, soft and grey, its heat over it, a square about the hottest patch and the chosen one.
+// One panel a model: the picture, its light over it, the outline of what is named, a dot on the hottest patch and a square
+// about the chosen one.
 function showPanels(page, clip) {
   const panels = {};
   $("runs").replaceChildren(element("legend", {}, "Models"));
@@ -14,12 +15,17 @@ function showPanels(page, clip) {
     const mark = element("div", { className: "mark" });
     const pick = element("div", { className: "pick", hidden: true });
     const image = element("img", { src: clip.picture, alt: "" });
-    const stage = element("div", { className: "stage heated", tabIndex: 0, role: "group" }, image, canvas, mark, pick);
+    const flat = element("span", { className: "flat", hidden: true }, "flat");
+    const named = element("img", { className: "named", alt: "", hidden: true });
+    const over = [image, canvas, named, mark, pick, flat];
+    const stage = element("div", { className: "stage heated", tabIndex: 0, role: "group" }, ...over);
     stage.ariaLabel = `Heatmap of ${run}. Arrow keys choose a spot: the moments that are like it light up.`;
     stage.style.aspectRatio = `${clip.size[0]} / ${clip.size[1]}`;
     const [left, top, width, height] = clip.square.map((share) => `${100 * share}%`);
     Object.assign(canvas.style, { left, top, width, height });
-    const figure = element("figure", { hidden: page.hidden.has(run) }, element("figcaption", {}, run), stage);
+    const verdict = element("span");
+    const caption = element("figcaption", {}, `${run} `, verdict);
+    const figure = element("figure", { hidden: page.hidden.has(run) }, caption, stage);
     feel(page, run, stage, clip);
     const box = element("input", { type: "checkbox", checked: !page.hidden.has(run) });
     box.onchange = () => {
@@ -29,9 +35,21 @@ function showPanels(page, clip) {
     };
     $("runs").append(element("label", {}, box, ` ${run} `, element("kbd", {}, String(number + 1))));
     $("panels").append(figure);
-    panels[run] = { canvas, mark, pick, box };
+    panels[run] = { canvas, mark, pick, flat, named, verdict, box };
   });
   return panels;
+}
+
+// Whether the most similar patch lies on what the chosen word names: true, false, or null where that is not known.
+function showVerdict({ verdict }, right) {
+  verdict.textContent = right === null ? "" : right ? "✓ right" : "✗ wrong";
+  verdict.className = right ? "right" : "wrong";
+}
+
+// The outline of an object: the address of its picture, or undefined for none.
+function showNamed({ named }, outline) {
+  named.hidden = outline === undefined;
+  if (outline !== undefined && named.getAttribute("src") !== outline) named.src = outline;
 }
 
 // A pointer over a picture chooses a patch; a tap, a click or an arrow key holds it.
