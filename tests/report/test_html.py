@@ -61,10 +61,11 @@ def test_names_from_a_corpus_are_text_and_no_markup(tmp_path: Path) -> None:
 
 def test_labels_of_a_corpus_are_text_in_the_gallery_too() -> None:
     evil = '"><script>alert(1)</script>'
-    files = {"film": "a.mp4", "file": "a.png", "strip": "a-strip.png"}
+    names = ("film", "poster", "thumbnail", "file", "file_values", "strip", "strip_values")
+    files = {name: f"a-{name}" for name in names}
     clip = {"clip_id": "a", "language": evil, "gloss": evil, "words": [{"english": evil}, {"english": "cup"}], **files}
     gallery = html_page.render("gallery.html", title="t", clips=[clip], four_panels={evil: "panels.png"})
-    assert "<script" not in gallery and gallery.count("&#34;&gt;&lt;script&gt;") == 6
+    assert "<script" not in gallery and gallery.count("&#34;&gt;&lt;script&gt;") == 7
     with pytest.raises(UndefinedError, match="four_panels"):
         html_page.render("gallery.html", title="t", clips=[])
 
