@@ -45,7 +45,8 @@ KINDS = {
     "bicycle": "🚲", "fire": "🔥", "mango": "🥭",
 }  # fmt: skip
 JOINER = "\u200d"
-HEAD = """# The kinds of things in their order, each with its pictures (<name>.webp); `unseen` are those that no training sees.
+HEAD = """\
+# The kinds of things in order, each with its pictures (<name>.webp); `unseen` are those that no training sees.
 # Written by scripts/choose_kinds.py. `corpus.scenes.kinds` takes the first so many.
 """
 
