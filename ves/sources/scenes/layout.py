@@ -15,8 +15,7 @@ from ves.sources.scenes.things import Kind, kinds
 BACKGROUNDS = ("wall", "wood", "cloth", "bokeh", "leaves", "stone")
 ASPECTS = (1.0, 4 / 3, 3 / 2, 16 / 9, 5 / 4)
 CANDIDATES = 32  # places tried for each object
-UNSEEN_SHOWN = 0.06  # share of the pictures that may show things as no training sees them
-UNSEEN_TAKEN = 0.6  # in these, the share of the things of which there is such a picture
+UNSEEN_SHOWN = 0.06  # share of the pictures that show things as no training sees them, where there is such a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ def _size(rng: np.random.Generator, sides: tuple[int, int]) -> tuple[int, int]:
 
 
 def _picture_of(rng: np.random.Generator, kind: Kind, unseen: bool) -> tuple[str, bool]:
-    """A picture of this kind, and whether training sees it; only if `unseen`, some that it does not see."""
-    taken = rng.random() < UNSEEN_TAKEN and unseen and bool(kind.unseen)
+    """A picture of this kind, and whether training sees it: if `unseen`, one that it does not see, if there is one."""
+    taken = unseen and bool(kind.unseen)
     return str(rng.choice(kind.unseen if taken else kind.pictures)), not taken
 
 
