@@ -120,7 +120,7 @@ def twins(pictures: dict[str, Image.Image], kind_of: dict[str, str]) -> list[tup
     for picture in pictures.values():
         pixels = np.asarray(picture)
         level = pixels[..., :3].astype(int) * 5 // 256
-        count = np.bincount((level @ [25, 5, 1]).ravel(), pixels[..., 3].ravel(), 125)
+        count = np.bincount((level @ np.array([25, 5, 1])).ravel(), pixels[..., 3].ravel(), 125)
         shares.append(count / count.sum())
     names = list(pictures)
     pairs = [(i, j) for i in range(len(names)) for j in range(i) if kind_of[names[i]] != kind_of[names[j]]]

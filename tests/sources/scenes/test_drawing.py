@@ -21,7 +21,8 @@ def alone(kind: str, picture: str, angle: float = 0.0, mirrored: bool = False, c
 
 def owned(shown: Scene) -> tuple[np.ndarray, np.ndarray]:
     """y and x of the pixels of the only thing."""
-    return np.nonzero(draw(0, shown).owner == 0)
+    y, x = np.nonzero(draw(0, shown).owner == 0)
+    return y, x
 
 
 @pytest.mark.parametrize("index", range(6))

@@ -90,7 +90,7 @@ def test_another_process_makes_the_same_bytes_with_any_number_of_threads(folder,
         "fetch(ScenesConfig.model_validate_json(text), shard, Path(out) / 's.parquet', Path(out) / 't.parquet')"
     )
     variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-    environment = os.environ | dict.fromkeys(variables, threads) | {"PYTHONPATH": str(Path.cwd())}
+    environment = {**os.environ, **dict.fromkeys(variables, threads), "PYTHONPATH": str(Path.cwd())}
     arguments = [sys.executable, "-c", code, SETTINGS.model_dump_json(), shard, str(tmp_path)]
     subprocess.run(arguments, check=True, env=environment)
     for kind, file in (("source", "s.parquet"), ("truth", "t.parquet")):

@@ -10,6 +10,7 @@ Dimension key
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +68,21 @@ def rates(outcomes: dict[str, np.ndarray]) -> dict[str, float | int | None]:
     return {name: percent(mean(outcomes[name])) for name in RATES} | {"n": len(outcomes[RATES[0]])}
 
 
-def _by(outcomes: dict[str, np.ndarray], names: list[str | None]) -> dict[str, dict[str, float | int | None]]:
+def _by(outcomes: dict[str, np.ndarray], names: Sequence[str | None]) -> dict[str, dict[str, float | int | None]]:
     groups = sorted({name for name in names if name is not None})
     members = {group: np.array([name == group for name in names]) for group in groups}
     return {group: rates({name: one[members[group]] for name, one in outcomes.items()}) for group in groups}
 
 
-def _groups(noun_heats: NounHeats) -> dict[str, list[str | None]]:
+def _groups(noun_heats: NounHeats) -> dict[str, Sequence[str | None]]:
     """How nouns are grouped: name of the grouping -> the group of each noun, None for none.
 
     Whether a colour is said with the noun, and whether training may have seen the thing look like this, are left out
     where all nouns are alike in it.
     """
-    groups: dict[str, list[str | None]] = {
+    groups: dict[str, Sequence[str | None]] = {
         "language": [noun["language"] for noun in noun_heats.nouns],
-        "kind": list(noun_heats.kinds),
+        "kind": noun_heats.kinds,
     }
     for by in ("colour_said", "seen_picture"):
         answers = [noun[by] for noun in noun_heats.nouns]
