@@ -24,7 +24,7 @@ PAINTS = {
 COLOURS = tuple(PAINTS)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 NEAR = 0.75  # cosine: hues that differ by less than 41 degrees are one colour of a thing
-MAIN = 0.5  # share of a thing that its main colour must cover; else all of it is painted
+MAIN = 0.54  # share of a thing that its main colour must cover; else all of it is painted
 DARK = 0.16  # of full light: pupils and tyres stay as they are
 KEPT = 256  # painted pictures of 160 pixels, 100 kB each
 
