@@ -11,7 +11,7 @@ from ves.media.audio import BadAudio
 from ves.media.decoding import decode
 
 VOICE = voice(0)
-STEPS = np.rint(VOICE * 32768).astype(np.int16)
+STEPS = decode(sndfile("WAV", "PCM_16").write(VOICE, RATE))
 BYTES, HALF = 2 * RATE, RATE  # of the samples
 SIZES = {  # of the samples: by what it is found, how far behind, its form, and what it counts besides
     "WAV": (b"data", 4, "<I", 0), "RF64": (b"ds64", 16, "<Q", 0), "W64": (b"data", 16, "<Q", 24),

@@ -137,6 +137,7 @@ def _recording(encoded: bytes, row: Container) -> Recording:
         raise BadAudio("truncated", f"the headers of {row.name} promise {size} bytes, {len(encoded)} are there")
     if size is not None and row.chunks is not None:
         trailer.check(encoded, size, row.name, row.chunks)
+        encoded = encoded[:size] if row.chunks is not trailer.riff else encoded  # libsndfile takes the rest for sound
     return Recording(encoded, row, wav)
 
 

@@ -81,7 +81,7 @@ def voc(encoded: bytes) -> int | None:
         if encoded[position] not in _VOC_TYPES:
             raise BadAudio("unreadable", f"VOC is damaged: no block begins at byte {position} of {len(encoded)}")
         position += 4 + int.from_bytes(encoded[position + 1 : position + 4], "little")
-    return position
+    return position + (position < len(encoded) and encoded[position] == 0)  # the terminator is a byte
 
 
 def w64(encoded: bytes) -> int | None:
