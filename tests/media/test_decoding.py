@@ -133,7 +133,7 @@ def test_a_cut_off_wav_is_truncated(subtype: str):
 def test_a_header_that_promises_too_much_or_too_little():
     samples = (tone() * 32768).astype(np.int16)
     assert reason(wav(samples, declared=2 * len(samples) + 2)) == "truncated"
-    np.testing.assert_array_equal(decode(wav(samples, declared=4_000)), samples[:2_000])
+    assert reason(wav(samples, declared=4_000)) == "unreadable"
 
 
 def test_a_cut_off_flac_is_refused():

@@ -159,11 +159,30 @@ def test_deep_pictures_are_brought_to_8_bits():
         found = np.asarray(decode_any(encode(Image.fromarray(ramp), form)))
         np.testing.assert_array_equal(found, np.repeat((ramp >> 8)[..., None], 3, axis=2))
     np.testing.assert_array_equal(np.asarray(decode(encode(Image.fromarray(ramp))))[..., 0], ramp >> 8)
-    numbers = np.linspace(-3.0, 7.0, 256, dtype=np.float32).reshape(16, 16)
-    found = np.asarray(decode_any(encode(Image.fromarray(numbers), "TIFF")))[..., 0]
-    np.testing.assert_array_equal(found.ravel(), np.arange(256))
-    numbers[0, 0] = np.nan
-    assert np.asarray(upright(Image.fromarray(numbers)))[0, 0].tolist() == [0, 0, 0]
+
+
+def pgm(pixels: np.ndarray, maximum: int) -> bytes:
+    """A grey picture of 16 bits with this white."""
+    height, width = pixels.shape
+    return f"P5 {width} {height} {maximum}\n".encode() + pixels.astype(">u2").tobytes()
+
+
+@pytest.mark.parametrize("maximum", [65_535, 4_095, 1_000])
+def test_a_pgm_is_as_bright_as_its_maximum_says(maximum: int):
+    """Of low contrast: stretched, it would be another picture."""
+    grey = np.linspace(0.4, 0.5, 256).reshape(16, 16)
+    content = pgm((grey * maximum).round(), maximum)
+    with Image.open(io.BytesIO(content)) as opened:
+        for found in (decode_any(content), upright(opened)):
+            np.testing.assert_allclose(np.asarray(found)[..., 0], grey * 255, atol=1)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_numbers_without_a_white_are_refused(kind: type):
+    picture = Image.fromarray(np.linspace(3, 7_000, 256).reshape(16, 16).astype(kind))
+    for see in (lambda: decode_any(encode(picture, "TIFF")), lambda: upright(picture)):
+        with pytest.raises(BadImage, match="unsupported: numbers of 32 bits .* convert it to 8 or 16 bits"):
+            see()
 
 
 def test_own_pictures_may_be_of_any_size_and_format_but_call_no_other_program():

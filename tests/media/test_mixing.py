@@ -71,6 +71,23 @@ def test_channels_that_have_nothing_to_do_with_each_other_are_their_mean():
     assert decode_clip(encode(np.stack([voice(4), voice(5), voice(6)], 1))).repairs == ()
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_phases_that_are_opposite_in_a_part_of_it_cancel_there(share: float):
+    """The mean of all would lose that part, though over the whole it keeps most of the energy."""
+    left = voice(11, 8.0)
+    flip = np.where(np.arange(len(left)) < share * len(left), -0.95, 0.95).astype(np.float32)
+    for channels in (np.stack([left, flip * left], 1), np.stack([left, flip * left], 1)[::-1]):
+        clip = decode_clip(encode(channels))
+        assert clip.repairs == ("channels that cancel: the loudest was taken",)
+        np.testing.assert_allclose(clip.samples, channels[:, 0] * 32768, atol=1)
+
+
+def test_noise_that_cancels_in_pauses_is_no_loss():
+    left, pause = voice(12, 4.0), np.random.default_rng(0).standard_normal(4 * RATE).astype(np.float32) / 1_000
+    channels = np.concatenate([np.stack([left, left], 1), np.stack([pause, -pause], 1)])
+    assert decode_clip(encode(channels)).repairs == ()
+
+
 def test_a_constant_in_all_channels_does_not_hide_that_they_cancel():
     left = 0.2 * voice(7)
     assert decode_clip(encode(np.stack([left + 0.3, 0.3 - left], 1))).repairs

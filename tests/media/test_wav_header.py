@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from ves.media.audio import BadAudio
 from ves.media.wav_header import Wav, parse
 
 
@@ -57,6 +58,32 @@ def test_extensible_and_float_formats_are_told_apart():
         wav = parse(file.getvalue())
         assert wav is not None
         assert (wav.pcm, wav.channels, wav.rate) == (pcm, 3, 8_000)
+
+
+def _with_block(channels: int, bits: int, block: int, flow: int, tag: int = 1) -> bytes:
+    """A file of 8 kHz with these bytes in a block and in a second."""
+    form = struct.pack("<HHIIHH", tag, channels, 8_000, flow, block, bits)
+    return _file((b"fmt ", form), (b"data", bytes(48)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "block", "taken"),
+    [(1, 16, 4, 16), (2, 16, 8, 16), (1, 8, 2, 8), (1, 24, 8, 24), (1, 32, 8, 32), (1, 12, 4, 16), (1, 24, 4, 32)],
+)
+def test_only_samples_of_more_than_16_bits_take_more_than_their_bits(channels, bits: int, block: int, taken: int):
+    flow = 8_000 * channels * -(-bits // 8)
+    wav = parse(_with_block(channels, bits, block, flow))
+    assert wav is not None
+    assert (wav.pcm, wav.bits, wav.widened, wav.packed) == (True, taken, taken > bits + 4, taken > bits + 4)
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "block", "tag"),
+    [(1, 16, 4, 1), (1, 16, 1, 1), (2, 16, 8, 1), (1, 8, 2, 1), (1, 24, 6, 1), (1, 32, 8, 3)],
+)
+def test_a_block_and_a_rate_that_contradict_the_bits_are_refused(channels: int, bits: int, block: int, tag: int):
+    with pytest.raises(BadAudio, match=f"counts {block} in a block and {8_000 * block} in a second"):
+        parse(_with_block(channels, bits, block, 8_000 * block, tag))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ shows this table.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ves.media import mpeg_audio, ogg, stated_size, structure, wav_header
+from ves.media import mpeg_audio, ogg, stated_size, structure, trailer, wav_header
 from ves.media.audio import BadAudio
 from ves.media.wav_header import Wav
 
@@ -50,8 +50,9 @@ def _no_size(encoded: bytes) -> None:
 @dataclass(frozen=True)
 class Container:
     """A kind of file. `size` gives the number of bytes that a whole file has, None if the file does not say (a WAV does
-    in its header, which `Recording` has), `parts` the recordings in a file. A kind without a `decoder` is refused: a
-    file of it that was cut off cannot be told from a whole one."""
+    in its header, which `Recording` has), `parts` the recordings in a file, `chunks` what may follow the samples, which
+    end at `size` (None: `size` goes through the whole file, or nothing tells where they end). A kind without a
+    `decoder` is refused: a file of it that was cut off cannot be told from a whole one."""
 
     name: str
     begins: re.Pattern[bytes]
@@ -60,6 +61,7 @@ class Container:
     length: str
     size: Callable[[bytes], int | None] = _no_size
     parts: Callable[[bytes], list[bytes]] = _alone
+    chunks: trailer.Chunks | None = None
 
 
 def _row(name: str, begins: bytes, codecs: str, decoder: str | None, length: str, *functions) -> Container:
@@ -71,16 +73,23 @@ _NOT_STATED = "not stated, so refused"
 _ANY = "any that FFmpeg knows"
 CONTAINERS = (
     _row("WAV", rb"RIF[FX]....WAVE", f"{_PCM}, ADPCM; MP3, AC-3, AAC, WMA, G.726 by FFmpeg", SNDFILE, "size of `data`",
-         _no_size, _joined_wav),
+         _no_size, _joined_wav, trailer.riff),
     _row("FLAC", rb"fLaC", "FLAC", SNDFILE, "samples in STREAMINFO, counted", _no_size, _joined_flac),
-    _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`"),
-    _row("W64", rb"riff\x2e\x91\xcf\x11", _PCM, SNDFILE, "size of `data`", stated_size.w64),
-    _row("AIFF, AIFF-C", rb"FORM....AIF[FC]", _PCM, SNDFILE, "size of `SSND`", stated_size.iff),
-    _row("8SVX", rb"FORM....(8SVX|16SV)", "PCM", SNDFILE, "size of `BODY`", stated_size.iff),
-    _row("AU", rb"(\.snd|dns\.)", f"{_PCM}, G.72x", SNDFILE, "size in its header", stated_size.au),
+    _row("RF64, BW64", rb"(RF64|BW64)....WAVE", _PCM, SNDFILE, "size of `data` in `ds64`", _no_size, _alone,
+         trailer.riff),
+    _row("W64", rb"riff\x2e\x91\xcf\x11", _PCM, SNDFILE, "size of `data`", stated_size.w64, _alone,
+         trailer.w64),
+    _row("AIFF, AIFF-C", rb"FORM....AIF[FC]", _PCM, SNDFILE, "size of `SSND`", stated_size.iff, _alone,
+         trailer.riff),
+    _row("8SVX", rb"FORM....(8SVX|16SV)", "PCM", SNDFILE, "size of `BODY`", stated_size.iff, _alone,
+         trailer.riff),
+    _row("AU", rb"(\.snd|dns\.)", f"{_PCM}, G.72x", SNDFILE, "size in its header", stated_size.au, _alone,
+         trailer.no_chunks),
     _row("CAF", rb"caff", f"{_PCM}, ALAC; others by FFmpeg", SNDFILE, "sizes of its chunks", stated_size.caf),
-    _row("NIST SPHERE", rb"NIST_1A", f"{_PCM}, Shorten by FFmpeg", SNDFILE, "`sample_count`", stated_size.nist),
-    _row("VOC", rb"Creative Voice File\x1a", _PCM, SNDFILE, "sizes of its blocks", stated_size.voc),
+    _row("NIST SPHERE", rb"NIST_1A", f"{_PCM}, Shorten by FFmpeg", SNDFILE, "`sample_count`", stated_size.nist, _alone,
+         trailer.no_chunks),
+    _row("VOC", rb"Creative Voice File\x1a", _PCM, SNDFILE, "sizes of its blocks", stated_size.voc, _alone,
+         trailer.no_chunks),
     _row("Ogg", rb"OggS", "Opus, Vorbis, FLAC, Speex", FFMPEG, "each page by number and checksum, and the last page",
          _no_size, ogg.recordings),
     _row("MP4, MOV, M4A, 3GP", rb"....(ftyp|moov|mdat|wide|free|skip|pnot)", _ANY, FFMPEG,
@@ -115,17 +124,20 @@ class Recording:
 
 def recordings(encoded: bytes) -> list[Recording]:
     """The recordings in a file, one after another. Raises BadAudio: `unreadable` if its kind is refused, `truncated` if
-    its headers promise more bytes than there are; and what a container's `parts` raises."""
-    whole = _recording(encoded)
-    parts = whole.row.parts(encoded)
-    return [replace(whole, encoded=parts[0])] if len(parts) == 1 else [_recording(part) for part in parts]
+    its headers promise more bytes than there are; `unreadable` if they leave out bytes that may be sound; and what a
+    container's `parts` raises."""
+    row = container(encoded)
+    return [_recording(part, row) for part in row.parts(encoded)]
 
 
-def _recording(encoded: bytes) -> Recording:
-    row, wav = container(encoded), wav_header.parse(encoded)
+def _recording(encoded: bytes, row: Container) -> Recording:
+    wav = wav_header.parse(encoded)
     size = wav.end if wav else row.size(encoded)
     if size is not None and len(encoded) < size:
         raise BadAudio("truncated", f"the headers of {row.name} promise {size} bytes, {len(encoded)} are there")
+    if size is not None and row.chunks is not None:
+        trailer.check(encoded, size, row.name, row.chunks)
+        encoded = encoded[:size] if row.chunks is not trailer.riff else encoded  # libsndfile takes the rest for sound
     return Recording(encoded, row, wav)
 
 

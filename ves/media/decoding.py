@@ -14,7 +14,7 @@ from math import gcd
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ves.media import containers, ffmpeg, mixing, padded_pcm, stated_size
+from ves.media import containers, ffmpeg, flac, mixing, padded_pcm, stated_size
 from ves.media.audio import RATE, BadAudio
 
 SHORTEST_S = 0.1  # a clip below this holds no word
@@ -90,6 +90,9 @@ def _part(part: containers.Recording, repairs: list[str]) -> Int16[np.ndarray, "
     if wav is not None and wav.pcm and wav.valid < wav.bits in (16, 24, 32):
         return _mono(lambda: nullcontext((wav.rate, padded_pcm.blocks(encoded, wav))), repairs)
     if part.row.decoder == containers.FFMPEG or (wav is not None and wav.mpeg):
+        return _mono(partial(ffmpeg.open_recording, encoded), repairs)
+    if encoded.startswith(b"fLaC") and flac.leaves_out(encoded):  # libsndfile would; FFmpeg reads every frame
+        repairs.append("more samples than STREAMINFO promises: all were read")
         return _mono(partial(ffmpeg.open_recording, encoded), repairs)
     try:
         return _mono(partial(_sndfile, stated_size.fill_in_sizes(encoded)), repairs)

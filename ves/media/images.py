@@ -23,6 +23,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # no EPS, TIFF and the like: la
 OTHER_PROGRAMS = ("EPS",)  # formats for which Pillow starts another program
 MAX_PIXELS = 89_000_000  # PIL's own bound lies just above; a small file can unpack to gigabytes
 MIN_SIDE = 16
+OF_16_BITS = ("PPM",)  # formats that Pillow brings to 0 to 65,535 in its mode I, by the maximum in their header
 ONCE = ("exif", exif.RAW_PROFILE, "icc_profile")  # what is applied to the pixels, and must not be applied again
 STRIP = 256  # rows that are made opaque at a time: the four copies of a whole picture could take 1.4 GB
 DAMAGE = (
@@ -100,6 +101,8 @@ def _finish(picture: Picture, encoded: bytes) -> Picture:
     _load(picture, encoded)
     try:
         flat = _to_rgb(with_alpha(picture))
+    except BadImage:
+        raise
     except DAMAGE as error:
         raise BadImage("unsupported", f"pixel mode {picture.mode}") from error
     flat.info = {key: value for key, value in flat.info.items() if key not in ONCE}
@@ -107,22 +110,26 @@ def _finish(picture: Picture, encoded: bytes) -> Picture:
 
 
 def upright(picture: Picture) -> Picture:
-    """A Pillow picture as RGB, turned upright by its EXIF orientation, in sRGB, with 8 bits a channel."""
-    flat = _to_rgb(with_alpha(picture.copy()))
+    """A Pillow picture as RGB, turned upright by its EXIF orientation, in sRGB, with 8 bits a channel. Raises
+    BadImage `unsupported` for pixels whose white is unknown."""
+    copy = picture.copy()
+    copy.format = picture.format  # Pillow does not copy it
+    flat = _to_rgb(with_alpha(copy))
     flat.info = {key: value for key, value in flat.info.items() if key not in ONCE}
     return flat
 
 
 def with_alpha(picture: Picture) -> Picture:
-    """As `upright`, but transparent parts stay transparent."""
+    """As `upright`, but transparent parts stay transparent. Raises BadImage `unsupported` for pixels whose white is
+    unknown."""
     raw = exif.upright(picture)
-    if raw.mode.startswith("I;16"):
+    if raw.mode.startswith("I;16") or (raw.mode == "I" and picture.format in OF_16_BITS):
         raw = _grey(raw, np.asarray(raw) >> 8)
     elif raw.mode in ("I", "F"):
-        values = np.asarray(raw, np.float64)
-        low, high = np.nanmin(values), np.nanmax(values)
-        spread = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-12)
-        raw = _grey(raw, (spread * 255).round())
+        raise BadImage(
+            "unsupported",
+            f"numbers of 32 bits (pixel mode {raw.mode}) do not say which of them is white; convert it to 8 or 16 bits",
+        )
     return to_srgb(raw)
 
 
@@ -136,7 +143,7 @@ def _grey(picture: Picture, values: np.ndarray) -> Picture:
 def decode_any(encoded: bytes) -> Picture:
     """As `decode`, for a picture that its user chose: of any format that Pillow reads, and of any size.
 
-    Of several frames, it is the first. 32-bit numbers have no white, so the least is black and the greatest white.
+    Of several frames, it is the first.
     Raises BadImage: empty, unreadable, truncated, too_large, unsupported.
     """
     Image.init()  # or Pillow knows the five most common formats only

@@ -5,7 +5,7 @@ mean of n unrelated channels has 1/n of their mean energy, that of equal channel
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,6 +15,8 @@ from ves.media.audio import BadAudio
 MOST_SAMPLES = 90_000_000  # of a clip, at its own rate: 94 min at 16 kHz, 31 at 48; a small FLAC can unpack to days
 MOST_CHANNELS = 32
 CANCELLATION = 0.1  # of the energy that the mean of unrelated channels has: below it, the channels cancel
+WINDOW_S = 0.5  # seconds in which that is asked, about a word: phases may be opposite in a part of a recording only
+CANCELLED_SHARE = 0.02  # of all energy that is in windows that cancel: from here on, words are lost in the mean
 INT16 = 32_768  # steps to full scale
 CLIPPING_LIMIT = 4.0  # full scale is 1; a peak up to here is clipped, one beyond it belongs to another unit
 STEPS_PEAK = (1_000, 46_340)  # such a peak is of 16-bit steps: far above any full scale of 1, up to 3 dB above INT16
@@ -47,7 +49,7 @@ def mix(
 
     Raises BadAudio: `unreadable` for samples that are not finite, `too_long`, `channels`.
     """
-    mono, count, peak, whole, beyond, values, energy = [], 0, 0.0, True, 0, 0, _Energy()
+    mono, count, peak, whole, beyond, values, energy = [], 0, 0.0, True, 0, 0, _Energy(rate)
     for block in blocks:
         if block.shape[1] > MOST_CHANNELS:
             raise BadAudio("channels", f"{block.shape[1]} channels, at most {MOST_CHANNELS} are read")
@@ -102,26 +104,60 @@ def _one(block: Float32[np.ndarray, "n channels"], channel: int | None) -> Float
 
 
 class _Energy:
-    """Covariances of the channels, block by block."""
+    """Covariances of the channels, over the recording and in windows of it."""
 
-    def __init__(self) -> None:
-        self.count, self.sums, self.products = 0, np.zeros(1), np.zeros((1, 1))
+    def __init__(self, rate: int) -> None:
+        self.whole = self.window = _Covariance()
+        self.size, self.energy, self.cancelled = max(round(WINDOW_S * rate), 1), 0.0, 0.0
 
     @property
     def channels(self) -> int:
-        return len(self.sums)
+        return len(self.whole.sums)
 
     def add(self, block: Float32[np.ndarray, "n channels"]) -> None:
-        """Take in a block."""
-        self.count += len(block)
-        self.sums = self.sums + block.sum(axis=0, dtype=np.float64)
-        self.products = self.products + (block.T @ block)
+        """Take in a block; windows are as long whatever the blocks are."""
+        while len(block):
+            free = self.size - self.window.count
+            self.window = self.window + _Covariance.of(block[:free])
+            block = block[free:]
+            if self.window.count == self.size:
+                self._close()
+
+    def _close(self) -> None:
+        """End a window."""
+        covariance = self.window.matrix()
+        own = float(covariance.trace())
+        self.energy += own * self.window.count
+        self.cancelled += own * self.window.count * (covariance.sum() < CANCELLATION * own)
+        self.whole, self.window = self.whole + self.window, _Covariance()
 
     def verdict(self) -> tuple[int, bool]:
         """The channel with the most energy (about its mean), and whether the channels cancel in their mean."""
+        if self.window.count:
+            self._close()
         if self.channels == 1:
             return 0, False
-        means = self.sums / self.count
-        covariance = self.products / self.count - np.outer(means, means)
+        covariance = self.whole.matrix()
         own = covariance.diagonal()
-        return int(own.argmax()), bool(covariance.sum() < CANCELLATION * own.sum())
+        parts = self.cancelled > CANCELLED_SHARE * self.energy
+        return int(own.argmax()), bool(parts or covariance.sum() < CANCELLATION * own.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class _Covariance:
+    """What the covariances of some samples are made of."""
+
+    count: int = 0
+    sums: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    products: np.ndarray = field(default_factory=lambda: np.zeros((1, 1)))
+
+    @classmethod
+    def of(cls, block: Float32[np.ndarray, "n channels"]) -> "_Covariance":
+        return cls(len(block), block.sum(axis=0, dtype=np.float64), (block.T @ block).astype(np.float64))
+
+    def __add__(self, other: "_Covariance") -> "_Covariance":
+        return _Covariance(self.count + other.count, self.sums + other.sums, self.products + other.products)
+
+    def matrix(self) -> np.ndarray:
+        means = self.sums / self.count
+        return self.products / self.count - np.outer(means, means)

@@ -63,7 +63,7 @@ def _promise(encoded: bytes, position: int, first: Frame) -> int | None:
     return None
 
 
-def _behind_tag(encoded: bytes, position: int) -> int | None:
+def behind_tag(encoded: bytes, position: int) -> int | None:
     """The place behind the tag (ID3, APE, Lyrics3) that begins here; None if none does."""
     if size := id3_size(encoded, position):
         return position + size
@@ -128,7 +128,7 @@ def recordings(encoded: bytes) -> list[bytes]:
 def _behind_other(encoded: bytes, position: int, header: int, count: int) -> int | None:
     """The place of the next frame after bytes that are no frame; None if there is none. `count` frames come before.
     Raises BadAudio `unreadable` if frames are missing here."""
-    if (behind := _behind_tag(encoded, position)) or (behind := _next_frame(encoded, position + 1)) is None:
+    if (behind := behind_tag(encoded, position)) or (behind := _next_frame(encoded, position + 1)) is None:
         return behind
     same = (header ^ int.from_bytes(encoded[behind : behind + 4], "big")) & _SAME == 0
     if count or same or behind - position > _LONGEST or header == 0:

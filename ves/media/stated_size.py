@@ -12,24 +12,44 @@ Core Audio Format. WAV: ves.media.wav_header. Containers of packets: ves.media.s
 import re
 import struct
 
-from ves.media import wav_header
+from ves.media import trailer, wav_header
+from ves.media.audio import BadAudio
 from ves.media.wav_header import UNKNOWN, UNKNOWN_64
 
 _W64_HEADER = 24  # bytes in front of each chunk: a name of 16, and a size that counts these bytes too
+_UNCODED = (b"NONE", b"sowt", b"twos", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")  # kinds of AIFF-C
+_VOC_TYPES = range(1, 10)  # of blocks
 
 
 def iff(encoded: bytes) -> int | None:
-    """AIFF, AIFF-C and 8SVX: the size of the chunk of samples, `SSND` or `BODY`."""
+    """AIFF, AIFF-C and 8SVX: the size of the chunk of samples, `SSND` or `BODY`. Raises BadAudio `truncated` if `COMM`
+    promises more frames than `SSND` has."""
     (form,) = struct.unpack_from(">I", encoded, 4)
-    position = 12
+    position, frames_size = 12, 0
     while position + 8 <= len(encoded):
         name, size = struct.unpack_from(">4sI", encoded, position)
         position += 8
+        if name == b"COMM":
+            frames_size = _comm(encoded, position)
         if name in (b"SSND", b"BODY"):
             unwritten = size <= 8 and form + 8 <= position + size  # FORM is empty: the writer never went back
-            return None if size >= UNKNOWN or unwritten else position + size
+            if size >= UNKNOWN or unwritten:
+                return None
+            if frames_size > max(size - 8, 0):
+                text = f"COMM promises {frames_size} bytes of samples, SSND has {max(size - 8, 0)}"
+                raise BadAudio("truncated", text)
+            return position + size
         position += size + size % 2
     return position if position > len(encoded) else None
+
+
+def _comm(encoded: bytes, position: int) -> int:
+    """Bytes of all frames by the chunk `COMM`; 0 if it does not know, or if they are compressed."""
+    if position + 18 > len(encoded):
+        return 0
+    channels, frames, bits = struct.unpack_from(">HIH", encoded, position)
+    coded = encoded[8:12] == b"AIFC" and encoded[position + 18 : position + 22] not in _UNCODED
+    return 0 if coded or frames >= UNKNOWN else frames * channels * -(-bits // 8)
 
 
 def au(encoded: bytes) -> int | None:
@@ -54,11 +74,14 @@ def nist(encoded: bytes) -> int | None:
 
 
 def voc(encoded: bytes) -> int | None:
-    """Creative Voice: its blocks, one after another, up to the terminator."""
+    """Creative Voice: its blocks, one after another, up to the terminator. Raises BadAudio `unreadable` where no
+    block begins."""
     (position,) = struct.unpack_from("<H", encoded, 20) if len(encoded) >= 22 else (22,)
     while position + 4 <= len(encoded) and encoded[position]:
+        if encoded[position] not in _VOC_TYPES:
+            raise BadAudio("unreadable", f"VOC is damaged: no block begins at byte {position} of {len(encoded)}")
         position += 4 + int.from_bytes(encoded[position + 1 : position + 4], "little")
-    return position
+    return position + (position < len(encoded) and encoded[position] == 0)  # the terminator is a byte
 
 
 def w64(encoded: bytes) -> int | None:
@@ -81,12 +104,17 @@ def _w64_data(encoded: bytes) -> tuple[int, int | None]:
 
 
 def caf(encoded: bytes) -> int | None:
-    """Core Audio: its chunks; one with a size of -1 goes on to the end."""
-    position = 8
-    while position + 12 <= len(encoded):
-        (size,) = struct.unpack_from(">q", encoded, position + 4)
+    """Core Audio: its chunks; one with a size of -1 goes on to the end. Raises BadAudio `unreadable` where no chunk
+    begins, or a second one of samples does."""
+    position, names = 8, []
+    while position + 12 <= len(encoded) and encoded[position:].strip(b"\0"):
+        name, size = struct.unpack_from(">4sq", encoded, position)
+        if not name.isascii() or not name.decode().isprintable() or (name == b"data" and name in names):
+            text = f"CAF is damaged: at byte {position} of {len(encoded)} something else follows than its headers say"
+            raise BadAudio("unreadable", text)
         if size < 0:
             return None
+        names.append(name)
         position += 12 + size
     return position if position > len(encoded) else None
 
@@ -133,7 +161,7 @@ def _au_fields(encoded: bytes) -> Fields:
     if len(encoded) < 24 or au(encoded) is not None:
         return []
     (offset,) = struct.unpack_from(form, encoded, 4)
-    return [(form, 8, max(len(encoded) - offset, 0))]
+    return [(form, 8, max(trailer.begin(encoded, offset, trailer.no_chunks) - offset, 0))]
 
 
 def _caf_fields(encoded: bytes) -> Fields:
@@ -142,9 +170,10 @@ def _caf_fields(encoded: bytes) -> Fields:
 
 
 def _aiff_fields(encoded: bytes) -> Fields:
-    comm, ssnd, end = encoded.find(b"COMM"), encoded.find(b"SSND"), len(encoded)
-    if encoded[8:11] != b"AIF" or not 0 < comm < ssnd <= end - 16 or iff(encoded) is not None:
+    comm, ssnd = encoded.find(b"COMM"), encoded.find(b"SSND")
+    if encoded[8:11] != b"AIF" or not 0 < comm < ssnd <= len(encoded) - 16 or iff(encoded) is not None:
         return []
+    end = trailer.begin(encoded, ssnd + 16, trailer.riff)
     channels, _, bits = struct.unpack_from(">HIH", encoded, comm + 8)
     frames = (end - ssnd - 16) // max(channels * -(-bits // 8), 1)
     return [(">I", 4, end - 8), (">I", ssnd + 4, end - ssnd - 8), (">I", comm + 10, frames)]

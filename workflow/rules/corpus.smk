@@ -16,7 +16,7 @@ rule ingest_audio:
         "logs/{corpus}/ingest/{shard}.tsv"
     priority: 1  # before the next download or recording, because ingesting frees disk space
     params:
-        version=4,
+        version=5,
         origin=shard_origin,
         chosen=chosen_rows,
         keep_seconds=CONFIG.corpus.keep_seconds,

@@ -14,7 +14,7 @@ rule pack:
     benchmark:
         "logs/{corpus}/pack/{shard}.tsv"
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
     shell:
         "python -m ves pack --corpus {input.corpus:q} --shard {wildcards.shard:q} --out {output.source:q} --log {log:q}"

@@ -243,6 +243,14 @@ def test_what_ingest_reads_or_nobody_does_is_left_as_it_is():
     assert images.decode(pairs.as_known_format(encode_noise("I;16", "TIFF"))).size == (24, 32)
 
 
+def test_a_picture_whose_white_is_unknown_is_refused_with_that_reason(own: Path):
+    (own / "float.tiff").write_bytes(encode_noise("F", "TIFF"))
+    block = table(own, [{"audio": "a.wav", "image": "float.tiff"}])
+    row = pack_all(block, own.parent, "images").row(0, named=True)
+    assert (row["refused"], row["image"]["bytes"]) == ("unsupported", None)
+    assert "convert it to 8 or 16 bits" in row["refusedDetail"]
+
+
 def test_shards_hold_so_many_rows_and_appended_rows_leave_full_ones_alone(own: Path):
     rows = []
     for i in range(9):

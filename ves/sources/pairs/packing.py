@@ -144,17 +144,21 @@ def _clip(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _picture(settings: PairsConfig, row: dict[str, Any]) -> dict[str, Any]:
-    """One row of a shard of pictures. Refusals: `missing_file`, `outside`."""
+    """One row of a shard of pictures. Refusals: `missing_file`, `outside`, `unsupported` (its white is unknown)."""
     folder, name = Path(settings.folder), row["image"]
     fault = _fault(folder, name)
-    content = None if fault else as_known_format(_place(folder, name).read_bytes())
+    try:
+        content = None if fault else as_known_format(_place(folder, name).read_bytes())
+    except images.BadImage as refusal:
+        content, fault = None, (refusal.reason, refusal.detail)
     return {"image": {"bytes": content, "path": name}} | _refusal(row, fault)
 
 
 def as_known_format(encoded: bytes) -> bytes:
     """A picture in a format that ingest reads: unchanged, or as PNG if only Pillow reads its format (TIFF, AVIF, ...).
 
-    A picture that Pillow cannot read or that is too large is returned unchanged; ingest refuses it and says why.
+    A picture that Pillow cannot read or that is too large is returned unchanged; ingest refuses it and says why. Raises
+    BadImage `unsupported` where no white is known: PNG could not keep such pixels.
     """
     try:
         Image.open(io.BytesIO(encoded), formats=images.FORMATS).close()
@@ -171,6 +175,8 @@ def as_known_format(encoded: bytes) -> bytes:
         upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
         upright.save(file := io.BytesIO(), "PNG")
         return file.getvalue()
+    except images.BadImage:
+        raise
     except (*images.BOMB, *images.DAMAGE):
         return encoded
 
