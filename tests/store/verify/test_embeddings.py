@@ -26,17 +26,17 @@ def texts(store: Path) -> list[str]:
 
 def test_no_damage_passes(store: Path) -> None:
     rng, files = np.random.default_rng(0), files_of(store)
-    sound = {file: file.read_bytes() for file in files}
+    intact = {file: file.read_bytes() for file in files}
     counted = 0
     while counted < 200:
         file = files[rng.integers(len(files))]
         what = damage(file, rng)
-        if not file.is_file() or file.read_bytes() not in (sound[file], sound[file] + b"\n"):
+        if not file.is_file() or file.read_bytes() not in (intact[file], intact[file] + b"\n"):
             found = verify(store)
             assert found, f"{file} {what}: not found"
             assert "/c/" not in str(file) or file in {fault.file for fault in found}
             counted += 1
-        file.write_bytes(sound[file])
+        file.write_bytes(intact[file])
     assert verify(store) == []
 
 

@@ -54,9 +54,9 @@ def comparisons(config: TableConfig, results: Path, out: Path) -> None:
             for other, by_metric in compared(config, results, protocol, direction).items():
                 for metric, difference in by_metric.items():
                     values = (difference.value, difference.low, difference.high)
-                    told = informative(metric, ranks.gallery)
-                    shown = [number(metric, value) if told else "" for value in values]
-                    p = f"{difference.p:.2g}" if told and difference.p is not None else ""
+                    says_something = informative(metric, ranks.gallery)
+                    texts = [number(metric, value) if says_something else "" for value in values]
+                    p = f"{difference.p:.2g}" if says_something and difference.p is not None else ""
                     names = [config.table[0], other, about(len(config.seeds)), protocol, direction, metric]
-                    rows.append([*names, *shown, p, *counts])
+                    rows.append([*names, *texts, p, *counts])
     write_csv(out, COLUMNS, rows)
