@@ -100,7 +100,7 @@ def test_a_recall_that_cannot_but_be_100_is_left_out(results, tmp_path):
 def test_one_seed_has_no_p_value_and_three_have(results, tmp_path):
     one = sections(table("dense", "global"), results, tmp_path / "one.md")
     three = sections(table("dense", "global", seeds=(0, 1, 2)), results, tmp_path / "three.md")
-    assert "Between these very checkpoints" in one["Differences"]
+    assert "Between these checkpoints alone" in one["Differences"]
     assert ", p " not in one["Differences"]
     assert "Over 3 seeds" in three["Differences"]
     assert ", p " in three["Differences"]

@@ -1,6 +1,6 @@
 """comparisons.csv: how much better is the first objective of the table than each other one?
 
-With fewer than three seeds the answer is about these very checkpoints: the paired difference with its interval over
+With fewer than three seeds the answer is about these checkpoints alone: the paired difference with its interval over
 images, and no p-value. With three or more it is about the objectives: seeds and images are resampled together
 (ves.evaluation.retrieval.intervals). The p-values are two-sided and each of one comparison: by chance, one in twenty is
 below 0.05.
