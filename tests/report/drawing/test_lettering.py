@@ -8,6 +8,7 @@ import yaml
 from PIL import Image
 
 from tests.support.checkout import of_project
+from tests.support.lexicon import strings
 from ves.report.drawing import lettering
 
 LEXICON = of_project("ves/sources/scenes/lexicon", "*.yaml")
@@ -30,12 +31,6 @@ def ink_of(text: str, size: int = 40, language: str | None = None, at: tuple[int
     page = Image.new("L", (600, 200))
     lettering.draw(page, at, text, size, "white", language)
     return np.asarray(page)
-
-
-def strings(node) -> list[str]:
-    if isinstance(node, dict):
-        return [text for value in node.values() for text in strings(value)]
-    return [node] if isinstance(node, str) else []
 
 
 @pytest.mark.parametrize("table", LEXICON, ids=lambda table: table.stem)

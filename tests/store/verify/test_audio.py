@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.audio import write_audio
-from tests.support.small_stores import damage, files_of, flip, manifest_of
+from tests.support.small_stores import damage, files_of, flip, manifest_of, texts
 from ves.base.files import read_json, write_json
 from ves.store import audio as audio_store
 from ves.store.audio import AudioStore
@@ -28,10 +28,6 @@ def _small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return write_audio(tmp_path / "audio.zarr")
-
-
-def texts(store: Path) -> list[str]:
-    return [str(fault).replace(f"{store}/", "") for fault in verify(store)]
 
 
 def damaged_many_times(store: Path, times: int) -> Counter[str]:

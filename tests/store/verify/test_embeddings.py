@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.embeddings import random_embeddings
-from tests.support.small_stores import damage, files_of, manifest_of
+from tests.support.small_stores import damage, files_of, manifest_of, texts
 from ves.base.files import read_json, write_json
 from ves.store import embeddings
 from ves.store.verify import verify
@@ -18,10 +18,6 @@ from ves.store.verify import verify
 def store(tmp_path: Path) -> Path:
     embeddings.write(tmp_path / "val.zarr", random_embeddings(clips=70, images=5, tokens=3, dim=4))
     return tmp_path / "val.zarr"
-
-
-def texts(store: Path) -> list[str]:
-    return [str(fault).replace(f"{store}/", "") for fault in verify(store)]
 
 
 def test_no_damage_passes(store: Path) -> None:
