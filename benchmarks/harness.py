@@ -115,3 +115,9 @@ def configured(corpus: Path) -> tuple[Config, DataPaths]:
     config = validate(read_yaml(Path("config.yaml")), [Path("config.yaml")])
     names = FILES | {"features": f"features/{features_name(config.vision)}.zarr"}
     return config, DataPaths(corpus=corpus.name, live=False, **{key: str(corpus / name) for key, name in names.items()})
+
+
+def resident(field: str) -> float:
+    """MiB of this process: VmRSS, what it has now, or VmHWM, the most it had since the peak was reset."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)]
+    return int(line.split()[1]) / 1024

@@ -51,12 +51,6 @@ def product(audio: list[Tensor], images: Tensor, buffer: Tensor) -> tuple[int, f
     return done, time.perf_counter() - start
 
 
-def resident(field: str) -> float:
-    """MiB of this process: VmRSS, what it has now, or VmHWM, the most it had since the peak was reset."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)]
-    return int(line.split()[1]) / 1024
-
-
 def measured(size: int, folder: Path) -> tuple[float, float, float]:
     """Seconds of scoring, the product's rate (pairs of tokens per second) and the peak in MiB."""
     stored = embedded(size)
@@ -64,14 +58,14 @@ def measured(size: int, folder: Path) -> tuple[float, float, float]:
     operands = audio, stored.image_tokens[:64].float(), torch.empty(PATCHES, 512)
     bare, spent = [product(*operands)], 0.0
     Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
-    before = resident("VmRSS")
+    before = harness.resident("VmRSS")
     for number, rows in enumerate(torch.arange(size).split(BLOCK)):
         clips = {name: getattr(stored, name)[rows] for name in ("audio_tokens", "audio_mask", "clip_image")}
         start = time.perf_counter()
         all_pairs("max_mean", replace(stored, **clips), folder / str(number), [])
         spent += time.perf_counter() - start
         bare.append(product(*operands))
-    extra = resident("VmHWM") - before
+    extra = harness.resident("VmHWM") - before
     return spent, sum(done for done, _ in bare) / sum(seconds for _, seconds in bare), extra
 
 

@@ -110,21 +110,15 @@ def on_cpu(repeats: int) -> None:
         harness.row(name, *cells)
 
 
-def resident(field: str) -> float:
-    """MiB of this process: VmRSS, what it has now, or VmHWM, the most it had since the peak was reset."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)]
-    return int(line.split()[1]) / 1024
-
-
 def peak(way: Callable[..., Tensor], threads: int, queue: "multiprocessing.Queue[float]") -> None:
     """MiB by which a step raises the peak of this process; a little step before it loads what is loaded once."""
     torch.set_num_threads(threads)
     inputs = tokens(PAPER, ragged=False)
     step(way, tokens((8, 125, 2, 256, 256), ragged=False), low=False, backward=True)
     Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
-    before = resident("VmRSS")
+    before = harness.resident("VmRSS")
     step(way, inputs, low=False, backward=True)
-    queue.put(resident("VmHWM") - before)
+    queue.put(harness.resident("VmHWM") - before)
 
 
 def memory(threads: int) -> None:

@@ -19,6 +19,7 @@ import transformers
 from standins import audio, exemplars, vision
 from standins.pseudowords import lexicon_words
 from torch import nn
+from transformers import Wav2Vec2FeatureExtractor
 
 from ves.base.files import atomic, write_json
 
@@ -32,10 +33,12 @@ HELD_OUT = {"clips": 200, "seed": 1, "noise_seed": 99, "vision_seed": 500}
 
 
 def save(model: Any, folder: Path, made: dict[str, Any]) -> None:
-    """fp16 weights, configuration and `made.json`; `from_pretrained(folder, dtype=torch.float32)` reads them."""
+    """fp16 weights, configurations and `made.json`; `from_pretrained(folder, dtype=torch.float32)` reads them."""
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "machine": platform.machine()}
     with atomic(folder) as partial:
         model.half().save_pretrained(partial)
+        if isinstance(model, audio.HubertModel):  # it learns from clips with a peak of 1 (standins.audio.batch)
+            Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True).save_pretrained(partial)
         write_json(partial / "made.json", made | {"versions": versions})
 
 

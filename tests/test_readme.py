@@ -43,14 +43,15 @@ def test_the_readme_leads_to_every_page() -> None:
     assert linked == set(PAGES) - {README}
 
 
-@pytest.mark.parametrize("page", ALL)
-def test_links_and_pictures_are_there(page: str) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
-        if "://" not in target:
-            name, _, anchor = target.partition("#")
-            file = (ROOT / page).parent / name if name else ROOT / page
-            assert file.exists(), target
-            assert not anchor or anchor in headings(file), target
+def test_links_and_pictures_are_there() -> None:
+    targets = [(page, target) for page in ALL for target in re.findall(r"\]\(([^)\s]+)\)", text(page))]
+    ours = [(page, target) for page, target in targets if "://" not in target]
+    assert len(ours) > 20
+    for page, target in ours:
+        name, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / name if name else ROOT / page
+        assert file.exists(), f"{page}: {target}"
+        assert not anchor or anchor in headings(file), f"{page}: {target}"
 
 
 def test_paths_in_the_text_are_there() -> None:

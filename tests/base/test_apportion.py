@@ -29,8 +29,13 @@ def test_shares_add_up_and_are_within_what_there_is(total: int, parties: list[tu
     got = _shares(total, list(weights), list(available))
     assert sum(got) == min(total, sum(available))
     assert all(0 <= g <= a for g, a in zip(got, available, strict=True))
-    if total >= sum(a > 0 for a in available):
-        assert all(g > 0 for g, a in zip(got, available, strict=True) if a)
+
+
+@given(st.integers(0, 400), parties)
+def test_all_get_one_where_there_is_enough(more: int, parties: list[tuple[int, int]]):
+    weights, available = zip(*parties, strict=True)
+    got = _shares(sum(a > 0 for a in available) + more, list(weights), list(available))
+    assert [g > 0 for g in got] == [a > 0 for a in available]
 
 
 @given(st.integers(20, 400), st.lists(st.integers(1, 1_000), min_size=1, max_size=12))

@@ -29,7 +29,6 @@ SCENES = {
 }
 RUNS = {"dense-s0/config", "hybrid-s0/config"}
 WATCHED = {"dense-s0/watch", "hybrid-s0/watch"}
-LIVE = {"runs": {"dense": {"features": "live"}}}
 
 
 def readable(argument: object) -> str:

@@ -54,7 +54,7 @@ def test_chosen_rows_are_given_and_groups_without_any_are_not_read(tmp_path: Pat
         list(rows(source, "audio", np.array([0, 12], np.uint32)))
 
 
-def test_the_listing_vouches_for_the_chosen_rows(tmp_path: Path):
+def test_chosen_rows_must_be_those_of_the_listing(tmp_path: Path):
     listing, numbers = tmp_path / "shards.json", np.array([2, 5, 70_000], "<u4")
     stated = {"rows": 3, "sha256": hashlib.sha256(numbers.tobytes()).hexdigest()}
     entry = {"name": "audio/Goa/x", "part": "audio", "chosen": stated}

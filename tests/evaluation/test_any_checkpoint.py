@@ -88,7 +88,7 @@ def test_another_split_goes_where_it_is_asked_to(tiny, run: Path, tmp_path: Path
 
 def test_a_truth_that_is_none_is_an_error_and_not_a_corpus_without(run: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "empty").mkdir()
-    for name, what in [("absent", "no such folder"), ("empty", "no truth of this corpus: it has no ")]:
+    for name, what in [("absent", "no such folder"), ("empty", "not the truth of this corpus: it has no ")]:
         assert main(["evaluate", str(run), "--truth", str(tmp_path / name)]) == 1
         assert f"evaluate: {tmp_path / name}: {what}" in capsys.readouterr().err
     assert not (run / "evaluated").exists()

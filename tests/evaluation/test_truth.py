@@ -31,6 +31,12 @@ def word_table(path: str, *texts: str) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def manifest(folder: Path) -> Path:
+    """The manifest of a corpus of three clips."""
+    save(folder / "manifest.parquet", pl.DataFrame({"clip_id": ["a", "b", "c"]}))
+    return folder / "manifest.parquet"
+
+
 def save(path, frame: pl.DataFrame) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(path)
@@ -102,14 +108,48 @@ def test_noise_is_of_a_clip_and_may_be_unknown_of_one_or_of_all(tmp_path):
 def test_truth_of_other_clips_is_an_error(tmp_path):
     for shard in ("x", "y"):
         save(tmp_path / f"audio/{shard}.parquet", word_table("elsewhere.wav", "one"))
-    with pytest.raises(ValueError, match="no word of 2 clips"):
+    with pytest.raises(ValueError, match="no word of 2 clips; corpus and truth do not belong together"):
         words(tmp_path, CLIPS)
 
 
+def test_noise_levels_of_other_clips_are_an_error(tmp_path):
+    for shard in ("x", "y"):
+        save(tmp_path / f"audio/{shard}.parquet", word_table("elsewhere.wav", "one").with_columns(snr_db=12.5))
+    with pytest.raises(ValueError, match="no noise level of 2 clips; corpus and truth do not belong together"):
+        noise(tmp_path, CLIPS)
+
+
+def test_objects_of_other_pictures_are_an_error(tmp_path):
+    thing = {"image_id": "elsewhere", "object": 0, "kind": "cup", "colour": "red", "visible_pixels": 4, "mask": b"m"}
+    save(tmp_path / "images/x.parquet", pl.DataFrame([thing]))
+    with pytest.raises(ValueError, match="no object of 2 pictures; corpus and truth do not belong together"):
+        objects(tmp_path, IMAGES)
+
+
+def transcribed(folder: Path, *clips: str) -> None:
+    """A truth that has the transcripts of these clips, in one of two shards."""
+    rows = {"clip_id": clips, "transcript": [f"transcript of {clip}" for clip in clips]}
+    schema = dict.fromkeys(rows, pl.String)
+    save(folder / "audio/x.parquet", pl.DataFrame(rows, schema))
+    save(folder / "audio/y.parquet", pl.DataFrame(schema=schema))
+
+
+def test_transcripts_of_other_clips_are_an_error(tmp_path):
+    transcribed(tmp_path, "elsewhere", "nowhere")
+    with pytest.raises(ValueError, match="its 2 transcripts are of no clip in .* do not belong together"):
+        transcripts(tmp_path, CLIPS, manifest(tmp_path))
+
+
+@pytest.mark.parametrize("clips", [(), ("c",)], ids=["of none", "of a clip that is not asked for"])
+def test_clips_that_nobody_wrote_down_have_no_transcripts(tmp_path, clips):
+    transcribed(tmp_path, *clips)
+    assert transcripts(tmp_path, CLIPS, manifest(tmp_path)) == {}
+
+
 def test_a_picture_with_two_names_has_its_objects_once(tmp_path):
-    seen = {"object": 0, "kind": "cup", "colour": "red", "visible_pixels": 4, "mask": b"m", "box": [0] * 4}
+    cup = {"object": 0, "kind": "cup", "colour": "red", "visible_pixels": 4, "mask": b"m", "box": [0] * 4}
     rows = [("1.jpg", "i"), ("2.jpg", "i"), ("3.jpg", "k")]  # the last is of another split
-    frame = pl.DataFrame([{"image_path": path, "image_id": image} | seen for path, image in rows])
+    frame = pl.DataFrame([{"image_path": path, "image_id": image} | cup for path, image in rows])
     save(tmp_path / "images/x.parquet", frame)
     found = objects(tmp_path, IMAGES)
     assert found["image_id"].to_list() == ["i"]
@@ -125,15 +165,15 @@ def test_masks_survive_as_one_bit_png():
 
 def test_transcripts_are_those_of_the_clips_asked_for(tmp_path):
     with pytest.raises(NoTruth, match="this corpus has no transcripts"):
-        transcripts(tmp_path, CLIPS)
-    save(tmp_path / "audio/x.parquet", pl.DataFrame({"clip_id": ["b", "c"], "transcript": ["गेंद", "other"]}))
-    save(tmp_path / "audio/y.parquet", pl.DataFrame({"clip_id": ["d"], "transcript": ["of another split"]}))
-    assert transcripts(tmp_path, CLIPS) == {"b": "गेंद"}
+        transcripts(tmp_path, CLIPS, manifest(tmp_path))
+    transcribed(tmp_path, "b", "c")
+    assert transcripts(tmp_path, CLIPS, manifest(tmp_path)) == {"b": "transcript of b"}
 
 
 def paths(folder: Path) -> DataPaths:
-    """A corpus of one shard of clips and one of pictures."""
-    save(folder / "manifest.parquet", pl.DataFrame({"shard": pl.Series(["audio/x"] * 2, dtype=pl.Categorical)}))
+    """A corpus of two shards of clips and one of pictures."""
+    shards = pl.Series(["audio/x", "audio/y", "audio/x"], dtype=pl.Categorical)
+    save(folder / "manifest.parquet", pl.DataFrame({"shard": shards}))
     save(folder / "images.parquet", pl.DataFrame({"shard": ["images/x"]}))
     files = {name: str(folder / f"{name}.parquet") for name in ("manifest", "splits", "images")}
     return DataPaths(
@@ -189,9 +229,21 @@ def test_another_truth_must_be_there_and_of_the_corpus(tmp_path):
         folder_of(data, other)
     save(other / "audio" / "z.parquet", word_table("1.wav", "one"))
     with pytest.raises(
-        ValueError, match=f"^{other}: no truth of this corpus: it has no audio/x.parquet, nor the file of"
+        ValueError, match=rf"^{other}: not the truth of this corpus: it has no audio/x.parquet \(3 of the corpus's 3"
     ):
         folder_of(data, other)
+
+
+@pytest.mark.parametrize("shards", [["audio/x", "audio/y"], ["images/x"]], ids=["words", "objects"])
+def test_another_truth_may_be_about_clips_or_pictures_alone(tmp_path, shards):
+    for shard in shards:
+        save(tmp_path / "other" / f"{shard}.parquet", word_table("1.wav", "one"))
+    assert folder_of(paths(tmp_path / "toy"), tmp_path / "other") == tmp_path / "other"
+
+
+def test_another_truth_must_have_all_shards(tmp_path):
+    """Every corpus of Spoken Scenes has the first shard's name."""
     for shard in ("audio/x", "images/x"):
-        save(tmp_path / shard / "truth" / f"{shard}.parquet", word_table("1.wav", "one"))
-        assert folder_of(data, tmp_path / shard / "truth") == tmp_path / shard / "truth"
+        save(tmp_path / "other" / f"{shard}.parquet", word_table("1.wav", "one"))
+    with pytest.raises(ValueError, match=r"it has no audio/y.parquet \(1 of the corpus's 3 shards are not there\)"):
+        folder_of(paths(tmp_path / "toy"), tmp_path / "other")

@@ -191,6 +191,7 @@ def test_weights_that_are_not_all_of_the_model_are_refused(
     part: str, saved: str, change: str, message: str, tmp_path: Path
 ) -> None:
     (vision_model("dinov2") if part == "vision" else speech_model("hubert, layer norm")).save_pretrained(tmp_path)
+    preprocessor(tmp_path, do_normalize=False)
     file, name = damage(tmp_path, saved, change)
     with pytest.raises(ValueError, match=message.format(file=file, name=name.replace(".", r"\."))):
         load_backbone(vision_config(tmp_path)) if part == "vision" else AudioTower(audio_config(tmp_path), 8)
@@ -202,6 +203,7 @@ def test_what_no_token_depends_on_may_be_missing(tmp_path: Path) -> None:
 
     vision_model("vit").save_pretrained(tmp_path / "vit")
     speech_model("hubert, layer norm", mask_time_prob=0.1).save_pretrained(tmp_path / "hubert")
+    preprocessor(tmp_path / "hubert", do_normalize=False)
     for folder, idle in ((tmp_path / "vit", "pooler."), (tmp_path / "hubert", "masked_spec_embed")):
         weights = load_file(folder / "model.safetensors")
         kept = {name: value for name, value in weights.items() if not name.startswith(idle)}

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from transformers import BeitImageProcessorPil, BitImageProcessorPil, CLIPImageProcessorPil, ViTImageProcessorPil
 
-from tests.support.backbones import preprocessor, speech_model, vision_config, vision_model
+from tests.support.backbones import SPEECH, preprocessor, speech_model, vision_config, vision_model
 from tests.support.features import Corpus
 from ves.base.files import write_json
 from ves.media.images import decode, pixels
@@ -110,8 +110,27 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
 
 
 def test_sound_is_normalised_where_the_file_says_so(tmp_path: Path) -> None:
-    speech_model("wav2vec2, layer norm").save_pretrained(tmp_path)
-    assert not preprocessing.of_sound(tmp_path)
-    for said, expected in (({}, True), ({"do_normalize": True}, True), ({"do_normalize": False}, False)):
-        preprocessor(tmp_path, sampling_rate=16_000, **said)
+    for settings, expected in (({}, True), ({"do_normalize": True}, True), ({"do_normalize": False}, False)):
+        preprocessor(tmp_path, sampling_rate=16_000, **settings)
         assert preprocessing.of_sound(tmp_path) is expected
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SPEECH if "layer" in SPEECH[kind][1].values()])
+def test_without_the_file_a_layer_norm_is_not_guessed_about(kind: str, tmp_path: Path) -> None:
+    speech_model(kind).save_pretrained(tmp_path / "speech")
+    with pytest.raises(ValueError, match=r"speech: no preprocessor_config\.json, .*; copy the file of the published"):
+        preprocessing.of_sound(tmp_path / "speech")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SPEECH if "layer" not in SPEECH[kind][1].values()])
+def test_without_the_file_a_group_norm_takes_any_loudness(kind: str, tmp_path: Path) -> None:
+    (model := speech_model(kind)).save_pretrained(tmp_path)
+    assert not preprocessing.of_sound(tmp_path)
+    waveform = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3200)).astype(np.float32))
+    with torch.no_grad():
+        peak, variance = (model(scale * waveform).last_hidden_state for scale in (1 / waveform.abs().max(), 1))
+    torch.testing.assert_close(peak, variance, rtol=1e-3, atol=1e-3)
+
+
+def test_the_stand_in_takes_clips_with_a_peak_of_1() -> None:
+    assert not preprocessing.of_sound(Path("ves/standins/hubert-scenes"))

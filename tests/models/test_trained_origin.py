@@ -21,6 +21,7 @@ pytestmark = pytest.mark.numbers
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
     speech_model("wav2vec2, layer norm").save_pretrained(tmp_path / "speech")
+    preprocessor(tmp_path / "speech", do_normalize=False)
     return tmp_path / "speech"
 
 

@@ -173,8 +173,10 @@ def test_damaged_documents_of_a_group_are_named(tmp_path: Path):
     assert len(documents) == 5
     noticed = 0
     for document in documents:
-        sound = document.read_bytes()
-        broken = [sound[:at] + bytes([sound[at] ^ 1 << at % 7]) + sound[at + 1 :] for at in range(0, len(sound), 23)]
+        intact = document.read_bytes()
+        broken = [
+            intact[:at] + bytes([intact[at] ^ 1 << at % 7]) + intact[at + 1 :] for at in range(0, len(intact), 23)
+        ]
         for content in [b"", b"{", b"[]", b'{"zarr_format": 3}', *broken]:
             document.write_bytes(content)
             try:
@@ -185,7 +187,7 @@ def test_damaged_documents_of_a_group_are_named(tmp_path: Path):
             else:
                 said = str(tmp_path / SHARD) * all(map(np.array_equal, found, clips))
             assert str(tmp_path / SHARD) in said
-        document.write_bytes(sound)
+        document.write_bytes(intact)
     assert noticed > 100
 
 

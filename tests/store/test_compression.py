@@ -125,14 +125,14 @@ def rewritten(store: Path, rows: list[bytes]) -> FeatureStore:
 
 def test_what_cannot_be_unpacked_to_a_row_is_an_error(store: Path, name: str) -> None:
     pack = codec(name).encode
-    sound, short = bytes(pack(np.ones(32, np.uint16))), bytes(pack(np.ones(31, np.uint16)))
+    intact, short = bytes(pack(np.ones(32, np.uint16))), bytes(pack(np.ones(31, np.uint16)))
     assert open_features(store).read([5]).shape == (1, 4, 8)
     with pytest.raises(BadStore, match="c/1/0/0: row 5: cannot be decompressed"):
-        rewritten(store, [sound, bytes(40), sound, sound]).read([4, 5])
+        rewritten(store, [intact, bytes(40), intact, intact]).read([4, 5])
     with pytest.raises(BadStore, match="c/1/0/0: row 6: 62 bytes, not 64"):
-        rewritten(store, [sound, sound, short, sound]).read([6])
+        rewritten(store, [intact, intact, short, intact]).read([6])
     with pytest.raises(BadStore, match="c/1/0/0: row 7: the shard lacks it"):
-        rewritten(store, [sound, sound, sound]).read([7])
+        rewritten(store, [intact, intact, intact]).read([7])
 
 
 def test_a_shard_of_another_compression_is_foreign(store: Path, tmp_path: Path) -> None:

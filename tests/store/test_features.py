@@ -183,11 +183,11 @@ def test_ids_of_another_width_are_refused(path):
 def test_a_changed_number_of_images_is_noticed_before_anyone_counts_them(path):
     document = path / "patch_tokens/zarr.json"
     for count in (599, 512, 601):
-        sound = document.read_text()
-        document.write_text(sound.replace("600", str(count)))
+        intact = document.read_text()
+        document.write_text(intact.replace("600", str(count)))
         with pytest.raises(BadStore, match=rf"patch_tokens has {count} images, but image_id \[600, 32\]"):
             open_features(path)
-        document.write_text(sound)
+        document.write_text(intact)
 
 
 def test_a_folder_in_the_place_of_a_shard_is_named(path):

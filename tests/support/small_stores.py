@@ -14,6 +14,7 @@ from ves.base.files import read_json, write_json
 from ves.store import features_layout
 from ves.store.features_layout import shard_path
 from ves.store.features_writer import create_features, set_complete, write_shard
+from ves.store.verify import verify
 
 ROWS, PATCHES, WIDTH = 10, 4, 8
 SHARD_ROWS = 4  # so that there are three files of tokens, the last of two rows
@@ -96,3 +97,8 @@ def damage(path: Path, rng: np.random.Generator) -> str:
         case "deleted":
             path.unlink()
     return str(kind)
+
+
+def texts(store: Path) -> list[str]:
+    """The faults of a store, without its path."""
+    return [str(fault).replace(f"{store}/", "") for fault in verify(store)]

@@ -15,6 +15,8 @@ import pyarrow
 import pyarrow.parquet
 from PIL import Image
 
+from tests.support.odd_pictures import encode
+
 RATE = 16_000
 MEDIA = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
 ROW_GROUP = 16
@@ -181,12 +183,6 @@ def picture(name: str) -> Image.Image:
     """A picture that no other name has: eight by eight squares of colour."""
     squares = np.random.default_rng(list(name.encode())).integers(0, 255, (8, 8, 3), dtype=np.uint8)
     return Image.fromarray(squares).resize((96, 72), Image.Resampling.BICUBIC)
-
-
-def encode(image: Image.Image, format: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
 
 
 def image_shard(shard: int) -> bytes:

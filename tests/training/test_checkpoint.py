@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.training_log import log_of
 from ves.base.files import write_json
 from ves.config.experiment import Config, DataPaths, RunConfig, TrainConfig
 from ves.models.towers import VeS
@@ -14,14 +15,8 @@ from ves.training import checkpoint, train
 from ves.training.objective import Pairs, objective
 from ves.training.recipe import BOOKKEEPING, differences, recipe
 
-TIMES = {"seconds", "data_wait"}
 STRAIGHT = {"epochs": 1, "checkpoint_every": 2}
 FILES = ("manifest.parquet", "splits.parquet", "audio.zarr.manifest.json", "features.zarr.manifest.json")
-
-
-def log_of(run: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
 def write(run: Path, settings: TrainConfig, config: Config, data: DataPaths) -> None:

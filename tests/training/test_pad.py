@@ -3,7 +3,6 @@
 The way to see it: put something loud into exactly these patches, and nothing that is measured or trained may change.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from tests.support.features import extract_all
 from tests.support.tiny_corpus import tiny_config
+from tests.support.training_log import log_of
 from ves.base.files import read_json, write_json
 from ves.config.experiment import RunConfig, features_name
 from ves.evaluation.embed import embed
@@ -35,7 +35,6 @@ from ves.training.train import train
 pytestmark = pytest.mark.numbers
 
 CPU = torch.device("cpu")
-TIMES = {"seconds", "data_wait"}
 
 
 @pytest.fixture(scope="module")
@@ -163,11 +162,6 @@ def test_the_loss_does_not_hear_padding(pad_data, reader, run_and_val, similarit
     for one, other in zip(noisy[1], quiet[1], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
     assert not torch.isclose(noisy[2], quiet[2], rtol=1e-3), "the padding is loud: unmasked, it is heard"
-
-
-def log_of(run: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
 def test_training_and_recall_do_not_hear_padding(pad_data, run_and_val, tmp_path, loud):

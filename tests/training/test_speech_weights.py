@@ -14,7 +14,7 @@ pytestmark = pytest.mark.numbers
 
 @pytest.fixture
 def backbone(tmp_path: Path) -> Path:
-    speech_model("wav2vec2, layer norm").save_pretrained(tmp_path / "speech")
+    speech_model("wav2vec2, group norm").save_pretrained(tmp_path / "speech")
     return tmp_path / "speech"
 
 
@@ -33,7 +33,7 @@ def config(backbone: Path, tmp_path: Path) -> RunConfig:
 @pytest.mark.parametrize("saved", ["model.safetensors", "pytorch_model.bin"])
 def test_changed_weights_are_another_recipe_in_either_format(config, backbone: Path, saved: str) -> None:
     if saved == "pytorch_model.bin":
-        as_bin(backbone, speech_model("wav2vec2, layer norm").state_dict())
+        as_bin(backbone, speech_model("wav2vec2, group norm").state_dict())
     before = recipe(config)
     (backbone / saved).write_bytes((backbone / saved).read_bytes() + b"changed")
     assert differences(before, recipe(config)) == ["audio.backbone weights: content changed"]

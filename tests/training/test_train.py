@@ -1,6 +1,5 @@
 """The loop: schedule, groups, and a kill -9 that changes nothing."""
 
-import json
 import math
 import os
 import random
@@ -16,6 +15,7 @@ from safetensors.torch import load_file
 
 import ves.training.train as train_module
 from tests.support.fork_server import WARM
+from tests.support.training_log import log_of
 from tests.support.waiting import PATIENCE
 from ves.__main__ import main
 from ves.base.signals import EX_TEMPFAIL
@@ -26,13 +26,6 @@ from ves.models.towers import VeS, load
 from ves.training.log import cut_log
 from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of, warn_of_few_steps
 from ves.training.train import train
-
-TIMES = {"seconds", "data_wait"}
-
-
-def log_of(run: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
 def test_the_schedule_warms_up_and_falls_to_zero():

@@ -30,8 +30,9 @@ def folder_of(data: DataPaths, other: Path | None) -> Path:
     """The truth of the corpus of a run, or `other` in its place.
 
     The folder of the corpus need not be there if its kind has no truth, as corpus.json beside the manifest says. Raises
-    ValueError when the corpus has one and it is gone, when `other` is not there, or has no shard of the corpus: a
-    missing or misspelt folder must not look like a corpus without truth.
+    ValueError when the corpus has one and it is gone, when `other` is not there, or lacks a shard of the corpus: a
+    missing or misspelt folder must not look like a corpus without truth. `other` may be about the clips alone, or about
+    the pictures alone, but then about all shards of these: corpora of one kind share names of shards.
     """
     own = Path(data.manifest).parent / "truth"
     if other is None or other.resolve() == own.resolve():
@@ -39,12 +40,16 @@ def folder_of(data: DataPaths, other: Path | None) -> Path:
         return own
     if not other.is_dir():
         raise ValueError(f"{other}: no such folder; the truth of this corpus is {own}, unless --truth names another")
-    tables = [parquet.read(table, columns=["shard"]) for table in (data.manifest, data.images)]
-    shards = {str(shard) for table in tables for shard in table["shard"].unique()}
-    if not any((other / f"{shard}.parquet").is_file() for shard in shards):
+    parts = [parquet.read(table, columns=["shard"])["shard"].cast(pl.String) for table in (data.manifest, data.images)]
+    shards = [sorted(part.unique()) for part in parts]
+    missing = [[shard for shard in part if not (other / f"{shard}.parquet").is_file()] for part in shards]
+    lacking = [shard for part, gone in zip(shards, missing, strict=True) if gone != part for shard in gone]
+    if missing == shards or lacking:
+        absent = lacking or [shard for part in shards for shard in part]
         raise ValueError(
-            f"{other}: no truth of this corpus: it has no {min(shards)}.parquet, nor the file of another of its "
-            f"{len(shards)} shards; the truth of this corpus is {own}, unless --truth names another"
+            f"{other}: not the truth of this corpus: it has no {absent[0]}.parquet ({len(absent)} of the corpus's "
+            f"{sum(map(len, shards))} shards are not there); the truth of this corpus is {own}, unless --truth names "
+            "another"
         )
     return other
 
@@ -79,6 +84,10 @@ def _read(truth: Path, shards: list[str], columns: list[str], what: str) -> pl.D
     return pl.concat(tables)
 
 
+def _of_another_corpus(truth: Path, what: str) -> ValueError:
+    return ValueError(f"{truth}: {what}; corpus and truth do not belong together; make both again")
+
+
 def words(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     """Words of the clips (columns shard, source_path; others are kept), in the order of the clips, then as spoken.
 
@@ -87,9 +96,7 @@ def words(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     rows = _read(truth, clips["shard"].to_list(), WORDS, "word timings").sort("word", maintain_order=True)
     spoken = clips.join(rows, on=["shard", "source_path"], how="inner", maintain_order="left_right")
     if spoken.is_empty():
-        raise ValueError(
-            f"{truth}: no word of {len(clips)} clips; corpus and truth do not belong together; make both again"
-        )
+        raise _of_another_corpus(truth, f"no word of {len(clips)} clips")
     return spoken
 
 
@@ -118,10 +125,13 @@ def phrases(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
 def noise(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
     """The clips (columns shard, source_path; others are kept) with snr_db, how many dB speech is louder than noise.
 
-    Null where that is unknown. Raises NoTruth when the corpus does not say it of any clip.
+    Null where that is unknown. Raises NoTruth when the corpus does not say it of any clip, ValueError when its truth is
+    about none of these clips.
     """
     rows = _read(truth, clips["shard"].to_list(), ["source_path", "snr_db"], "noise levels")
     of_clip = rows.unique(["shard", "source_path"], keep="first", maintain_order=True)
+    if clips.join(of_clip, on=["shard", "source_path"], how="semi").is_empty():
+        raise _of_another_corpus(truth, f"no noise level of {len(clips)} clips")
     return clips.join(of_clip, on=["shard", "source_path"], how="left", maintain_order="left")
 
 
@@ -136,22 +146,30 @@ def why_not_located(truth: Path) -> str | None:
     return f"this corpus does not say {' or '.join(unknown)}" if unknown else None
 
 
-def transcripts(truth: Path, clips: pl.DataFrame) -> dict[str, str]:
+def transcripts(truth: Path, clips: pl.DataFrame, manifest: Path) -> dict[str, str]:
     """Transcripts of the clips (columns shard, clip_id), by clip_id, of those that have one.
 
-    Raises NoTruth when the corpus has no transcripts.
+    Raises NoTruth when the corpus has no transcripts, ValueError when all of the truth's are of clips that `manifest`
+    lacks. That none of these clips was written down is no error: of Vaani's, few are.
     """
     rows = _read(truth, clips["shard"].to_list(), TRANSCRIPTS, "transcripts")
-    return dict(rows.join(clips, on="clip_id", how="semi").select(TRANSCRIPTS).iter_rows())
+    known = rows.join(clips, on="clip_id", how="semi")
+    if known.is_empty() and not rows.is_empty():
+        every = parquet.read(manifest, columns=["clip_id"])
+        if rows.join(every, on="clip_id", how="semi").is_empty():
+            raise _of_another_corpus(truth, f"its {len(rows)} transcripts are of no clip in {manifest}")
+    return dict(known.select(TRANSCRIPTS).iter_rows())
 
 
 def objects(truth: Path, images: pl.DataFrame) -> pl.DataFrame:
     """Objects of the images (columns shard, image_id), each once, though a picture may be in the source twice.
 
-    Raises NoTruth when the corpus has no object masks.
+    Raises NoTruth when the corpus has no object masks, ValueError when it has, but none for these images.
     """
     rows = _read(truth, images["shard"].to_list(), OBJECTS, "object masks").drop("shard")
     wanted = rows.join(images.select("image_id"), on="image_id", how="semi", maintain_order="left")
+    if wanted.is_empty():
+        raise _of_another_corpus(truth, f"no object of {len(images)} pictures")
     return wanted.unique(["image_id", "object"], keep="first", maintain_order=True)
 
 

@@ -43,11 +43,18 @@ def of_pictures(folder: Path) -> Normalisation:
 def of_sound(folder: Path) -> bool:
     """Whether a speech backbone expects clips of zero mean and unit variance (`do_normalize`).
 
-    Without the file it does not: clips then have a peak of 1 (ves.media.audio.window). Raises ValueError that names the
-    file when it is damaged, or asks for another sampling rate than 16 kHz.
+    Those that do not get a peak of 1 (ves.media.audio.window). So do those without the file whose first layer has a
+    group norm over time: it undoes any loudness. Raises ValueError that names the folder when another has no such file,
+    or the file when it is damaged, or asks for another sampling rate than 16 kHz.
     """
     if (content := _read(folder, "feature_extractor")) is None:
-        return False
+        if check_kind("audio.backbone", folder).get("feat_extract_norm", "group") == "group":  # transformers' default
+            return False
+        raise ValueError(
+            f"{folder}: no preprocessor_config.json, so it is unknown whether its clips have unit variance, and "
+            'feat_extract_norm "layer" in its config.json does not undo their loudness; copy the file of the published '
+            'model here, or write {"do_normalize": false} into one if it learned from clips with a peak of 1'
+        )
     path, settings = content
     if settings.get("sampling_rate", 16_000) != 16_000:
         raise ValueError(f"{path}: sampling_rate: {settings['sampling_rate']}, but VeS works at 16000 Hz")

@@ -17,7 +17,8 @@ TABLES = {  # CSV files that the page shows: heading, and what the numbers are
     "localisation.csv": (
         "Where spoken nouns point",
         "Percent of n nouns. Pointing: the most similar patch has its centre in the object that the noun names. Wrong "
-        "clip: the same where a noun of another kind, from another clip, points. Centre and random patch are blind.",
+        "clip: the same where a noun of another kind, from another clip, points. Centre and random "
+        "patch neither look nor listen.",
     ),
 }
 LINKS = {  # sections of links: file, and what it is

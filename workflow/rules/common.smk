@@ -36,9 +36,8 @@ shell.prefix("exec ")
 
 def checked_configuration():
     """The typed configuration. Every error in it is reported before any job starts."""
-    overlays = list(
-        workflow.overwrite_configfiles
-    )  # of `--configfile`: they override config.yaml, but are listed first
+    # of `--configfile`: they override config.yaml, but are listed first
+    overlays = list(workflow.overwrite_configfiles)
     files = [file for file in workflow.configfiles if file not in overlays] + overlays
     files = [Path(os.path.relpath(file)) for file in files]
     try:

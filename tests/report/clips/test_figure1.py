@@ -21,12 +21,12 @@ OBJECTIVES = {
     "global-s0": {"mean_mean": 1.0},
     "hybrid-s0": {"max_mean": 0.7, "mean_mean": 0.3},
 }
-Given = tuple[list[Path], DataPaths, Path, Path]  # runs, data, pictures, truth
+Arguments = tuple[list[Path], DataPaths, Path, Path]  # runs, data, pictures, truth
 SAID = np.array([int(figure1.SAID[at : at + 2], 16) for at in (1, 3, 5)])
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory) -> Given:
+def arguments(tmp_path_factory) -> Arguments:
     """What `draw` is given, but for how many rows and where to."""
     folder = tmp_path_factory.mktemp("figure1")
     runs = [write_run(folder, name, cosine, objective=OBJECTIVES[name]) for name, cosine in RUNS.items()]
@@ -34,9 +34,9 @@ def given(tmp_path_factory) -> Given:
 
 
 @pytest.fixture(scope="module")
-def drawn(given: Given, tmp_path_factory) -> Path:
+def figure_file(arguments: Arguments, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("drawn") / "figure1.png"
-    figure1.draw(*given, 3, path)
+    figure1.draw(*arguments, 3, path)
     return path
 
 
@@ -57,14 +57,14 @@ def panels_of(page: Image.Image, size: tuple[int, int], columns: int) -> list[np
     ]
 
 
-def test_columns_go_from_the_most_local_objective_to_the_least(given: Given) -> None:
-    assert list(compare(given[0]).by_locality().runs) == ["dense", "hybrid", "global"]
-    assert list(compare(given[0][::-1]).by_locality().runs) == ["dense", "hybrid", "global"]
+def test_columns_go_from_the_most_local_objective_to_the_least(arguments: Arguments) -> None:
+    assert list(compare(arguments[0]).by_locality().runs) == ["dense", "hybrid", "global"]
+    assert list(compare(arguments[0][::-1]).by_locality().runs) == ["dense", "hybrid", "global"]
 
 
-def test_the_lit_place_is_the_patch_and_runs_have_one_scale(given: Given) -> None:
-    comparison = compare(given[0]).by_locality()
-    for viewing in views(comparison, Corpus(comparison.first, *given[1:]), 3):
+def test_the_lit_place_is_the_patch_and_runs_have_one_scale(arguments: Arguments) -> None:
+    comparison = compare(arguments[0]).by_locality()
+    for viewing in views(comparison, Corpus(comparison.first, *arguments[1:]), 3):
         page = figure1.compose([viewing], OBJECTIVES)
         found = panels_of(page, viewing.picture.size, 3)
         light = []
@@ -76,16 +76,18 @@ def test_the_lit_place_is_the_patch_and_runs_have_one_scale(given: Given) -> Non
         assert light[0] < light[1] - 5 < light[2] - 10, "cosines of 1, 0.7, 0.4 under one scale"
 
 
-def test_same_input_same_bytes(given: Given, drawn: Path, tmp_path: Path) -> None:
-    figure1.draw(*given, 3, tmp_path / "figure1.png")
+def test_same_input_same_bytes(arguments: Arguments, figure_file: Path, tmp_path: Path) -> None:
+    figure1.draw(*arguments, 3, tmp_path / "figure1.png")
     for suffix in (".png", ".pdf"):
-        assert (tmp_path / "figure1.png").with_suffix(suffix).read_bytes() == drawn.with_suffix(suffix).read_bytes()
+        assert (tmp_path / "figure1.png").with_suffix(suffix).read_bytes() == figure_file.with_suffix(
+            suffix
+        ).read_bytes()
 
 
-def test_print_is_seven_inches_wide(drawn: Path) -> None:
-    with Image.open(drawn) as page:
+def test_print_is_seven_inches_wide(figure_file: Path) -> None:
+    with Image.open(figure_file) as page:
         assert page.width / page.info["dpi"][0] == pytest.approx(7, rel=1e-3)
-    content = drawn.with_suffix(".pdf").read_bytes()
+    content = figure_file.with_suffix(".pdf").read_bytes()
     assert content.startswith(b"%PDF")
     _, box = content.split(b"/MediaBox")
     assert float(box.split(b"]")[0].split()[-2]) == pytest.approx(504, abs=1)
@@ -103,17 +105,17 @@ def test_the_word_is_marked_in_the_description() -> None:
     assert (places[~above][:, 1] < left + 40 * figure1.ZOOM).any()
 
 
-def test_without_timings_the_sharpest_moment_is_marked_as_such(given: Given, tmp_path: Path) -> None:
+def test_without_timings_the_sharpest_moment_is_marked_as_such(arguments: Arguments, tmp_path: Path) -> None:
     said = ["एक\n गेंद", "ᱥᱟᱱᱛᱟᱲᱤ"]  # the second in Ol Chiki, which no font here has
     transcripts = pl.DataFrame({"clip_id": [f"{1:032x}", f"{2:032x}"], "transcript": said})
     (path := tmp_path / "truth/audio/a.parquet").parent.mkdir(parents=True)
     transcripts.write_parquet(path)
-    comparison = compare(given[0])
-    found = views(comparison, Corpus(comparison.first, given[1], given[2], tmp_path / "truth"), 3)
+    comparison = compare(arguments[0])
+    found = views(comparison, Corpus(comparison.first, arguments[1], arguments[2], tmp_path / "truth"), 3)
     captions = {view.clip_id: view.description for view in found}
     assert [captions[f"{clip:032x}"] for clip in (1, 2, 3)] == ["एक गेंद", "", ""]
     assert {word.english for view in found for word in view.first().shown} == {"sharpest similarity"}
-    figure1.draw(*given[:3], tmp_path / "truth", 3, tmp_path / "figure1.png")
+    figure1.draw(*arguments[:3], tmp_path / "truth", 3, tmp_path / "figure1.png")
     timed, without = figure1.compose([make_viewing()], {}), figure1.compose([make_untimed_viewing()], {})
     assert timed.tobytes() != without.tobytes()
     reddish = np.abs(np.asarray(without).astype(int) - SAID).max(-1) < 8

@@ -8,6 +8,7 @@ import yaml
 from PIL import Image
 
 from tests.support.checkout import of_project
+from tests.support.lexicon import strings
 from ves.report.drawing import lettering
 
 LEXICON = of_project("ves/sources/scenes/lexicon", "*.yaml")
@@ -25,17 +26,11 @@ CONJUNCTS = {  # two letters that are written as one, and the mark between them 
 APART = "\u200c"  # zero width non-joiner
 
 
-def drawn(text: str, size: int = 40, language: str | None = None, at: tuple[int, int] = (60, 120)) -> np.ndarray:
+def ink_of(text: str, size: int = 40, language: str | None = None, at: tuple[int, int] = (60, 120)) -> np.ndarray:
     """Ink of a line on a page of 200 x 600 pixels."""
     page = Image.new("L", (600, 200))
     lettering.draw(page, at, text, size, "white", language)
     return np.asarray(page)
-
-
-def strings(node) -> list[str]:
-    if isinstance(node, dict):
-        return [text for value in node.values() for text in strings(value)]
-    return [node] if isinstance(node, str) else []
 
 
 @pytest.mark.parametrize("table", LEXICON, ids=lambda table: table.stem)
@@ -52,14 +47,14 @@ def test_conjuncts_are_shaped(family: str, conjunct: str) -> None:
     first, mark, second = conjunct
     assert {lettering.font_for(letter) for letter in conjunct} == {family}
     together = lettering.measure(conjunct, 60)
-    assert not np.array_equal(drawn(conjunct, 60), drawn(first + mark + APART + second, 60))
+    assert not np.array_equal(ink_of(conjunct, 60), ink_of(first + mark + APART + second, 60))
     if family != "NotoSansTamil":  # the others stack or fuse; in Tamil the conjunct is wider than its parts
         assert together.width < lettering.measure(first, 60).width + lettering.measure(second, 60).width
 
 
 def test_a_vowel_sign_goes_where_it_is_read() -> None:
     """In कि the sign stands before the letter that it follows in the text: the letter's ink is at the right end."""
-    letter, syllable = (drawn(text, 60, at=(60, 120)) for text in ("क", "कि"))
+    letter, syllable = (ink_of(text, 60, at=(60, 120)) for text in ("क", "कि"))
     width = lettering.measure("क", 60).width
     right = 60 + lettering.measure("कि", 60).width
     body = slice(100, 120)  # below the sign's arch, which reaches over the letter
@@ -69,7 +64,7 @@ def test_a_vowel_sign_goes_where_it_is_read() -> None:
 
 def test_urdu_joins_its_letters() -> None:
     assert lettering.measure("ببب", 60).width < 2 * lettering.measure("ب", 60).width
-    assert not np.array_equal(drawn("ببب"), drawn(f"ب{APART}ب{APART}ب"))
+    assert not np.array_equal(ink_of("ببب"), ink_of(f"ب{APART}ب{APART}ب"))
 
 
 def test_no_character_becomes_a_box() -> None:
@@ -86,7 +81,7 @@ def test_common_characters_stay_with_the_script_around_them() -> None:
 
 @pytest.mark.parametrize("text", ["ball", "कमीज़", "ఈ చిత్రంలో", "പന്ത്", "چھتری", "गेंद ball"])
 def test_ink_lies_where_it_was_measured(text: str) -> None:
-    ink = drawn(text)
+    ink = ink_of(text)
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     extent = lettering.measure(text, 40)
     assert 120 - extent.above <= rows[0] <= 120 - extent.above + 2
@@ -100,19 +95,19 @@ def test_a_line_runs_as_its_first_letter_does() -> None:
     assert not lettering.right_to_left("ball گیند")
     assert not lettering.right_to_left("12 ")
     width = lettering.measure("ball", 40).width
-    ends_left, starts_left = drawn("گیند ball"), drawn("ball گیند")
-    alone = drawn("ball")[:, 60 : 60 + width]
+    ends_left, starts_left = ink_of("گیند ball"), ink_of("ball گیند")
+    alone = ink_of("ball")[:, 60 : 60 + width]
     for line in (starts_left, ends_left):  # said first or last, the Latin word is at the left; Nastaliq leans into it
         assert np.count_nonzero(line[:, 60 : 60 + width] != alone) < 40
     before = 60 + lettering.measure(" صاف", 40).width  # the space between is on that side of the Latin word
-    between = drawn("گیند ball صاف")[:, before - 2 : before + width + 2]
+    between = ink_of("گیند ball صاف")[:, before - 2 : before + width + 2]
     found = min(np.count_nonzero(between[:, shift : shift + width] != alone) for shift in range(5))
     assert found < 40
 
 
 def test_languages_have_their_forms() -> None:
-    assert not np.array_equal(drawn("लश", language="Marathi"), drawn("लश", language="Hindi"))
-    assert np.array_equal(drawn("लश", language="Hindi"), drawn("लश"))
+    assert not np.array_equal(ink_of("लश", language="Marathi"), ink_of("लश", language="Hindi"))
+    assert np.array_equal(ink_of("लश", language="Hindi"), ink_of("लश"))
 
 
 def test_lines_are_broken_at_spaces() -> None:

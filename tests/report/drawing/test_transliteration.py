@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from tests.support.checkout import of_project
+from tests.support.lexicon import strings
 from ves.report.drawing import lettering
 from ves.report.drawing.transliteration import transliterate
 
@@ -44,11 +45,6 @@ def test_words_that_are_known(word: str, letters: str) -> None:
 
 @pytest.mark.parametrize("table", LEXICON, ids=lambda table: table.stem)
 def test_every_word_of_the_corpus_becomes_letters_that_there_is_a_font_for(table: Path) -> None:
-    def strings(node) -> list[str]:
-        if isinstance(node, dict):
-            return [text for value in node.values() for text in strings(value)]
-        return [node] if isinstance(node, str) else []
-
     content = yaml.safe_load(table.read_text(encoding="utf-8"))
     words = [text for key in ("openings", "nouns", "colours") for text in strings(content[key]) if not text.isascii()]
     assert len(words) > 20

@@ -106,7 +106,7 @@ def test_media_are_the_same_bytes_each_time_and_sound_like_the_clip():
 
 
 @pytest.fixture
-def stored() -> Embeddings:
+def val_embeddings() -> Embeddings:
     """Random tokens of nine clips about six images; clips 0 and 1 are about one."""
     draw = torch.Generator().manual_seed(0)
     audio, image = (
@@ -121,19 +121,19 @@ def stored() -> Embeddings:
     )  # fmt: skip
 
 
-def test_neighbours_are_those_of_a_slow_search(stored):
-    audio, image = stored.audio_tokens.float().numpy(), stored.image_tokens.float().numpy()
+def test_neighbours_are_those_of_a_slow_search(val_embeddings):
+    audio, image = val_embeddings.audio_tokens.float().numpy(), val_embeddings.image_tokens.float().numpy()
     slow = np.array([[np.max(a @ v.T, axis=1).mean() for v in image] for a in audio])
     chosen = [1, 4]
-    for row, found in zip(chosen, pictures_of(stored, chosen), strict=True):
+    for row, found in zip(chosen, pictures_of(val_embeddings, chosen), strict=True):
         assert found.items == np.argsort(-slow[row], kind="stable")[:5].tolist()
-        right = int(stored.clip_image[row])
+        right = int(val_embeddings.clip_image[row])
         assert found.rank == 1 + (slow[row] > slow[row, right]).sum() and found.of == 6
         assert found.right == [item == right for item in found.items]
-    for row, found in zip(chosen, clips_of(stored, chosen), strict=True):
-        column = slow[:, int(stored.clip_image[row])]
+    for row, found in zip(chosen, clips_of(val_embeddings, chosen), strict=True):
+        column = slow[:, int(val_embeddings.clip_image[row])]
         assert found.items == np.argsort(-column, kind="stable")[:5].tolist()
-        of_image = np.flatnonzero(stored.clip_image.numpy() == int(stored.clip_image[row]))
+        of_image = np.flatnonzero(val_embeddings.clip_image.numpy() == int(val_embeddings.clip_image[row]))
         assert found.rank == 1 + (column > column[of_image].max()).sum() and found.of == 9
         assert found.right == [item in of_image for item in found.items]
 

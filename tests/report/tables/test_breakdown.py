@@ -13,7 +13,7 @@ pytestmark = pytest.mark.numbers
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def results_and_data(tmp_path_factory):
     """(results, data) of one run of two seeds; read only."""
     folder = tmp_path_factory.mktemp("breakdown")
     data = corpus(folder / "data")
@@ -31,17 +31,17 @@ def noise(folder: Path) -> Path:
     return folder
 
 
-def rows(made, config, out: Path, truth: Path) -> pl.DataFrame:
-    results, data = made
+def rows(results_and_data, config, out: Path, truth: Path) -> pl.DataFrame:
+    results, data = results_and_data
     breakdown(config, results, Path(data.manifest), Path(data.splits), truth, out)
     return pl.read_csv(out, schema_overrides={"sd": pl.Float64})
 
 
-def test_every_group_by_hand(made, tmp_path):
+def test_every_group_by_hand(results_and_data, tmp_path):
     """Counts and R@1 of every group of all clips, from the ranks of each clip."""
-    found = rows(made, table("dense"), tmp_path / "by.csv", noise(tmp_path / "truth"))
+    found = rows(results_and_data, table("dense"), tmp_path / "by.csv", noise(tmp_path / "truth"))
     assert found.columns == COLUMNS
-    results, data = made
+    results, data = results_and_data
     ranks = pl.read_parquet(results / "dense-s0" / "multi_positive.parquet").filter(direction="A2V", speakers="all")
     splits = {row["clip_id"]: row for row in pl.read_parquet(data.splits).iter_rows(named=True)}
     of: dict[tuple[str, str], list[int]] = {}
@@ -70,8 +70,8 @@ def test_every_group_by_hand(made, tmp_path):
     assert own.filter(by="duration")["group"].to_list()[:2] == ["below 2 s", "2 to 3 s"], "in their natural order"
 
 
-def test_an_image_is_of_the_group_of_its_clip(made, tmp_path):
-    found = rows(made, table("dense"), tmp_path / "by.csv", tmp_path)
+def test_an_image_is_of_the_group_of_its_clip(results_and_data, tmp_path):
+    found = rows(results_and_data, table("dense"), tmp_path / "by.csv", tmp_path)
     for direction in ("A2V", "V2A"):
         own = found.filter(loss="dense", protocol="paper", direction=direction, by="language", metric="MRR")
         assert dict(own.select("group", "n").iter_rows()) == dict.fromkeys(LANGUAGES, IMAGES // 3)
@@ -80,8 +80,8 @@ def test_an_image_is_of_the_group_of_its_clip(made, tmp_path):
         assert weighted == pytest.approx(whole["value"][0], abs=1e-3)
 
 
-def test_chance_and_deviations_over_seeds(made, tmp_path):
-    found = rows(made, table("dense", seeds=(0, 1)), tmp_path / "by.csv", tmp_path)
+def test_chance_and_deviations_over_seeds(results_and_data, tmp_path):
+    found = rows(results_and_data, table("dense", seeds=(0, 1)), tmp_path / "by.csv", tmp_path)
     chance = found.filter(loss="chance", metric="R@1")
     assert chance["value"].unique().to_list() == [round(100 / IMAGES, 2)], "one right item among the images"
     assert chance["low"].null_count() == len(chance)
@@ -91,24 +91,24 @@ def test_chance_and_deviations_over_seeds(made, tmp_path):
     assert not (found["by"] == "noise").any(), "this corpus does not say it"
 
 
-def test_the_training_set_is_counted(made, tmp_path):
-    _, data = made
+def test_the_training_set_is_counted(results_and_data, tmp_path):
+    _, data = results_and_data
     counted = trained_on(Path(data.manifest), Path(data.splits))
     assert sum(counted["language", name] for name in LANGUAGES) == 40
     assert sum(counted["stratum", name] for name in ("high", "mid", "low")) == 40
-    found = rows(made, table("dense"), tmp_path / "by.csv", tmp_path)
+    found = rows(results_and_data, table("dense"), tmp_path / "by.csv", tmp_path)
     for name in LANGUAGES:
         assert found.filter(group=name)["train_clips"].unique().to_list() == [counted["language", name]]
 
 
-def test_the_same_bytes_each_time(made, tmp_path):
+def test_the_same_bytes_each_time(results_and_data, tmp_path):
     for name in ("a.csv", "b.csv"):
-        rows(made, table("dense"), tmp_path / name, tmp_path)
+        rows(results_and_data, table("dense"), tmp_path / name, tmp_path)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_clips_that_are_held_out_no_more_are_refused(made, tmp_path):
-    results, data = made
+def test_clips_that_are_held_out_no_more_are_refused(results_and_data, tmp_path):
+    results, data = results_and_data
     splits = pl.read_parquet(data.splits)
     now = pl.when(clip_id=clip_id(3)).then(pl.lit("train")).otherwise("split")
     splits.with_columns(split=now).write_parquet(tmp_path / "splits.parquet")
@@ -122,7 +122,7 @@ def test_bins_have_their_lower_bound_and_order():
     assert frame["g"].drop_nulls().sort().to_list()[-1] == "25 dB and more"
 
 
-def test_attributes_are_of_what_is_held_out_alone(made, tmp_path):
-    _, data = made
+def test_attributes_are_of_what_is_held_out_alone(results_and_data, tmp_path):
+    _, data = results_and_data
     found = attributes(Path(data.manifest), Path(data.splits), tmp_path)
     assert set(found["clip_id"]) == {clip_id(number) for number in range(CLIPS)}

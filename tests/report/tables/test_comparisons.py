@@ -20,13 +20,13 @@ def results(tmp_path_factory):
     return folder / "results"
 
 
-def written(config, results, out) -> pl.DataFrame:
+def comparisons_table(config, results, out) -> pl.DataFrame:
     comparisons(config, results, out)
     return pl.read_csv(out, schema_overrides={"p": pl.Float64})
 
 
 def test_the_first_run_against_each_other_one(results, tmp_path):
-    found = written(table("dense", "global", "hybrid"), results, tmp_path / "comparisons.csv")
+    found = comparisons_table(table("dense", "global", "hybrid"), results, tmp_path / "comparisons.csv")
     assert found.columns == COLUMNS
     assert len(found) == 2 * 2 * 2 * len(METRICS)
     assert found["second"].unique(maintain_order=True).to_list() == ["global", "hybrid"]
@@ -50,18 +50,18 @@ def test_the_first_run_against_each_other_one(results, tmp_path):
     ("seeds", "about"), [((0,), "these checkpoints"), ((0, 1), "these checkpoints"), ((0, 1, 2), "objectives")]
 )
 def test_a_p_value_takes_three_seeds(results, tmp_path, seeds, about):
-    found = written(table("dense", "global", seeds=seeds), results, tmp_path / "comparisons.csv")
+    found = comparisons_table(table("dense", "global", seeds=seeds), results, tmp_path / "comparisons.csv")
     assert found["about"].unique().to_list() == [about]
-    given = found["p"].drop_nulls()
-    assert len(given) == 0 if len(seeds) < 3 else len(given) > len(found) / 2
-    assert given.is_between(0, 1).all()
+    p_values = found["p"].drop_nulls()
+    assert len(p_values) == 0 if len(seeds) < 3 else len(p_values) > len(found) / 2
+    assert p_values.is_between(0, 1).all()
 
 
 def test_the_same_bytes_each_time_and_nothing_to_compare_one_run_with(results, tmp_path):
     for name in ("a.csv", "b.csv"):
         comparisons(table("dense", "hybrid"), results, tmp_path / name)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    assert written(table("dense"), results, tmp_path / "c.csv").is_empty()
+    assert comparisons_table(table("dense"), results, tmp_path / "c.csv").is_empty()
 
 
 def test_numbers_as_tables_write_them():

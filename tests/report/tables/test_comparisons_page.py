@@ -27,14 +27,14 @@ def comparisons(tmp_path: Path) -> Path:
     return file
 
 
-def written(comparisons: Path) -> str:
+def page_text(comparisons: Path) -> str:
     out = comparisons.with_name("comparisons.md")
     comparisons_page.write(comparisons, out, comparisons.with_name("comparisons.png"))
     return out.read_text(encoding="utf-8")
 
 
 def test_the_page_has_what_is_known_and_in_words(comparisons: Path) -> None:
-    text = written(comparisons)
+    text = page_text(comparisons)
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert lines[0] == "| against | protocol | direction | metric | difference | low | high | seeds | n | images |"
     assert [line.split(" | ")[3] for line in lines[2:]] == ["R@1", "R@10", "median rank"]
@@ -45,7 +45,7 @@ def test_the_page_has_what_is_known_and_in_words(comparisons: Path) -> None:
 def test_the_picture_is_the_same_each_time(comparisons: Path) -> None:
     pictures = []
     for _ in range(2):
-        written(comparisons)
+        page_text(comparisons)
         pictures.append(comparisons.with_name("comparisons.png").read_bytes())
     assert pictures[0] == pictures[1]
 
@@ -65,11 +65,11 @@ def test_colours_say_who_is_better_and_fewer_ranks_are(comparisons: Path) -> Non
 
 def test_one_objective_is_compared_with_nothing(comparisons: Path) -> None:
     comparisons.write_text(",".join(COLUMNS) + "\n")
-    assert comparisons_page.NOTHING in written(comparisons)
+    assert comparisons_page.NOTHING in page_text(comparisons)
     assert comparisons.with_name("comparisons.png").stat().st_size > 0
 
 
 def test_what_is_no_table_is_named(comparisons: Path) -> None:
     comparisons.write_bytes(b"")
     with pytest.raises(ValueError, match=r"comparisons\.csv: .* delete it and run again"):
-        written(comparisons)
+        page_text(comparisons)

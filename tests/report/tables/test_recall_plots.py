@@ -19,7 +19,7 @@ from ves.report.tables.recall_plots import STYLES, _bars, _by_language, _histogr
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def results_and_groups(tmp_path_factory):
     """(results, retrieval_by.csv) of two runs; read only."""
     folder = tmp_path_factory.mktemp("plots")
     data = corpus(folder / "data")
@@ -32,10 +32,10 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def found(made):
+def found(results_and_groups):
     labels = {"similarity": "own"}
     return {
-        way: rank_tables.some(table("dense", "global"), made[0], "paper", direction=way, **labels)
+        way: rank_tables.some(table("dense", "global"), results_and_groups[0], "paper", direction=way, **labels)
         for way in ("A2V", "V2A")
     }
 
@@ -46,16 +46,16 @@ def fonts():
         yield
 
 
-def test_recall_by_language_has_every_language_by_its_training_set(made):
-    rows = _languages(made[1], "R@10")
+def test_recall_by_language_has_every_language_by_its_training_set(results_and_groups):
+    rows = _languages(results_and_groups[1], "R@10")
     figure = _by_language(["dense", "global"], rows, "R@10", 12, 1)
     left, right = figure.axes
     names = [label.get_text().split(",")[0] for label in left.get_yticklabels()]
     trained = dict(rows.filter(loss="dense").select("group", "train_clips").iter_rows())
     assert names == ["all", *sorted(names[1:], key=lambda name: (-trained[name], name))]
     assert [text.get_text() for text in right.texts] == [str(trained[name]) for name in names[1:]]
-    drawn: list[Any] = left.containers
-    for container, loss in zip(drawn, ("dense", "global"), strict=True):
+    containers: list[Any] = left.containers
+    for container, loss in zip(containers, ("dense", "global"), strict=True):
         assert container.get_label() == loss
         own = rows.filter(loss=loss)
         np.testing.assert_allclose(container.lines[0].get_xdata(), own["value"].to_numpy())
@@ -104,10 +104,10 @@ def test_runs_are_told_apart_in_grey_by_shade_line_and_mark():
         assert len({style[position] for style in STYLES}) == len(STYLES)
 
 
-def test_the_files_are_pictures_and_the_same_each_time(made, tmp_path):
+def test_the_files_are_pictures_and_the_same_each_time(results_and_groups, tmp_path):
     files = [[tmp_path / f"{again}-{name}.png" for name in ("language", "k", "histogram")] for again in "ab"]
     for three in files:
-        recall_plots.draw(table("dense", "global"), made[0], made[1], *three)
+        recall_plots.draw(table("dense", "global"), results_and_groups[0], results_and_groups[1], *three)
     for first, second in zip(*files, strict=True):
         assert first.read_bytes() == second.read_bytes()
         with Image.open(first) as picture:
@@ -115,8 +115,8 @@ def test_the_files_are_pictures_and_the_same_each_time(made, tmp_path):
             assert len(picture.convert("L").getcolors(maxcolors=256) or []) > 20
 
 
-def test_a_language_that_nobody_trains_on_and_names_with_signs(made, tmp_path):
-    rows = pl.read_csv(made[1]).with_columns(
+def test_a_language_that_nobody_trains_on_and_names_with_signs(results_and_groups, tmp_path):
+    rows = pl.read_csv(results_and_groups[1]).with_columns(
         pl.col("group").str.replace("Tamil", "Ta$m$il", literal=True),
         train_clips=pl.when(pl.col("group") == "Tamil").then(None).otherwise("train_clips"),
     )

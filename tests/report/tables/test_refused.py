@@ -14,7 +14,7 @@ def rows(item: str, reason: str, names: list[str | None], detail: str | None = "
     ]
 
 
-def written(folder: Path, refused: list[dict], clips: int, images: int) -> list[dict]:
+def csv_rows(folder: Path, refused: list[dict], clips: int, images: int) -> list[dict]:
     schema = dict.fromkeys(("item", "shard", "source_path", "reason", "detail"), pl.String) | {"source_row": pl.UInt32}
     pl.DataFrame(refused, schema=schema).write_parquet(folder / "refused.parquet")
     pl.DataFrame({"clip_id": ["c"] * clips}).write_parquet(folder / "manifest.parquet")
@@ -26,7 +26,7 @@ def written(folder: Path, refused: list[dict], clips: int, images: int) -> list[
 
 def test_reasons_are_counted_and_shares_are_of_all_rows_of_their_kind(tmp_path: Path) -> None:
     refused = rows("clip", "silent", ["a/1.wav"]) + rows("clip", "empty", ["a/2.wav", "a/3.wav"], "0 bytes")
-    found = written(tmp_path, [*refused, *rows("image", "truncated", ["b/4.jpg"])], clips=7, images=3)
+    found = csv_rows(tmp_path, [*refused, *rows("image", "truncated", ["b/4.jpg"])], clips=7, images=3)
     assert [(row["item"], row["reason"], row["rows"], row["percent"]) for row in found] == [
         ("clip", "empty", "2", "20.00"),
         ("clip", "silent", "1", "10.00"),
@@ -38,6 +38,6 @@ def test_reasons_are_counted_and_shares_are_of_all_rows_of_their_kind(tmp_path: 
 
 
 def test_an_example_without_a_name_and_one_with_much_to_say(tmp_path: Path) -> None:
-    found = written(tmp_path, rows("clip", "unreadable", [None], "x" * 500), clips=0, images=0)
+    found = csv_rows(tmp_path, rows("clip", "unreadable", [None], "x" * 500), clips=0, images=0)
     assert found[0]["example"] == "no name" and found[0]["such_as"] == "x" * (refused_table.LONGEST - 1) + "…"
     assert list(found[-1].values()) == ["image", "taken", "0", "0.00", "", ""]

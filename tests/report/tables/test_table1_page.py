@@ -35,7 +35,7 @@ def cells(section: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "---" not in line]
 
 
-def shown(report: dict, metric: str) -> str:
+def cell_text(report: dict, metric: str) -> str:
     low, high = (number(metric, end) for end in report["interval"][metric])
     return f"{number(metric, report[metric])} [{low}, {high}]"
 
@@ -64,7 +64,7 @@ def test_every_number_is_that_of_the_reports(results, tmp_path):
         assert list(columns) == ["dense", "global", "chance"]
         for name in report:
             own = report[name][heading[:3]]
-            expected = {IN_WORDS[metric]: shown(own, metric) for metric in TOLD}
+            expected = {IN_WORDS[metric]: cell_text(own, metric) for metric in TOLD}
             expected["queries with ties"] = str(own["queries_with_ties"])
             expected["median rank if ties go against it"] = number("median_rank", own["pessimistic_median_rank"])
             assert columns[name] == expected
@@ -74,7 +74,7 @@ def test_every_number_is_that_of_the_reports(results, tmp_path):
     for heading, columns in under.items():
         for name in report:
             own = report[name]["others"][heading.split("`")[1]][heading[:3]]
-            assert {metric: columns[name][IN_WORDS[metric]] for metric in TOLD} == {m: shown(own, m) for m in TOLD}
+            assert {metric: columns[name][IN_WORDS[metric]] for metric in TOLD} == {m: cell_text(own, m) for m in TOLD}
     multi = {name: read_json(results / f"{name}-s0" / "multi_positive.json") for name in ("dense", "global")}
     groups = {label: group for group, label in table1_page.SPEAKERS.items()}
     every = tables(found["All clips of a picture"])
@@ -85,7 +85,7 @@ def test_every_number_is_that_of_the_reports(results, tmp_path):
             own = multi["dense" if name == "chance" else name][way][groups[label]]
             told = [metric for metric in METRICS if informative(metric, own["gallery"])]
             assert {metric: column[metric.replace("_", " ")] for metric in told} == {
-                m: number(m, own["chance"][m]) if name == "chance" else shown(own, m) for m in told
+                m: number(m, own["chance"][m]) if name == "chance" else cell_text(own, m) for m in told
             }
             ties = {"queries with ties", "median rank if ties go against it"}
             assert column.keys() == {m.replace("_", " ") for m in told} | (ties if name != "chance" else set())
@@ -100,7 +100,7 @@ def test_a_recall_that_cannot_but_be_100_is_left_out(results, tmp_path):
 def test_one_seed_has_no_p_value_and_three_have(results, tmp_path):
     one = sections(table("dense", "global"), results, tmp_path / "one.md")
     three = sections(table("dense", "global", seeds=(0, 1, 2)), results, tmp_path / "three.md")
-    assert "Between these very checkpoints" in one["Differences"]
+    assert "Between these checkpoints alone" in one["Differences"]
     assert ", p " not in one["Differences"]
     assert "Over 3 seeds" in three["Differences"]
     assert ", p " in three["Differences"]

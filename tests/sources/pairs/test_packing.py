@@ -317,6 +317,13 @@ def test_a_file_that_cannot_be_read_stops_the_shard_and_leaves_nothing(own: Path
             "audio,image,speakr\na,b,c\n",
             r"pairs\.csv: column 'speakr' is not used; .*'speaker', rename it",
         ),
+        (
+            "pairs.csv",
+            "audio,image,speaker\na,b,c\n\nd,e\n",
+            r"pairs\.csv row 3: no field for the column 'speaker' \(2 of 3\); write the commas",
+        ),
+        ("pairs.csv", "audio,image,audio\na,b,c\n", r"pairs\.csv: the header has the column audio 2 times; keep one"),
+        ("pairs.csv", f"audio,image\n{'a' * 200_000},b\n", r"pairs\.csv cannot be read as csv \(field larger"),
         ("pairs.json", '{"audio": 1}', r"pairs\.json cannot be read as json \(it is not a list of objects\)"),
         ("pairs.json", "[{", r"pairs\.json cannot be read as json"),
         ("pairs.json", "[" * 100_000, r"pairs\.json cannot be read as json"),
@@ -468,6 +475,18 @@ def test_a_speaker_is_one_in_every_kind_of_table(own: Path):
     (own / "c.json").write_text(json.dumps([row | {"speaker": cell} for cell in cells]))
     found = pair_tables.read(settings(own, "a.csv", "b.parquet", "c.json"))["speaker"].to_list()
     assert found == ["17", "17", None, "17", None, None, "17", "17", "17", None, None, None]
+
+
+def test_rows_of_an_unknown_language_have_none(own: Path):
+    rows = [{"audio": "a.wav", "image": "a.png", "language": name} for name in ("nan", "NA", " unknown", "Tulu ")]
+    for name in ("pairs.csv", "pairs.parquet", "pairs.json"):
+        languages = pair_tables.read(table(own, rows, name))["language"].to_list()
+        assert languages == [None, None, None, "Tulu"], name
+
+
+def test_a_field_of_several_lines_and_an_empty_line_are_no_fault(own: Path):
+    (own / "pairs.csv").write_text('audio,image,note\na.wav,a.png,"two\nlines"\n\na.wav,a.png,\n')
+    assert pair_tables.read(settings(own))["audio"].to_list() == ["a.wav", None, "a.wav"]
 
 
 def test_a_number_that_is_missing_is_no_language_and_no_split(own: Path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.audio import write_audio
-from tests.support.small_stores import damage, files_of, flip, manifest_of
+from tests.support.small_stores import damage, files_of, flip, manifest_of, texts
 from ves.base.files import read_json, write_json
 from ves.store import audio as audio_store
 from ves.store.audio import AudioStore
@@ -30,22 +30,18 @@ def store(tmp_path: Path) -> Path:
     return write_audio(tmp_path / "audio.zarr")
 
 
-def texts(store: Path) -> list[str]:
-    return [str(fault).replace(f"{store}/", "") for fault in verify(store)]
-
-
 def damaged_many_times(store: Path, times: int) -> Counter[str]:
     rng, files = np.random.default_rng(0), files_of(store)
-    sound = {file: file.read_bytes() for file in files}
+    intact = {file: file.read_bytes() for file in files}
     counts: Counter[str] = Counter()
     while counts.total() < times:
         file = files[rng.integers(len(files))]
         what = damage(file, rng)
         now = file.read_bytes() if file.is_file() else None
-        if now not in (sound[file], sound[file].removesuffix(b"\n")):
+        if now not in (intact[file], intact[file].removesuffix(b"\n")):
             assert verify(store), f"{file} {what}: not found"
             counts[what] += 1
-        file.write_bytes(sound[file])
+        file.write_bytes(intact[file])
     assert verify(store) == []
     return counts
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.embeddings import random_embeddings
-from tests.support.small_stores import damage, files_of, manifest_of
+from tests.support.small_stores import damage, files_of, manifest_of, texts
 from ves.base.files import read_json, write_json
 from ves.store import embeddings
 from ves.store.verify import verify
@@ -20,23 +20,19 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "val.zarr"
 
 
-def texts(store: Path) -> list[str]:
-    return [str(fault).replace(f"{store}/", "") for fault in verify(store)]
-
-
 def test_no_damage_passes(store: Path) -> None:
     rng, files = np.random.default_rng(0), files_of(store)
-    sound = {file: file.read_bytes() for file in files}
+    intact = {file: file.read_bytes() for file in files}
     counted = 0
     while counted < 200:
         file = files[rng.integers(len(files))]
         what = damage(file, rng)
-        if not file.is_file() or file.read_bytes() not in (sound[file], sound[file] + b"\n"):
+        if not file.is_file() or file.read_bytes() not in (intact[file], intact[file] + b"\n"):
             found = verify(store)
             assert found, f"{file} {what}: not found"
             assert "/c/" not in str(file) or file in {fault.file for fault in found}
             counted += 1
-        file.write_bytes(sound[file])
+        file.write_bytes(intact[file])
     assert verify(store) == []
 
 

@@ -96,15 +96,15 @@ def assert_found(store: Path, damaged: Path, what: str) -> None:
 def damaged_many_times(store: Path, times: int, seed: int) -> Counter[str]:
     """Damage one file, see that it is found, and mend it, so many times; how often in which way."""
     rng, files = np.random.default_rng(seed), files_of(store)
-    sound = {file: file.read_bytes() for file in files}
+    intact = {file: file.read_bytes() for file in files}
     counts: Counter[str] = Counter()
     while counts.total() < times:
         file = files[rng.integers(len(files))]
         what = damage(file, rng)
-        if file.is_file() and file.read_bytes() == sound[file]:
+        if file.is_file() and file.read_bytes() == intact[file]:
             continue  # zeros where zeros were
         assert_found(store, file, what)
-        file.write_bytes(sound[file])
+        file.write_bytes(intact[file])
         counts[what] += 1
     assert verify(store) == []
     return counts
@@ -357,11 +357,11 @@ def test_another_layout_is_found(store: Path) -> None:
         ({"shape": [10, 4]}, "a shape of [10, 4], not of images, patches and width"),
         ({"shape": [14, 4, 8]}, "f.zarr/image_id/zarr.json: not laid out as VeS writes it: shape"),
     ):
-        sound = read_json(path)
-        write_json(path, sound | change)
+        intact = read_json(path)
+        write_json(path, intact | change)
         (found,) = texts(store)
         assert said in found
-        write_json(path, sound)
+        write_json(path, intact)
     stray = shard_path(store, 3)
     stray.parent.mkdir(parents=True)
     shutil.copy(shard_path(store, 0), stray)

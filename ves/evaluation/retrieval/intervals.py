@@ -132,7 +132,7 @@ def differences(
 ) -> dict[str, Difference]:
     """Each of METRICS, paired by seed and query.
 
-    With fewer than FEWEST_SEEDS seeds it is the difference of these very checkpoints: the interval is over images
+    With fewer than FEWEST_SEEDS seeds it is the difference of these checkpoints alone: the interval is over images
     alone, and there is no p-value, since nothing is known about what another training would give. Raises ValueError
     without queries.
     """

@@ -44,15 +44,15 @@ FIRST = "and the word is the first noun of each: no score had a say"
 SHARPEST = "and the moment of each is that at which any patch is most like the speech, all models taken together"
 
 
-def _said(page: Image.Image, viewing: Viewing, word: float, y: int) -> int:
-    """The description over the whole width, with the word that begins at this second in colour; returns the y below."""
+def _said(page: Image.Image, viewing: Viewing, start_s: float, y: int) -> int:
+    """The description over the whole width, with the word that starts at this second in colour; returns the y below."""
     x, width = MARGIN * ZOOM, (WIDTH - 2 * MARGIN) * ZOOM
-    pieces = [(said.text, SAID if said.start_s == word else INK) for said in viewing.words]
+    pieces = [(word.text, SAID if word.start_s == start_s else INK) for word in viewing.words]
     y = coloured(page, (x, y), pieces or [(viewing.transcript, INK)], 9 * ZOOM, width, viewing.language)
-    letters = [(transliterate(said.text), SAID if said.start_s == word else QUIET) for said in viewing.words]
+    letters = [(transliterate(word.text), SAID if word.start_s == start_s else QUIET) for word in viewing.words]
     y = coloured(page, (x, y + ZOOM), letters or [(transliterate(viewing.transcript), QUIET)], 6 * ZOOM, width, "")
-    meanings = [(f"{said.english} ·", SAID if said.start_s == word else QUIET) for said in viewing.words[:-1]]
-    meanings += [(said.english, SAID if said.start_s == word else QUIET) for said in viewing.words[-1:]]
+    meanings = [(f"{word.english} ·", SAID if word.start_s == start_s else QUIET) for word in viewing.words[:-1]]
+    meanings += [(word.english, SAID if word.start_s == start_s else QUIET) for word in viewing.words[-1:]]
     return coloured(page, (x, y + ZOOM), meanings, 6 * ZOOM, width, "") + 2 * ZOOM
 
 

@@ -123,10 +123,10 @@ def frames(
     @lru_cache(maxsize=len(stage.lefts))  # several frames in a row show one token
     def panel(run: str, token: int) -> Image.Image:
         heat = viewing.heat(run, token)
-        seen = lit(small, heat, geometry, viewing.scale)
+        picture = lit(small, heat, geometry, viewing.scale)
         if viewing.valid[token]:
-            mark(seen, boxes[hottest(heat.ravel(), visible)])
-        return seen
+            mark(picture, boxes[hottest(heat.ravel(), visible)])
+        return picture
 
     for second in seconds or ((number + 0.5) / FPS for number in range(ceil(viewing.seconds * FPS))):
         frame, token = stage.page.copy(), viewing.token_at(second)

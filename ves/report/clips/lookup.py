@@ -34,7 +34,7 @@ class Corpus:
 
     def __init__(self, stored: Embeddings, data: DataPaths, pictures: Path, truth: Path) -> None:
         """Raises ValueError when the manifest lacks a clip of the embeddings."""
-        self.pictures, self.truth = pictures, truth
+        self.pictures, self.truth, self._manifest = pictures, truth, Path(data.manifest)
         self.table = _table(stored, data)
         self.clips: dict[str, Row] = {row["clip_id"]: row for row in self.table.iter_rows(named=True)}
         self.audio = AudioStore(Path(data.audio))
@@ -64,7 +64,7 @@ class Corpus:
     def transcripts(self) -> Mapping[str, str]:
         """What somebody wrote down of a clip, by clip_id; empty where the corpus has no transcripts."""
         try:
-            return truths.transcripts(self.truth, self.table)
+            return truths.transcripts(self.truth, self.table, self._manifest)
         except NoTruth:
             return {}
 

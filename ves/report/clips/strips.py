@@ -79,8 +79,8 @@ def _line(page: Image.Image, viewing: Viewing, axis: Axis, y: int, values: bool)
         for start in starts:
             if start + step / 2 < min(viewing.seconds, axis.end_s):
                 heat, scale = viewing.over(run, start, start + step), viewing.scale
-                seen = tint(small, geometry.on_picture(heat), scale) if values else lit(small, heat, geometry, scale)
-                page.paste(seen, (axis.x(start + step / 2) - size[0] // 2, y + (tall - size[1]) // 2))
+                panel = tint(small, geometry.on_picture(heat), scale) if values else lit(small, heat, geometry, scale)
+                page.paste(panel, (axis.x(start + step / 2) - size[0] // 2, y + (tall - size[1]) // 2))
         y += tall + 6
     return y + GAP
 

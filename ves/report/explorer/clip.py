@@ -75,8 +75,8 @@ def _run_data(
 def _rise_of_words(viewing: Viewing, words: list[dict[str, Any]]) -> float:
     """The greatest rise of the mean heat of a word above its median, over all runs: as plates have one scale for words,
     whose means are smoother than moments. 0 without words."""
-    seen = [heat[:, viewing.visible] for heat in viewing.similarity.values()]
-    means = [heat[word["tokens"]].mean(0) for heat in seen for word in words if word["tokens"]]
+    heats = [heat[:, viewing.visible] for heat in viewing.similarity.values()]
+    means = [heat[word["tokens"]].mean(0) for heat in heats for word in words if word["tokens"]]
     return scale_of(means).rise if means else 0.0
 
 

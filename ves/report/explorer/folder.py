@@ -14,7 +14,7 @@ from ves.base.files import atomic
 from ves.media.encoding import PICTURE_SIDE, THUMBNAIL_SIDE, flac, jpeg
 from ves.report.clips.viewing import Viewing
 from ves.report.drawing import lettering
-from ves.report.drawing.overlay import COLOURS, outline
+from ves.report.drawing.overlay import COLOURS, HEAT, outline
 from ves.report.drawing.spotlight import CONSTANTS
 from ves.report.explorer.clip import clip_data
 
@@ -108,7 +108,7 @@ def finish(
 ) -> None:
     """Write the index, last, since the page begins with it; `back` is the address that it links back to."""
     page.fonts(texts)
-    shades = {"colours": COLOURS.tolist(), "light": CONSTANTS}
+    shades = {"colours": COLOURS.tolist(), "opacity": HEAT, "light": CONSTANTS}
     page.script("index", "index", {"intro": INTRO, "about": about, "back": back, "clips": entries} | shades)
 
 

@@ -51,8 +51,8 @@ def attributes(manifest: Path, splits: Path, known: Path) -> pl.DataFrame:
     with parquet.naming(splits):
         held_out = pl.scan_parquet(splits).filter(pl.col("split").cast(pl.String).is_in(HELD_OUT)).collect()
     with parquet.naming(manifest):
-        said = ["clip_id", "language", "duration_s", "shard", "source_path"]
-        clips = pl.scan_parquet(manifest).select(said).join(held_out.lazy(), on="clip_id").collect()
+        fields = ["clip_id", "language", "duration_s", "shard", "source_path"]
+        clips = pl.scan_parquet(manifest).select(fields).join(held_out.lazy(), on="clip_id").collect()
     speaker = pl.col("speaker_seen").replace_strict({True: "seen", False: "unseen"}, return_dtype=pl.String)
     clips = clips.with_columns(speaker=speaker, duration=bins(pl.col("duration_s"), SECONDS, "s"))
     columns = ["clip_id", "language", "stratum", "speaker", "duration"]

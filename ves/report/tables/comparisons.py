@@ -1,6 +1,6 @@
 """comparisons.csv: how much better is the first objective of the table than each other one?
 
-With fewer than three seeds the answer is about these very checkpoints: the paired difference with its interval over
+With fewer than three seeds the answer is about these checkpoints alone: the paired difference with its interval over
 images, and no p-value. With three or more it is about the objectives: seeds and images are resampled together
 (ves.evaluation.retrieval.intervals). The p-values are two-sided and each of one comparison: by chance, one in twenty is
 below 0.05.
@@ -54,9 +54,9 @@ def comparisons(config: TableConfig, results: Path, out: Path) -> None:
             for other, by_metric in compared(config, results, protocol, direction).items():
                 for metric, difference in by_metric.items():
                     values = (difference.value, difference.low, difference.high)
-                    told = informative(metric, ranks.gallery)
-                    shown = [number(metric, value) if told else "" for value in values]
-                    p = f"{difference.p:.2g}" if told and difference.p is not None else ""
+                    says_something = informative(metric, ranks.gallery)
+                    texts = [number(metric, value) if says_something else "" for value in values]
+                    p = f"{difference.p:.2g}" if says_something and difference.p is not None else ""
                     names = [config.table[0], other, about(len(config.seeds)), protocol, direction, metric]
-                    rows.append([*names, *shown, p, *counts])
+                    rows.append([*names, *texts, p, *counts])
     write_csv(out, COLUMNS, rows)

@@ -137,7 +137,7 @@ def _compared(config: TableConfig, results: Path) -> list[str]:
     first, seeds = config.table[0], len(config.seeds)
     what = {
         "objectives": f"Over {seeds} seeds, resampled together with the images. p is two-sided, for one comparison.",
-        "these checkpoints": "Between these very checkpoints; images are resampled. Another training may give another "
+        "these checkpoints": "Between these checkpoints alone; images are resampled. Another training may give another "
         "result, so there is no p-value; three seeds (`seeds: [0, 1, 2]`) give one.",
     }
     if len(config.table) == 1:

@@ -114,11 +114,11 @@ def _place(folder: Path, name: str) -> Path:
 @lru_cache
 def _spellings(folder: Path, _changed_ns: int) -> dict[str, str | None]:
     """The names of a folder by their form NFC; None for one that two names have."""
-    found: dict[str, str | None] = {}
+    names: dict[str, str | None] = {}
     for name in os.listdir(folder):
         key = unicodedata.normalize("NFC", name)
-        found[key] = None if key in found else name
-    return found
+        names[key] = None if key in names else name
+    return names
 
 
 def _refusal(row: dict[str, Any], fault: tuple[str, str] | None) -> dict[str, str]:
@@ -184,9 +184,8 @@ def as_known_format(encoded: bytes) -> bytes:
 def _write(rows: Iterable[dict[str, Any]], schema: dict[str, Any], path: Path) -> None:
     """Stream rows to parquet, uncompressed: files of pictures and sound are already compressed."""
 
-    def batches(
-        *_pushed_down: object,
-    ) -> Iterator[pl.DataFrame]:  # nothing is pushed down: all columns and rows are written
+    # nothing is pushed down: all columns and rows are written
+    def batches(*_pushed_down: object) -> Iterator[pl.DataFrame]:
         for batch in itertools.batched(rows, BATCH):
             yield pl.DataFrame(batch, schema, orient="row")
 

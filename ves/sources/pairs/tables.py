@@ -4,6 +4,7 @@ A row names two files, relative to the folder of the corpus. `relative` gives ea
 same base name in two folders stay two pictures, and a picture that many rows name is one.
 """
 
+import csv
 import difflib
 import glob
 import json
@@ -55,9 +56,10 @@ def files(settings: PairsConfig) -> list[Path]:
 def read(settings: PairsConfig) -> pl.DataFrame:
     """Every row of every table: table (its name), row (from 1), and audio, image, language, speaker, split (COLUMNS).
 
-    Texts are stripped; missing or empty ones are null, and so is an unknown speaker. Names of files are as `relative`
-    spells them. Raises ValueError that begins with the key at fault and names the file, if a table does not exist,
-    cannot be read, lacks a column or has no row, or if a split is not one of SPLITS.
+    Texts are stripped; missing or empty ones are null, and so is an unknown speaker or language. Names of files are as
+    `relative` spells them. Raises ValueError that begins with the key at fault and names the file, if a table does not
+    exist, cannot be read, lacks a column or has no row, if a row of a CSV has too few fields or its header a column
+    twice, or if a split is not one of SPLITS.
     """
     rows = pl.concat([_rows(file) for file in files(settings)])
     if rows.is_empty():
@@ -94,14 +96,33 @@ def _scan(file: Path) -> pl.LazyFrame:
             return _reference(json.loads(file.read_text(encoding="utf-8-sig")))
         scan = pl.scan_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.scan_parquet(file)
         scan.collect_schema()
-    except (
-        pl.exceptions.PolarsError,
-        ValueError,
-        RecursionError,
-    ) as error:  # errors of JSON and of Unicode are ValueErrors
+    # errors of JSON and of Unicode are ValueErrors
+    except (pl.exceptions.PolarsError, ValueError, RecursionError) as error:
         kind = file.suffix.lower().removeprefix(".")
         raise ValueError(f"corpus.pairs.tables: {file} cannot be read as {kind} ({error}); write it anew") from error
     return scan
+
+
+def _check_fields(file: Path) -> None:
+    """Raise ValueError for a CSV whose header names one of our columns twice, or with a row of too few fields: polars
+    renames the one and fills the other up with nulls. An empty line is a row that names nothing, as polars reads it."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            lines = csv.reader(opened)
+            header = next((names for names in lines if names), [])
+            for name in (name for names in COLUMNS.values() for name in names if header.count(name) > 1):
+                raise ValueError(
+                    f"corpus.pairs.tables: {file}: the header has the column {name} {header.count(name)} times; keep "
+                    "one of them"
+                )
+            for row, fields in enumerate(lines, start=1):
+                if fields and len(fields) < len(header):
+                    raise ValueError(
+                        f"corpus.pairs.tables: {file} row {row}: no field for the column {header[len(fields)]!r} "
+                        f"({len(fields)} of {len(header)}); write the commas of empty fields too"
+                    )
+    except csv.Error as error:
+        raise ValueError(f"corpus.pairs.tables: {file} cannot be read as csv ({error}); write it anew") from error
 
 
 def _reference(items: object) -> pl.LazyFrame:
@@ -157,22 +178,21 @@ def _text(column: str, floats: bool) -> pl.Expr:
 def _rows(file: Path) -> pl.DataFrame:
     """The rows of one table as in `read`, but with file names as written."""
     scan = _scan(file)
+    if file.suffix.lower() == ".csv":
+        _check_fields(file)
     columns = _columns(file, scan)
     schema = scan.collect_schema()
-    texts = [
-        (
-            _text(columns[column], schema[columns[column]].is_float()) if column in columns else pl.lit(None, pl.String)
-        ).alias(column)
-        for column in COLUMNS
-    ]
+    texts = {column: _text(name, schema[name].is_float()) for column, name in columns.items()}
+    absent = {column: pl.lit(None, pl.String) for column in COLUMNS if column not in columns}
     try:
-        rows = scan.select(texts).collect()
+        rows = scan.select(**texts, **absent).select(*COLUMNS).collect()
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"corpus.pairs.tables: {file}: a row cannot be read ({error}); correct the file") from error
     rows = rows.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
-    speakers = rows["speaker"].drop_nulls().unique()
-    spelt = pl.Series([identities.speaker(name) for name in speakers], dtype=pl.String)
-    rows = rows.with_columns(pl.col("speaker").replace_strict(speakers, spelt, default=None))
+    for column, spelling in (("speaker", identities.speaker), ("language", identities.known)):
+        names = rows[column].drop_nulls().unique()
+        spelt = pl.Series([spelling(name) for name in names], dtype=pl.String)
+        rows = rows.with_columns(pl.col(column).replace_strict(names, spelt, default=None))
     stated = next((split for pattern, split in REFERENCE.items() if Path(file.name).match(pattern)), None)
     if "split" not in columns and stated:
         rows = rows.with_columns(pl.lit(stated).alias("split"))

@@ -74,7 +74,7 @@ def _left_out(surveyed: list[dict[str, Any]], shards: list[dict[str, Any]]) -> d
     """The shards of each part that match the patterns but are not listed: how many, and bytes."""
     listed = {shard["name"] for shard in shards}
     sizes = {part: [f["bytes"] for f in surveyed if f["part"] == part and f["name"] not in listed] for part in PARTS}
-    return {part: {"shards": len(found), "bytes": sum(found)} for part, found in sizes.items()}
+    return {part: {"shards": len(each), "bytes": sum(each)} for part, each in sizes.items()}
 
 
 def _seconds(every: pl.DataFrame) -> float:
@@ -84,15 +84,15 @@ def _seconds(every: pl.DataFrame) -> float:
 def _by(every: pl.DataFrame, column: str) -> pl.DataFrame:
     """Columns `column`, clips, seconds, exact; most clips first, clips without a label last."""
     seconds = pl.col("seconds").cast(pl.Float64).sum().round(3)
-    found = every.group_by(pl.col(column).cast(pl.String)).agg(pl.len().alias("clips"), seconds, pl.col("exact").all())
-    return found.sort(pl.col(column).is_null(), -pl.col("clips").cast(pl.Int64), column)
+    groups = every.group_by(pl.col(column).cast(pl.String)).agg(pl.len().alias("clips"), seconds, pl.col("exact").all())
+    return groups.sort(pl.col(column).is_null(), -pl.col("clips").cast(pl.Int64), column)
 
 
 def _languages(every: pl.DataFrame, settings: PlanSettings) -> pl.DataFrame:
     """The languages with their strata. Clips without a language have none; ingest refuses them."""
-    found = _by(every, "language")
-    stratum = strata(found.drop_nulls("language").select("language", "clips"), settings.strata)
-    return found.join(stratum, on="language", how="left", maintain_order="left")
+    languages = _by(every, "language")
+    stratum = strata(languages.drop_nulls("language").select("language", "clips"), settings.strata)
+    return languages.join(stratum, on="language", how="left", maintain_order="left")
 
 
 def _references(every: pl.DataFrame, there: pl.DataFrame) -> dict[str, Any]:

@@ -220,14 +220,14 @@ def _weights_here(backbone: str, revision: Any) -> Path | None:
     if not folder.is_dir():
         if backbone.count("/") != 1 or not isinstance(revision, str):  # damaged, or none
             return None
-        found = None
+        cached_file = None
         with suppress(ValueError):  # the name or revision is none; where that is damage, the manifest tells
             names = (f"{name}{index}" for name in WEIGHTS for index in ("", ".index.json"))
             cached = (try_to_load_from_cache(backbone, name, revision=revision) for name in names)
-            found = next((path for path in cached if isinstance(path, str)), None)
-        if found is None:
+            cached_file = next((path for path in cached if isinstance(path, str)), None)
+        if cached_file is None:
             return None
-        folder = Path(found).parent
+        folder = Path(cached_file).parent
     files_there = [file.is_file() for file in weight_files(folder)]
     return folder if files_there and all(files_there) else None
 

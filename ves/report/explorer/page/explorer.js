@@ -14,7 +14,7 @@ const explorer = {
   values: false, // whether heat is shown as colours with their scale, instead of light
 
   // Called once by data/index.js.
-  index({ intro, about, back, colours, light, clips }) {
+  index({ intro, about, back, colours, opacity, light, clips }) {
     if (back && !location.pathname.includes("/data/raw/")) { // a report has a copy of this page, and not of that one
       $("back").hidden = false;
       $("back").firstElementChild.href = back;
@@ -23,9 +23,10 @@ const explorer = {
     $("intro").textContent = intro;
     $("about").textContent = about;
     const bar = $("bar").getContext("2d");
-    bar.fillStyle = "#808080"; // the colours as they look on a picture: over grey, as opaque as style.css has them
+    bar.fillStyle = "#808080"; // the colours as they look on a picture: over grey, as opaque as there
     bar.fillRect(0, 0, colours.length, 1);
-    bar.globalAlpha = 0.64;
+    bar.globalAlpha = opacity;
+    document.documentElement.style.setProperty("--heat", opacity);
     colours.forEach((colour, x) => {
       bar.fillStyle = `rgb(${colour.join()})`;
       bar.fillRect(x, 0, 1, 1);
