@@ -15,7 +15,7 @@ rule generate:
     benchmark:
         "logs/{corpus}/generate/{shard}.tsv"
     params:
-        version=2,
+        version=1,
         origin=shard_origin,
     shell:
         "python -m ves generate --corpus {input.corpus:q} --shard {wildcards.shard:q} "
