@@ -87,7 +87,6 @@ class AudioConfig(StrictModel):
     freeze_conv: bool
     mask_time_prob: Fraction
     layer_drop: Fraction
-    attention_window: Positive | None
 
 
 class ModelConfig(StrictModel):
