@@ -61,3 +61,12 @@ def test_a_damaged_header_is_no_frame():
     content[last + 3] ^= 0x10
     assert flac.last_sample(bytes(content)) == RATE // block * block
     assert flac.last_sample(b"fLaC" + bytes(100)) == 0
+
+
+@pytest.mark.parametrize("byte", [0x18, 0x0C])  # two channels; 24 bits
+def test_bytes_with_a_right_checksum_but_another_format_are_no_frame(byte: int):
+    content = WRITERS["libFLAC"].write(voice(1), RATE)
+    header = bytes([0xFF, 0xF8, 0xC4, byte, 0x7F])  # frame 127, of 4,096 samples
+    chance = header + bytes([flac._checksum(header)]) + bytes(8)
+    assert flac._end(chance, 4096) == 128 * 4096
+    assert flac.last_sample(content + chance) == RATE

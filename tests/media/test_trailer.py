@@ -156,3 +156,16 @@ def test_frames_that_comm_promises_and_ssnd_lacks(form: str):
     assert len(decode(bytes(content))) == RATE
     struct.pack_into(">I", content, comm, 2 * RATE)
     assert "COMM promises" in refusal(bytes(content)).detail
+
+
+def test_each_place_is_tried_once_however_many_chunks_lead_to_no_end():
+    """A file of a million empty chunks must not take hours."""
+    content = chunk(b"LIST", b"") * 2_000 + b"\1\2\3\4\5\6\7\x88\x99"
+    places: list[int] = []
+
+    def riff(encoded: bytes, position: int) -> int | None:
+        places.append(position)
+        return trailer.riff(encoded, position)
+
+    assert trailer.begin(content, 0, riff) == len(content)
+    assert len(places) == len(set(places)) >= 2_000

@@ -60,7 +60,7 @@ def _not_gone(truth: Path, settings: Path) -> None:
     if not settings.is_file() or next(truth.rglob("*.parquet"), None) is not None:
         return
     corpus = read(CorpusSettings, settings)
-    if (what := getattr(corpus, corpus.kind).truth) is not None:
+    if (what := corpus.block.truth) is not None:
         raise ValueError(
             f"{truth}: no truth, but {settings} says that its kind is {corpus.kind!r}, which has {what}; put "
             "the files back, make its shards again, or name another folder with --truth"

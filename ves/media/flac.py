@@ -9,6 +9,7 @@ Source: RFC 9639, sections 8.2 (STREAMINFO) and 9.1 (frame header).
 _STREAMINFO = 8  # place of its content: the marker `fLaC` and a header of 4 bytes come before
 _SEARCHED = 1 << 20  # bytes from the end in which the last frame begins; one of 8 channels of 24 bits may be so large
 _LONGEST_HEADER = 16  # bytes
+_SAMPLE_SIZES = (0, 8, 12, -1, 16, 20, 24, 32)  # bits, by their code in a frame header; 0 is that of STREAMINFO
 _POLYNOMIAL = 0x07  # of the checksum of a frame header: x^8 + x^2 + x + 1
 
 
@@ -26,12 +27,25 @@ def leaves_out(encoded: bytes) -> bool:
 def last_sample(encoded: bytes) -> int:
     """Samples of each channel up to the end of the last frame, by that frame's header; 0 if no frame is found."""
     block_size = int.from_bytes(encoded[_STREAMINFO : _STREAMINFO + 2], "big")
+    shape = int.from_bytes(encoded[_STREAMINFO + 12 : _STREAMINFO + 14], "big")
+    channels, bits = (shape >> 9 & 7) + 1, (shape >> 4 & 31) + 1
     place, least = len(encoded), max(len(encoded) - _SEARCHED, _STREAMINFO + 34)
     while (place := encoded.rfind(b"\xff", least, place)) >= 0:
         header = encoded[place : place + _LONGEST_HEADER]
-        if header[1:2] in (b"\xf8", b"\xf9") and (end := _end(header, block_size)):
+        if header[1:2] not in (b"\xf8", b"\xf9") or not _has_shape(header, channels, bits):
+            continue
+        if end := _end(header, block_size):
             return end
     return 0
+
+
+def _has_shape(header: bytes, channels: int, bits: int) -> bool:
+    """Whether a frame header has the channels and bits of STREAMINFO: its checksum, of 8 bits, alone would let bytes of
+    samples pass for a header now and then."""
+    if len(header) < 4:
+        return False
+    assignment, size = header[3] >> 4, _SAMPLE_SIZES[header[3] >> 1 & 7]
+    return channels == (assignment + 1 if assignment < 8 else 2) and size in (0, bits)
 
 
 def _end(header: bytes, block_size: int) -> int:

@@ -106,15 +106,15 @@ def _w64_data(encoded: bytes) -> tuple[int, int | None]:
 def caf(encoded: bytes) -> int | None:
     """Core Audio: its chunks; one with a size of -1 goes on to the end. Raises BadAudio `unreadable` where no chunk
     begins, or a second one of samples does."""
-    position, names = 8, []
-    while position + 12 <= len(encoded) and encoded[position:].strip(b"\0"):
+    position, zeros, has_samples = 8, len(encoded.rstrip(b"\0")), False
+    while position + 12 <= len(encoded) and position < zeros:
         name, size = struct.unpack_from(">4sq", encoded, position)
-        if not name.isascii() or not name.decode().isprintable() or (name == b"data" and name in names):
+        if not name.isascii() or not name.decode().isprintable() or (name == b"data" and has_samples):
             text = f"CAF is damaged: at byte {position} of {len(encoded)} something else follows than its headers say"
             raise BadAudio("unreadable", text)
         if size < 0:
             return None
-        names.append(name)
+        has_samples = has_samples or name == b"data"
         position += 12 + size
     return position if position > len(encoded) else None
 

@@ -30,8 +30,8 @@ _W64_NAMES = (bytes.fromhex("00c04f8edb8a"), bytes.fromhex("28db04c10000"))  # h
 def check(encoded: bytes, end: int, container: str, chunks: Chunks) -> None:
     """Raise BadAudio `unreadable` if the bytes behind the samples, which end at `end`, are more than chunks, tags or
     zeros."""
-    position = end
-    while len(encoded) - position >= HEADER and encoded[position:].strip(b"\0"):
+    position, zeros = end, len(encoded.rstrip(b"\0"))
+    while len(encoded) - position >= HEADER and position < zeros:
         behind = mpeg_audio.behind_tag(encoded, position) or chunks(encoded, position)
         if behind is None:
             raise BadAudio(
@@ -45,9 +45,11 @@ def check(encoded: bytes, end: int, container: str, chunks: Chunks) -> None:
 def begin(encoded: bytes, start: int, chunks: Chunks) -> int:
     """Where the chunks and tags at the end of a file begin, if the samples from `start` on have an unknown size: the
     first place from which they follow each other to the last byte; the end of the file if there is none."""
+    dead_ends: set[int] = set()  # places that lead to no end of the file, so that each is tried once
     for match in _BEGINS.finditer(encoded, start):
         position = match.start()
-        while position is not None and position < len(encoded):
+        while position is not None and position < len(encoded) and position not in dead_ends:
+            dead_ends.add(position)
             try:
                 position = mpeg_audio.behind_tag(encoded, position) or chunks(encoded, position)
             except BadAudio:  # samples that look like the name of a chunk
