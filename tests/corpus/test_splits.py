@@ -112,6 +112,28 @@ def test_the_embedded_corpus_leaves_enough():
     assert reported == pytest.approx(sizes["clips"].mean(), rel=0.1)  # images of val have as many clips as any
 
 
+def test_pictures_that_the_corpus_holds_out_are_never_trained_on():
+    """Speakers are held out as ever; each picture that one of these speaks about is likelier to be reported."""
+    manifest, images = corpus(3_000, 900, 60)
+    kept = images["image_id"].head(60)
+    about = pl.col("image_id").is_in(kept.implode())
+    manifest = manifest.with_columns(given_split=pl.when(about).then(pl.lit("held_out")))
+    split = config(val=150, tune=40)
+    clips = check(manifest, images, split)
+    theirs = clips.filter(about)
+    assert theirs.filter(pl.col("split") == "train").is_empty()
+    assert set(theirs.filter(pl.col("split") == "dropped")["reason"]) == {
+        "tune_image", "speaker_held_out", "image_held_out"
+    }  # fmt: skip
+    others = clips.filter(~about & (pl.col("reason") == "image_held_out"))
+    assert len(others) < 20, "only near-duplicates of those pictures"
+    pairs = clips.filter(pl.col("split").is_in(["val", "tune"]))
+    assert pairs.filter(about).height / len(kept) > 2 * pairs.filter(~about).height / (900 - len(kept))
+    free = check(manifest.with_columns(given_split=pl.lit(None, pl.String)), images, split)
+    held_out = [set(one.filter(pl.col("reason") == "speaker_held_out")["speaker"]) for one in (clips, free)]
+    assert held_out[0] & held_out[1], "the same speakers, whatever pictures are held out"
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(0, 5), st.integers(0, 5), st.integers(150, 210), st.integers(35, 60), st.integers(9, 20),

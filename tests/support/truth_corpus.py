@@ -60,8 +60,9 @@ class Corpus:
         spoken = {"source_path": f"clip{clip}.wav", "word": word, "text": "x", "english": "x", "role": role}
         self.words.append(spoken | {"object": thing, "start_s": start, "end_s": end})
 
-    def show(self, image: int, thing: int, kind: str, mask: np.ndarray) -> None:
-        shown = {"image_id": self.stored.image_id[image], "object": thing, "kind": kind, "colour": "red"}
+    def show(self, image: int, thing: int, kind: str, mask: np.ndarray, **more: bool) -> None:
+        """Add an object; `more` may say that it is a `seen_picture`."""
+        shown = {"image_id": self.stored.image_id[image], "object": thing, "kind": kind, "colour": "red"} | more
         self.objects.append(shown | {"visible_pixels": int(mask.sum()), "mask": png(mask)})
 
     def evaluate(self) -> dict:

@@ -14,6 +14,7 @@ from ves.config.fields import Fraction, Name, Positive, PositiveFloat, Seed, Str
 
 MOST_DISTRICTS = 12  # Spoken Scenes has no more names (ves.sources.scenes.assignment.DISTRICTS)
 MOST_THINGS = 8  # in one picture; more would hide each other
+MOST_KINDS = 60  # as many as ves/sources/scenes/things has; a test holds them equal
 LEAST_SIDE = 64  # pixels; objects are specks on a smaller picture
 LANGUAGES = (
     "bn",
@@ -67,6 +68,9 @@ class ScenesConfig(SourceBlock):
     broken: Fraction
     objects: tuple[Positive, Annotated[int, Field(gt=0, le=MOST_THINGS)]] = Field(strict=False)
     mentions: tuple[Positive, Positive] = Field(strict=False)
+    kinds: Annotated[int, Field(gt=0, le=MOST_KINDS)]
+    repainted: Fraction
+    colour_said: Fraction
     snr_db: tuple[float, float] = Field(strict=False)
     code_switching: Fraction
     image_side: tuple[Annotated[int, Field(ge=LEAST_SIDE)], Positive] = Field(strict=False)
@@ -83,6 +87,8 @@ class ScenesConfig(SourceBlock):
                 raise ValueError(f"{key}: [{low}, {high}] is not an ascending range")
         if self.mentions[0] > self.objects[0]:
             raise ValueError(f"mentions: at least {self.mentions[0]}, but some pictures show {self.objects[0]} objects")
+        if self.kinds < self.objects[1]:
+            raise ValueError(f"kinds: {self.kinds}, but a picture may show {self.objects[1]} objects, each of another")
         return self
 
     @model_validator(mode="after")

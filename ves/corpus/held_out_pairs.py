@@ -5,6 +5,8 @@ A corpus may give the split of its clips (`given_split`). The rest is drawn, by 
 * val, tune: each picture with such clips has one of them as its pair, at random. Its other clips follow the picture, as
   for drawn pairs (ves.corpus.splits.assign), whatever their given split is.
 * train: such a clip is never drawn for val. But it is still not trained on if its picture is in val or tune.
+* held_out: the picture of such a clip is never trained on. Val and tune are drawn from its clips as from those without
+  a given split, and what is not drawn is dropped.
 * If the corpus gives val, none is drawn and no speaker is held out: the corpus decides who speaks in val. If it gives
   tune, none is drawn. Otherwise val is drawn from clips without a given split whose speakers have none either. Tune is
   drawn from these clips too and, if the corpus gives val, also from those given as train.
@@ -23,10 +25,12 @@ from ves.config.experiment import SplitConfig
 log = logging.getLogger(__name__)
 
 PAIRS = ("val", "tune")
+HELD_OUT = "held_out"
 
 
 def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
-    """Draw val and tune pairs, as ves.corpus.splits.assign says, from columns clip_id, group, language, reportable.
+    """Draw val and tune pairs, as ves.corpus.splits.assign says, from columns clip_id, group, language, reportable,
+    kept_out.
 
     Returns clip_id, group, language, pair ("val" or "tune"), with each group at most once. Val and tune are drawn
     together and then separated at random within each language, so that neither is harder. If there are too few
@@ -64,7 +68,7 @@ def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
 def _candidates(clips: pl.DataFrame, seed: int) -> pl.DataFrame:
     """One reportable clip for each pair of group and language that has any, in the order of drawing: by an exponential
     clock whose rate is the weight of the group (Efraimidis and Spirakis 2006)."""
-    lost = clips.group_by("group").agg((~pl.col("reportable")).sum().alias("lost"))
+    lost = clips.group_by("group").agg((~pl.col("reportable") & ~pl.col("kept_out")).sum().alias("lost"))
     clips = clips.filter("reportable").select("clip_id", "group", "language")
     clips = clips.with_columns(pl.Series("chance", chance_of_hashes(clips["clip_id"], seed, "clip")))
     clips = clips.sort("chance", "clip_id").unique(["group", "language"], keep="first", maintain_order=True)
@@ -81,7 +85,7 @@ def _counts(languages: pl.DataFrame, clips: pl.DataFrame) -> Int64[np.ndarray, "
 
 def speakers_to_hold_out(clips: pl.DataFrame) -> pl.DataFrame:
     """The clips of speakers who may be held out: those without a given split, and nobody if the corpus gives val."""
-    stated = clips.drop_nulls("given_split")
+    stated = clips.filter(pl.col("given_split").is_not_null() & (pl.col("given_split") != HELD_OUT))
     if stated.is_empty():
         return clips
     if "val" in stated["given_split"]:
@@ -102,11 +106,17 @@ def given_pairs(clips: pl.DataFrame, seed: int) -> pl.DataFrame:
     )
 
 
+def kept_out(clips: pl.DataFrame) -> pl.DataFrame:
+    """The clips with the column `kept_out`: whether their picture (group) has a clip that is given held_out."""
+    groups = clips.filter(pl.col("given_split") == HELD_OUT)["group"].unique()
+    return clips.with_columns(kept_out=pl.col("group").is_in(groups.implode()))
+
+
 def left_to_draw(clips: pl.DataFrame, given: pl.DataFrame, split: SplitConfig) -> tuple[pl.DataFrame, SplitConfig]:
     """The clips, not reportable if their given split or picture forbids it, and the numbers of pairs to draw."""
     kinds = given["pair"].unique()
     wanted = split.model_copy(update={kind: 0 for kind in PAIRS if kind in kinds})
-    allowed = pl.col("given_split").is_null()
+    allowed = pl.col("given_split").is_null() | (pl.col("given_split") == HELD_OUT)
     if "val" in kinds:
         allowed |= pl.col("given_split") == "train"
     free = ~pl.col("group").is_in(given["group"].implode())
@@ -118,11 +128,15 @@ def summary_of_given(clips: pl.DataFrame) -> str:
 
     It needs columns split, speaker, given_split. Overlaps between the given splits are also logged as warnings.
     """
-    given = clips.drop_nulls("given_split")
+    stated = clips.drop_nulls("given_split")
+    kept, given = stated.filter(given_split=HELD_OUT), stated.filter(pl.col("given_split") != HELD_OUT)
+    pairs = kept["split"].cast(pl.String).is_in(PAIRS).sum()
+    held = f"The corpus keeps {len(kept)} clips and their pictures from training; {pairs} are pairs of val and tune."
     if given.is_empty():
-        return ""
+        return "" if kept.is_empty() else held
     counts = ", ".join(f"{n} {name}" for name, n in given["given_split"].value_counts().sort("given_split").iter_rows())
     parts = [f"The corpus gives the split of {len(given)} of {len(clips)} clips: {counts}."]
+    parts += [] if kept.is_empty() else [held]
     known = {name: clips.filter(split=name)["speaker"].drop_nulls().unique() for name in ("train", "val")}
     leaks = [
         (

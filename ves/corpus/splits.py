@@ -16,16 +16,16 @@ from ves.base import ids, parquet
 from ves.base.files import atomic
 from ves.base.hashing import chance_of_names
 from ves.config.experiment import SplitConfig
-from ves.corpus.held_out_pairs import draw, given_pairs, left_to_draw, speakers_to_hold_out
+from ves.corpus.held_out_pairs import HELD_OUT, draw, given_pairs, kept_out, left_to_draw, speakers_to_hold_out
 from ves.corpus.near_duplicates import groups
 from ves.sources import labels
 from ves.sources.labels import strata
 
 log = logging.getLogger(__name__)
 
-GIVEN = ("train", "tune", "val")  # splits that a corpus may give
+GIVEN = ("train", "tune", "val", HELD_OUT)  # splits that a corpus may give
 SPLITS = pl.Enum(["train", "tune", "val", "val_more", "dropped"])
-REASONS = pl.Enum(["tune_image", "speaker_held_out"])
+REASONS = pl.Enum(["tune_image", "speaker_held_out", "image_held_out"])
 # takes the clips of `assign`, ves.sources.labels.changes of the manifest, and `changes` since the previous split
 Page = Callable[[pl.DataFrame, pl.DataFrame, pl.DataFrame | None], None]
 COLUMNS = ("clip_id", "split", "stratum", "reason", "speaker_seen")
@@ -71,35 +71,37 @@ def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
        So training loses little, and images with many clips are not drawn more often just because someone held out is
        more likely to speak about them.
     3. The other clips of val images are `val_more`, those of tune images are `dropped` (tune_image). Clips of held-out
-       speakers about other images are `dropped` (speaker_held_out). The rest is `train`.
+       speakers about other images are `dropped` (speaker_held_out), those about other images that the corpus holds out
+       too (image_held_out). The rest is `train`.
 
-    A corpus may give the split of its clips (`given_split`: train, tune, val or null); ves.corpus.held_out_pairs has
-    the rules for that.
+    A corpus may give the split of its clips (`given_split`: train, tune, val, held_out or null);
+    ves.corpus.held_out_pairs has the rules for that.
 
     Raises ValueError if too few pairs are possible, which says how many, or if nothing is left to train on.
     """
-    clips = _with_held_out(clips, split)
+    clips = kept_out(_with_held_out(clips, split))
     given = given_pairs(clips, split.seed)
     chosen = pl.concat([given, draw(*left_to_draw(clips, given, split))])
     chosen = chosen.with_columns(pl.col("pair").cast(SPLITS))
     clips = _look_up(clips, "clip_id", chosen.select("clip_id", "pair"))
     clips = _look_up(clips, "group", chosen.select("group", image_of="pair"))
-    held_out, image_of = pl.col("held_out"), pl.col("image_of")
+    held_out, kept, image_of = pl.col("held_out"), pl.col("kept_out"), pl.col("image_of")
     name = {name: pl.lit(name, SPLITS) for name in SPLITS.categories}
     word = pl.when(pl.col("pair").is_not_null()).then("pair").when(image_of == "val").then(name["val_more"])
-    word = word.when((image_of == "tune") | held_out).then(name["dropped"]).otherwise(name["train"])
+    word = word.when((image_of == "tune") | held_out | kept).then(name["dropped"]).otherwise(name["train"])
     clips = clips.with_columns(word.alias("split"))
     if "train" not in (counts := clips["split"].value_counts())["split"]:
         raise ValueError(f"split: nothing is left to train on ({dict(counts.iter_rows())}); lower val or tune")
     trained = clips.filter(split="train")["speaker"].unique().drop_nulls().implode()
     reason = {name: pl.lit(name, REASONS) for name in REASONS.categories}
-    reason = pl.when(image_of == "tune").then(reason["tune_image"]).otherwise(reason["speaker_held_out"])
+    speaker_or_image = pl.when(held_out).then(reason["speaker_held_out"]).otherwise(reason["image_held_out"])
+    reason = pl.when(image_of == "tune").then(reason["tune_image"]).otherwise(speaker_or_image)
     return clips.with_columns(
         pl.when(split="dropped").then(reason).alias("reason"),
         pl.when(pl.col("split").is_in(["val", "val_more"]))
         .then(pl.col("speaker").is_in(trained))
         .alias("speaker_seen"),
-    ).drop("pair", "image_of", "held_out", "reportable")
+    ).drop("pair", "image_of", "held_out", "kept_out", "reportable")
 
 
 def _look_up(clips: pl.DataFrame, key: str, table: pl.DataFrame) -> pl.DataFrame:

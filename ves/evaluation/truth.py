@@ -173,6 +173,20 @@ def objects(truth: Path, images: pl.DataFrame) -> pl.DataFrame:
     return wanted.unique(["image_id", "object"], keep="first", maintain_order=True)
 
 
+def with_seen_picture(truth: Path, images: pl.DataFrame, things: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `objects` with seen_picture: may training see things of this kind look like this one?
+
+    Null throughout where the corpus does not say it.
+    """
+    keys = ["image_id", "object"]
+    try:
+        rows = _read(truth, images["shard"].to_list(), [*keys, "seen_picture"], "pictures kept from training")
+    except NoTruth:
+        return things.with_columns(seen_picture=pl.lit(None, pl.Boolean))
+    known = rows.drop("shard").unique(keys, keep="first", maintain_order=True)
+    return things.join(known, on=keys, how="left", maintain_order="left")
+
+
 def decode_mask(encoded: bytes) -> Bool[np.ndarray, "H W"]:
     """Pixels of one object, at the picture's own resolution."""
     with Image.open(io.BytesIO(encoded)) as picture:

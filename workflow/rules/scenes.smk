@@ -15,7 +15,7 @@ rule generate:
     benchmark:
         "logs/{corpus}/generate/{shard}.tsv"
     params:
-        version=1,
+        version=2,
         origin=shard_origin,
     shell:
         "python -m ves generate --corpus {input.corpus:q} --shard {wildcards.shard:q} "

@@ -58,6 +58,30 @@ def test_pointing_by_hand(two):
     assert report["by_language"]["hi"] == report["by_kind"]["cup"]
 
 
+def test_nouns_with_and_without_a_colour_are_told_apart(two):
+    two.say(0, 0.0, 0.5, 0)
+    two.say(1, 0.0, 0.5, 0)
+    assert "by_colour_said" not in two.evaluate(), "where no colour is said, nothing is divided"
+    two.say(1, 0.5, 0.7, 0, role="colour")
+    two.show(0, 1, "hat", rectangle(4, 4, 0, 2, 2, 4))
+    two.say(0, 0.5, 0.9, 1)
+    two.say(0, 0.9, 1.0, 0, role="colour")  # of the cup, not of the hat
+    report = two.evaluate()
+    assert {group: row["n"] for group, row in report["by_colour_said"].items()} == {"no": 1, "yes": 2}
+    rows = [row for row in report["protocols_by"] if row["by"] == "colour_said" and row["protocol"] == "pointing"]
+    assert {row["group"] for row in rows} == {"no", "yes"}
+
+
+def test_things_that_no_training_sees_are_told_apart(two):
+    two.objects.clear()
+    two.show(0, 0, "cup", rectangle(4, 4, 2, 2, 4, 4), seen_picture=False)
+    two.show(1, 0, "ball", rectangle(4, 4, 2, 0, 4, 2), seen_picture=True)
+    two.say(0, 0.0, 0.5, 0)  # points elsewhere
+    two.say(1, 0.0, 0.5, 0)
+    by = two.evaluate()["by_seen_picture"]
+    assert {group: (row["n"], row["pointing"]) for group, row in by.items()} == {"no": (1, 0.0), "yes": (1, 100.0)}
+
+
 def test_a_word_uses_its_own_tokens_alone(two):
     two.say(0, 0.0, 0.5, 0)
     assert two.evaluate()["pointing"] == 100.0

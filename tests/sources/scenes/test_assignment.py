@@ -20,12 +20,13 @@ def test_quotas_by_hand():
     assert quotas(4, np.array([1.0, 1.0, 1.0]), 1).sum() == 4
 
 
-def test_languages_fall_off_like_one_over_rank():
+def test_languages_fall_off_like_one_over_the_root_of_rank():
     counts = np.bincount(PLAN.language)
-    expected = SETTINGS.clips / np.arange(1, 13) / (1 / np.arange(1, 13)).sum()
+    shares = np.arange(1, 13) ** -0.5
+    expected = SETTINGS.clips * shares / shares.sum()
     assert counts.sum() == SETTINGS.clips
-    assert np.all(np.abs(counts / expected - 1) < 0.35), counts / expected
-    assert counts.min() > 300
+    assert np.all(np.abs(counts / expected - 1) < 0.2), counts / expected
+    assert counts.min() > 700
     assert counts[:6].tolist() == sorted(counts[:6], reverse=True)
 
 
@@ -81,6 +82,8 @@ def test_names_are_vaanis_and_unique():
         ({"clips": 30}, "clips: 30, but each of the 40 images needs a clip"),
         ({"images": 7}, "images: 7, but each of the 4 audio shards needs two"),
         ({"objects": (2, 9)}, "objects.1\n  Input should be less than or equal to 8"),
+        ({"kinds": 5}, "kinds: 5, but a picture may show 6 objects, each of another"),
+        ({"kinds": 61}, "kinds\n  Input should be less than or equal to 60"),
         ({"image_side": (20, 30)}, "image_side.0\n  Input should be greater than or equal to 64"),
     ],
 )

@@ -3,10 +3,13 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 
 from tests.support.small_scenes import settings
-from ves.sources.scenes.layout import BACKGROUNDS, COLOURS, KINDS, scene
+from ves.sources.scenes.layout import BACKGROUNDS, UNSEEN_SHOWN, scene
+from ves.sources.scenes.paint import COLOURS
 from ves.sources.scenes.streams import generator
+from ves.sources.scenes.things import kinds
 
 SETTINGS = settings()
 SCENES = [scene(SETTINGS, index) for index in range(600)]
@@ -43,13 +46,43 @@ def test_no_kind_occurs_twice_in_a_picture():
 def test_kinds_colours_and_backgrounds_are_evenly_spread():
     things = [thing for one in SCENES for thing in one.things]
     for values, names in (
-        ([thing.kind for thing in things], KINDS),
-        ([thing.colour for thing in things], COLOURS),
+        ([thing.kind for thing in things], [kind.name for kind in kinds()[: SETTINGS.kinds]]),
+        ([thing.colour for thing in things if thing.colour], COLOURS),
         ([one.background for one in SCENES], BACKGROUNDS),
     ):
         counts = Counter(values)
         assert set(counts) == set(names)
-        assert max(counts.values()) < 1.8 * min(counts.values())
+        assert max(counts.values()) < 2.1 * min(counts.values())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_as_many_things_are_painted_as_are_asked_for(share):
+    asked = settings(repainted=share)
+    painted = [thing.colour is not None for index in range(200) for thing in scene(asked, index).things]
+    assert np.mean(painted) == pytest.approx(share, abs=0.04)
+
+
+def test_only_as_many_kinds_occur_as_are_asked_for():
+    few = settings(kinds=6)
+    assert {thing.kind for index in range(40) for thing in scene(few, index).things} == {
+        "ball", "cup", "car", "tree", "house", "chair"
+    }  # fmt: skip
+
+
+def test_a_kind_has_every_one_of_its_pictures_and_those_unseen_only_in_pictures_kept_from_training():
+    shown: dict[str, set[str]] = {}
+    for one in SCENES:
+        for thing in one.things:
+            shown.setdefault(f"{thing.kind} {'seen' if thing.seen else 'unseen'}", set()).add(thing.picture)
+    for kind in kinds()[: SETTINGS.kinds]:
+        assert shown[f"{kind.name} seen"] == set(kind.pictures)
+        assert shown.get(f"{kind.name} unseen", set()) <= set(kind.unseen)
+    kept = [one for one in SCENES if not one.seen]
+    assert 0.3 * UNSEEN_SHOWN < len(kept) / len(SCENES) <= 1.2 * UNSEEN_SHOWN
+
+
+def test_half_of_the_things_are_mirrored():
+    assert np.mean([thing.mirrored for one in SCENES for thing in one.things]) == pytest.approx(0.5, abs=0.04)
 
 
 def test_things_lie_in_the_picture():

@@ -6,8 +6,9 @@ import unicodedata
 import pytest
 
 from ves.sources.scenes import lexicon as package
-from ves.sources.scenes.layout import COLOURS, KINDS
 from ves.sources.scenes.lexicon import GENDERS, Lexicon, codes, lexicon
+from ves.sources.scenes.paint import COLOURS
+from ves.sources.scenes.things import kinds
 
 
 def words(table: Lexicon) -> list[str]:
@@ -32,7 +33,7 @@ def test_the_languages_are_those_the_design_names():
 @pytest.mark.parametrize("code", codes())
 def test_a_table_is_complete(code):
     table = lexicon(code)
-    assert sorted(table.nouns) == sorted(KINDS)
+    assert list(table.nouns) == [kind.name for kind in kinds()]
     assert sorted(table.colours) == sorted(COLOURS)
     assert min(map(len, (table.openings, table.joins, table.closings, table.fillers))) >= 2
     fields = [field for _, field, _, _ in string.Formatter().parse(table.phrase) if field]
@@ -57,6 +58,12 @@ def test_words_that_mean_different_things_differ(code):
     colours = [form for c in table.colours.values() for form in ([c] if isinstance(c, str) else set(c.values()))]
     assert len({*nouns, *loans, *colours}) == len(nouns) + len(loans) + len(colours)
     assert len(loans) >= 4
+
+
+@pytest.mark.parametrize("code", codes())
+def test_names_have_at_most_two_words(code):
+    """A name as long as a sentence takes seconds, and whoever hears it cannot tell which of its words is meant."""
+    assert max(len(noun.word.split()) for noun in lexicon(code).nouns.values()) <= 2
 
 
 @pytest.mark.parametrize("code", codes())

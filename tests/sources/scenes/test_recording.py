@@ -29,8 +29,19 @@ def test_descriptions_say_enough_to_tell_pictures_apart():
     mentions = [len(mentioned(tokens)) for tokens in said]
     assert set(mentions) == {1, 2, 3, 4}
     assert 2.5 < np.mean(mentions) < 2.9
-    coloured = [len({token.thing for token in tokens if token.role == "colour"}) for tokens in said]
-    assert 0.7 < sum(coloured) / sum(mentions) < 0.85
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_only_colours_that_were_painted_are_said_and_as_often_as_asked(share):
+    asked = settings(snr_db=(60.0, 60.0), colour_said=share, repainted=0.5)
+    painted, coloured = 0, 0
+    for index in range(200):
+        things, tokens = scene(asked, index).things, description(asked, index, "hi")
+        with_colour = {token.thing for token in tokens if token.role == "colour"}
+        assert all(things[token.thing].colour == token.english for token in tokens if token.role == "colour")
+        painted += sum(things[i].colour is not None for i in mentioned(tokens))
+        coloured += len(with_colour)
+    assert coloured / painted == pytest.approx(share, abs=0.08)
 
 
 def test_mentions_keep_to_their_range():

@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from ves.sources.scenes.layout import scene
 
 SETTINGS = settings()
 COLUMNS = ["audio", "language", "duration", "speakerID", "gender", "state", "district", "pincode", "stay(years)"]
-COLUMNS += ["isTranscriptionAvailable", "transcript", "referenceImage"]
+COLUMNS += ["isTranscriptionAvailable", "transcript", "referenceImage", "givenSplit"]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,33 @@ def test_a_shard_that_is_not_listed_is_an_error_that_names_the_others(tmp_path):
     with pytest.raises(ValueError, match=r"no shard 'images/x'.*images/train-00000-of-00002"):
         make("images/x", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_clips_about_pictures_that_training_must_not_see_say_so(folder):
+    defects, plan, kept = clip_defects(SETTINGS), Plan(SETTINGS), 0
+    for clip, row in rows(folder).items():
+        if defects.get(clip) != "duplicate":  # it tells of the picture of the clip that it repeats
+            seen = scene(SETTINGS, int(plan.image[clip])).seen
+            assert row["givenSplit"] == (None if seen else "held_out")
+            kept += not seen
+    assert kept > 0
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_another_process_makes_the_same_bytes_with_any_number_of_threads(folder, tmp_path, threads):
+    """Whatever numpy and Pillow do in parallel, and in whatever order a shard is made."""
+    shard = names("images")[-1]
+    code = (
+        "import sys; from pathlib import Path; from ves.config.corpus import ScenesConfig; "
+        "from ves.sources.scenes import fetch; text, shard, out = sys.argv[1:]; "
+        "fetch(ScenesConfig.model_validate_json(text), shard, Path(out) / 's.parquet', Path(out) / 't.parquet')"
+    )
+    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    environment = {**os.environ, **dict.fromkeys(variables, threads), "PYTHONPATH": str(Path.cwd())}
+    arguments = [sys.executable, "-c", code, SETTINGS.model_dump_json(), shard, str(tmp_path)]
+    subprocess.run(arguments, check=True, env=environment)
+    for kind, file in (("source", "s.parquet"), ("truth", "t.parquet")):
+        assert (tmp_path / file).read_bytes() == (folder / kind / f"{shard}.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("part", ["audio", "images"])
@@ -204,6 +234,8 @@ def test_picture_truth_belongs_to_the_file_and_covers_every_thing(folder):
         things = scene(SETTINGS, image).things
         assert known["kind"].to_list() == [thing.kind for thing in things]
         assert known["colour"].to_list() == [thing.colour for thing in things]
+        assert known["picture"].to_list() == [thing.picture for thing in things]
+        assert known["seen_picture"].to_list() == [thing.seen for thing in things]
         assert set(known["image_id"]) == {hashlib.sha256(paths[path]).hexdigest()}
         for row in known.iter_rows(named=True):
             mask = np.asarray(Image.open(io.BytesIO(row["mask"])))

@@ -10,6 +10,7 @@ Dimension key
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,27 @@ def rates(outcomes: dict[str, np.ndarray]) -> dict[str, float | int | None]:
     return {name: percent(mean(outcomes[name])) for name in RATES} | {"n": len(outcomes[RATES[0]])}
 
 
-def _by(outcomes: dict[str, np.ndarray], names: list[str | None]) -> dict[str, dict[str, float | int | None]]:
+def _by(outcomes: dict[str, np.ndarray], names: Sequence[str | None]) -> dict[str, dict[str, float | int | None]]:
     groups = sorted({name for name in names if name is not None})
     members = {group: np.array([name == group for name in names]) for group in groups}
     return {group: rates({name: one[members[group]] for name, one in outcomes.items()}) for group in groups}
+
+
+def _groups(noun_heats: NounHeats) -> dict[str, Sequence[str | None]]:
+    """How nouns are grouped: name of the grouping -> the group of each noun, None for none.
+
+    Whether a colour is said with the noun, and whether training may have seen the thing look like this, are left out
+    where all nouns are alike in it.
+    """
+    groups: dict[str, Sequence[str | None]] = {
+        "language": [noun["language"] for noun in noun_heats.nouns],
+        "kind": noun_heats.kinds,
+    }
+    for by in ("colour_said", "seen_picture"):
+        answers = [noun[by] for noun in noun_heats.nouns]
+        if {True, False} <= set(answers):
+            groups[by] = [None if answer is None else "yes" if answer else "no" for answer in answers]
+    return groups
 
 
 def digest(noun_heats: NounHeats) -> str:
@@ -90,12 +108,11 @@ def measure(embeddings: Embeddings, data: DataPaths, truth: Path) -> dict[str, A
     hits = outcomes_of(noun_heats)
     of_nouns, pools = protocols.measure(noun_heats)
     of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in hits.items()} | of_nouns
-    names = {"language": [noun["language"] for noun in noun_heats.nouns], "kind": noun_heats.kinds}
+    names = _groups(noun_heats)
     return rates(hits) | {
         "nouns": digest(noun_heats),
         "skipped": skipped,
-        "by_language": _by(hits, names["language"]),
-        "by_kind": _by(hits, names["kind"]),
+        **{f"by_{by}": _by(hits, column) for by, column in names.items()},
         "protocols": rows.overall(of_nouns, pools, noun_heats.images, noun_heats.kinds),
         "protocols_by": rows.by_group(of_nouns, pools, noun_heats.images, names),
     }

@@ -22,7 +22,7 @@ from ves.base.progress import track
 from ves.config.experiment import DataPaths
 from ves.evaluation.localisation import baselines, denseav
 from ves.evaluation.localisation.pixel_grid import PixelGrid
-from ves.evaluation.truth import decode_mask, objects, phrases
+from ves.evaluation.truth import decode_mask, objects, phrases, with_seen_picture
 from ves.media.audio import FrameGrid
 from ves.media.geometry import Geometry
 from ves.similarity.pairwise import word_heat
@@ -177,12 +177,16 @@ def spoken_nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.Dat
 
     A noun of several words that follow each other is one noun (ves.evaluation.truth.phrases).
     Columns: those of WORDS and OBJECTS, the clip's language, clip_row and image_row (rows of the embeddings), width and
-    height of the picture, and `masks_of_kind`: of all objects of this kind in the picture, the named one included.
+    height of the picture, `masks_of_kind`: of all objects of this kind in the picture, the named one included,
+    `colour_said`: whether the clip says a colour of the object, and `seen_picture`.
     Raises NoTruth, or ValueError when the files do not belong together.
     """
     clips, images = _located(embeddings, data)
-    spoken = phrases(truth, clips).filter(pl.col("role") == "noun", pl.col("object") >= 0)
-    things = objects(truth, images).sort("image_id", "object")
+    told = phrases(truth, clips).filter(pl.col("object") >= 0)
+    coloured = told.filter(role="colour").select("clip_row", "object", colour_said=True).unique()
+    spoken = told.filter(role="noun").join(coloured, on=["clip_row", "object"], how="left", maintain_order="left")
+    spoken = spoken.with_columns(pl.col("colour_said").fill_null(False))
+    things = with_seen_picture(truth, images, objects(truth, images)).sort("image_id", "object")
     of_kind = things.group_by("image_id", "kind", maintain_order=True).agg(masks_of_kind="mask")
     things = things.join(of_kind, on=["image_id", "kind"], how="left")
     of_image = images.drop("shard").join(things, on="image_id", how="left")

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from ves.evaluation import bootstrap
 from ves.evaluation.localisation.protocols import Key
 
-BY = ("model", "wrong_clip", "centre")  # heats that are also reported by language and by kind
+BY = ("model", "wrong_clip", "centre")  # heats that are also reported by group
 IN_FILES = {"shuffled": "chance"}  # heats that the files call otherwise: people and programs read these names
 OF_NOUNS = dict[Key, np.ndarray]  # float [N] of each protocol, metric and heat
 OF_CLASSES = dict[Key, dict[str, float]]

@@ -1,4 +1,4 @@
-"""Spoken Scenes, the synthesised corpus: drawn pictures, described in many languages, in Vaani's layout.
+"""Spoken Scenes, the synthesised corpus: pictures of things, described in many languages, in Vaani's layout.
 
 Every shard is made on its own from the settings alone, and is the same to the byte with the same library versions. Word
 timings and object masks, which only evaluation may open, are written to a file of their own.
@@ -10,6 +10,7 @@ from typing import Any
 from ves.config.corpus import ScenesConfig
 from ves.sources.scenes.assignment import DISTRICTS
 from ves.sources.scenes.lexicon import digest
+from ves.sources.scenes.things import digest as digest_of_things
 
 
 def _names(settings: ScenesConfig) -> dict[str, tuple[str, int]]:
@@ -28,9 +29,9 @@ def list_shards(settings: ScenesConfig) -> list[dict[str, Any]]:
 
 
 def origins(settings: ScenesConfig) -> dict[str, str]:
-    """What the content of every shard depends on: the settings and, for recordings, the word tables of the
+    """What the content of every shard depends on: the settings, the things and, for recordings, the word tables of the
     languages."""
-    text = settings.model_dump_json()
+    text = settings.model_dump_json() + digest_of_things()
     with_words = text + digest(settings.languages)
     return {name: with_words if part == "audio" else text for name, (part, _) in _names(settings).items()}
 

@@ -32,6 +32,7 @@ SPECIFIC = 0.4  # share of the pictures that belong to a district
 SECOND_LANGUAGE = 0.15  # share of speakers
 SECOND_SHARE = 0.3  # of the clips of such a speaker
 MOST_CLIPS = 7  # of one picture; the average is about half
+RANK_POWER = 0.5  # the language of rank r has a share of 1 / r^this: the rarest of twelve has 5 % of the clips
 
 
 def _share_out(rng: np.random.Generator, total: int, weights: np.ndarray) -> np.ndarray:
@@ -49,6 +50,10 @@ class Plan:
     """All choices that link pictures, speakers and clips; indices count from 0. Arrays are made on first use."""
 
     settings: ScenesConfig
+
+    def _language_shares(self) -> np.ndarray:
+        """The relative number of clips, and of speakers, of each language."""
+        return np.arange(1, len(self.settings.languages) + 1) ** -RANK_POWER
 
     def _weights(self) -> np.ndarray:
         """The relative number of speakers of each district."""
@@ -68,18 +73,17 @@ class Plan:
 
     @cached_property
     def language_of_speaker(self) -> np.ndarray:
-        """Indices into settings.languages, Zipf: the language of rank r has a share of 1/r."""
-        s = self.settings
-        zipf = 1 / np.arange(1, len(s.languages) + 1)
-        return np.repeat(np.arange(len(zipf)), quotas(s.speakers, zipf, 1))
+        """Indices into settings.languages."""
+        shares = self._language_shares()
+        return np.repeat(np.arange(len(shares)), quotas(self.settings.speakers, shares, 1))
 
     @cached_property
     def second_language(self) -> np.ndarray:
         """The other language of each speaker who has one, else the first."""
         s = self.settings
         rng = generator(s.seed, "second language")
-        zipf = 1 / np.arange(1, len(s.languages) + 1)
-        other = rng.choice(len(s.languages), size=s.speakers, p=zipf / zipf.sum())
+        shares = self._language_shares()
+        other = rng.choice(len(s.languages), size=s.speakers, p=shares / shares.sum())
         return np.where(rng.random(s.speakers) < SECOND_LANGUAGE, other, self.language_of_speaker)
 
     @cached_property
@@ -87,11 +91,11 @@ class Plan:
         """The speaker of each clip. Some speak more than others, and everyone speaks."""
         s = self.settings
         rng = generator(s.seed, "speaker of clip")
-        zipf = 1 / np.arange(1, len(s.languages) + 1)
+        shares = self._language_shares()
         talk = rng.uniform(0.5, 1.5, s.speakers)
         for language in range(len(s.languages)):
             own = self.language_of_speaker == language
-            talk[own] *= zipf[language] / talk[own].sum()
+            talk[own] *= shares[language] / talk[own].sum()
         return _share_out(rng, s.clips, talk)
 
     @cached_property

@@ -8,7 +8,6 @@ from ves.config.corpus import ScenesConfig
 from ves.sources.scenes.layout import Scene
 from ves.sources.scenes.lexicon import Lexicon
 
-COLOUR_SAID = 0.78  # of the things mentioned
 ONE_SAID = 0.2
 MENTIONS = (0.06, 0.20, 0.34, 0.40)  # probabilities of 1, 2, 3, 4 mentions, if picture and settings allow them
 STYLES = ("terse", "plain", "talkative")
@@ -37,18 +36,21 @@ def _phrase(rng: np.random.Generator, table: dict[str, str]) -> list[Token]:
     return [Token(word, english) for word in words.split()]
 
 
-def _thing(rng: np.random.Generator, scene: Scene, i: int, words: Lexicon, code_switching: float) -> list[Token]:
-    """The noun phrase of one thing, in the word order of the language's template."""
+def _thing(rng: np.random.Generator, settings: ScenesConfig, scene: Scene, i: int, words: Lexicon) -> list[Token]:
+    """The noun phrase of one thing, in the word order of the language's template.
+
+    Only a colour that was painted is said: nobody says that a tree is green.
+    """
     thing = scene.things[i]
     noun = words.nouns[thing.kind]
-    switched = noun.also is not None and rng.random() < code_switching
+    switched = noun.also is not None and rng.random() < settings.code_switching
     said = noun.also if switched and noun.also else noun.word
     parts = {
         "{one}": [Token(words.one, "one")] if rng.random() < ONE_SAID else [],
         "{colour}": [],
         "{noun}": [Token(word, thing.kind, "noun", i) for word in said.split()],
     }
-    if rng.random() < COLOUR_SAID:
+    if rng.random() < settings.colour_said and thing.colour is not None:
         colour = words.colour(thing.colour, thing.kind)
         parts["{colour}"] = [Token(word, thing.colour, "colour", i) for word in colour.split()]
     return [token for slot in words.phrase.split() for token in parts[slot]]
@@ -82,7 +84,7 @@ def describe(rng: np.random.Generator, settings: ScenesConfig, scene: Scene, wor
             tokens += _phrase(rng, words.joins) if style != "terse" or rng.random() < 0.4 else []
         if rng.random() < hesitation:
             tokens += _paused(_phrase(rng, words.fillers))
-        tokens += _thing(rng, scene, int(i), words, settings.code_switching)
+        tokens += _thing(rng, settings, scene, int(i), words)
     if style != "terse" and rng.random() < 0.5:
         tokens += _phrase(rng, words.closings)
     return tokens

@@ -8,28 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from ves.config.corpus import ScenesConfig
+from ves.sources.scenes.paint import COLOURS
 from ves.sources.scenes.streams import generator
+from ves.sources.scenes.things import Kind, kinds
 
-KINDS = (
-    *("ball", "cup", "car", "tree", "house", "chair", "umbrella", "fish", "bird", "flower"),
-    *("hat", "book", "bottle", "key", "clock", "boat", "kite", "bell", "star", "shirt"),
-)
-COLOURS = ("red", "orange", "yellow", "green", "blue", "pink", "white", "black")
-BACKGROUNDS = ("gradient", "noise", "stripes", "checks", "blotches", "dots")
+BACKGROUNDS = ("wall", "wood", "cloth", "bokeh", "leaves", "stone")
 ASPECTS = (1.0, 4 / 3, 3 / 2, 16 / 9, 5 / 4)
 CANDIDATES = 32  # places tried for each object
+UNSEEN_SHOWN = 0.06  # share of the pictures that show things as no training sees them, where there is such a picture
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One object: centre (x, y), side of the square that holds it, turned by `angle`; `tone` varies its shade."""
+    """One object: which picture of its kind (`seen` in training or not), and the colour that it is painted in, if any.
+
+    Centre (x, y), side of the square that holds it, turned by `angle` after it was mirrored; `tone` varies its hue and
+    light.
+    """
 
     kind: str
-    colour: str
+    picture: str
+    seen: bool
+    colour: str | None
     x: float
     y: float
     side: float
     angle: float
+    mirrored: bool
     tone: float
 
 
@@ -42,6 +47,11 @@ class Scene:
     height: int
     background: str
     things: tuple[Thing, ...]
+
+    @property
+    def seen(self) -> bool:
+        """Whether training may see this picture: it has no thing that is kept from it."""
+        return all(thing.seen for thing in self.things)
 
 
 def _place(rng: np.random.Generator, width: int, height: int, sides: np.ndarray) -> np.ndarray:
@@ -70,21 +80,30 @@ def _size(rng: np.random.Generator, sides: tuple[int, int]) -> tuple[int, int]:
     return (long, short) if rng.random() < 2 / 3 else (short, long)
 
 
+def _picture_of(rng: np.random.Generator, kind: Kind, unseen: bool) -> tuple[str, bool]:
+    """A picture of this kind, and whether training sees it: if `unseen`, one that it does not see, if there is one."""
+    taken = unseen and bool(kind.unseen)
+    return str(rng.choice(kind.unseen if taken else kind.pictures)), not taken
+
+
 def scene(settings: ScenesConfig, index: int) -> Scene:
     """Content of picture `index`, the same wherever it is asked for."""
     rng = generator(settings.seed, "scene", index)
     width, height = _size(rng, (settings.image_side[0], settings.image_side[1]))
     count = int(rng.integers(settings.objects[0], settings.objects[1] + 1))
-    kinds = rng.permutation(len(KINDS))[:count]
-    colours = rng.integers(len(COLOURS), size=count)
+    chosen = [kinds()[i] for i in rng.permutation(settings.kinds)[:count]]
+    colours = [str(rng.choice(COLOURS)) if rng.random() < settings.repainted else None for _ in chosen]
     # many objects share the picture, so each is smaller: 3 to 15 % of it is visible object
     share = rng.uniform(max(0.20, 0.43 - 0.025 * count), max(0.26, 0.64 - 0.04 * count), size=count)
     sides = -np.sort(-share) * np.sqrt(width * height)  # large things behind, small ones in front
     centres = _place(rng, width, height, sides)
     angles = rng.uniform(-22, 22, size=count)
     tones = rng.uniform(-1, 1, size=count)
-    things = tuple(
-        Thing(KINDS[kinds[i]], COLOURS[colours[i]], *map(float, (*centres[i], sides[i], angles[i], tones[i])))
-        for i in range(count)
-    )
-    return Scene(index, width, height, str(rng.choice(BACKGROUNDS)), things)
+    mirrored = rng.random(count) < 0.5
+    unseen = bool(rng.random() < UNSEEN_SHOWN)
+    things = []
+    for i, kind in enumerate(chosen):
+        picture, seen = _picture_of(rng, kind, unseen)
+        x, y, side, angle, tone = map(float, (*centres[i], sides[i], angles[i], tones[i]))
+        things.append(Thing(kind.name, picture, seen, colours[i], x, y, side, angle, bool(mirrored[i]), tone))
+    return Scene(index, width, height, str(rng.choice(BACKGROUNDS)), tuple(things))

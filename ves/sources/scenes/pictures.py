@@ -23,7 +23,9 @@ TRUTH_SCHEMA = {
     "image_id": pl.String,
     "object": pl.Int16,
     "kind": pl.String,
-    "colour": pl.String,
+    "colour": pl.String,  # that it was painted in; null if it has its own
+    "picture": pl.String,
+    "seen_picture": pl.Boolean,  # whether training may see things of this kind look like this
     "visible_pixels": pl.UInt32,
     "mask": pl.Binary,
     "box": pl.Array(pl.Int32, 4),
@@ -59,8 +61,9 @@ def truth_rows(drawn: Scene, picture: Picture) -> Rows:
         if len(across) == 0:
             raise ValueError(f"picture {drawn.index}: the {thing.kind} is wholly hidden; layout placed it badly")
         box = [int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1]
-        seen = {"object": i, "kind": thing.kind, "colour": thing.colour, "visible_pixels": int(mask.sum())}
-        rows.append(seen | {"mask": mask_png(mask), "box": box})
+        about = {"object": i, "kind": thing.kind, "colour": thing.colour}
+        about |= {"picture": thing.picture, "seen_picture": thing.seen, "visible_pixels": int(mask.sum())}
+        rows.append(about | {"mask": mask_png(mask), "box": box})
     return rows
 
 

@@ -32,6 +32,7 @@ SCHEMA = {
     "isTranscriptionAvailable": pl.String,
     "transcript": pl.String,
     "referenceImage": pl.String,
+    "givenSplit": pl.String,
 }
 NOT_IN_OLD_SCHEMA = ["duration", "speakerID"]
 TRUTH_SCHEMA = {
@@ -82,7 +83,8 @@ def _utterance(plan: Plan, clip: int, defect: str | None, twins: set[int]) -> Ut
     """Speak and record one clip, then break it if it has a defect."""
     settings, image, speaker = plan.settings, int(plan.image[clip]), int(plan.speaker[clip])
     words, who = lexicon(settings.languages[plan.language[clip]]), voice(settings.seed, speaker)
-    tokens = describe(generator(settings.seed, "description", clip), settings, scene(settings, image), words)
+    shown = scene(settings, image)
+    tokens = describe(generator(settings.seed, "description", clip), settings, shown, words)
     recording = record(settings, clip, who, words.voice, tokens)
     rng = generator(settings.seed, "row", clip)
     state, district, pincode = DISTRICTS[plan.district[clip]]
@@ -105,6 +107,7 @@ def _utterance(plan: Plan, clip: int, defect: str | None, twins: set[int]) -> Ut
         "isTranscriptionAvailable": "Yes" if transcribed else "No",
         "transcript": _transcript(tokens) if transcribed else None,
         "referenceImage": reference(rng, defect, image_path),
+        "givenSplit": None if shown.seen else "held_out",
     }
     return Utterance(row, tokens, recording.times, recording.snr_db, defect)
 
