@@ -6,12 +6,12 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
+from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model, WavLMConfig, WavLMModel
 from transformers.models.hubert.modeling_hubert import eager_attention_forward
 
 from tests.support.tiny_corpus import tiny_config
 from ves.media.audio import POOL, FrameGrid
-from ves.models.speech import ATTENTION, attention, hidden_states, quicken
+from ves.models.speech import ATTENTION, attention, hidden_states, limit_attention, quicken
 from ves.models.towers import load_speech_backbone
 
 pytestmark = pytest.mark.numbers
@@ -130,3 +130,55 @@ def test_a_clip_shorter_than_a_frame_counts_as_one():
     actual = hidden_states(backbone, torch.randn(2, 48_000), torch.tensor([3, 48_000]), grid)
     assert actual.isfinite().all()
     assert not actual[0, POOL:].any(), "frames behind its token are zeros"
+
+
+WINDOWED = [name for name in BACKBONES if name != "stand-in, front end trained"]
+
+
+@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("name", WINDOWED)
+def test_limited_attention_is_that_of_a_mask_for_each_pair_of_frames(name, window):
+    """Against transformers' own layers, each given the mask that says which frame may attend to which."""
+    backbone = BACKBONES[name]().eval()
+    grid = FrameGrid(tuple(backbone.config.conv_kernel), tuple(backbone.config.conv_stride), POOL)
+    valid = torch.tensor([48_000, 20_000, 33_000])
+    waveform = torch.randn(3, 48_000, generator=torch.Generator().manual_seed(1))
+    expected = _masked_layer_by_layer(backbone, waveform, grid.frames(valid), window)
+    quicken(backbone)
+    limit_attention(backbone, window)
+    actual = hidden_states(backbone, waveform, valid, grid)
+    counted = (torch.arange(actual.shape[1]) < grid.frames(valid)[:, None]).unsqueeze(-1)
+    assert ((actual - expected) * counted).abs().max() < 1e-5 * expected.abs().max()
+
+
+def _masked_layer_by_layer(backbone: Any, waveform: torch.Tensor, frames: torch.Tensor, window: int) -> torch.Tensor:
+    """The encoder of HuBERT and wav2vec 2.0, written out: additive masks [A, 1, F, F] of padding and of the window."""
+    encoder = backbone.encoder
+    projected = backbone.feature_projection(backbone.feature_extractor(waveform).transpose(1, 2))
+    hidden = projected[0] if isinstance(projected, tuple) else projected
+    place = torch.arange(hidden.shape[1])
+    inside = place < frames[:, None]
+    attended = inside[:, None, None] & ((place[:, None] - place).abs() <= window)
+    added = torch.zeros(attended.shape).masked_fill(~attended, torch.finfo(torch.float32).min)
+    hidden = hidden * inside.unsqueeze(-1)
+    hidden = hidden + encoder.pos_conv_embed(hidden)
+    before = getattr(backbone.config, "do_stable_layer_norm", False)
+    hidden = hidden if before else encoder.layer_norm(hidden)
+    for layer in encoder.layers:
+        hidden = layer(hidden, attention_mask=added)
+    return encoder.layer_norm(hidden) if before else hidden
+
+
+def test_a_window_as_long_as_the_clip_limits_nothing():
+    grid = FrameGrid((40, 16), (20, 16), POOL)
+    valid, waveform = torch.tensor([48_000, 20_000]), torch.randn(2, 48_000)
+    free, limited = small().eval(), small().eval()
+    limit_attention(limited, 48_000)
+    torch.testing.assert_close(
+        hidden_states(limited, waveform, valid, grid), hidden_states(free, waveform, valid, grid)
+    )
+
+
+def test_a_backbone_whose_attention_cannot_be_limited_is_refused():
+    with pytest.raises(ValueError, match=r"audio.attention_window: wavlm .* set null"):
+        limit_attention(small(WavLMModel, WavLMConfig), 4)

@@ -13,5 +13,6 @@ def audio_config(backbone: str = "ves/standins/hubert-scenes", **changes) -> Aud
         "freeze_conv": True,
         "mask_time_prob": 0.0,
         "layer_drop": 0.0,
+        "attention_window": None,
     }
     return AudioConfig(**(values | changes))

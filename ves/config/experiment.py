@@ -87,6 +87,7 @@ class AudioConfig(StrictModel):
     freeze_conv: bool
     mask_time_prob: Fraction
     layer_drop: Fraction
+    attention_window: Positive | None
 
 
 class ModelConfig(StrictModel):

@@ -31,6 +31,7 @@ from ves.media.audio import FrameGrid
 
 GROUPS = 2  # of clips of similar length: 4 were not faster
 ATTENTION = "ves_plain"  # the name under which transformers knows `attention`
+WINDOWED = ("hubert", "wav2vec2")  # kinds of backbone whose attention can be limited to a window
 
 
 def attention(
@@ -77,6 +78,35 @@ def quicken(backbone: nn.Module) -> None:
         model.set_attn_implementation(ATTENTION)
         embedding = model.encoder.pos_conv_embed
         embedding.activation = _FrameByFrame(embedding.activation)
+
+
+def limit_attention(backbone: nn.Module, window: int) -> None:
+    """Let each frame attend to the `window` frames on either side of it only, in every layer of the encoder.
+
+    A token that sees the whole clip can stand for any word of it; one that sees a word's length stands for that word.
+    Source: sliding-window attention (Beltagy et al. 2020, Longformer).
+
+    Raises ValueError for a backbone whose attention takes no mask of frames by frames (WavLM).
+    """
+    model: Any = backbone
+    if model.config.model_type not in WINDOWED:
+        raise ValueError(
+            f"audio.attention_window: {model.config.model_type} has no attention that can be limited; "
+            f"set null, or use one of {', '.join(WINDOWED)}"
+        )
+
+    def narrow(_module: nn.Module, args: tuple[Tensor], kwargs: dict[str, Any]) -> tuple[tuple[Tensor], dict[str, Any]]:
+        hidden = args[0]
+        frame = torch.arange(hidden.shape[1], device=hidden.device)
+        hidden_from_it = ((frame[:, None] - frame).abs() > window)[None, None]
+        if (mask := kwargs.get("attention_mask")) is not None:  # True where attended to, or numbers added to the scores
+            hidden_from_it = hidden_from_it | (~mask if mask.dtype == torch.bool else mask < 0)
+        # numbers, not booleans: a row of padding may see nothing at all, and its softmax must not be NaN
+        added = torch.zeros_like(hidden_from_it, dtype=hidden.dtype)
+        return args, kwargs | {"attention_mask": added.masked_fill(hidden_from_it, torch.finfo(hidden.dtype).min)}
+
+    for layer in model.encoder.layers:
+        layer.attention.register_forward_pre_hook(narrow, with_kwargs=True)
 
 
 def hidden_states(

@@ -32,7 +32,7 @@ from ves.media.audio import POOL, FrameGrid
 from ves.models import preprocessing
 from ves.models.backbone import backbone_folder
 from ves.models.pretrained import load_pretrained
-from ves.models.speech import hidden_states, quicken, time_mask, unit_variance
+from ves.models.speech import hidden_states, limit_attention, quicken, time_mask, unit_variance
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ def load_speech_backbone(audio: AudioConfig) -> nn.Module:
     )
     if not torch.cuda.is_available():
         quicken(backbone)
+    if audio.attention_window is not None:
+        limit_attention(backbone, audio.attention_window)
     return backbone
 
 
