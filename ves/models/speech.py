@@ -103,7 +103,8 @@ def limit_attention(backbone: nn.Module, window: int) -> None:
             hidden_from_it = hidden_from_it | (~mask if mask.dtype == torch.bool else mask < 0)
         # numbers, not booleans: a row of padding may see nothing at all, and its softmax must not be NaN
         added = torch.zeros_like(hidden_from_it, dtype=hidden.dtype)
-        return args, kwargs | {"attention_mask": added.masked_fill(hidden_from_it, torch.finfo(hidden.dtype).min)}
+        added = added.masked_fill(hidden_from_it, torch.finfo(hidden.dtype).min)
+        return args, kwargs | {"attention_mask": added.expand(len(hidden), -1, -1, -1)}
 
     for layer in model.encoder.layers:
         layer.attention.register_forward_pre_hook(narrow, with_kwargs=True)
@@ -133,9 +134,11 @@ def hidden_states(
     if not grouped or (model.training and model.config.layerdrop > 0):  # a layer is dropped for all clips or for none
         return model.encoder(hidden, attention_mask=mask).last_hidden_state
 
+    in_token = torch.arange(count) < (-(-frames // grid.pool) * grid.pool)[:, None]  # of a token with a valid frame
+
     def encode(group: Tensor, longest: int) -> Tensor:
-        part, part_mask = (each[:, :longest].index_select(0, group) for each in (hidden, mask))
-        return model.encoder(part, attention_mask=part_mask).last_hidden_state
+        part, part_mask, kept = (each[:, :longest].index_select(0, group) for each in (hidden, mask, in_token))
+        return model.encoder(part, attention_mask=part_mask).last_hidden_state * kept.unsqueeze(-1)
 
     return _in_groups(encode, frames, count, whole=grid.pool)
 
