@@ -10,13 +10,17 @@ Beside the weights, `made.json` says how they were made and what was measured. `
 import argparse
 import logging
 import platform
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import choose_kinds
+import numpy as np
 import torch
 import transformers
-from standins import audio, exemplars, vision
+from standins import audio, teacher, vision
+from standins.emoji import other_emoji
 from standins.pseudowords import lexicon_words
 from torch import nn
 from transformers import Wav2Vec2FeatureExtractor
@@ -26,10 +30,8 @@ from ves.base.files import atomic, write_json
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = {"audio": "hubert-scenes", "vision": "dinov2-scenes"}
 AUDIO = {"clips": 4000, "steps": 2400, "freeze_at": 900, "batch_size": 16, "rate": 2e-3, "seed": 0}
-VISION = {"pictures": 8000, "batch_size": 32, "seed": 0, "things": exemplars.THINGS}
-TEACHER = {"steps": 1500, "rate": 3e-3}
-STUDENT = {"steps": 4000, "rate": 1.5e-3}
-HELD_OUT = {"clips": 200, "seed": 1, "noise_seed": 99, "vision_seed": 500}
+VISION = {"pictures": 12000, "batch_size": 32, "steps": 12000, "rate": 1e-3, "seed": 0}
+HELD_OUT = {"clips": 200, "seed": 1, "noise_seed": 99, "vision_seed": 500, "emoji": 60}
 
 
 def save(model: Any, folder: Path, made: dict[str, Any]) -> None:
@@ -69,20 +71,22 @@ def make_audio() -> tuple[nn.Module, dict[str, Any]]:
 
 
 def make_vision() -> tuple[nn.Module, dict[str, Any]]:
-    """Train the teacher on random things and the stand-in on the teacher; measure on other things."""
-    seed, size = VISION["seed"], VISION["batch_size"]
-    drawn = exemplars.draw(VISION["pictures"], seed)
+    """Train the stand-in on the teacher's features of collages; measure on collages of emoji that it never saw."""
+    seed = VISION["seed"]
+    with tempfile.TemporaryDirectory() as folder:
+        cut_outs = other_emoji(*choose_kinds.packages(Path(folder)))
+        order = np.random.default_rng(seed).permutation(len(cut_outs))
+        kept, pool = ([cut_outs[i] for i in part] for part in np.split(order, [HELD_OUT["emoji"]]))
+        pictures, features = teacher.taught(teacher.fetch(Path(folder) / "teacher"), VISION["pictures"], seed, pool)
     started = time.monotonic()
-    teacher = exemplars.train_teacher(drawn, TEACHER["steps"], size, TEACHER["rate"], seed)
-    targets = exemplars.targets(teacher, drawn)
-    model = vision.train(drawn, targets, STUDENT["steps"], size, STUDENT["rate"], seed)
+    model = vision.train(pictures, features, VISION["steps"], VISION["batch_size"], VISION["rate"], seed)
     measured = {
+        "emoji": len(pool),
         "train_seconds": round(time.monotonic() - started),
-        "linear_probe_trained": vision.probe(model, HELD_OUT["vision_seed"]),
-        "linear_probe_untrained": vision.probe(vision.untrained(seed).eval(), HELD_OUT["vision_seed"]),
+        "linear_probe_trained": vision.probe(model, HELD_OUT["vision_seed"], kept),
+        "linear_probe_untrained": vision.probe(vision.untrained(seed).eval(), HELD_OUT["vision_seed"], kept),
     }
-    recipe = VISION | {"teacher": TEACHER, "student": STUDENT}
-    return model, {"recipe": recipe, "held_out": HELD_OUT, "measured": measured}
+    return model, {"recipe": VISION | {"teacher": teacher.PACKAGES}, "held_out": HELD_OUT, "measured": measured}
 
 
 def main() -> None:

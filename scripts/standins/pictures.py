@@ -1,7 +1,7 @@
 """Pictures of things that do not exist: random shapes of several parts on random textures.
 
-The vision stand-in learns from these. None is a kind of the corpus, which draws its own twenty; a thing here is a
-handful of random outlines, drawn anew from its number, in any colour.
+A thing here is a handful of random outlines, drawn anew from its number, in any colour. Some stand among the emoji that
+the vision stand-in learns from (standins.collages); others measure whether it tells colours apart.
 """
 
 import colorsys
@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SIDE = 196  # drawn at this many pixels, seen at fewer
-THINGS_SHOWN = 4  # in a picture to learn from
 FIRST_SURROGATE = 1000  # things with lower numbers are for measuring only
 # Centres of eight hues for measuring only: (hue, saturation, value) and how far a colour may be from them.
 PROBE_COLOURS = [
@@ -80,21 +79,19 @@ def _shade(colour: tuple[float, float, float], lighter: float) -> tuple[int, int
 
 
 def draw_thing(
-    draws: list[tuple[ImageDraw.ImageDraw, bool]], number: int, colour: tuple[float, float, float], label: int,
+    draws: list[ImageDraw.ImageDraw], number: int, colour: tuple[float, float, float], label: int,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Draw thing `number` somewhere, at some size and slight tilt; where the flag is set, as a flat `label`."""
+    """Draw thing `number` somewhere, at some size and slight tilt, in a picture and as a flat `label` in a map."""
     size = rng.uniform(0.13, 0.32) * SIDE
     centre = rng.uniform(size * 0.7, SIDE - size * 0.7, 2)
     turn = _rotation(rng.normal(0, 0.15)) * [rng.choice([-1.0, 1.0]), rng.uniform(0.8, 1.2)]
+    picture, flat = draws
     for corners, lighter in thing(number):
         points = [tuple(point) for point in corners @ turn * size + centre]
-        for draw, flat in draws:
-            if flat:
-                draw.polygon(points, fill=label)
-            else:
-                edge = _shade(colour, -0.6) if lighter == 0.0 else None
-                draw.polygon(points, fill=_shade(colour, lighter), outline=edge)
+        edge = _shade(colour, -0.6) if lighter == 0.0 else None
+        picture.polygon(points, fill=_shade(colour, lighter), outline=edge)
+        flat.polygon(points, fill=label)
 
 
 def _any_colour(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -102,38 +99,25 @@ def _any_colour(rng: np.random.Generator) -> tuple[float, float, float]:
     return rng.uniform(), rng.beta(2, 1) if rng.random() < 0.8 else rng.uniform(0, 0.1), rng.uniform(0.1, 1)
 
 
-def surrogate_picture(rng: np.random.Generator, numbers: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """RGB [side, side, 3] uint8 of the surrogate things `numbers`, and of each its (x, y, size) in [-1, 1] of the side.
+def thing_picture(rng: np.random.Generator) -> Image.Image:
+    """A random thing in a random colour, RGBA."""
+    half = SIDE / 2
+    picture = Image.new("RGBA", (SIDE, SIDE))
+    draw, colour = ImageDraw.Draw(picture), _any_colour(rng)
+    for corners, lighter in thing(FIRST_SURROGATE + int(rng.integers(2**31))):
+        points = [tuple(point) for point in corners * half * 0.95 + half]
+        draw.polygon(points, fill=_shade(colour, lighter), outline=_shade(colour, -0.6) if lighter == 0.0 else None)
+    return picture.crop(picture.getbbox())
 
-    Each stands in a cell of its own of a 3 x 3 grid, so that things seldom hide each other.
-    """
+
+def probe_picture(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """RGB of random things on a texture, and per pixel which of the PROBE_COLOURS is seen there (from 1; 0 none)."""
     picture = texture(rng)
-    draw, places = ImageDraw.Draw(picture), []
-    for number, cell in zip(numbers, rng.permutation(9), strict=False):
-        size = rng.uniform(0.11, 0.26) * SIDE
-        centre = (np.array([cell % 3, cell // 3]) + 0.5) / 3 * SIDE + rng.uniform(-0.12, 0.12, 2) * SIDE
-        centre = np.clip(centre, size * 0.6, SIDE - size * 0.6)
-        colour = _any_colour(rng)
-        turn = _rotation(rng.normal(0, 0.2)) * [rng.choice([-1.0, 1.0]), rng.uniform(0.8, 1.2)]
-        for corners, lighter in thing(FIRST_SURROGATE + int(number)):
-            edge = _shade(colour, -0.6) if lighter == 0.0 else None
-            points = [tuple(point) for point in corners @ turn * size + centre]
-            draw.polygon(points, fill=_shade(colour, lighter), outline=edge)
-        places.append((*(centre / SIDE * 2 - 1), size / SIDE * 2))
-    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR)), np.array(places)
-
-
-def probe_picture(rng: np.random.Generator, things: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """RGB, and per pixel which of `things` things (0 none) and which of the PROBE_COLOURS (0 none) is seen there."""
-    picture = texture(rng)
-    shapes, colours = Image.new("L", picture.size), Image.new("L", picture.size)
-    draws = [ImageDraw.Draw(image) for image in (picture, shapes, colours)]
+    colours = Image.new("L", picture.size)
+    draws = [ImageDraw.Draw(image) for image in (picture, colours)]
     for _ in range(int(rng.integers(2, 6))):
-        number, colour = int(rng.integers(things)), int(rng.integers(len(PROBE_COLOURS)))
+        number, colour = int(rng.integers(FIRST_SURROGATE)), int(rng.integers(len(PROBE_COLOURS)))
         hue, saturation, value = PROBE_COLOURS[colour] + rng.normal(0, [0.012, 0.04, 0.03])
         tint = (hue, float(np.clip(saturation, 0, 1)), float(np.clip(value, 0.05, 1)))
-        state = rng.bit_generator.state
-        draw_thing([(draws[0], False), (draws[1], True)], number, tint, number + 1, rng)
-        rng.bit_generator.state = state
-        draw_thing([(draws[2], True)], number, tint, colour + 1, rng)
-    return np.asarray(picture), np.asarray(shapes), np.asarray(colours)
+        draw_thing(draws, number, tint, colour + 1, rng)
+    return np.asarray(picture), np.asarray(colours)

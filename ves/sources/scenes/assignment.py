@@ -32,7 +32,7 @@ SPECIFIC = 0.4  # share of the pictures that belong to a district
 SECOND_LANGUAGE = 0.15  # share of speakers
 SECOND_SHARE = 0.3  # of the clips of such a speaker
 MOST_CLIPS = 7  # of one picture; the average is about half
-RANK_POWER = 0.5  # the language of rank r has a share of 1 / r^this: the rarest of twelve has 5 % of the clips
+RANK_POWER = 0.25  # the language of rank r has a share of 1 / r^this: the rarest of twelve has 6.5 % of the clips
 
 
 def _share_out(rng: np.random.Generator, total: int, weights: np.ndarray) -> np.ndarray:
