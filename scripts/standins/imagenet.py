@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-PATCH, GRID = 14, 10
+PATCH, GRID = 20, 10
 SIDE = PATCH * GRID
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]  # ImageNet's, as the real DINOv2 takes them
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]

@@ -395,7 +395,7 @@ def test_preprocessing_of_a_backbone_that_is_here_is_read_before_any_job(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("vision.image_size", 150, "vision.image_size: 150 is not a multiple of the patch size, 14; take 140 or 154"),
+        ("vision.image_size", 150, "vision.image_size: 150 is not a multiple of the patch size, 20; take 140 or 160"),
         (
             "model.visual_heads",
             5,

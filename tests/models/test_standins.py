@@ -66,15 +66,15 @@ def test_amount_of_padding_changes_no_valid_frame(hubert):
     torch.testing.assert_close(short[:, :whole], long[:, :whole], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("side", "patches"), [(140, 100), (168, 144)])
+@pytest.mark.parametrize(("side", "patches"), [(200, 100), (240, 144)])
 def test_patch_tokens_of_a_picture(dinov2, side, patches):
     with torch.no_grad():
         assert dinov2(torch.randn(2, 3, side, side)).last_hidden_state.shape == (2, 1 + patches, 192)
 
 
 def test_patch_tokens_keep_colour_and_place(dinov2):
-    picture = torch.zeros(1, 3, 140, 140)
-    picture[:, 0, :, 70:] = 2.0  # left grey, right red
+    picture = torch.zeros(1, 3, 200, 200)
+    picture[:, 0, :, 100:] = 2.0  # left grey, right red
     with torch.no_grad():
         tokens = dinov2(picture).last_hidden_state[0, 1:].unflatten(0, (10, 10))
     left, right = tokens[5, 1], tokens[5, 8]
@@ -142,9 +142,9 @@ def test_a_patch_is_named_after_what_covers_most_of_it():
 
 
 def test_a_histogram_counts_the_pixels_of_its_patch():
-    picture = np.zeros((1, 140, 140, 3), np.uint8)
-    picture[0, 14:28, 28:35] = (255, 0, 0)  # half of the patch in row 1, column 2
-    picture[0, 14:28, 35:42] = (0, 70, 200)
+    picture = np.zeros((1, 200, 200, 3), np.uint8)
+    picture[0, 20:40, 40:50] = (255, 0, 0)  # half of the patch in row 1, column 2
+    picture[0, 20:40, 50:60] = (0, 70, 200)
     shares = vision.colour_histogram(torch.from_numpy(picture))
     assert shares.shape == (1, 100, 64)
     assert shares.sum(-1).allclose(torch.ones(1, 100))
@@ -202,7 +202,7 @@ class _Mean(torch.nn.Module):
 
 def test_taught_features_are_those_of_the_picture_and_standardised(cut_outs):
     shown, features = teacher.taught(_Mean(), 40, 5, cut_outs)
-    assert shown.shape == (40, 140, 140, 3)
+    assert shown.shape == (40, 200, 200, 3)
     assert features.shape == (40, 100, teacher.WIDTH)
     assert features.float().mean((0, 1)).abs().max() < 0.02
     assert (features.float().std((0, 1)) - 1).abs().max() < 0.02

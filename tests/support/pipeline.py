@@ -31,7 +31,7 @@ QUICK = {
     "ves.sources.hub.download:CHUNK": 2**14,
 }  # of a shard of 600 kB, not 500 MB
 LABELS = "config/labels.yaml"  # seen from the repository, where stages run
-STAND_IN = {"backbone": "ves/standins/dinov2-scenes", "revision": None, "image_size": 140}
+STAND_IN = {"backbone": "ves/standins/dinov2-scenes", "revision": None, "image_size": 200}
 SMALL = {"val": 8, "tune": 4, "held_out_speakers": 0.3}
 
 
