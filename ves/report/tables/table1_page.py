@@ -180,10 +180,10 @@ def _processors() -> list[str]:
     return [
         "## Another processor\n",
         "With the same seeds on another CPU, corpus, splits and stored audio are the same to the byte; features and "
-        "trainings are not, since other kernels add in another order. The default run on Spoken Scenes, under kernels "
-        "of three kinds of processors, kept its order by median rank both ways, and A2V R@10 within 0.2. Median ranks "
-        "moved by 5.5 at most, V2A R@10 by 1.5, pointing by 1.3 and R@1 by 1.1, whose order turned round "
-        "(`docs/evaluation.md`).\n",
+        "trainings are not, since other kernels add in another order. The default run on the first edition of Spoken "
+        "Scenes, under kernels of three kinds of processors, kept its order by median rank both ways, and A2V R@10 "
+        "within 0.2. Median ranks moved by 5.5 at most, V2A R@10 by 1.5, pointing by 1.3 and R@1 by 1.1, whose order "
+        "turned round (`docs/evaluation.md`).\n",
     ]
 
 
