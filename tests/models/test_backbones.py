@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers
 from transformers import Wav2Vec2FeatureExtractor
 
 from tests.support.backbones import (
+    CONVOLUTIONS,
     SPEECH,
     VISION,
     as_bin,
     audio_config,
+    convolutional_model,
     preprocessor,
     speech_model,
     vision_config,
@@ -23,10 +26,10 @@ from tests.support.backbones import (
 )
 from ves.base.files import read_json, write_json
 from ves.media.audio import POOL
-from ves.models.backbone import KINDS, check_kind
+from ves.models.backbone import KINDS, check_kind, token_cell, token_width
 from ves.models.speech import unit_variance
 from ves.models.towers import AudioTower
-from ves.models.vision import load_backbone, patch_tokens
+from ves.models.vision import load_backbone, patch_grid, patch_tokens
 
 pytestmark = [
     pytest.mark.numbers,
@@ -38,7 +41,7 @@ WITHOUT_GROUP_NORM = [kind for kind, (_, settings) in SPEECH.items() if settings
 
 
 def test_each_kind_that_is_read_is_tested_here() -> None:
-    assert set(KINDS["vision.backbone"]) == set(VISION)
+    assert set(KINDS["vision.backbone"]) == set(VISION) | set(CONVOLUTIONS)
     assert set(KINDS["audio.backbone"]) == {kind.partition(",")[0] for kind in SPEECH}
 
 
@@ -58,6 +61,51 @@ def test_patch_tokens_are_those_of_the_own_forward_pass(kind: str, tmp_path: Pat
     pictures[:, :, 4:8, 8:12] += 3
     moved = (patch_tokens(loaded, pictures).float() - tokens).norm(dim=-1)
     assert moved.argmax(1).tolist() == [6, 6]
+
+
+def last_map(model: Any, pictures: torch.Tensor) -> torch.Tensor:
+    """[V, 16, 4, 4], layer by layer: what enters the classifier's part of the network."""
+    hidden = model.embedder(pictures) if hasattr(model, "embedder") else model.embeddings(pictures)
+    for block in model.encoder.stages if hasattr(model.encoder, "stages") else model.encoder.blocks:
+        hidden = block(hidden)
+    return hidden
+
+
+@pytest.mark.parametrize("kind", CONVOLUTIONS)
+def test_tokens_of_convolutions_are_places_of_the_last_map(kind: str, tmp_path: Path) -> None:
+    """Row by row."""
+    model = convolutional_model(kind)
+    model.save_pretrained(tmp_path)
+    config = check_kind("vision.backbone", tmp_path)
+    assert (token_cell(config), token_width(config)) == ((16, 16), 16)
+    loaded = load_backbone(vision_config(tmp_path, image_size=64))
+    assert patch_grid(loaded.config, 64) == (4, 4)
+    pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = last_map(model, pictures)
+    assert expected.shape == (2, 16, 4, 4)
+    tokens = patch_tokens(loaded, pictures).float()
+    by_place = torch.stack([expected[:, :, row, column] for row in range(4) for column in range(4)], 1)
+    assert (tokens - by_place).abs().max() < 0.03 * by_place.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ResNet", {"downsample_in_first_stage": True}),
+        ("ResNet", {"depths": [2, 2], "hidden_sizes": [8, 24], "layer_type": "basic"}),
+        ("EfficientNet", {}),
+        ("EfficientNet", {"width_coefficient": 1.1, "depth_coefficient": 1.2, "hidden_dim": 1408}),
+    ],
+)
+def test_cell_and_width_are_those_of_the_real_map(name: str, settings: dict[str, Any]) -> None:
+    config = getattr(transformers, f"{name}Config")(**settings)
+    saved = config.to_diff_dict() | {"model_type": config.model_type}
+    with torch.device("meta"):
+        model = getattr(transformers, f"{name}Model")(config)
+        maps = model(pixel_values=torch.empty(1, 3, 128, 128), output_hidden_states=True).hidden_states[-1]
+    assert maps.shape[1] == token_width(saved)
+    assert token_cell(saved) == (128 // maps.shape[2], 128 // maps.shape[3])
 
 
 def own_tokens(model: Any, tower: AudioTower, clips: list[np.ndarray], do_normalize: bool) -> torch.Tensor:

@@ -41,6 +41,23 @@ VISION: dict[str, tuple[str, dict[str, Any], int]] = {  # class, its settings, t
     "beit": ("Beit", {"use_relative_position_bias": True}, 1),
     "data2vec-vision": ("Data2VecVision", {"use_absolute_position_embeddings": True}, 1),
 }
+CONVOLUTIONS: dict[str, tuple[str, dict[str, Any]]] = {  # each makes a map of 4 x 4 places, 16 wide, of 64 x 64 pixels
+    "resnet": ("ResNet", {"embedding_size": 8, "hidden_sizes": [8, 8, 16], "depths": [1, 1, 1], "layer_type": "basic"}),
+    "efficientnet": (
+        "EfficientNet",
+        {
+            "width_coefficient": 1.0,
+            "depth_coefficient": 1.0,
+            "in_channels": [32, 8, 8],
+            "out_channels": [8, 8, 16],
+            "kernel_sizes": [3, 3, 5],
+            "strides": [2, 2, 2],
+            "num_block_repeats": [1, 2, 1],
+            "expand_ratios": [1, 2, 2],
+            "hidden_dim": 1280,
+        },
+    ),
+}
 SPEECH: dict[str, tuple[str, dict[str, Any]]] = {
     "hubert, group norm": ("Hubert", {}),
     "hubert, layer norm": ("Hubert", LAYER),
@@ -67,6 +84,16 @@ def random_model(name: str, settings: dict[str, Any]) -> Any:
 def vision_model(kind: str) -> Any:
     name, own, _ = VISION[kind]
     return random_model(name, PICTURE | own)
+
+
+def convolutional_model(kind: str) -> Any:
+    """Random weights, and statistics of batches as if it had seen some."""
+    name, settings = CONVOLUTIONS[kind]
+    model = random_model(name, settings)
+    for buffer in model.buffers():
+        if buffer.dtype.is_floating_point:
+            buffer.add_(0.5 * torch.rand_like(buffer))
+    return model
 
 
 def speech_model(kind: str, **changes: Any) -> Any:

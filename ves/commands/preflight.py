@@ -11,7 +11,7 @@ from ves.base.files import read_json
 from ves.config import slices
 from ves.config.experiment import Config
 from ves.models import preprocessing
-from ves.models.backbone import check_kind
+from ves.models.backbone import check_kind, token_cell, token_width
 from ves.sources import kinds
 
 
@@ -47,8 +47,8 @@ def _naming_key(key: str) -> Iterator[None]:
 
 def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
     """The image size is a multiple of the patch size, and the heads divide the width."""
-    size, patch, width = config.vision.image_size, backbone["patch_size"], backbone["hidden_size"]
-    step = patch if isinstance(patch, int) else math.lcm(*patch)
+    size, width = config.vision.image_size, token_width(backbone)
+    step = math.lcm(*token_cell(backbone))
     if size % step:
         near = [str(n) for n in (size // step * step, (size // step + 1) * step) if n]
         raise ValueError(

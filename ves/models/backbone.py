@@ -6,6 +6,8 @@ A backbone of the hub is downloaded and then loaded like any folder. So the hash
 transformers cannot ask the hub to convert weights that are no safetensors, which it does when it downloads by itself.
 """
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,22 @@ KINDS = {
     "vision.backbone": (
         *("dinov2", "dinov2_with_registers", "dinov3_vit", "clip_vision_model"),
         *("vit", "vit_msn", "beit", "data2vec-vision"),
+        *("resnet", "efficientnet"),  # convolutions: a token is a place of the last map
     ),
     "audio.backbone": ("hubert", "wav2vec2", "wav2vec2-conformer", "wavlm", "unispeech", "unispeech-sat"),
+}
+CONVOLUTIONS: dict[str, dict[str, Any]] = {  # with transformers' own defaults of what decides their last map
+    "resnet": {
+        "depths": [3, 4, 6, 3],
+        "hidden_sizes": [256, 512, 1024, 2048],
+        "downsample_in_first_stage": False,
+    },
+    "efficientnet": {
+        "strides": [1, 2, 2, 2, 1, 2, 1],
+        "out_channels": [16, 24, 40, 80, 112, 192, 320],
+        "width_coefficient": 2.0,
+        "depth_divisor": 8,
+    },
 }
 PREPROCESSING = ("preprocessor_config.json", "processor_config.json")  # of one model; of several together
 SETTINGS = ("config.json", *PREPROCESSING)
@@ -62,6 +78,40 @@ def check_kind(key: str, folder: Path) -> dict[str, Any]:
     if config.get("add_adapter"):
         raise ValueError(f"{key}: {path} has add_adapter: VeS would leave out the layers after the encoder")
     return config
+
+
+def token_cell(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width in pixels of what one token stands for: a patch, or the stride of a network's last map.
+
+    `config` is config.json of a vision backbone.
+    """
+    kind = config["model_type"]
+    if kind not in CONVOLUTIONS:
+        patch = config["patch_size"]
+        return (patch, patch) if isinstance(patch, int) else (patch[0], patch[1])
+    own = CONVOLUTIONS[kind] | dict(config)
+    if kind == "resnet":  # its stem halves twice, and each stage after the first once
+        side = 4 * 2 ** (len(own["depths"]) - 1 + bool(own["downsample_in_first_stage"]))
+    else:
+        side = 2 * math.prod(own["strides"])
+    return side, side
+
+
+def token_width(config: Mapping[str, Any]) -> int:
+    """Channels of one token of a vision backbone, from its config.json."""
+    kind = config["model_type"]
+    if kind not in CONVOLUTIONS:
+        return config["hidden_size"]
+    own = CONVOLUTIONS[kind] | dict(config)
+    if kind == "resnet":
+        return own["hidden_sizes"][-1]
+    return _rounded(own["out_channels"][-1] * own["width_coefficient"], own["depth_divisor"])
+
+
+def _rounded(channels: float, divisor: int) -> int:
+    """To a multiple of the divisor, and never down by more than a tenth (Tan & Le 2019, EfficientNet)."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
 def local_files(backbone: str) -> list[Path]:

@@ -28,6 +28,7 @@ from ves.media.geometry import RESAMPLE, Geometry
 from ves.media.images import decode, pixels, read_encoded
 from ves.media.normalisation import Normalisation
 from ves.models import preprocessing
+from ves.models.backbone import token_width
 from ves.models.vision import device_name, load_backbone, patch_grid, patch_tokens, vision_folder
 
 RECIPE = 1  # to be raised when code changes tokens: stores of another recipe are then refused, not mixed
@@ -115,7 +116,7 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
         "weight_hash": weight_hash(folder),
         "image_size": vision.image_size,
         "grid": list(patch_grid(config, vision.image_size)),
-        "width": config.hidden_size,
+        "width": token_width(config.to_dict()),
         "fit": vision.fit,
         "normalisation": preprocessing.of_pictures(folder).attributes | {"resample": RESAMPLE.name.lower()},
         "recipe": RECIPE,

@@ -135,11 +135,11 @@ def audio_bytes(every: pl.DataFrame, keep_seconds: float | None) -> int:
 
 
 def backbone_sizes(backbone: str) -> tuple[int, int] | None:
-    """Width and patch size of the backbone, from its folder or from the name of a DINOv2; None for any other."""
+    """Width and patch size of a ViT, from its folder or from the name of a DINOv2; None for any other backbone."""
     local = Path(backbone) / "config.json"
     if local.is_file():
         config = read_json(local)
-        return config["hidden_size"], config["patch_size"]
+        return (config["hidden_size"], config["patch_size"]) if "patch_size" in config else None  # convolutions
     name = backbone.rsplit("/", 1)[-1].lower()
     widths = [width for size, width in WIDTHS.items() if size in name]
     return (widths[0], PATCH) if "dinov2" in name and len(widths) == 1 else None
