@@ -52,7 +52,7 @@ def curve(data, tmp_path) -> Callable[..., np.ndarray]:
             run=name,
             seed=0,
             data=data,
-            audio=config.audio.model_copy(update={"seconds": 1.0}),
+            audio=config.audio.model_copy(update={"seconds": 1.0, "attention_window": None}),
             model=config.model.model_copy(update={"dim": 16}),
             train=config.train_of(name).model_copy(update=fixed | changes),
         )

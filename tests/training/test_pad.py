@@ -196,7 +196,7 @@ def test_embeddings_carry_the_masks(pad_data, reader, run_and_val):
 
 
 def deafening(stored: Embeddings, folder: Path) -> tuple[Path, Embeddings]:
-    """The same embeddings on disk, but padding is more like every spoken token than any patch that shows something."""
+    """The same embeddings on disk, but padding is more like most spoken tokens than any patch that shows something."""
     tokens = stored.image_tokens.clone()
     speech = stored.audio_tokens[stored.audio_mask].float().mean(0)
     tokens[~stored.image_mask] = (50 * speech).half()
@@ -205,7 +205,7 @@ def deafening(stored: Embeddings, folder: Path) -> tuple[Path, Embeddings]:
     valid_tokens = stored.audio_mask[:, None, :, None] & ~stored.image_mask.all(1)[None, :, None, None]
     winner = similarity.argmax(-1, keepdim=True)
     on_padding = ~stored.image_mask[None, :, None, :].expand_as(similarity).gather(-1, winner)
-    assert on_padding[valid_tokens.expand_as(on_padding)].float().mean() > 0.9, "unmasked, padding would win"
+    assert on_padding[valid_tokens.expand_as(on_padding)].float().mean() > 0.8, "unmasked, padding would win"
     write(folder / "loud.zarr", loud)
     return folder / "loud.zarr", loud
 
