@@ -13,7 +13,7 @@ CHANCE = math.log(32)
 
 @pytest.fixture
 def divergence(tiny, tmp_path):
-    """A run of 1,000 steps of two terms, of which the first 100 warm up."""
+    """A run of 1,000 steps of two terms, of which the first 250 are given to begin to learn."""
     settings = {"objective": {"max_mean": 0.7, "mean_mean": 0.3}, "batch_size": 32, "micro_batch": 32, "warmup": 0.1}
     return Divergence(tmp_path, tiny[0].train.model_copy(update=settings), 1000, [])
 
@@ -24,26 +24,26 @@ def see(divergence: Divergence, steps: range, dense: float, whole: float) -> Non
 
 
 def test_there_is_one_warning_for_a_collapsed_loss_and_only_for_its_term(divergence, caplog):
-    see(divergence, range(1, 100 + WINDOW), CHANCE, 2.0)
-    assert not caplog.records, "no warning while it warms up, nor before the window is full"
-    see(divergence, range(100 + WINDOW, 1001), CHANCE, 2.0)
+    see(divergence, range(1, 250 + WINDOW), CHANCE, 2.0)
+    assert not caplog.records, "no warning before a quarter of the steps, nor before the window is full"
+    see(divergence, range(250 + WINDOW, 1001), CHANCE, 2.0)
     (record,) = caplog.records
     message = "the loss of max_mean has collapsed: it is 3.466 over the last 100 steps, and equal scores for all pairs"
     assert f"{message} give 3.466. Try" in record.getMessage()
-    assert f"step {100 + WINDOW}:" in record.getMessage()
+    assert f"step {250 + WINDOW}:" in record.getMessage()
 
 
 def test_a_collapse_is_seen_over_the_log_of_earlier_processes(divergence, tmp_path, caplog):
-    """Resumed at step 150 of a loss at chance since the warm-up ended; step 120 was skipped."""
+    """Resumed at step 300 of a loss at chance since a quarter of the steps; step 270 was skipped."""
     logged = {"gradient_norm": 1.0, "max_mean/loss": CHANCE, "mean_mean/loss": 2.0}
-    entries = [{"step": step} | logged | ({"max_mean/loss": 0.0} if step <= 100 else {}) for step in range(1, 151)]
-    entries[119] = {"step": 120, "max_mean/loss": 0.0}
+    entries = [{"step": step} | logged | ({"max_mean/loss": 0.0} if step <= 250 else {}) for step in range(1, 301)]
+    entries[269] = {"step": 270, "max_mean/loss": 0.0}
     (log := tmp_path / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     divergence.look_back(log)
-    see(divergence, range(151, 201), CHANCE, 2.0)
+    see(divergence, range(301, 351), CHANCE, 2.0)
     assert not caplog.records, "99 losses are no window"
-    see(divergence, range(201, 202), CHANCE, 2.0)
-    assert "step 201: the loss of max_mean has collapsed: it is 3.466 over the last 100 steps" in caplog.text
+    see(divergence, range(351, 352), CHANCE, 2.0)
+    assert "step 351: the loss of max_mean has collapsed: it is 3.466 over the last 100 steps" in caplog.text
 
 
 def test_a_loss_without_a_level_of_chance_never_counts_as_collapsed(tiny, tmp_path, caplog):

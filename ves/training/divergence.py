@@ -13,6 +13,7 @@ from ves.losses.chance import CHANCE
 log = logging.getLogger(__name__)
 
 WINDOW = 100  # steps over which a loss is averaged before it counts as collapsed
+BEGUN = 0.25  # share of the steps by which learning should have begun: a rare language's words take so long (LOG.md)
 NEAR = 0.01  # share of chance_loss by which that mean may differ from it
 
 
@@ -34,7 +35,7 @@ class Divergence:
         self.run, self.train = run, train
         self.skipped, self.in_a_row = counts or (0, 0)
         self.chance = chance_loss(train)
-        self.begins = round(train.warmup * steps)
+        self.begins = round(max(train.warmup, BEGUN) * steps)
         self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
         self._warned: set[str] = set()
 
