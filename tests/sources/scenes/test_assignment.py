@@ -20,9 +20,9 @@ def test_quotas_by_hand():
     assert quotas(4, np.array([1.0, 1.0, 1.0]), 1).sum() == 4
 
 
-def test_languages_fall_off_like_one_over_the_root_of_rank():
+def test_languages_fall_off_like_one_over_the_fourth_root_of_rank():
     counts = np.bincount(PLAN.language)
-    shares = np.arange(1, 13) ** -0.5
+    shares = np.arange(1, 13) ** -0.25
     expected = SETTINGS.clips * shares / shares.sum()
     assert counts.sum() == SETTINGS.clips
     assert np.all(np.abs(counts / expected - 1) < 0.2), counts / expected

@@ -133,7 +133,7 @@ def test_the_size_of_the_features_is_that_of_the_store_that_holds_them(tmp_path:
     from ves.store.features_layout import SHARD_ROWS
     from ves.store.features_writer import create_features, write_shard
 
-    vision = CONFIG.vision.model_copy(update={"backbone": str(ROOT / "ves/standins/dinov2-scenes"), "image_size": 28})
+    vision = CONFIG.vision.model_copy(update={"backbone": str(ROOT / "ves/standins/dinov2-scenes"), "image_size": 40})
     width, _ = backbone_sizes(vision.backbone) or (0, 0)
     create_features(tmp_path / "f.zarr", SHARD_ROWS, 4, width, {})
     tokens = torch.zeros(SHARD_ROWS, 4, width, dtype=torch.bfloat16)
@@ -152,7 +152,7 @@ def test_the_size_of_the_features_is_that_of_the_store_that_holds_them(tmp_path:
         ("facebook/dinov2-small", (384, 14)),
         ("facebook/dinov2-with-registers-large", (1024, 14)),
         ("facebook/dinov2-giant", (1536, 14)),
-        ("ves/standins/dinov2-scenes", (192, 14)),  # as its own configuration says
+        ("ves/standins/dinov2-scenes", (192, 20)),  # as its own configuration says
     ],
 )
 def test_the_width_of_a_backbone_is_known(backbone: str, sizes: tuple[int, int]) -> None:
