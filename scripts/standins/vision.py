@@ -23,7 +23,7 @@ from transformers import Dinov2Config, Dinov2Model
 from standins.collages import collages
 from standins.descent import descend
 from standins.imagenet import GRID, PATCH, SIDE, shrink, to_input
-from standins.pictures import PROBE_COLOURS, probe_picture
+from standins.pictures import probe_picture
 from standins.probe import ridge_accuracy
 from ves.base.progress import track
 
@@ -116,20 +116,20 @@ def train(pictures: np.ndarray, features: Tensor, steps: int, batch_size: int, r
     return model.eval()
 
 
-def _labels(maps: np.ndarray, classes: int) -> np.ndarray:
+def _labels(maps: np.ndarray) -> np.ndarray:
     """The class that covers MOSTLY of each patch [n, P], 0 where none does; maps [n, h, w] count from 1."""
     labels = []
     for one in torch.from_numpy(maps.astype(np.int64)):
-        covered = F.one_hot(one, classes + 1).permute(2, 0, 1).float()
-        share, label = F.adaptive_avg_pool2d(covered, GRID).max(0)
-        labels.append(torch.where(share > MOSTLY, label, 0).flatten())
+        classes = one.unique()
+        share, place = F.adaptive_avg_pool2d((one == classes[:, None, None]).float(), GRID).max(0)
+        labels.append(torch.where(share > MOSTLY, classes[place], 0).flatten())
     return torch.stack(labels).numpy()
 
 
 def thing_set(count: int, seed: int, things: list[Image.Image]) -> tuple[Tensor, np.ndarray]:
     """Inputs of collages of `things`, and which of them each patch shows (from 1; 0 where mixed or none)."""
     pictures, owners = collages(seed, range(count), things, 2 * SIDE)
-    return to_input(torch.from_numpy(shrink(pictures))), _labels(owners, len(things))
+    return to_input(torch.from_numpy(shrink(pictures))), _labels(owners)
 
 
 def colour_set(count: int, seed: int) -> tuple[Tensor, np.ndarray]:
@@ -137,7 +137,7 @@ def colour_set(count: int, seed: int) -> tuple[Tensor, np.ndarray]:
     rng = np.random.default_rng(seed)
     drawn = [probe_picture(rng) for _ in range(count)]
     pictures = to_input(torch.from_numpy(shrink(np.stack([picture for picture, _ in drawn]))))
-    return pictures, _labels(np.stack([colours for _, colours in drawn]), len(PROBE_COLOURS))
+    return pictures, _labels(np.stack([colours for _, colours in drawn]))
 
 
 @torch.no_grad()

@@ -138,7 +138,7 @@ def test_a_patch_is_named_after_what_covers_most_of_it():
     owner[0, :28, :28] = 7  # the first patch, of 28 pixels here
     owner[0, :28, 28:46] = 11  # 18 of 28 columns of the second
     owner[0, :28, 56:72] = 11  # 16 of 28 of the third: less than MOSTLY
-    assert vision._labels(owner, 12)[0, :4].tolist() == [7, 11, 0, 0]
+    assert vision._labels(owner)[0, :4].tolist() == [7, 11, 0, 0]
 
 
 def test_a_histogram_counts_the_pixels_of_its_patch():
