@@ -73,11 +73,21 @@ def emoji(text: str) -> list[str]:
     return found
 
 
+def annotations(root: Path, language: str) -> dict[str, dict[str, list[str]]]:
+    """Emoji -> its name (`tts`) and keywords (`default`) in Unicode CLDR."""
+    table = json.loads((root / "annotations" / language / "annotations.json").read_text("utf-8"))
+    return table["annotations"]["annotations"]
+
+
 def names(root: Path, language: str) -> dict[str, str]:
     """Emoji -> its name; what follows a comma, as often in Hindi, is left out."""
-    table = json.loads((root / "annotations" / language / "annotations.json").read_text("utf-8"))
-    entries: dict[str, dict[str, list[str]]] = table["annotations"]["annotations"]
+    entries = annotations(root, language)
     return {sign: entry["tts"][0].split(",")[0] for sign, entry in entries.items() if "tts" in entry}
+
+
+def cropped(picture: Image.Image) -> Image.Image:
+    """What is seen of an RGBA picture; empty if nothing is."""
+    return picture.crop(picture.getchannel("A").point([0] * 16 + [255] * 240).getbbox() or (0, 0, 0, 0))
 
 
 def cut_out(root: Path, sign: str) -> Image.Image:
@@ -88,8 +98,7 @@ def cut_out(root: Path, sign: str) -> Image.Image:
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         raise FileNotFoundError(f"{PICTURES} has no picture {sign} ({code}); take another in KINDS")
-    picture = Image.open(file).convert("RGBA")
-    seen = picture.crop(picture.getchannel("A").point([0] * 16 + [255] * 240).getbbox())
+    seen = cropped(Image.open(file).convert("RGBA"))
     scale = SIDE / max(seen.size)
     return seen.resize((round(seen.width * scale), round(seen.height * scale)), Image.Resampling.LANCZOS)
 

@@ -64,16 +64,15 @@ class Machine:
         file = self.root / "asked"
         return file.read_text().splitlines() if file.exists() else []
 
-    def refuses(self, *words: str) -> None:
-        """It fails with one line that has these words, and has touched nothing."""
+    def refusal(self) -> str:
+        """The one line with which it fails; it has touched nothing."""
         status, said = self.install()
         assert status == 1
         assert said.startswith("VeS cannot be installed: ")
         assert said.count("\n") == 1, said
-        for word in words:
-            assert word in said
         assert not self.requests
         assert sorted(path.name for path in self.root.iterdir()) == ["requirements.lock", "scripts"]
+        return said
 
 
 @pytest.fixture
@@ -82,31 +81,42 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_no_python(machine: Machine) -> None:
-    machine.refuses("needs Python 3.12", "no python3 is what is here", "Install Python 3.12")
+    said = machine.refusal()
+    assert "needs Python 3.12" in said
+    assert "no python3 is what is here" in said
+    assert "Install Python 3.12" in said
 
 
 @pytest.mark.parametrize("version", [(3, 11), (3, 13), (2, 7), (3, 1)])
 def test_another_python(machine: Machine, version: tuple[int, int]) -> None:
     machine.python("python3", version)
-    machine.refuses("needs Python 3.12", f"Python {version[0]}.{version[1]}.0 is what is here")
+    said = machine.refusal()
+    assert "needs Python 3.12" in said
+    assert f"Python {version[0]}.{version[1]}.0 is what is here" in said
 
 
 def test_no_venv_module(machine: Machine) -> None:
     machine.python("python3.12", (3, 12), lacks="venv")
-    machine.refuses("python3.12 has no venv module", "apt install python3.12-venv")
+    said = machine.refusal()
+    assert "python3.12 has no venv module" in said
+    assert "apt install python3.12-venv" in said
 
 
 def test_debians_venv_without_ensurepip(machine: Machine) -> None:
     """Debian and Ubuntu split the module: `import venv` works there, and making one fails later."""
     machine.python("python3", (3, 12), lacks="ensurepip")
-    machine.refuses("python3 has no venv module", "apt install python3.12-venv")
+    said = machine.refusal()
+    assert "python3 has no venv module" in said
+    assert "apt install python3.12-venv" in said
 
 
-@pytest.mark.parametrize(("free", "said"), [(12 * GIB - 1, "11 GB"), (3 * GIB, "3 GB"), (0, "0 GB")])
-def test_too_little_disk(machine: Machine, free: int, said: str) -> None:
+@pytest.mark.parametrize(("free", "left"), [(12 * GIB - 1, "11 GB"), (3 * GIB, "3 GB"), (0, "0 GB")])
+def test_too_little_disk(machine: Machine, free: int, left: str) -> None:
     machine.python("python3.12", (3, 12))
     machine.disk(free)
-    machine.refuses("needs 12 GB of disk", f"{said} are free here")
+    said = machine.refusal()
+    assert "needs 12 GB of disk" in said
+    assert f"{left} are free here" in said
 
 
 @pytest.mark.parametrize("name", ["python3.12", "python3", "python"])

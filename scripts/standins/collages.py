@@ -3,6 +3,7 @@
 Things differ in size, tilt, side, light and hue and hide each other, before textures of `standins.pictures`.
 """
 
+import os
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 
@@ -10,16 +11,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from standins.pictures import texture, thing_picture
+from ves.sources.scenes.drawing import turned_hue
 
 SHAPES = 0.15  # share of the things that are a random shape instead
 HUE = 0.35  # share of the things whose colours are turned by any angle
-GREYS = np.full(3, 3**-0.5)
-
-
-def _turned(angle: float) -> np.ndarray:
-    """The matrix [3, 3] that turns colours about the axis of greys, by radians (Rodrigues)."""
-    cross = np.cross(np.eye(3), GREYS)
-    return np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * np.outer(GREYS, GREYS)
 
 
 def _varied(rng: np.random.Generator, picture: Image.Image, side: float) -> Image.Image:
@@ -29,7 +24,7 @@ def _varied(rng: np.random.Generator, picture: Image.Image, side: float) -> Imag
     scale = side / max(picture.size)
     small = picture.resize([max(2, round(length * scale)) for length in picture.size], Image.Resampling.BICUBIC)
     pixels = np.array(small.rotate(float(rng.uniform(-25, 25)), Image.Resampling.BILINEAR, expand=True))
-    turn = _turned(rng.uniform(-np.pi, np.pi) if rng.random() < HUE else rng.normal(0, 0.08))
+    turn = turned_hue(rng.uniform(-np.pi, np.pi) if rng.random() < HUE else rng.normal(0, 0.08))
     light = rng.uniform(0.7, 1.15) * (1 + rng.normal(0, 0.04, 3))
     pixels[..., :3] = np.clip(pixels[..., :3] @ (turn * light), 0, 255)
     return Image.fromarray(pixels)
@@ -63,7 +58,7 @@ def collage(seed: int, number: int, pool: list[Image.Image], side: int) -> tuple
 
 def collages(seed: int, numbers: range, pool: list[Image.Image], side: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures [n, side, side, 3] and owners [n, side, side] of these numbers, drawn by a process for each core."""
-    with ProcessPoolExecutor(2, initializer=_keep, initargs=(pool,)) as processes:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), initializer=_keep, initargs=(pool,)) as processes:
         drawn = list(processes.map(_one, repeat(seed), numbers, repeat(side), chunksize=32))
     return np.stack([picture for picture, _ in drawn]), np.stack([owner for _, owner in drawn])
 

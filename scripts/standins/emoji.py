@@ -4,10 +4,9 @@ Left out are all pictures of the corpus, every emoji whose English name or keywo
 a kind of the corpus, flags, and what is a variant of another emoji (tones of skin, professions).
 """
 
-import json
 from pathlib import Path
 
-from choose_kinds import KINDS, emoji, names
+from choose_kinds import KINDS, annotations, cropped, emoji
 from PIL import Image
 
 VARIANTS = {  # tones of skin, letters of flags, keycaps, joiners
@@ -17,29 +16,25 @@ SIDE = 128  # of the longer side, in pixels
 SMALLEST = 24  # pixels of 256: what is thinner is a line
 
 
-def _keywords(root: Path) -> dict[str, set[str]]:
-    """Words of the English keywords of each emoji."""
-    table = json.loads((root / "annotations" / "en" / "annotations.json").read_text("utf-8"))
-    entries: dict[str, dict[str, list[str]]] = table["annotations"]["annotations"]
-    return {sign: {word for text in entry["default"] for word in text.split()} for sign, entry in entries.items()}
+def _words(root: Path) -> dict[str, set[str]]:
+    """Words of the English name and keywords of each emoji, by its code."""
+    entries = annotations(root, "en").items()
+    texts = {_code(sign): [*entry.get("tts", []), *entry.get("default", [])] for sign, entry in entries}
+    return {code: {word for text in each for word in text.lower().split()} for code, each in texts.items()}
 
 
-def other_emoji(pictures: Path, annotations: Path) -> list[Image.Image]:
+def other_emoji(pictures: Path, names: Path) -> list[Image.Image]:
     """RGBA cut-outs of all emoji that show no kind of the corpus, in the order of their file names."""
     shown = {_code(sign) for signs in KINDS.values() for sign in emoji(signs.replace("|", ""))}
-    words = {_code(sign): found for sign, found in _keywords(annotations).items()}
-    said = {_code(sign): set(name.lower().split()) for sign, name in names(annotations, "en").items()}
+    words = _words(names)
     cut_outs = []
     for file in sorted((pictures / "assets").glob("*.webp")):
         code = _plain(file.stem)
-        about = words.get(code, set()) | said.get(code, set())
-        if code in shown or about & KINDS.keys() or VARIANTS & set(code.split("-")):
+        if code in shown or words.get(code, set()) & KINDS.keys() or VARIANTS & set(code.split("-")):
             continue
-        picture = Image.open(file).convert("RGBA")
-        box = picture.getchannel("A").point([0] * 16 + [255] * 240).getbbox()
-        if box is None or min(box[2] - box[0], box[3] - box[1]) < SMALLEST:
+        seen = cropped(Image.open(file).convert("RGBA"))
+        if min(seen.size) < SMALLEST:
             continue
-        seen = picture.crop(box)
         seen.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         cut_outs.append(seen)
     return cut_outs

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.small_scenes import settings
 from ves.sources.scenes.backdrop import FIELDS, backdrop
-from ves.sources.scenes.drawing import HUE, NOTHING, _turned_hue, draw
+from ves.sources.scenes.drawing import HUE, NOTHING, draw, turned_hue
 from ves.sources.scenes.layout import BACKGROUNDS, Scene, Thing, scene
 from ves.sources.scenes.streams import generator
 from ves.sources.scenes.things import kinds
@@ -87,7 +87,7 @@ def test_a_painted_thing_is_drawn_painted():
 
 
 def test_turning_the_hue_keeps_greys_and_turns_the_rest_a_little():
-    turn = _turned_hue(HUE)
+    turn = turned_hue(HUE)
     assert np.allclose(np.array([0.5, 0.5, 0.5]) @ turn, 0.5, atol=1e-6)
     red = np.array([1.0, 0.0, 0.0]) @ turn
     assert red[0] > 0.9

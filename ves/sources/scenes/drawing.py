@@ -55,7 +55,7 @@ def _light(rng: np.random.Generator) -> Light:
     return Light(x, y, tint, *(float(rng.uniform(*bounds)) for bounds in ((0.25, 0.55), (0.02, 0.06), (0.02, 0.07))))
 
 
-def _turned_hue(angle: float) -> Float[np.ndarray, "3 3"]:
+def turned_hue(angle: float) -> Float[np.ndarray, "3 3"]:
     """The matrix that turns colours [..., 3] about the axis of greys, by radians."""
     cos, sin = np.cos(angle), np.sin(angle)
     third, root = (1 - cos) / 3, sin / np.sqrt(3)
@@ -76,7 +76,7 @@ def _cut_out(thing: Thing, light: Light) -> Image.Image:
     x = np.linspace(-light.x, light.x, width, dtype=np.float32)[None]
     y = np.linspace(-light.y, light.y, height, dtype=np.float32)[:, None]
     shade = 1 + np.float32(SHADE / 2) * (x + y)
-    colours = _turned_hue(HUE * thing.tone) * (light.tint * np.float32(1 + 0.06 * thing.tone))
+    colours = turned_hue(HUE * thing.tone) * (light.tint * np.float32(1 + 0.06 * thing.tone))
     lit = patch[..., :3] @ colours * shade[..., None]
     patch[..., :3] = np.clip(lit, 0, 255)
     return Image.fromarray(patch)
