@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import BeitImageProcessorPil, BitImageProcessorPil, CLIPImageProcessorPil, ViTImageProcessorPil
+from transformers import (
+    BeitImageProcessorPil,
+    BitImageProcessorPil,
+    CLIPImageProcessorPil,
+    EfficientNetImageProcessorPil,
+    ViTImageProcessorPil,
+)
 
 from tests.support.backbones import SPEECH, preprocessor, speech_model, vision_config, vision_model
 from tests.support.features import Corpus
@@ -35,8 +41,14 @@ def own(processor: Any, square: Image.Image) -> np.ndarray:
         ViTImageProcessorPil(do_normalize=False),
         ViTImageProcessorPil(rescale_factor=1 / 127.5),
         ViTImageProcessorPil(do_rescale=False, image_mean=[127.5] * 3, image_std=[64.0, 32.0, 16.0]),
+        EfficientNetImageProcessorPil(image_mean=[0.485, 0.456, 0.406], image_std=[0.4785, 0.4732, 0.4743]),
+        EfficientNetImageProcessorPil(include_top=False, rescale_offset=True, rescale_factor=1 / 127.5),
+        EfficientNetImageProcessorPil(do_normalize=False),
     ],
-    ids=["CLIP", "ViT", "BEiT", "DINOv2", "not normalised", "rescaled to 0 to 2", "not rescaled"],
+    ids=[
+        *("CLIP", "ViT", "BEiT", "DINOv2", "not normalised", "rescaled to 0 to 2", "not rescaled"),
+        *("EfficientNet divides twice", "EfficientNet, offset", "EfficientNet divides only"),
+    ],
 )
 def test_pixels_are_those_of_the_own_processor(processor: Any, tmp_path: Path) -> None:
     square = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8))

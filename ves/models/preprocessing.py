@@ -32,12 +32,26 @@ def of_pictures(folder: Path) -> Normalisation:
     rescale = 1.0
     if _switch(path, settings, "do_rescale", True):
         (rescale,) = _numbers(path, "rescale_factor", settings.get("rescale_factor", LEVEL), 1)
-    if not _switch(path, settings, "do_normalize", True):
-        return Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), rescale)
-    mean, std = (_channels(path, settings, key) for key in ("image_mean", "image_std"))
-    if min(std) <= 0:
-        raise ValueError(f"{path}: image_std: {list(std)} are not all above 0")
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    if _switch(path, settings, "do_normalize", True):
+        mean, std = (_channels(path, settings, key) for key in ("image_mean", "image_std"))
+        if min(std) <= 0:
+            raise ValueError(f"{path}: image_std: {list(std)} are not all above 0")
+    if str(settings.get("image_processor_type", "")).startswith("EfficientNet"):
+        return _of_efficientnet(path, settings, Normalisation(mean, std, rescale))
     return Normalisation(mean, std, rescale)
+
+
+def _of_efficientnet(path: Path, settings: Mapping[str, Any], plain: Normalisation) -> Normalisation:
+    """What transformers' EfficientNetImageProcessor does besides: `include_top` divides by image_std once more, and
+    `rescale_offset` takes 1 from the rescaled picture. Both keys default as there."""
+    mean, std = plain.mean, plain.std
+    if _switch(path, settings, "do_rescale", True) and _switch(path, settings, "rescale_offset", False):
+        mean = (mean[0] + 1, mean[1] + 1, mean[2] + 1)
+    if _switch(path, settings, "include_top", True):
+        red, green, blue = _channels(path, settings, "image_std")
+        std = (std[0] * red, std[1] * green, std[2] * blue)
+    return Normalisation(mean, std, plain.rescale)
 
 
 def of_sound(folder: Path) -> bool:
