@@ -174,6 +174,23 @@ def figure1(
     draw(*_shown(**shown), out)
 
 
+def words(
+    run: Annotated[Path, "folder of the run, with embeddings of val", presence.embedded],
+    *,
+    truth: parameters.Truth,
+    out: Annotated[Path, "where to write the table (CSV)"],
+    plot: Annotated[Path, "where to draw the map of words (PNG)"],
+    pointing: Annotated[Path, "where to draw pointing by word (PNG)"],
+) -> None:
+    """Compare the words of all languages: where they point, and whether those for one thing lie together."""
+    one_core()
+    from ves.evaluation.truth import folder_of
+    from ves.report.tables.words import write
+
+    own = folder_of(experiment.run_config(run).data, truth)
+    write(run, run / "embeddings" / "val.zarr", own, out, plot, pointing)
+
+
 def refused_table(
     *,
     refused: parameters.Refused,
@@ -281,6 +298,7 @@ STAGES = (
     heatmaps,
     explorer,
     figure1,
+    words,
     refused_table,
     stage_times,
     html,

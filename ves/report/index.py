@@ -38,6 +38,8 @@ LINKS = {  # sections of links: file, and what it is
     "Localisation": {
         "pages/localisation.html": "The main numbers",
         "pages/localisation_protocols.html": "Every protocol, with intervals and baselines",
+        "pointing_by_word.png": "Pointing by kind of thing and language",
+        "words.png": "Do the words of all languages for one thing lie together?",
     },
     "Data and cost": {
         "pages/splits.html": "Who is in which split",

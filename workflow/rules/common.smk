@@ -64,6 +64,7 @@ CORPUS, KIND = CONFIG.corpus.name, CONFIG.corpus.kind
 FEATURES = features_name(CONFIG.vision)
 SETTINGS = settings_texts()
 RUNS = slices.runs(CONFIG)
+FIRST_RUN = f"{CONFIG.table[0]}-s{CONFIG.seeds[0]}"  # of the table: the one whose words are compared
 LOCALISED = SOURCES[KIND].localised  # the corpus has word timings and object masks
 LABELS = [] if CONFIG.corpus.labels is None else [CONFIG.corpus.labels]  # the table of spellings
 REPORT_TABLES = ["table1"] + ["localisation"] * LOCALISED  # on the first page of the report
@@ -173,7 +174,8 @@ def results():
     shown = ("figure1.png", "heatmaps", "explorer")
     outputs = ["results/table1.csv", *(f"results/{CORPUS}/{file}" for file in tables + shown)]
     outputs += table_runs("results/{corpus}/{run}/curves.png")
-    return outputs + [f"results/{CORPUS}/localisation.csv"] * LOCALISED
+    located = ("localisation.csv", "words.csv") if LOCALISED else ()
+    return outputs + [f"results/{CORPUS}/{file}" for file in located]
 
 
 def final_outputs():

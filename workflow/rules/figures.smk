@@ -145,6 +145,26 @@ rule localisation_table:
         "--protocols {output.protocols} --by {output.by} --log {log}"
 
 
+rule words:
+    input:
+        truth,
+        splits="data/{corpus}/splits.parquet",
+        config=f"results/{{corpus}}/{FIRST_RUN}/config.json",
+        embeddings=f"results/{{corpus}}/{FIRST_RUN}/embeddings/val.zarr.manifest.json",
+    output:
+        table="results/{corpus}/words.csv",
+        plot=in_report("words.png", "2 Localisation"),
+        pointing=in_report("pointing_by_word.png", "2 Localisation"),
+    log:
+        "logs/{corpus}/words.log",
+    params:
+        code=digest("words"),
+        run=subpath(input.config, parent=True),
+    shell:
+        "python -m ves words {params.run} --truth data/{wildcards.corpus}/truth --out {output.table} "
+        "--plot {output.plot} --pointing {output.pointing} --log {log}"
+
+
 # Drawn from log.jsonl, which training writes beside the model.
 rule curves:
     input:
