@@ -25,13 +25,13 @@ TINY = {
 
 
 def tiny_config():
-    """config.yaml with a corpus that fits a test."""
+    """config.yaml with a corpus that fits a test, a small backbone, and a layer in the visual adapter."""
     content = read_yaml(ROOT / "config.yaml")
     content["corpus"]["scenes"] |= TINY
     content["split"] |= {"val": 12, "tune": 6}
-    content["vision"] |= {"backbone": str(ROOT / content["vision"]["backbone"]), "batch_size": 16}
+    content["vision"] |= {"backbone": str(ROOT / "ves/standins/dinov2-scenes"), "image_size": 200, "batch_size": 16}
     content["audio"] |= {"backbone": str(ROOT / content["audio"]["backbone"]), "seconds": 3.0}
-    content["model"] |= {"dim": 32}
+    content["model"] |= {"dim": 32, "visual_layers": 1}
     content["train"] |= {"batch_size": 16, "epochs": 2, "checkpoint_every": 3, "evaluate_every": 10}
     return validate(content, [ROOT / "config.yaml"])
 
