@@ -395,11 +395,11 @@ def test_preprocessing_of_a_backbone_that_is_here_is_read_before_any_job(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("vision.image_size", 150, "vision.image_size: 150 is not a multiple of the patch size, 20; take 140 or 160"),
+        ("vision.image_size", 150, "vision.image_size: 150 is not a multiple of the patch size, 32; take 128 or 160"),
         (
             "model.visual_heads",
-            5,
-            "model.visual_heads: 5 does not divide the backbone's width, 192; take 1, 2, 3, 4, 6",
+            3,
+            "model.visual_heads: 3 does not divide the backbone's width, 320; take 1, 2, 4, 5, 8",
         ),
         ("audio.seconds", 0.01, "audio.seconds: 0.01 is shorter than one token, 0.0"),
         ("audio.backbone", "tests", "audio.backbone: the folder 'tests' has no config.json, so it is not a backbone"),

@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from transformers import Dinov2Model, HubertModel
+from transformers import Dinov2Model, EfficientNetModel, HubertModel
 
 from tests.support.checkout import of_project
+from ves.media.normalisation import IMAGENET
+from ves.models.preprocessing import of_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDINS = ROOT / "ves" / "standins"
 LEXICON = ROOT / "ves" / "sources" / "scenes" / "lexicon"
 
 sys.path.append(str(ROOT / "scripts"))  # the scripts are no package of the project
+import efficientnet_lite  # noqa: E402  # pyright: ignore[reportMissingImports]
 from standins import collages, emoji, imagenet, pictures, pseudowords, teacher, vision  # noqa: E402  # pyright: ignore[reportMissingImports]
 from standins.probe import ridge_accuracy  # noqa: E402  # pyright: ignore[reportMissingImports]
 
@@ -39,8 +42,37 @@ def frames(model, waveform, valid):
         return model(waveform, attention_mask=mask).last_hidden_state
 
 
-def test_together_they_are_below_8_megabytes():
-    assert sum(file.stat().st_size for file in of_project("ves/standins", "*")) < 8e6
+def test_together_they_are_below_13_megabytes():
+    """A checkout stays small: 7 MB of these are the network of photographs, which nothing smaller replaced."""
+    assert sum(file.stat().st_size for file in of_project("ves/standins", "*")) < 13e6
+
+
+def test_the_network_of_photographs_is_what_its_authors_ship():
+    made = json.loads((STANDINS / "efficientnet-lite0" / "made.json").read_text("utf-8"))
+    assert made["largest_difference"] < 1e-4
+    assert made["relative_error_in_half_precision"] < 0.01
+    assert of_pictures(STANDINS / "efficientnet-lite0") == IMAGENET
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("_conv_stem.weight", "embeddings.convolution.weight"),
+        ("_blocks.3._bn1.running_var", "encoder.blocks.3.depthwise_conv.depthwise_norm.running_var"),
+        ("_bn1.bias", "encoder.top_bn.bias"),
+        ("_fc.weight", None),
+    ],
+)
+def test_names_of_the_network_of_photographs(theirs, ours):
+    assert efficientnet_lite.renamed(theirs) == ours
+
+
+def test_gates_of_the_network_of_photographs_are_open():
+    """It has no squeeze-and-excitation; transformers' class has, and must pass everything."""
+    network = EfficientNetModel.from_pretrained(STANDINS / "efficientnet-lite0", dtype=torch.float32).eval()
+    channels = torch.rand(1, 96, 4, 4, generator=torch.Generator().manual_seed(0))
+    gate = network.encoder.blocks[1].squeeze_excite
+    assert torch.equal(gate(channels), channels)
 
 
 def test_five_seconds_are_124_frames(hubert):

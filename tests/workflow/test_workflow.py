@@ -302,7 +302,7 @@ def test_a_faulty_configuration_stops_before_any_job(fresh: Path) -> None:
 def test_sizes_that_do_not_fit_the_backbone_stop_before_any_job(fresh: Path) -> None:
     output = run(fresh, *overlay(fresh, "vision: {image_size: 150}"), fails=True)
     assert (
-        "config/edited.yaml: vision.image_size: 150 is not a multiple of the patch size, 20; take 140 or 160" in output
+        "config/edited.yaml: vision.image_size: 150 is not a multiple of the patch size, 32; take 128 or 160" in output
     )
     assert not (fresh / "data").exists()
 

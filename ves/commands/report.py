@@ -182,7 +182,7 @@ def words(
     plot: Annotated[Path, "where to draw the map of words (PNG)"],
     pointing: Annotated[Path, "where to draw pointing by word (PNG)"],
 ) -> None:
-    """Compare the words of all languages: where they point, and whether those for one thing lie together."""
+    """Compare the words of all languages, and where they point."""
     one_core()
     from ves.evaluation.truth import folder_of
     from ves.report.tables.words import write

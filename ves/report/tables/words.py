@@ -128,7 +128,12 @@ def pointing_figure_of(table: pl.DataFrame, run: str) -> Figure:
         weighted = (pl.col("pointing") * pl.col("n")).sum() / pl.col("n").sum()
         return table.group_by(by).agg(weighted.alias("mean"), pl.col("n").sum())
 
-    kinds = overall("kind").sort("n", "kind", descending=[True, False]).head(MOST).sort("mean", "kind", descending=[True, False])
+    kinds = (
+        overall("kind")
+        .sort("n", "kind", descending=[True, False])
+        .head(MOST)
+        .sort("mean", "kind", descending=[True, False])
+    )
     languages = overall("language").sort("mean", "language", descending=[True, False])
     values = np.full((len(kinds), len(languages)), np.nan)
     row, column = kinds["kind"].to_list(), languages["language"].to_list()
