@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import transformers
+from torch import nn
 from transformers import Wav2Vec2FeatureExtractor
 
 from tests.support.backbones import (
@@ -79,6 +80,7 @@ def test_tokens_of_convolutions_are_places_of_the_last_map(kind: str, tmp_path: 
     config = check_kind("vision.backbone", tmp_path)
     assert (token_cell(config), token_width(config)) == ((16, 16), 16)
     loaded = load_backbone(vision_config(tmp_path, image_size=64))
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in loaded.modules()), "norms are folded into weights"
     assert patch_grid(loaded.config, 64) == (4, 4)
     pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

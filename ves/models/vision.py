@@ -7,12 +7,14 @@ Dimension key
 """
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ves.config.experiment import VisionConfig
 from ves.models.backbone import CONVOLUTIONS, backbone_folder, token_cell
@@ -52,10 +54,25 @@ def load_backbone(vision: VisionConfig) -> nn.Module:
     model = load_pretrained(vision_folder(vision), dtype=torch.float32).eval()
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     if model.config.model_type in CONVOLUTIONS:
+        fold_norms(model)
         model.to(memory_format=torch.channels_last)  # half the time on a CPU with bfloat16
     if vision.compile:
         model.compile(dynamic=False)  # in place; all batches have one size
     return model
+
+
+def fold_norms(model: nn.Module) -> None:
+    """Make each batch norm that follows a convolution a part of its weights, in place; for a network in eval mode.
+
+    Maps differ by rounding only. Without the norms EfficientNet-Lite0 takes about half the time on a CPU, where it
+    waits for memory.
+    """
+    for parent in list(model.modules()):
+        children = list(parent.named_children())
+        for (name, convolution), (after, norm) in pairwise(children):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, name, fuse_conv_bn_eval(convolution, norm))
+                setattr(parent, after, nn.Identity())
 
 
 @torch.inference_mode()
