@@ -70,6 +70,9 @@ def test_everything_is_made_and_nothing_is_left_to_do(reference: Path) -> None:
     made += (
         "figure1.png",
         "figure1.pdf",
+        "words.csv",
+        "words.png",
+        "pointing_by_word.png",
         "explorer/index.html",
         "refused.csv",
         "times.csv",
@@ -164,7 +167,8 @@ def test_code_of_cheap_results_re_runs_them_and_that_of_costly_ones_does_not(ref
     tables = {"table1", "publish", "localisation_table", "report_tables"} | LAST | OF_RANKS
     ranked = {job for job in measured if "localisation" not in job}
     assert jobs_after_editing("evaluation.retrieval.metrics") == ranked | tables - {"localisation_table"}
-    assert jobs_after_editing("similarity.pairwise") == measured | tables | DRAWN  # imported by all three
+    assert jobs_after_editing("similarity.pairwise") == measured | tables | DRAWN | {"words"}
+    assert jobs_after_editing("evaluation.words") == {"words"} | LAST
     assert jobs_after_editing("report.tables.recall_plots") == {"retrieval_figures"} | LAST
     assert jobs_after_editing("report.tables.comparisons") == OF_RANKS | LAST, (
         "breakdown and page write numbers as it does"
@@ -275,7 +279,7 @@ def test_from_the_page_of_all_results_one_gets_everywhere_and_back(reference: Pa
         leads = page.evaluate("[...document.links].map((link) => link.getAttribute('href'))")
     pages = [name for name in dict.fromkeys(leads) if name.endswith(".html")]
     assert {"explorer/index.html", "heatmaps/index.html", "pages/table1.html", "pages/localisation.html"} <= set(pages)
-    assert {"figure1.png", "recall_over_k.png", "dense-s0/curves.png"} <= set(leads)
+    assert {"figure1.png", "recall_over_k.png", "words.png", "dense-s0/curves.png"} <= set(leads)
     for name in leads:
         assert (results / name).is_file(), name
     with launched() as chromium:

@@ -6,7 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
+from ves.sources.scenes import espeak
 from ves.sources.scenes.espeak import SAMPLE_RATE, speak
 
 HINDI = "यहाँ एक लाल गेंद, और नीली किताब है"
@@ -109,3 +111,9 @@ def test_unknown_voice_is_named(voice):
 def test_text_without_sound_is_an_error():
     with pytest.raises(ValueError, match="says nothing"):
         speak("  ", "hi")
+
+
+def test_speech_is_resampled_with_the_default_filter_of_the_library():
+    sound = np.random.default_rng(0).standard_normal(5_000).astype(np.float32)
+    own = resample_poly(sound, espeak.SAMPLE_RATE, espeak.ESPEAK_RATE, window=espeak._low_pass())
+    assert np.array_equal(own, resample_poly(sound, espeak.SAMPLE_RATE, espeak.ESPEAK_RATE))
