@@ -238,7 +238,7 @@ def test_the_report_is_a_page_to_send_to_a_colleague(reference: Path) -> None:
     folder = report(reference, *TOY)
     with launched() as chromium, opened(chromium, folder / "report.html", warnings=False) as page:
         said = method(page)
-        assert "synthesised by this workflow (seed 6067): 120 rendered pictures" in said
+        assert "synthesised by this workflow (seed 7950): 120 rendered pictures" in said
         assert "dense: max_mean hybrid: 0.7 x max_mean + 0.3 x mean_mean" in said
         assert "One training of each model" in said and "pointing" in said and "Not measured" not in said
         rows = page.locator(".ves-table").first.locator("tr").all_inner_texts()
