@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_gates_of_the_network_of_photographs_are_open():
     """It has no squeeze-and-excitation; transformers' class has, and must pass everything."""
     network = EfficientNetModel.from_pretrained(STANDINS / "efficientnet-lite0", dtype=torch.float32).eval()
     channels = torch.rand(1, 96, 4, 4, generator=torch.Generator().manual_seed(0))
-    gate = network.encoder.blocks[1].squeeze_excite
+    gate: Any = network.encoder.blocks[1].squeeze_excite
     assert torch.equal(gate(channels), channels)
 
 

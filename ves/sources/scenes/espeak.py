@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import espeakng_loader
 import numpy as np
@@ -146,7 +147,9 @@ def _spans(events: list[tuple[int, int, int, str]], kind: int, end: int) -> list
 def _low_pass() -> np.ndarray:
     """The filter that resample_poly designs for these rates by default; it would do so for every clip."""
     most = max(SAMPLE_RATE, ESPEAK_RATE) // math.gcd(SAMPLE_RATE, ESPEAK_RATE)
-    return firwin(20 * most + 1, 1 / most, window=("kaiser", 5.0)).astype(np.float32)
+    kaiser: Any = ("kaiser", 5.0)  # scipy declares names of windows only
+    taps: Any = firwin(20 * most + 1, 1 / most, window=kaiser)
+    return taps.astype(np.float32)
 
 
 def speak(text: str, voice: str, rate: int = 160, pitch: int = 50, phonemes: bool = False) -> Speech:
