@@ -64,8 +64,7 @@ def load_backbone(vision: VisionConfig) -> nn.Module:
 def fold_norms(model: nn.Module) -> None:
     """Make each batch norm that follows a convolution a part of its weights, in place; for a network in eval mode.
 
-    Maps differ by rounding only. Without the norms EfficientNet-Lite0 takes about half the time on a CPU, where it
-    waits for memory.
+    Maps differ by rounding only. On a CPU a norm is one more walk through memory (benchmarks/convolutions.py).
     """
     for parent in list(model.modules()):
         children = list(parent.named_children())
