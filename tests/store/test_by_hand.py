@@ -58,7 +58,7 @@ def test_the_commands_of_the_page_work(store: Path, capsys: pytest.CaptureFixtur
     assert said.out.splitlines()[0] == f"{NAME}/patch_tokens/c/1/0/0: row 5: wrong checksum"
     assert said.err.splitlines()[-1].startswith(f"store verify: {NAME}: damaged, places: 1; extract again: delete")
     assert main(show) == 1
-    assert f"store show: {NAME}: no image whose id begins with '1d15eb', among 10" in capsys.readouterr().err
+    assert f"store show: {NAME}: no image whose id begins with '5862a4', among 10" in capsys.readouterr().err
 
 
 def test_verify_is_told_of_another_list_of_images(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
