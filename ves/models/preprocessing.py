@@ -34,9 +34,7 @@ def of_pictures(folder: Path) -> Normalisation:
         (rescale,) = _numbers(path, "rescale_factor", settings.get("rescale_factor", LEVEL), 1)
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if _switch(path, settings, "do_normalize", True):
-        mean, std = (_channels(path, settings, key) for key in ("image_mean", "image_std"))
-        if min(std) <= 0:
-            raise ValueError(f"{path}: image_std: {list(std)} are not all above 0")
+        mean, std = _channels(path, settings, "image_mean"), _deviation(path, settings)
     if str(settings.get("image_processor_type", "")).startswith("EfficientNet"):
         return _of_efficientnet(path, settings, Normalisation(mean, std, rescale))
     return Normalisation(mean, std, rescale)
@@ -49,7 +47,7 @@ def _of_efficientnet(path: Path, settings: Mapping[str, Any], plain: Normalisati
     if _switch(path, settings, "do_rescale", True) and _switch(path, settings, "rescale_offset", False):
         mean = (mean[0] + 1, mean[1] + 1, mean[2] + 1)
     if _switch(path, settings, "include_top", True):
-        red, green, blue = _channels(path, settings, "image_std")
+        red, green, blue = _deviation(path, settings)
         std = (std[0] * red, std[1] * green, std[2] * blue)
     return Normalisation(mean, std, plain.rescale)
 
@@ -112,6 +110,14 @@ def _channels(path: Path, settings: Mapping[str, Any], key: str) -> Channels:
         value = [value] * 3
     red, green, blue = _numbers(path, key, value, 3)
     return red, green, blue
+
+
+def _deviation(path: Path, settings: Mapping[str, Any]) -> Channels:
+    """The standard deviations. Raises ValueError that names the file unless all are above 0."""
+    std = _channels(path, settings, "image_std")
+    if min(std) <= 0:
+        raise ValueError(f"{path}: image_std: {list(std)} are not all above 0")
+    return std
 
 
 def _numbers(path: Path, key: str, value: Any, count: int) -> list[float]:

@@ -1,5 +1,7 @@
 """Figures of words: what is drawn is what was measured."""
 
+import shutil
+
 import numpy as np
 import polars as pl
 import pytest
@@ -55,17 +57,46 @@ def test_pointing_is_by_kind_and_language_the_best_first(words):
     assert len(texts(axes)) == len(words.table)
 
 
-def test_table_and_figures_of_a_run(tmp_path):
+def test_one_language_has_a_map_and_no_table_of_translations(words):
+    rows = (words.table["language"] == "Hindi").to_numpy()
+    hindi = Words(words.table.filter(rows), words.tokens[rows])
+    (axes,) = page.words_figure(hindi, translations(hindi), "dense-s0").axes
+    assert len(texts(axes)) == page.MAPPED
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with its corpus in the same folder."""
     run = write_run(tmp_path, "dense-s0", 1.0)
-    data, _, truth = write_corpus(run)
+    data, _, _ = write_corpus(run)
     width, height = zip(*SIZES, strict=True)
     images = pl.read_parquet(data.images).with_columns(width=pl.Series(width), height=pl.Series(height))
     images.write_parquet(data.images)
-    outputs = [tmp_path / name for name in ("words.csv", "words.png", "pointing.png")]
-    page.write(run, run / "embeddings" / "val.zarr", truth, *outputs)
-    table = pl.read_csv(outputs[0])
+    return run
+
+
+def written(run):
+    """What `write` makes of a run: the table, and the sizes of the figures."""
+    table, *figures = (run / name for name in ("words.csv", "words.png", "pointing.png"))
+    page.write(run, run / "embeddings" / "val.zarr", run / "truth", table, *figures)
+    sizes = []
+    for path in figures:
+        with Image.open(path) as picture:
+            sizes.append(picture.size)
+    return pl.read_csv(table), sizes
+
+
+def test_table_and_figures_of_a_run(run):
+    table, sizes = written(run)
     assert table.columns == list(page.COLUMNS)
     assert sorted(table["language"].unique()) == ["Hindi", "Tamil", "Urdu"]
-    for path in outputs[1:]:
-        with Image.open(path) as picture:
-            assert min(picture.size) > 100
+    assert table["pointing"].to_list() == [100.0] * 6, "as the heat was planted"
+    assert min(min(size) for size in sizes) > 100
+
+
+def test_a_corpus_without_words_has_an_empty_table_and_figures_that_say_so(run):
+    shutil.rmtree(run / "truth" / "audio")
+    table, sizes = written(run)
+    assert table.is_empty()
+    assert table.columns == list(page.COLUMNS)
+    assert sizes[0] == sizes[1] == (8 * page.DPI, page.DPI)

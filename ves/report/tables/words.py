@@ -32,21 +32,17 @@ def write(run: Path, store: Path, truth: Path, table: Path, map_figure: Path, po
     """
     config, embeddings = run_config(run), load(store)
     refuse_other_split(embeddings, store, config.data.splits)
-    try:
-        words = collect(embeddings, config.data, truth)
-    except NoTruth as reason:
-        _write(pl.DataFrame(schema=COLUMNS), [_nothing(str(reason))] * 2, table, map_figure, pointing_figure)
-        return
     with plots.our_style():
-        figures = [words_figure(words, translations(words), config.run), pointing_figure_of(words.table, config.run)]
-        _write(words.table, figures, table, map_figure, pointing_figure)
-
-
-def _write(words: pl.DataFrame, figures: list[Figure], table: Path, *paths: Path) -> None:
-    for figure, path in zip(figures, paths, strict=True):
-        plots.save(figure, path)
+        try:
+            words = collect(embeddings, config.data, truth)
+            rows, name = words.table, config.run
+            figures = [words_figure(words, translations(words), name), pointing_figure_of(rows, name)]
+        except NoTruth as reason:
+            rows, figures = pl.DataFrame(schema=COLUMNS), [_nothing(str(reason))] * 2
+        for figure, path in zip(figures, (map_figure, pointing_figure), strict=True):
+            plots.save(figure, path)
     with atomic(table) as temporary:
-        words.with_columns(pl.col("pointing").round(2)).write_csv(temporary)
+        rows.with_columns(pl.col("pointing").round(2)).write_csv(temporary)
 
 
 def _nothing(why: str) -> Figure:
@@ -94,8 +90,9 @@ def _map(axes: Axes, words: Words) -> None:
     for kind, colour, mark in zip(kinds, COLOURS, MARKS, strict=False):
         of_kind = (shown["kind"] == kind).to_numpy()
         axes.plot(*places[of_kind].T, mark, color=colour, ms=6, label=plain([kind])[0], alpha=0.85)
-    for (x, y), language in zip(places, plain(shown["language"].to_list()), strict=True):
-        axes.annotate(language[:3], (x, y), (4, 3), textcoords="offset points", fontsize=6, color="#555555")
+    beginnings = plain([language[:3] for language in shown["language"]])
+    for (x, y), beginning in zip(places, beginnings, strict=True):
+        axes.annotate(beginning, (x, y), (4, 3), textcoords="offset points", fontsize=6, color="#555555")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(True)
