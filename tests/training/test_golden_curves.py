@@ -47,7 +47,8 @@ def curve(data, tmp_path) -> Callable[..., np.ndarray]:
     def train_curve(name: str, **changes: Any) -> np.ndarray:
         config = tiny_config()
         epochs = (CURVES[name] + 0.5) * BATCH / (golden_pairs.CLIPS - 2 * golden_pairs.TUNE)
-        fixed = {"precision": "fp64", "batch_size": BATCH, "micro_batch": BATCH, "epochs": epochs, "warmup": 0.3}
+        fixed = {"precision": "fp64", "batch_size": BATCH, "micro_batch": BATCH, "epochs": epochs}
+        fixed |= {"warmup": 0.3, "temperature": 0.05}
         run = RunConfig(
             run=name,
             seed=0,
