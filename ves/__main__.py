@@ -7,7 +7,7 @@ as `vaani check`.
 import sys
 from typing import Annotated, Any, Literal
 
-from ves.commands import arguments, corpus, evaluation, features, process, report, sources, stores, training
+from ves.commands import arguments, corpus, evaluation, features, figures, process, report, sources, stores, training
 from ves.commands.parser import parser
 
 
@@ -21,7 +21,7 @@ def completion(shell: Annotated[Literal["bash", "zsh"], "the shell"]) -> None:
     print(script(shell, STAGES, GROUPS), end="")
 
 
-FILES = (sources, corpus, features, training, evaluation, report, stores)
+FILES = (sources, corpus, features, training, evaluation, report, figures, stores)
 STAGES = (*(stage for file in FILES for stage in file.STAGES), completion)
 GROUPS = ("vaani", "store")  # the first words of two-word stages
 TYPED = (  # by people, in the order of the overview; all others are for the workflow
