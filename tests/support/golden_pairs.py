@@ -76,5 +76,5 @@ def write(folder: Path) -> DataPaths:
         images=str(folder / "images.parquet"),
         audio=str(folder / "audio.zarr"),
         features=str(store),
-        live=False,
+        input="store",
     )
