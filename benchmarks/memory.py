@@ -73,7 +73,7 @@ def main() -> None:
     """A row with the convolutional front end trained, and one with it frozen."""
     harness.arguments(__doc__).parse_args()
     torch.manual_seed(0)
-    settings = ModelConfig(dim=DIM, visual_layers=2, visual_heads=8, dropout=0.1, visual_head="mlp", normalise="tokens")
+    settings = ModelConfig(dim=DIM, visual_layers=2, visual_heads=8, dropout=0.1, visual_head="mlp")
     visual = ImageTower(settings, WIDTH).train()
     casts, picture = line(visual, PATCHES, WIDTH)
     print("Computed, not measured on a GPU; GB = 1e9 bytes. A lower bound (see the script).")

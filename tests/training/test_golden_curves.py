@@ -107,7 +107,7 @@ def _count_more(function: Callable, extra: int) -> Callable:
 
 
 def _faster(train: TrainConfig, part: str) -> dict[str, float | None]:
-    return train.rates | {part: train.rates[part] * HAIR}
+    return train.rates | {part: (train.rates[part] or 0) * HAIR}
 
 
 SETTINGS = {

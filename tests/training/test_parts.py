@@ -108,6 +108,7 @@ def staged(tiny, tmp_path):
                 "non_negativity_scaled": 0.15,
                 "temperature_bounds": {"weight": 8.0, "low": 2.3, "high": 4.0},
             },
+            "normalise": "none",
             "temperature": 2.0,
             "batch_size": 8,
             "micro_batch": 8,
@@ -122,9 +123,7 @@ def staged(tiny, tmp_path):
             data=data,
             audio=config.audio.model_copy(update={"pool": "none", "head": "linear", "seconds": 1.0}),
             vision=config.vision.model_copy(update={"image_size": 80}),
-            model=ModelConfig(
-                dim=16, visual_layers=0, visual_heads=1, dropout=0.0, visual_head="linear", normalise="none"
-            ),
+            model=ModelConfig(dim=16, visual_layers=0, visual_heads=1, dropout=0.0, visual_head="linear"),
             train=type(config.train).model_validate(values | changes),
         )
         (folder / "config.json").write_text(run.model_dump_json())

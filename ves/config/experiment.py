@@ -109,7 +109,6 @@ class ModelConfig(StrictModel):
     visual_heads: Positive
     dropout: Fraction
     visual_head: Head
-    normalise: Literal["tokens", "none"]
 
 
 class AugmentConfig(StrictModel):
@@ -162,6 +161,7 @@ class TrainConfig(StrictModel):
     """One training run (ves.training.train). Each entry of `runs` may override any of these keys."""
 
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
+    normalise: Literal["tokens", "none"]
     loss: Loss
     features: Features
     regularisers: dict[Regulariser, PositiveFloat | RegulariserConfig]

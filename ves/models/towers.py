@@ -179,9 +179,11 @@ class ImageTower(nn.Module):
     """Pictures to image tokens: layers and a head over the patch tokens of a backbone, which is a part of the tower
     where training moves it, and otherwise has made them before."""
 
-    def __init__(self, model: ModelConfig, width: int, vision: VisionConfig | None = None) -> None:
+    def __init__(
+        self, model: ModelConfig, width: int, vision: VisionConfig | None = None, normalise: str = "tokens"
+    ) -> None:
         super().__init__()
-        self.normalise = model.normalise
+        self.normalise = normalise
         self.backbone = None if vision is None else load_trainable(vision)
         layer = nn.TransformerEncoderLayer(
             width, model.visual_heads, dim_feedforward=4 * width, dropout=model.dropout, batch_first=True
@@ -221,11 +223,12 @@ class VeS(nn.Module):
         width: int,
         temperature: float,
         vision: VisionConfig | None = None,
+        normalise: str = "tokens",
     ) -> None:
         """`width` is that of the vision backbone's tokens; `vision` is given where the backbone is trained too."""
         super().__init__()
-        self.audio = AudioTower(audio, model.dim, model.normalise)
-        self.visual = ImageTower(model, width, vision)
+        self.audio = AudioTower(audio, model.dim, normalise)
+        self.visual = ImageTower(model, width, vision, normalise)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
         self._learned = [name for name, parameter in self.named_parameters() if parameter.requires_grad]
 
@@ -309,6 +312,14 @@ class VeS(nn.Module):
         self.load_state_dict(state, strict=False)
 
 
+def new_model(config: RunConfig, width: int) -> VeS:
+    """The model of a run before its first step; `width` is that of the vision backbone's tokens."""
+    train = config.train
+    model = VeS(config.audio, config.model, width, train.temperature, config.vision, train.normalise)
+    model.learn(train.moving)
+    return model
+
+
 def load(run: Path) -> tuple[VeS, RunConfig]:
     """The trained model of a run directory (config.json and model.safetensors), in evaluation mode."""
     config = run_config(run)
@@ -328,8 +339,7 @@ def restore(config: RunConfig, weights: Path) -> VeS:
         raise ValueError(f"{weights}: damaged weights ({error}); train again or copy the file again") from error
     if (head := state.get("visual.head.0.weight")) is None:
         raise ValueError(f"{weights}: not the weights of a VeS model; name a run that `ves train` has finished")
-    model = VeS(config.audio, config.model, head.shape[1], config.train.temperature, config.vision)
-    model.learn(config.train.moving)
+    model = new_model(config, head.shape[1])
     model.load_trainable(state, weights)
     model.audio.restore_origin(origin, weights)
     return model.eval()

@@ -16,7 +16,7 @@ from ves.base.files import lock
 from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig, run_config
-from ves.models.towers import VeS
+from ves.models.towers import VeS, new_model
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
 from ves.training.distributed import ALONE, World, join_world
@@ -68,9 +68,7 @@ def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, 
 def _new_model(config: RunConfig, patch_width: int, device: torch.device) -> VeS:
     """The model before its first step."""
     with weights_of(config.train.precision):
-        model = VeS(config.audio, config.model, patch_width, config.train.temperature, config.vision)
-    model.learn(config.train.moving)
-    model.to(device).train()
+        model = new_model(config, patch_width).to(device).train()
     if config.train.gradient_checkpointing:
         model.recompute_layers()
     return model
