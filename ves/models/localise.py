@@ -49,6 +49,7 @@ class Localisation:
     frames: FrameGrid
     image_size: int
     fit: str
+    measure: str  # what the similarity is, in words
 
     @property
     def spans_s(self) -> Float[np.ndarray, "T 2"]:
@@ -137,6 +138,7 @@ class Localiser:
             frames=self.ves.grid,
             image_size=self.vision.image_size,
             fit=self.vision.fit,
+            measure="cosine similarity" if self.config.train.normalise == "tokens" else "inner product",
         )
 
     def _audio_tokens(self, samples: Int16[np.ndarray, " n"]) -> tuple[Float32[Tensor, "T D"], Bool[np.ndarray, " T"]]:
