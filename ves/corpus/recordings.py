@@ -2,13 +2,14 @@
 
 Clips that were cut from one recording or film share a `recordingID`. `segment` counts them from 0, and `frames` names
 the pictures of a clip in the order of time; `referenceImage` is one of them. A shard without these columns has none of
-it in its part.
+it in its part, and a manifest of such parts neither.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -83,3 +84,25 @@ def fault(row: Mapping[str, Any]) -> tuple[str, str] | None:
     if row["image_reference"] not in frames:
         return "bad_frames", f"the picture of the reference, {row['image_reference']}, is none of the frames"
     return None
+
+
+def links(manifest: pl.LazyFrame, images: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of images (int64 [n] each, indices among `images`, their ids) that connect all frames of all clips of each
+    recording, and the frames of each clip of no recording; none where the manifest has no recordings.
+
+    Raises ValueError if a frame is none of the images.
+    """
+    if "frame_ids" not in manifest.collect_schema():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    kind = pl.Enum(images)
+    clips = manifest.select(
+        pl.col("recording_id").cast(pl.Categorical).to_physical(),
+        left=pl.col("image_id").cast(kind, strict=False).to_physical(),
+        right=pl.col("frame_ids").cast(pl.List(kind), strict=False).to_physical(),
+    ).collect(engine="streaming")
+    if missing := (clips["right"].list.drop_nulls().list.len() != clips["right"].list.len()).sum():
+        raise ValueError(f"{missing} clips of the manifest have frames that images.parquet lacks; run the merge again")
+    own = clips.select("left", "right").explode("right").drop_nulls()
+    shared = clips.drop_nulls("recording_id").select("left", right=pl.col("left").first().over("recording_id"))
+    pairs = pl.concat([own, shared]).cast(pl.Int64)
+    return pairs["left"].to_numpy(), pairs["right"].to_numpy()
