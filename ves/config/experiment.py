@@ -103,11 +103,11 @@ class AugmentConfig(StrictModel):
     """How a clip is changed at random each time it is trained on (ves.training.augmentation). A pair of numbers is the
     bounds of a random value."""
 
-    frame: Literal["middle", "random"]
     window: Literal["start", "random"]
     speed: Speeds | None
     noise_snr_db: Bounds | None
     gain_db: Bounds | None
+    frame: Literal["middle", "random"]
 
 
 class TrainConfig(StrictModel):
