@@ -60,8 +60,8 @@ def curve(films, tmp_path) -> Callable[..., np.ndarray]:
 
     def train_curve(**changes: Any) -> np.ndarray:
         config = tiny_config()
-        values = config.train_of("dense").model_dump() | SETTINGS | changes
-        values["augment"] |= {"frame": "random"}
+        dense = config.train_of("dense").model_dump()
+        values = dense | SETTINGS | {"augment": dense["augment"] | {"frame": "random"}} | changes
         values["epochs"] = (STEPS + 0.5) * BATCH / golden_pairs.trained(data)
         run = RunConfig(
             run="av-align",
