@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Transpose
 
-from ves.media.film import BadFilm
+from ves.media.film_events import BadFilm
 
 UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 HD_LINES = 720  # from here on, players take an unstated colour matrix for BT.709, below for BT.601
@@ -56,7 +56,9 @@ def _turn(frame: Any) -> Transpose | None:
         return None
     a, b, _, c, d, *_ = np.frombuffer(bytes(side_data), np.int32).astype(np.int64).tolist()
     least = max(map(abs, (a, b, c, d))) / 100
-    signs = tuple(0 if abs(number) <= least else (1 if number > 0 else -1) for number in (a, b, c, d))
-    if signs not in TURNS:
-        raise BadFilm("rotation", f"it is shown turned by a matrix {(a, b, c, d)}; only multiples of 90 degrees are read")
-    return TURNS[signs]
+    signs = [0 if abs(number) <= least else (1 if number > 0 else -1) for number in (a, b, c, d)]
+    if (known := (signs[0], signs[1], signs[2], signs[3])) not in TURNS:
+        raise BadFilm(
+            "rotation", f"it is shown turned by a matrix {(a, b, c, d)}; only multiples of 90 degrees are read"
+        )
+    return TURNS[known]
