@@ -7,6 +7,7 @@ that `number_of` reads again after any encoder; `ticks` is noise with a click at
 import io
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def write_film(
 
 def _video(container, pictures, codec: str, turned: int, pixel_aspect, keys: int) -> Any:
     height, width = pictures[0][1].shape[:2]
-    small = {"libx264": {"preset": "veryfast", "crf": "18"}}.get(codec, {"b": "1000000"})
+    small = {"libx264": {"preset": "veryfast", "crf": "18", "sc_threshold": "0"}}.get(codec, {"b": "1000000"})
     steps = 1000 if codec == "mpeg4" else FINE
     film = container.add_stream(codec, rate=steps if codec == "mpeg4" else 25, options=small)
     film.width, film.height, film.pix_fmt = width, height, "yuv420p"
@@ -120,6 +121,11 @@ def _pictures(film, pictures) -> list[tuple[float, Any]]:
         frame.pts, frame.time_base = round(time_s / base), base
         made += film.encode(frame)
     made += film.encode(None)
+    marks = [round(time_s / base) for time_s, _ in pictures]
+    lasting = [end - begin for begin, end in pairwise(marks)] or [round(0.04 / base)]
+    lasts = dict(zip(marks, [*lasting, lasting[-1]], strict=True))  # the last one as long as the one before
+    for packet in made:
+        packet.duration = lasts[packet.pts]
     return [(float(packet.dts * packet.time_base), packet) for packet in made]
 
 
@@ -143,8 +149,8 @@ def cut_short(path: Path, share: float) -> Path:
     return path
 
 
-def damage(path: Path, time_s: float, kind: str = "video", length: int = 400) -> Path:
-    """Overwrite the packet that begins at or after a time with zeros, but for its first bytes."""
+def damage(path: Path, time_s: float, kind: str = "video") -> Path:
+    """Overwrite the packet that begins at or after a time, so that no decoder takes it for a valid one."""
     with av.open(str(path)) as container:
         stream = getattr(container.streams, kind)[0]
         found = next(
@@ -155,7 +161,7 @@ def damage(path: Path, time_s: float, kind: str = "video", length: int = 400) ->
         place, size = found.pos, found.size
     content = bytearray(path.read_bytes())
     assert place is not None
-    content[place + 5 : place + min(size, length)] = bytes(min(size, length) - 5)
+    content[place : place + size] = b"\xff" * size
     path.write_bytes(content)
     return path
 

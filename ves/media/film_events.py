@@ -61,21 +61,27 @@ class PictureReader:
     def __init__(self, usual_s: float) -> None:
         self.until_s, self.usual_s = -math.inf, usual_s
         self.broken: str | None = None  # what is damaged, since `until_s`
+        self.whole_from: int | None = None  # after damage: the time, in units of the stream, of a key picture behind it
 
     def read(self, packet) -> Iterator[Event]:
         """The pictures of one packet."""
         import av.error
 
         if packet.is_corrupt:
-            self.broken = self.broken or "a packet of pictures is cut off"
+            self._break("a packet of pictures is cut off")
             return
+        if self.broken and self.whole_from is None and packet.is_keyframe:
+            self.whole_from = packet.pts
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            self.broken = self.broken or f"a picture cannot be decoded: {error.strerror or error}"
+            self._break(f"a picture cannot be decoded: {error.strerror or error}")
             return
         for frame in frames:
             yield from self._show(frame)
+
+    def _break(self, detail: str) -> None:
+        self.broken, self.whole_from = self.broken or detail, None
 
     def _show(self, frame) -> Iterator[Event]:
         number = frame.pts if frame.pts is not None else frame.dts
@@ -84,9 +90,9 @@ class PictureReader:
             raise BadFilm("bad_times", f"a picture {'without a time' if number is None else f'at {time_s:.3f} s'} "
                           f"follows one at {self.until_s:.3f} s")  # fmt: skip
         if frame.is_corrupt:
-            self.broken = self.broken or "a picture is damaged"
-        if self.broken and (frame.is_corrupt or not frame.key_frame):
-            return
+            self._break("a picture is damaged")
+        if self.broken and (self.whole_from is None or number < self.whole_from):
+            return  # also those in front of the key picture, which come after it in the file
         yield from self.close(time_s)
         if time_s > self.until_s:
             self.until_s = time_s
@@ -96,7 +102,7 @@ class PictureReader:
         """Damage that ends here, if there is any."""
         if self.broken:
             yield Damage(self.until_s, end_s, self.broken)
-            self.broken = None
+            self.broken = self.whole_from = None
 
 
 class SoundReader:

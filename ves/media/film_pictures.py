@@ -1,6 +1,6 @@
 """A decoded picture of a film as people see it: in its colours, with square pixels, the right way up."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,23 +23,17 @@ TURNS = {  # signs of a, b, c, d in the display matrix [a b; c d], which takes s
 }
 
 
-class HasPixelAspect(Protocol):
-    """The width of a stored pixel as it is shown, to its height."""
-
-    pixel_aspect: float
-
-
-def to_picture(frame: Any, film: HasPixelAspect, side: int | None) -> Image.Image:
-    """An av.VideoFrame as RGB, its longer side at most `side` pixels. Raises BadFilm `rotation` for a display matrix
-    that turns by no multiple of 90 degrees."""
+def to_picture(frame: Any, pixel_aspect: float, side: int | None) -> Image.Image:
+    """An av.VideoFrame as RGB, its longer side at most `side` pixels. A stored pixel is `pixel_aspect` times as wide as
+    it is high. Raises BadFilm `rotation` for a display matrix that turns by no multiple of 90 degrees."""
     matrix = 1 if frame.height >= HD_LINES else 5  # ITU709, ITU601
     colours = {"src_colorspace": matrix} if frame.colorspace == UNSPECIFIED else {}
     picture = Image.fromarray(frame.reformat(format="rgb24", threads=1, **colours).to_ndarray())
     width, height = float(frame.width), float(frame.height)
-    if film.pixel_aspect > 1 + NEARLY_SQUARE:
-        width *= film.pixel_aspect
-    elif film.pixel_aspect < 1 - NEARLY_SQUARE:
-        height /= film.pixel_aspect
+    if pixel_aspect > 1 + NEARLY_SQUARE:
+        width *= pixel_aspect
+    elif pixel_aspect < 1 - NEARLY_SQUARE:
+        height /= pixel_aspect
     scale = 1.0 if side is None else min(1.0, side / max(width, height))
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     if size != picture.size:

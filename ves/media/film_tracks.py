@@ -13,6 +13,7 @@ from ves.media.audio import RATE
 from ves.media.film_events import Heard, Shown
 
 SLACK_S = 0.1  # of a segment may be missing: encoders begin or end sound and pictures a packet early or late
+TIE_S = 0.002  # as near: the picture that is shown; containers round times to milliseconds
 EARLY_S = 0.05  # the nearest picture may come so much after a time; one that is shown even later is not seen yet
 
 
@@ -21,7 +22,7 @@ class ChosenPictures[T]:
 
     def __init__(self, segment_s: float, count: int, keep: Callable[[Any], T]) -> None:
         self.step_s, self.count, self.keep = segment_s / count, count, keep
-        self.until_s = -math.inf  # the last picture is shown at least so long
+        self.until_s = -math.inf  # pictures are known up to here
         self.last: Shown | None = None
         self.kept: tuple[Any, T] | None = None  # a frame, and what is kept of it
         self.chosen: dict[int, list[T]] = {}
@@ -32,12 +33,18 @@ class ChosenPictures[T]:
         self.start_s = start_s
         while (time_s := self._time()) <= shown.time_s:
             last, ahead_s = self.last, shown.time_s - time_s
-            self._choose(shown if last is None or (ahead_s < time_s - last.time_s and ahead_s <= EARLY_S) else last)
-        self.last, self.until_s = shown, shown.time_s + shown.lasts_s
+            is_nearer = last is None or ahead_s < time_s - last.time_s - TIE_S
+            self._choose(shown if last is None or (is_nearer and ahead_s <= EARLY_S) else last)
+        self.last, self.until_s = shown, shown.time_s
 
-    def close(self) -> None:
-        """There are no more pictures: the last one is shown to its end, and to that of a segment that ends with it."""
-        while self.last is not None and self._time() < self.until_s + SLACK_S:
+    def close(self, stated_s: float) -> None:
+        """There are no more pictures: the last one is shown to its end, which is no later than the stated end of the
+        film (NaN if there is none), and to that of a segment that ends with it."""
+        if self.last is None:
+            return
+        end_s = self.last.time_s + self.last.lasts_s  # of a variable rate, MP4 may say that of another picture
+        self.until_s = end_s if math.isnan(stated_s) else min(end_s, max(stated_s, self.last.time_s))
+        while self._time() < self.until_s + SLACK_S:
             self._choose(self.last)
 
     def _time(self) -> float:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int16
@@ -35,7 +34,8 @@ class Cut:
     middle: bool
 
 
-class Segment[T](NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Segment[T]:
     """One segment: its number and start, int16 mono sound at 16 kHz of exactly its length, and its pictures."""
 
     number: int
@@ -44,7 +44,8 @@ class Segment[T](NamedTuple):
     pictures: list[T]
 
 
-class Refusal(NamedTuple):
+@dataclass(frozen=True)
+class Refusal:
     """Why a segment, or all from it on, cannot be used: a word for refused.parquet, and more."""
 
     number: int
@@ -94,7 +95,9 @@ class _Cutter[T]:
     def __init__(self, film: Film, how: Cut, keep: Callable[[Image.Image], T], start_s: float | None = None) -> None:
         self.film, self.how = film, how
         frames = how.frames if isinstance(how.frames, int) else how.frames(1 / film.usual_s)
-        self.pictures = ChosenPictures(how.segment_s, frames, lambda frame: keep(to_picture(frame, film, how.side)))
+        self.pictures = ChosenPictures(
+            how.segment_s, frames, lambda frame: keep(to_picture(frame, film.pixel_aspect, how.side))
+        )
         self.sound, self.damages, self.number = SoundTrack(), list[Damage](), 0
         self.start_s = start_s  # of segment 0, in seconds of the container; that of the first picture if None
 
@@ -106,7 +109,7 @@ class _Cutter[T]:
                 yield from self._ready(ended=False)
                 if self.how.middle and self.number:
                     return
-            self.pictures.close()
+            self.pictures.close(self.film.end_s)
             yield from self._ready(ended=True)
             if (rest := self._rest()) is not None:
                 yield rest

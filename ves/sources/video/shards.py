@@ -13,6 +13,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def _only(found: Iterator[Segment[bytes] | Refusal], number: int, segment_s: flo
     if isinstance(second, Segment) or (second is not None and second.reason == "short_tail"):
         detail = f"it goes on behind its first {segment_s:g} s; set corpus.video.segment_s to its length, or take films"
         first = Refusal(number, 0.0, "long_segment", detail)
-    yield first._replace(number=number)
+    yield replace(first, number=number)
 
 
 def clip_name(film: FilmFile, piece: Segment[Any] | Refusal) -> str:
