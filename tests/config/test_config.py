@@ -434,6 +434,21 @@ def test_a_batch_larger_than_the_training_set_is_an_error(content: dict[str, Any
         validate_batches(validate(put(content, "train.batch_size", 100), [DEFAULT]), split_corpus)
 
 
+def test_a_batch_larger_than_the_recordings_is_an_error(content: dict[str, Any], split_corpus: Path) -> None:
+    """60 training clips are of 20 recordings, 40 of none; clips of other splits do not count."""
+    ids, films = [f"{n:032x}" for n in range(600)], [f"film {n % 20}" for n in range(60)]
+    names = [*films, *([None] * 40), *(f"other {n}" for n in range(500))]
+    splits = pl.read_parquet(split_corpus / "splits.parquet")
+    splits.with_columns(pl.Series("clip_id", ids)).write_parquet(split_corpus / "splits.parquet")
+    pl.DataFrame({"clip_id": ids, "recording_id": names}).write_parquet(split_corpus / "manifest.parquet")
+    validate_batches(validate(put(content, "train.batch_size", 60), [DEFAULT]), split_corpus)
+    with pytest.raises(ValueError, match=r"^train.batch_size: 61 is more than the 60 recordings of the training clips"):
+        validate_batches(validate(put(content, "train.batch_size", 61), [DEFAULT]), split_corpus)
+    none = pl.Series("recording_id", [None] * 600, dtype=pl.String)
+    pl.DataFrame({"clip_id": ids, "recording_id": none}).write_parquet(split_corpus / "manifest.parquet")
+    validate_batches(validate(content, [DEFAULT]), split_corpus)
+
+
 def test_a_corpus_about_to_be_made_anew_says_nothing_about_batches(content: dict[str, Any], split_corpus: Path) -> None:
     put(content, "train.batch_size", 101)
     with pytest.raises(ValueError, match="more than the 100 training clips"):

@@ -15,7 +15,7 @@ from PIL import Image
 from ves.base.files import write_json
 from ves.commands import corpus as commands
 from ves.config.corpus import CorpusSettings, VaaniConfig
-from ves.corpus import ingest, shard_reader
+from ves.corpus import ingest, recordings, shard_reader
 from ves.corpus.ingest import ingest_audio, ingest_images
 from ves.media import images
 from ves.store.audio import AudioStore
@@ -291,3 +291,59 @@ def test_large_pictures_make_small_row_groups(tmp_path: Path, monkeypatch: pytes
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [3, 3, 3]
     shard = images.read_encoded(tmp_path, "pictures", [7, 2])
     assert [content for _, content in shard] == [contents[7], contents[2]]
+
+
+FILM = {"recordingID": "film", "segment": 0, "frames": ["x.jpg", "Images/a.jpg"]}
+
+
+def test_what_a_shard_says_of_recordings_is_in_its_part(tmp_path: Path):
+    rows = [
+        (FILM, None),
+        (FILM | {"segment": None, "frames": None}, None),
+        ({"recordingID": None, "segment": None, "frames": [" Images/a.jpg "]}, None),
+        (FILM | {"recordingID": None}, "bad_segment"),
+        (FILM | {"recordingID": " "}, "bad_segment"),
+        (FILM | {"segment": -1}, "bad_segment"),
+        (FILM | {"segment": 2**32}, "bad_segment"),
+        (FILM | {"frames": []}, "bad_frames"),
+        (FILM | {"frames": ["x.jpg", "y.jpg"]}, "bad_frames"),
+        (FILM | {"frames": ["Images/a.jpg", None]}, "bad_frames"),
+        (FILM | {"frames": ["Images/a.jpg", " "]}, "bad_frames"),
+        (FILM | {"frames": ["Images/a.jpg", "../x.jpg"]}, "unsafe_name"),
+        (FILM | {"language": None, "segment": -7}, "no_language"),
+    ]
+    part = audio_part(tmp_path, [clip(wav(n), **said) for n, (said, _) in enumerate(rows)])
+    assert part["reason"].to_list() == [reason for _, reason in rows]
+    assert part.schema == ingest.CLIPS | recordings.COLUMNS
+    assert part.select(*recordings.COLUMNS).head(3).rows() == [
+        ("film", 0, ["x.jpg", "Images/a.jpg"]),
+        ("film", None, None),
+        (None, None, ["Images/a.jpg"]),
+    ]
+    assert part.tail(-3).select(*recordings.COLUMNS).unique().rows() == [(None, None, None)]
+    assert part["detail"].to_list()[3:12] == [
+        "segment is 0, but the clip is of no recording",
+        "segment is 0, but the clip is of no recording",
+        "segment is -1; it has to be a whole number from 0",
+        "segment is 4294967296; it has to be a whole number from 0",
+        "frames is an empty list; null means that there is one picture, that of the reference",
+        "the picture of the reference, Images/a.jpg, is none of the frames",
+        "frame 1 of 2 has no name",
+        "frame 1 of 2 has no name",
+        "frames: '../x.jpg' has a component ..",
+    ]
+
+
+def test_segments_may_be_written_as_pandas_writes_them(tmp_path: Path):
+    said = [{"recordingID": 17.0, "segment": value} for value in (3.0, None, float("nan"), 0.5)]
+    part = audio_part(tmp_path, [clip(wav(n), **texts) for n, texts in enumerate(said)])
+    assert part.select("recording_id", "segment", "reason").rows() == [
+        ("17", 3, None), ("17", None, None), ("17", None, None), (None, None, "bad_segment")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["recordingID", "frames"])
+def test_one_column_is_enough_for_all_three(tmp_path: Path, column: str):
+    part = audio_part(tmp_path, [clip(wav(0), **{column: FILM[column]})])
+    assert part.schema == ingest.CLIPS | recordings.COLUMNS
+    assert part["reason"].null_count() == 1

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
-from ves.corpus import ingest
-from ves.corpus.manifest import PART, merge
+from ves.corpus import ingest, recordings
+from ves.corpus.manifest import CLIP_COLUMNS, PART, RECORDING_COLUMNS, merge
 
 
 def _id(text: str) -> str:
@@ -239,3 +240,109 @@ def test_equals_going_through_the_rows_one_by_one(tmp_path: Path, seed: int):
     assert len(manifest) + refused["item"].eq("clip").sum() == sum(map(len, rows.values()))
     told = refused.filter(reason="duplicate")["detail"].to_list()
     assert all(detail.startswith("the bytes of audio/") for detail in told)
+
+
+def with_frames(part: Path, said: Sequence[tuple[str | None, int | None, list[str] | None]]) -> Path:
+    """The part, with what each of its rows says of recordings: recording, segment, frames."""
+    columns = {
+        name: pl.Series(column, dtype=kind)
+        for (name, kind), column in zip(recordings.COLUMNS.items(), zip(*said, strict=True), strict=True)
+    }
+    pl.read_parquet(part).with_columns(**columns).write_parquet(part)
+    return part
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> tuple[list[Path], list[Path]]:
+    """Two parts with frames and, between them, one without."""
+    a = clips(tmp_path, "a", [(f"c{i}", "f1.jpg", None) for i in range(6)])
+    a = with_frames(
+        a,
+        [
+            ("film", 0, ["f0.jpg", "f1.jpg", "f2.jpg"]),
+            ("film", 1, ["f1.jpg"]),
+            ("film", 2, ["f1.jpg", "gone.jpg", "bad.jpg"]),
+            ("film", 3, ["bad.jpg", "f1.jpg"]),
+            ("other", None, None),
+            (None, None, ["f1.jpg", "again.jpg"]),
+        ],
+    )
+    b = clips(tmp_path, "b", [("d0", "f4.jpg", None), ("c0", "f4.jpg", None)])
+    rows = [("e0", "nowhere.jpg", None), ("e1", "f3.jpg", None), ("e2", "f1.jpg", "silent")]
+    z = with_frames(
+        clips(tmp_path, "z", rows),
+        [("g", 0, ["gone.jpg", "nowhere.jpg"]), ("g", 1, ["f3.jpg"]), (None, None, None)],
+    )
+    images = [(f"F{i}", f"f{i}.jpg", None) for i in range(6)]
+    images += [("X", "bad.jpg", "truncated"), ("F0", "again.jpg", None)]
+    return [a, b, z], [pictures(tmp_path, "a", images)]
+
+
+def test_frames_become_images_of_the_clip(tmp_path: Path, films):
+    manifest, _, images = merge_parts(tmp_path, *films)
+    assert manifest.columns == [*CLIP_COLUMNS, *RECORDING_COLUMNS]
+    assert manifest.schema["segment"] == pl.UInt32
+    assert manifest.select("source_path", "image_id", *RECORDING_COLUMNS).rows() == [
+        ("a-0.wav", _id("F1"), "film", 0, [_id("F0"), _id("F1"), _id("F2")]),
+        ("a-1.wav", _id("F1"), "film", 1, [_id("F1")]),
+        ("a-4.wav", _id("F1"), "other", None, None),
+        ("a-5.wav", _id("F1"), None, None, [_id("F1"), _id("F0")]),  # again.jpg has the content of f0.jpg
+        ("b-0.wav", _id("F4"), None, None, None),
+        ("z-1.wav", _id("F3"), "g", 1, [_id("F3")]),
+    ]
+    assert images.select("image_id", "clips").rows() == [
+        (_id("F0"), 0), (_id("F1"), 4), (_id("F2"), 0), (_id("F3"), 1), (_id("F4"), 1)
+    ]  # fmt: skip
+
+
+def test_a_frame_of_no_picture_refuses_its_clip_and_is_named(tmp_path: Path, films):
+    _, refused, _ = merge_parts(tmp_path, *films)
+    assert refused.filter(item="clip").select("source_path", "reason", "detail").rows() == [
+        ("a-2.wav", "image_missing", "no picture is called gone.jpg"),
+        ("a-3.wav", "image_refused", "bad.jpg: truncated"),
+        ("b-1.wav", "duplicate", "the bytes of audio/a row 0"),
+        ("z-0.wav", "image_missing", "no picture is called nowhere.jpg"),  # the reference comes first
+        ("z-2.wav", "silent", "why"),
+    ]
+
+
+def test_parts_without_frames_give_a_manifest_without_them(tmp_path: Path, films):
+    manifest, _, images = merge_parts(tmp_path, films[0][1:2], films[1])
+    assert manifest.columns == list(CLIP_COLUMNS)
+    assert images["image_id"].to_list() == [_id("F4")]
+
+
+def test_a_part_that_lacks_a_column_is_named_beside_one_with_frames(tmp_path: Path, films):
+    pl.read_parquet(films[0][1]).drop("speaker").write_parquet(films[0][1])
+    with pytest.raises(ValueError, match=r"(?s)audio/b\.parquet: not a complete .*speaker.*delete it and run again"):
+        merge_parts(tmp_path, *films)
+
+
+def test_a_part_with_damaged_frames_is_named(tmp_path: Path, films):
+    content, metadata = films[0][2].read_bytes(), pq.ParquetFile(films[0][2]).metadata.row_group(0)
+    places = [metadata.column(n).data_page_offset for n in range(metadata.num_columns)
+              if metadata.column(n).path_in_schema.startswith("frames")]  # fmt: skip
+    films[0][2].write_bytes(content[: places[0]] + bytes(12) + content[places[0] + 12 :])
+    with pytest.raises(ValueError, match=r"audio/z\.parquet: not a complete parquet file .*delete it and run again"):
+        merge_parts(tmp_path, *films)
+
+
+def test_many_frames_come_out_in_their_order(tmp_path: Path):
+    """Against lists of Python, across the row groups that are streamed."""
+    rng = random.Random(0)
+    names = [f"{n}.jpg" for n in range(300)]
+    frames = [rng.choices(names[:290], k=rng.randrange(1, 9)) if i % 7 else None for i in range(20_000)]
+    middle = [names[5] if of is None else of[len(of) // 2] for of in frames]
+    gone = {name for n, name in enumerate(names) if n % 50 == 49}
+    part = clips(tmp_path, "a", [(f"c{i}", middle[i], None) for i in range(len(frames))])
+    with_frames(part, [(f"r{i // 10}", i % 10, of) for i, of in enumerate(frames)])
+    there = pictures(tmp_path, "a", [(name, name, None) for name in names if name not in gone])
+    manifest, refused, _ = merge_parts(tmp_path, [part], [there])
+    whole = [i for i, of in enumerate(frames) if not gone & {middle[i], *(of or [])}]
+    assert manifest["row"].to_list() == whole
+    expected = [None if (of := frames[i]) is None else [_id(name) for name in of] for i in whole]
+    assert manifest["frame_ids"].to_list() == expected
+    assert len(refused) == len(frames) - len(whole)
+    for detail, row in refused.select("detail", "source_row").iter_rows():
+        first = next(name for name in [middle[row], *(frames[row] or [])] if name in gone)
+        assert detail == f"no picture is called {first}"

@@ -207,3 +207,42 @@ def test_a_footer_of_absurd_length_is_named(tmp_path: Path):
     source.write_bytes(source.read_bytes()[:-8] + struct.pack("<I", 0x7FFFFFFF) + b"PAR1")
     with pytest.raises(ValueError, match=r"s\.parquet: not a complete parquet file"):
         list(rows(source, "audio"))
+
+
+def test_what_is_said_of_recordings_is_read_as_it_stands(tmp_path: Path):
+    frames = pa.array([["a.jpg", " b.jpg"], [], None, [None]], pa.large_list(pa.string()))
+    source = shard(tmp_path / "s.parquet", 4, Recording_ID=[1, 2, 2, None], frames=frames)
+    found = [(row["recording_id"], row["segment"], row["frames"]) for row in rows(source, "audio")]
+    assert found == [("1", None, ["a.jpg", "b.jpg"]), ("2", None, []), ("2", None, None), (None, None, [None])]
+    assert "frames" not in next(rows(shard(tmp_path / "p.parquet"), "audio"))
+
+
+def test_pictures_have_no_recordings(tmp_path: Path):
+    files = pa.array([{"bytes": b"x", "path": "a.jpg"}], FILE)
+    pq.write_table(pa.table({"image": files, "segment": ["of a film"]}), tmp_path / "s.parquet")
+    assert [row["source_path"] for row in rows(tmp_path / "s.parquet", "image")] == ["a.jpg"]
+
+
+def test_a_frame_that_is_no_text_is_a_bad_row(tmp_path: Path):
+    binary = pa.array([[b"a.jpg"], [b"\xff\xfe"]], pa.list_(pa.binary()))
+    source = shard(tmp_path / "s.parquet", 2, frames=binary.view(pa.list_(pa.string())))
+    good, bad = rows(source, "audio")
+    assert (good["frames"], good["refused"]) == (["a.jpg"], None)
+    assert (bad["frames"], bad["refused"]) == (None, "bad_text")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"recordingID": pa.array([["a"]] * 2)}, "column recordingID is list.*; it has to be text or numbers"),
+        ({"recordingID": [b"a", b"b"]}, "column recordingID is binary; it has to be text or numbers"),
+        ({"recordingID": ["a", "b"], "segment": ["0", "1"]}, "column segment is string; it has to be whole numbers"),
+        ({"recordingID": ["a", "b"], "frames": ["x.jpg"] * 2}, "column frames is string; it has to be lists of text"),
+        ({"frames": pa.array([[1], [2]])}, "column frames is list.*int64.*; it has to be lists of text"),
+        ({"segment": [0, 1]}, "column segment counts the clips of recordings, but there is no column recordingID"),
+        ({"recordingID": ["a", "b"], "recording_id": ["a", "b"]}, "may both be the recording_id"),
+    ],
+)
+def test_a_column_of_recordings_of_the_wrong_type_is_named(tmp_path: Path, said: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=rf"s\.parquet: .*{message}"):
+        next(rows(shard(tmp_path / "s.parquet", 2, **said), "audio"))

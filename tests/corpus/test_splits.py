@@ -145,6 +145,94 @@ def test_nothing_leaks(seed, split_seed, clips, images, speakers, unknown, bits,
     check(manifest, pictures, split)
 
 
+def films(manifest: pl.DataFrame, images: pl.DataFrame, recordings: int, seed: int) -> pl.DataFrame:
+    """The manifest with a recording for most clips and up to three frames for most, all at random. Each recording has
+    some images of its own, and a few are in two."""
+    rng = np.random.default_rng(seed)
+    per = len(images) // recordings
+    of_image = dict(zip(images["image_id"], np.arange(len(images)) // per, strict=True))
+    recording, frames = [], []
+    for image in manifest["image_id"]:
+        film = of_image[image]
+        recording.append(f"film {film}" if film < recordings and rng.random() < 0.8 else None)
+        end = film * per + per + (rng.random() < 0.05)
+        more = rng.integers(film * per, min(len(images), end), rng.integers(0, 3))
+        frames.append([image, *(images["image_id"][int(i)] for i in more)] if rng.random() < 0.7 else None)
+    segment = pl.col("recording_id").cum_count().over("recording_id").cast(pl.UInt32) - 1
+    manifest = manifest.with_columns(
+        pl.Series("recording_id", recording, pl.String), pl.Series("frame_ids", frames, pl.List(pl.String))
+    )
+    return manifest.with_columns(segment=pl.when(pl.col("recording_id").is_not_null()).then(segment))
+
+
+def slow_groups(manifest: pl.DataFrame, images: pl.DataFrame, bits: int) -> dict[str, int]:
+    """The group of each image by merging sets until nothing changes."""
+    phash = dict(images.iter_rows())
+    sets = [{one, *(other for other in phash if (phash[one] ^ phash[other]).bit_count() <= bits)} for one in phash]
+    clips = manifest.select("image_id", "recording_id", "frame_ids").rows()
+    sets += [{image, *(frames or [])} for image, _, frames in clips]
+    for film in {recording for _, recording, _ in clips if recording}:
+        sets.append({image for image, recording, _ in clips if recording == film})
+    merged: list[set[str]] = []
+    for one in sets:
+        apart = [other for other in merged if not one & other]
+        merged = [*apart, one.union(*(other for other in merged if one & other))]
+    return {image: number for number, group in enumerate(merged) for image in group}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(25, 40), st.integers(0, 4))
+def test_no_recording_is_in_two_splits(seed, split_seed, recordings, bits):
+    """Nor any picture that is in a recording, in train and among those held out: each group of images is in one."""
+    manifest, images = corpus(300, 120, 24, 3, 0.2, seed)
+    manifest = films(manifest, images, recordings, seed)
+    split = config(seed=split_seed, val=4, tune=2, held_out_speakers=0.5, near_duplicate_bits=bits)
+    clips = check(manifest, images, split)
+    group_of = slow_groups(manifest, images, bits)
+    assert 5 < len(set(group_of.values())) < len(images) / 2
+    shown = {
+        name: {
+            group_of[image]
+            for own, frames in clips.filter(pl.col("split").is_in(names)).select("image_id", "frame_ids").iter_rows()
+            for image in (own, *(frames or []))
+        }
+        for name, names in {"train": ["train"], "tune": ["tune"], "val": ["val"], "more": ["val", "val_more"]}.items()
+    }
+    assert not shown["train"] & (shown["tune"] | shown["more"])
+    assert not shown["tune"] & shown["more"]
+    assert shown["more"] == shown["val"]
+    assert (len(shown["val"]), len(shown["tune"])) == (4, 2), "one pair of each group"
+
+
+def test_recordings_and_frames_join_images_by_eye():
+    names = [f"{n:064d}" for n in range(8)]
+    looks = pl.Series([0, *(0xFF << 8 * n for n in range(1, 7)), 0b111], dtype=pl.UInt64)  # the last is like the first
+    images = pl.DataFrame({"image_id": names, "phash": looks})
+    said = [(0, "a", None), (2, "a", None), (3, "b", [3, 4]), (4, None, None), (5, None, [1, 5])]
+    said += [(6, None, None), (7, None, None)]
+    manifest = pl.DataFrame(
+        {
+            "clip_id": [f"{n:032x}" for n in range(len(said))],
+            "image_id": [names[image] for image, _, _ in said],
+            "recording_id": [recording for _, recording, _ in said],
+            "frame_ids": [None if of is None else [names[image] for image in of] for _, _, of in said],
+            **dict.fromkeys(("language", "speaker", "given_split"), pl.Series([None] * len(said), dtype=pl.String)),
+        }
+    )
+    assert compact(manifest.lazy(), images, 0)["group"].to_list() == [0, 0, 3, 3, 1, 6, 7]
+    assert compact(manifest.lazy(), images, 3)["group"].to_list() == [0, 0, 3, 3, 1, 6, 0]
+    plain = manifest.drop("recording_id", "frame_ids")
+    assert compact(plain.lazy(), images, 0)["group"].to_list() == [0, 2, 3, 4, 5, 6, 7]
+
+
+def test_frames_of_other_images_are_refused():
+    manifest, images = corpus(200, 50, 20)
+    frames = pl.Series([["no such image"], *([None] * 199)], dtype=pl.List(pl.String))
+    manifest = manifest.with_columns(recording_id=pl.lit(None, pl.String), frame_ids=frames)
+    with pytest.raises(ValueError, match=r"^1 clips of the manifest have frames that images\.parquet lacks"):
+        assign(manifest, images, config(val=2, tune=2))
+
+
 def test_order_of_rows_does_not_matter_but_the_seed_does():
     manifest, images = corpus(1_000, 250, 40)
     first = assign(manifest, images, config(val=50, tune=20))

@@ -9,7 +9,7 @@ from ves.training.augmentation import at_speed, is_active, jitter, jitter_genera
 
 pytestmark = pytest.mark.numbers
 
-OFF = AugmentConfig(window="start", speed=None, noise_snr_db=None, gain_db=None)
+OFF = AugmentConfig(frame="middle", window="start", speed=None, noise_snr_db=None, gain_db=None)
 
 
 def augmentation(**changes) -> AugmentConfig:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ HYBRID = {"max_mean": 0.7, "mean_mean": 0.3}
 CASES: dict[str, dict[str, Any]] = {  # of eight pairs
     "cached": {"micro_batch": 1, "negatives": "batch", "objective": HYBRID, "regularisers": REGULARISED},
     "one part each": {"micro_batch": 2, "negatives": "batch", "objective": HYBRID, "regularisers": REGULARISED},
+    "recordings": {"micro_batch": 1, "negatives": "batch"},
     "as in the paper": {"micro_batch": 2, "negatives": "micro_batch", "regularisers": REGULARISED},
 }
 
@@ -60,10 +62,13 @@ def on_ranks(size: int, work: Callable[..., None], *arguments: Any) -> None:
 
 
 def gradients_and_log(world: World, name: str) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-    """Gradients and log of a case, on this rank."""
+    """Gradients and log of a case, on this rank. Of the case "recordings", three clips are of one recording."""
+    batch = pairs()
+    if name == "recordings":
+        batch = replace(batch, recording=torch.tensor([0, 1, 2, 0, 4, 0, 6, 7]))
     model, train_settings = towers(), settings(batch_size=8, **CASES[name])
     torch.manual_seed(3 + world.rank)  # only rank 0's random number is used
-    logs = gradient(model, pairs()[own_rows(train_settings, world)], train_settings, world)
+    logs = gradient(model, batch[own_rows(train_settings, world)], train_settings, world)
     return gradients(model), logs
 
 
@@ -85,6 +90,8 @@ def test_processes_together_give_the_gradient_of_one(size, tmp_path):
             assert logged == pytest.approx(logs, rel=1e-5)
             assert all(torch.equal(grad, actual[0][0][key]) for key, grad in on_rank.items()), "to the bit on all"
             assert logged == actual[0][1]
+        if name == "recordings":
+            assert logs["masked_pairs"] == pytest.approx(8 / 56), "three pairs of them, and the two of one picture"
 
 
 def _quietly(run: Path) -> None:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def fixed_key(monkeypatch) -> None:
 
 
 def one_graph(model: VeS, batch: Batch, size: int, key: int = KEY) -> None:
-    """The gradient of InfoNCE, pair by pair, over the micro-batch forwards in one graph."""
+    """The gradient of InfoNCE, pair by pair, over the micro-batch forwards in one graph. Clips of one picture or of one
+    recording are no negatives."""
     parts, device = [], model.log_scale.device
     batch = batch.to(device)
     for start in range(0, len(batch), size):
@@ -41,7 +43,10 @@ def one_graph(model: VeS, batch: Batch, size: int, key: int = KEY) -> None:
             parts.append(represent(model, batch[start : start + size], settings()))
     audio, mask, image = (torch.cat([getattr(part, name) for part in parts]) for name in ("audio", "mask", "image"))
     logits = model.log_scale.exp() * SIMILARITIES["max_mean"](audio, mask, image, batch.image_mask)
-    slow_info_nce(logits, batch.image[:, None] == batch.image).backward()
+    same = batch.image[:, None] == batch.image
+    if batch.recording is not None:
+        same |= batch.recording[:, None] == batch.recording
+    slow_info_nce(logits, same).backward()
 
 
 @pytest.mark.parametrize("micro_batch", [2, 3, 8])
@@ -58,6 +63,17 @@ def test_the_gradient_is_that_of_one_graph(fixed_key, micro_batch):
     one_graph(model, batch, micro_batch, key=KEY + 1)  # other draws, another gradient
     other = gradients(model)["log_scale"]
     assert (actual["log_scale"] - other).abs() > 1e-3 * other.abs()
+
+
+@pytest.mark.parametrize("micro_batch", [3, 8])
+def test_a_recording_is_known_across_micro_batches(fixed_key, micro_batch):
+    model, batch = towers(), replace(pairs(), recording=torch.tensor([0, 1, 2, 0, 4, 5, 1, 7]))
+    logs = gradient(model, batch, settings(batch_size=8, micro_batch=micro_batch, negatives="batch"))
+    actual = gradients(model)
+    model.zero_grad()
+    one_graph(model, batch, micro_batch)
+    assert_equal(actual, gradients(model), 1e-5)
+    assert logs["masked_pairs"] == pytest.approx(6 / 56)
 
 
 @pytest.mark.gpu

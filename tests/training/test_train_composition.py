@@ -52,11 +52,12 @@ class TokenTable(VeS):
         return self.image_table[patches[:, 0, 0].long()]
 
 
-def batch(clip: list[int], image: list[int]) -> Batch:
-    """These clips, each of its image."""
+def batch(clip: list[int], image: list[int], recording: list[int] | None = None) -> Batch:
+    """These clips, each of its image and, if there are recordings, of its recording."""
     shown = torch.tensor(image)
     patches = shown[:, None, None].expand(len(image), PATCHES, 1)
-    return Batch(torch.zeros(len(clip), 1), torch.tensor(clip), patches, None, shown)
+    numbers = None if recording is None else torch.tensor(recording)
+    return Batch(torch.zeros(len(clip), 1), torch.tensor(clip), patches, None, shown, numbers)
 
 
 TWINS = batch([0, 1, 2, 3, 4], [0, 1, 0, 2, 3])  # the first and the third clip are of one image
@@ -70,12 +71,13 @@ def settings(run: str = "dense", **changes: Any) -> TrainConfig:
 
 
 def slow_loss(model: TokenTable, pairs: Batch, similarity: str, masked: bool = True) -> Tensor:
-    """InfoNCE, pair by pair: both directions, negatives only of other images (or, unmasked, all others)."""
+    """InfoNCE, pair by pair: both directions, negatives only of other images and recordings (or, unmasked, all)."""
+    same = [pairs.image.tolist()] + ([] if pairs.recording is None else [pairs.recording.tolist()])
     audio, mask = model.audio_tokens(pairs.waveform, pairs.valid)
     scores = SIMILARITIES[similarity](audio, mask, model.image_tokens(pairs.patches)) * model.log_scale.exp()
     size, total = len(scores), torch.zeros(())
     for i in range(size):
-        others = [j for j in range(size) if j != i and not (masked and pairs.image[i] == pairs.image[j])]
+        others = [j for j in range(size) if j != i and not (masked and any(of[i] == of[j] for of in same))]
         for logits in (
             [scores[i, i]] + [scores[i, j] for j in others],
             [scores[i, i]] + [scores[j, i] for j in others],
@@ -100,6 +102,27 @@ def test_two_clips_of_one_picture_are_no_negatives_of_each_other(run):
     for actual, wanted in zip(gradients(model, loss), gradients(model, expected), strict=True):
         torch.testing.assert_close(actual, wanted)
     assert loss < slow_loss(model, TWINS, similarity, masked=False) - 0.05
+
+
+@pytest.mark.parametrize("run", ["dense", "global"])
+def test_two_clips_of_one_recording_are_no_negatives_of_each_other(run):
+    """Nor are those of one picture of two recordings; the rest is as without recordings."""
+    model, train_settings = TokenTable(), settings(run)
+    (similarity,) = train_settings.objective
+    pictures = [0, 1, 0, 2, 3]
+    films = batch([0, 1, 2, 3, 4], pictures, [0, 1, 2, 1, 3])  # the second and fourth clip are of one recording
+    loss, logged = objective(represent(model, films, train_settings), model.log_scale, train_settings)
+    expected = slow_loss(model, films, similarity)
+    torch.testing.assert_close(loss, expected)
+    for actual, wanted in zip(gradients(model, loss), gradients(model, expected), strict=True):
+        torch.testing.assert_close(actual, wanted)
+    assert loss < slow_loss(model, TWINS, similarity) - 0.01
+    assert logged["masked_pairs"].item() == pytest.approx(4 / 20)
+    alone = batch([0, 1, 2, 3, 4], pictures, [0, 1, 2, 3, 4])
+    assert (
+        objective(represent(model, alone, train_settings), model.log_scale, train_settings)[0]
+        == objective(represent(model, TWINS, train_settings), model.log_scale, train_settings)[0]
+    )
 
 
 def test_the_effective_scale_is_of_the_negatives_alone():

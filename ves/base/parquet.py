@@ -25,10 +25,12 @@ def read(path: Path | str, columns: list[str] | None = None) -> pl.DataFrame:
 
 @contextmanager
 def naming_one_of(paths: Sequence[Path], columns: list[str]) -> Iterator[None]:
-    """As `naming`, for reading these columns of many files at once: each is read again to find the one to name."""
+    """As `naming`, for reading these columns and others of many files at once: each file is read again, to find the
+    one to name, which lacks one of `columns` or is damaged."""
     try:
         yield
     except pl.exceptions.PolarsError:
         for path in paths:
             read(path, columns)
+            read(path)
         raise

@@ -84,7 +84,8 @@ def _changed_since(splits: Path, config: Config) -> bool:
 
 
 def validate_batches(config: Config, data: Path) -> None:
-    """Check every run's batch size against the number of training clips, if this corpus is already split.
+    """Check every run's batch size against the numbers of training clips and of their recordings, if this corpus is
+    already split.
 
     Nothing is checked if the settings of the corpus have changed since, because it will be made again. Raises
     ValueError that names the key.
@@ -99,7 +100,29 @@ def validate_batches(config: Config, data: Path) -> None:
 
     splits = data / "splits.parquet"
     clips = parquet.read(splits, columns=["split"])["split"].eq("train").sum()
+    recordings = _recordings(data)
     for run in config.runs:
-        if (batch := config.train_of(run).batch_size) > clips:
-            key = config.key_of("batch_size", run)
+        key, batch = config.key_of("batch_size", run), config.train_of(run).batch_size
+        if batch > clips:
             raise ValueError(f"{key}: {batch} is more than the {clips} training clips of {splits}")
+        if recordings is not None and batch > recordings:
+            raise ValueError(
+                f"{key}: {batch} is more than the {recordings} recordings of the training clips of {splits}; no two "
+                "clips of a batch may be of one recording"
+            )
+
+
+def _recordings(data: Path) -> int | None:
+    """How many recordings the training clips are of, a clip of none counted as one; None where no clip is of any."""
+    import polars as pl
+
+    from ves.base import parquet
+
+    manifest, splits = data / "manifest.parquet", data / "splits.parquet"
+    with parquet.naming(manifest):
+        if not manifest.is_file() or "recording_id" not in pl.read_parquet_schema(manifest):
+            return None
+        trained = pl.scan_parquet(splits).filter(pl.col("split") == "train").select("clip_id")
+        clips = pl.scan_parquet(manifest).select("clip_id", "recording_id").join(trained, on="clip_id", how="semi")
+        known = clips.collect(engine="streaming")["recording_id"]
+    return known.null_count() + known.drop_nulls().n_unique() if known.count() else None

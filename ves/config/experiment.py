@@ -107,6 +107,7 @@ class AugmentConfig(StrictModel):
     speed: Speeds | None
     noise_snr_db: Bounds | None
     gain_db: Bounds | None
+    frame: Literal["middle", "random"]
 
 
 class TrainConfig(StrictModel):

@@ -51,7 +51,7 @@ def draw(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:
     if len(drawn) < total:
         raise ValueError(
             f"split: val needs {split.val} pairs and tune {split.tune}, but only {len(drawn)} are possible, one for "
-            "each image that a held-out speaker speaks about; lower split.val or split.tune, or raise "
+            "each image (or recording) that a held-out speaker speaks about; lower split.val or split.tune, or raise "
             "split.held_out_speakers"
         )
     counts = _counts(languages, drawn)

@@ -21,7 +21,7 @@ from jaxtyping import Int16
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import CorpusSettings
-from ves.corpus import refusals, shard_reader
+from ves.corpus import recordings, refusals, shard_reader
 from ves.corpus.shard_reader import Chosen
 from ves.media import audio, decoding, images
 from ves.sources import identities
@@ -56,8 +56,8 @@ def ingest_audio(
     has the hash of the samples, so that other samples make another part, and steps that depend on a part also depend on
     its group. The known transcripts of accepted clips are written to `truth`, if it is given. The reasons are those of
     decoding.decode, `no_language`, `no_reference` (no image named), `unsafe_name`, `bad_text` (a column is not UTF-8),
-    and the source's own. Raises ValueError if the shard is not a complete parquet file of clips, or if more
-    than `max_refused` of its rows are refused.
+    `bad_segment` and `bad_frames` (ves.corpus.recordings), and the source's own. Raises ValueError if the shard is not
+    a complete parquet file of clips, or if more than `max_refused` of its rows are refused.
     """
     rows: list[dict[str, Any]] = []
     accepted: list[str] = []
@@ -72,6 +72,7 @@ def ingest_audio(
                 clip = _clip(rows[-1], encoded)
             except audio.BadAudio as refusal:
                 rows[-1] |= {"reason": refusal.reason, "detail": refusal.detail}
+                rows[-1] |= dict.fromkeys(recordings.COLUMNS.keys() & rows[-1].keys())  # they need not be possible
             else:
                 rows[-1]["row"] = len(accepted)
                 accepted.append(rows[-1]["clip_id"])
@@ -82,7 +83,8 @@ def ingest_audio(
     samples = write_group(store / shard, clips(), accepted)
     if truth is not None:
         _write_truth([row for row in rows if not row["reason"] and row["transcript"]], truth)
-    _write(_frame(rows, CLIPS), part, source, samples=samples)
+    extra = recordings.COLUMNS if rows and recordings.COLUMNS.keys() <= rows[0].keys() else {}
+    _write(_frame(rows, CLIPS | extra), part, source, samples=samples)
     for repair, count in sorted(repairs.items()):
         log.info("%s: of %d clips: %s", part, count, repair)
 
@@ -139,6 +141,8 @@ def _clip(row: dict[str, Any], encoded: bytes | None) -> decoding.Clip:
     for column, reason in (("language", "no_language"), ("image_reference", "no_reference")):
         if not row[column]:
             raise audio.BadAudio(reason, f"{column} is empty")
+    if fault := recordings.fault(row):
+        raise audio.BadAudio(*fault)
     return clip
 
 

@@ -31,6 +31,11 @@ def groups(hashes: UInt64[np.ndarray, " n"], bits: int) -> Int64[np.ndarray, " n
     return first[order][roots[place[inverse]]]
 
 
+def joined(group: Int64[np.ndarray, " n"], left: Int64[np.ndarray, " m"], right: Int64[np.ndarray, " m"]):
+    """The groups (as `groups` returns them) once left[i] and right[i] are of one group, for each i."""
+    return _roots(len(group), [(np.arange(len(group)), group), (left, right)])
+
+
 def _pairs(hashes: UInt64[np.ndarray, " n"], bits: int) -> Iterator[Pairs]:
     """All pairs within the distance, in blocks; a pair may be in several blocks."""
     flips = [

@@ -5,7 +5,7 @@ A row group of Vaani may be the whole shard, 500 MB, so it is read page by page.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, UInt32
 
 from ves.base import parquet
+from ves.corpus import recordings
 from ves.sources import columns
 from ves.sources.chosen_rows import chosen_entry
 
@@ -60,9 +61,10 @@ def rows(source: Path, media: str, chosen: Chosen = None) -> Iterator[dict[str, 
     """The rows of a shard in order: source_row, bytes and source_path (of the struct column `media`), and its TEXTS.
 
     `media` is "audio" or "image". If `chosen` is given, only those rows are read. Texts are stripped; they are null if
-    empty or if their column is missing. A row with an unreadable text has only `refused` and `refused_detail`. Raises
-    ValueError that names the file if it is incomplete, not such a shard, a decompression bomb, or has fewer rows than
-    were chosen.
+    empty or if their column is missing. If a shard of clips has any of the columns of ves.corpus.recordings, its rows
+    have recording_id, segment and frames too, unchecked. A row with an unreadable text has only `refused` and
+    `refused_detail`. Raises ValueError that names the file if it is incomplete, not such a shard, a decompression bomb,
+    or has fewer rows than were chosen.
     """
     with _naming(source), pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER) as file:
         _check_sizes(source, file.metadata)
@@ -89,7 +91,7 @@ def _of_group(batches, names: dict[str, str], media: str, start: int, wanted: Bo
             try:
                 row = _row(batch, names, media, place)
             except ValueError as error:  # text that is no UTF-8, a time that Python cannot hold
-                row = dict.fromkeys(("bytes", "source_path", *TEXTS[media]))
+                row = dict.fromkeys(("bytes", "source_path", *TEXTS[media], *_of_recordings(names)))
                 row |= {"refused": "bad_text", "refused_detail": str(error)}
             yield {"source_row": start + place} | row
         start += len(batch)
@@ -100,7 +102,15 @@ def _row(batch: pa.RecordBatch, names: dict[str, str], media: str, place: int) -
     file = batch[names[media]][place].as_py() or {}
     path = file.get("path")
     row = {"bytes": file.get("bytes"), "source_path": None if path is None else str(path)}
-    return row | {ours: _text(batch[names[ours]][place].as_py()) if ours in names else None for ours in TEXTS[media]}
+    for ours in (*TEXTS[media], *_of_recordings(names)):
+        cell = batch[names[ours]][place].as_py() if ours in names else None
+        row[ours] = READ_AS.get(ours, _text)(cell)
+    return row
+
+
+def _of_recordings(names: dict[str, str]) -> tuple[str, ...]:
+    """The columns about recordings, all or none, whichever of them the shard has."""
+    return tuple(recordings.COLUMNS) if names.keys() & recordings.COLUMNS.keys() else ()
 
 
 def _text(value: Any) -> str | None:
@@ -110,6 +120,21 @@ def _text(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return None if value is None else str(value).strip() or None
+
+
+def _number(value: int | float | None) -> int | float | None:
+    """A cell as a number, NaN as none; 17.0 is 17."""
+    if value is None or math.isnan(value):
+        return None
+    return int(value) if float(value).is_integer() else value
+
+
+def _texts(value: list[Any] | None) -> list[str | None] | None:
+    """A cell as texts."""
+    return None if value is None else [_text(one) for one in value]
+
+
+READ_AS: dict[str, Callable[[Any], Any]] = {"segment": _number, "frames": _texts}  # other columns are read as text
 
 
 def _check_sizes(source: Path, metadata: pq.FileMetaData) -> None:
@@ -129,7 +154,8 @@ def _columns(source: Path, schema: pa.Schema, media: str) -> dict[str, str]:
     if column is None:
         raise ValueError(f"{source}: no column {media} of bytes and path; it has {present}")
     _check_media(source, column, schema.field(column).type)
-    names = {ours: name for ours, name in columns.find(schema.names, str(source)).items() if ours in TEXTS[media]}
+    known = columns.find(schema.names, str(source))
+    names = {ours: name for ours, name in known.items() if ours in TEXTS[media]}
     for ours in REQUIRED[media]:
         if ours not in names:
             accepted = " or ".join(columns.NAMES[ours])
@@ -138,7 +164,7 @@ def _columns(source: Path, schema: pa.Schema, media: str) -> dict[str, str]:
         kind = schema.field(name).type
         if pa.types.is_nested(kind) or _is_bytes(kind):
             raise ValueError(f"{source}: column {name} is {kind}; it has to be text or numbers")
-    return {media: column} | names
+    return {media: column} | names | (recordings.columns_of(source, schema, known) if media == "audio" else {})
 
 
 def _check_media(source: Path, column: str, kind: pa.DataType) -> None:

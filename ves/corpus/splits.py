@@ -1,8 +1,9 @@
 """The splits: which clips are trained on, which serve for choices, which are reported on, and which are dropped.
 
 Speakers are held out first, then images; the other order would leave almost nothing. A picture and its near-duplicates
-(ves.corpus.near_duplicates) count as one image here. Train shares no image and no near-duplicate with tune or val, and
-no known speaker. Every random choice is a hash of an id and the seed, so the order of the rows never matters. Clips are
+(ves.corpus.near_duplicates) count as one image here, and so do all pictures of the clips of one recording
+(ves.corpus.recordings). Train shares no image, no near-duplicate and no recording with tune or val, and no known
+speaker. Every random choice is a hash of an id and the seed, so the order of the rows never matters. Clips are
 handled as numbers (`compact`), because the texts of 24 M clips would fill a workstation.
 """
 
@@ -10,14 +11,17 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from jaxtyping import Int64
 
 from ves.base import ids, parquet
 from ves.base.files import atomic
 from ves.base.hashing import chance_of_names
 from ves.config.experiment import SplitConfig
+from ves.corpus import recordings
 from ves.corpus.held_out_pairs import HELD_OUT, draw, given_pairs, kept_out, left_to_draw, speakers_to_hold_out
-from ves.corpus.near_duplicates import groups
+from ves.corpus.near_duplicates import groups, joined
 from ves.sources import labels
 from ves.sources.labels import strata
 
@@ -33,14 +37,14 @@ COLUMNS = ("clip_id", "split", "stratum", "reason", "speaker_seen")
 
 def compact(manifest: pl.LazyFrame, images: pl.DataFrame, near_duplicate_bits: int) -> pl.DataFrame:
     """The clips of a manifest, sorted by clip_id: clip_id (ves.base.ids), language, speaker and given_split (each an
-    Enum), image (its index in the order of image_id), group (the least such index among its near-duplicates).
+    Enum), image (its index in the order of image_id), group (the least such index among all images that count as one
+    with it).
 
     Raises ValueError if `images` (image_id, phash) lacks an image of a clip.
     """
     images = images.select("image_id", "phash").sort("image_id")
-    group = pl.Series("group", groups(images["phash"].to_numpy(), near_duplicate_bits), pl.UInt32)
-    largest = group.value_counts()["count"].max()
-    log.info("%d images, %d without near-duplicates; the largest group has %d", len(images), group.n_unique(), largest)
+    alike = groups(images["phash"].to_numpy(), near_duplicate_bits)
+    log.info("%d images, %d without near-duplicates; the largest group has %d", len(images), *_sizes(alike))
     texts = ("language", "speaker", "given_split")
     values = pl.collect_all([manifest.select(pl.col(text).drop_nulls().unique()) for text in texts], engine="streaming")
     kinds = {text: set(frame[text]) for text, frame in zip(texts, values, strict=True)}
@@ -55,7 +59,17 @@ def compact(manifest: pl.LazyFrame, images: pl.DataFrame, near_duplicate_bits: i
         raise ValueError(
             f"{missing} clips of the manifest are about images that images.parquet lacks; run the merge again"
         )
-    return clips.with_columns(group.gather(clips["image"]))
+    left, right = recordings.links(manifest, images["image_id"])
+    together = joined(alike, left, right) if len(left) else alike
+    if len(left):
+        log.info("with the pictures of a recording as one: %d groups, the largest has %d images", *_sizes(together))
+    return clips.with_columns(pl.Series("group", together, pl.UInt32).gather(clips["image"]))
+
+
+def _sizes(groups: Int64[np.ndarray, " n"]) -> tuple[int, int]:
+    """How many groups there are, and the size of the largest."""
+    counts = np.unique(groups, return_counts=True)[1]
+    return len(counts), int(counts.max(initial=0))
 
 
 def assign(clips: pl.DataFrame, split: SplitConfig) -> pl.DataFrame:

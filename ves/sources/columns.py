@@ -15,6 +15,9 @@ NAMES = {  # our name: names in sources, compared without case, "_", "-", spaces
     "given_split": ("givenSplit",),
     "duration_s": ("duration",),
     "transcript": ("transcript",),
+    "recording_id": ("recordingID",),
+    "segment": ("segment",),
+    "frames": ("frames",),
     "refused": ("refused",),
     "refused_detail": ("refusedDetail",),
 }

@@ -106,8 +106,9 @@ def load(store: Path) -> Embeddings:
 def further(val: Embeddings, more: Embeddings) -> Embeddings:
     """The clips of val_more about images of val, with these images.
 
-    val_more also has clips about near-duplicates of these images. Those are other files, which are in no gallery, so
-    their clips are left out. Raises ValueError if val and val_more were embedded by different models.
+    val_more also has clips about near-duplicates of these images, and about other pictures of their recordings. Those
+    are other files, which are in no gallery, so their clips are left out. Raises ValueError if val and val_more were
+    embedded by different models.
     """
     if more.attrs["model_sha256"] != val.attrs["model_sha256"]:
         raise ValueError(f"{val.attrs['run']}: embeddings of val and val_more are from two models; embed both again")

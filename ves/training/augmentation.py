@@ -1,9 +1,12 @@
-"""Augmentation of speech: a random window, speed, noise and loudness; all of it is off in the paper.
+"""Augmentation: a random window, speed, noise and loudness of speech, and any of a clip's pictures; all of it is off in
+the paper.
 
 Random numbers are a function of (seed, step, place in the batch) alone, so a resumed run gets the clips that it would
 have got. Speed is changed as by a tape that runs faster or slower, pitch together with tempo (Ko et al. 2015). It is
 done by linear interpolation, not by a resampling filter: speeds are continuous, and a filter would be made for each.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32, Int16
@@ -11,10 +14,18 @@ from jaxtyping import Float32, Int16
 from ves.config.experiment import AugmentConfig
 from ves.media.audio import RATE, window
 
+FRAME = 1  # keeps the choice of a picture apart from the numbers that change the speech
+
 
 def is_active(augment: AugmentConfig) -> bool:
-    """Whether these settings change anything at all."""
-    return augment != AugmentConfig(window="start", speed=None, noise_snr_db=None, gain_db=None)
+    """Whether these settings change the speech at all."""
+    off = {"window": "start", "speed": None, "noise_snr_db": None, "gain_db": None}
+    return augment != augment.model_copy(update=off)
+
+
+def any_frame(frames: Sequence[int], seed: int, step: int, place: int) -> int:
+    """One of the pictures of a clip, each as likely; it does not depend on any other setting of augmentation."""
+    return frames[int(np.random.default_rng([seed, step, place, FRAME]).integers(len(frames)))]
 
 
 def jitter_generator(seed: int, step: int, place: int) -> np.random.Generator:

@@ -4,7 +4,7 @@ Every read succeeds or raises: ingest refuses what cannot be read, and no sample
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ from ves.media.audio import RATE, window
 from ves.media.images import Geometry
 from ves.models.live import open_patches
 from ves.store.audio import AudioStore
+from ves.training import recordings
 from ves.training.augmentation import is_active, jitter, jitter_generator
-from ves.training.order import Order
 
 CLIP_COLUMNS = ["clip_id", "image_id", "image_row", "shard", "row", "language", "speaker", "duration_s", "source_path"]
 READ = ["shard", "row", "image_row"]  # all that reading needs: 12 bytes a clip, where all columns take hundreds
@@ -50,9 +50,14 @@ def clips(
 
 
 def to_read(data: DataPaths, split: str) -> pl.DataFrame:
-    """The clips of one split, as `clips` sorts them, with only the columns that reading needs (READ)."""
-    frame = clips(data, split, READ)
-    return frame.select(pl.col("shard").cast(pl.Categorical), pl.col("row", "image_row").cast(pl.UInt32)).rechunk()
+    """The clips of one split, as `clips` sorts them, with only the columns that reading needs: READ and, if the
+    manifest has recordings, those of ves.training.recordings."""
+    has_recordings = recordings.are_known(data)
+    frame = clips(data, split, [*READ, "clip_id", "recording_id"] if has_recordings else READ)
+    more = recordings.columns(frame, data) if has_recordings else []
+    return frame.select(
+        pl.col("shard").cast(pl.Categorical), pl.col("row", "image_row").cast(pl.UInt32), *more
+    ).rechunk()
 
 
 class PairReader:
@@ -109,13 +114,15 @@ class PairReader:
 
 @dataclass(frozen=True)
 class Batch:
-    """B pairs; `image` is the feature row of each image, the same for two clips of one image."""
+    """B pairs; `image` is the feature row of each image, the same for two clips of one image. `recording` is a number
+    of the recording that each clip is of, None where the corpus has none."""
 
     waveform: Float[Tensor, "B L"]
     valid: Int[Tensor, "B"]
     patches: Tensor
     image_mask: Bool[Tensor, "B P"] | None
     image: Int[Tensor, "B"]
+    recording: Int[Tensor, "B"] | None = None
 
     def __len__(self) -> int:
         return len(self.valid)
@@ -123,14 +130,16 @@ class Batch:
     def __getitem__(self, part: slice) -> "Batch":
         """Some of the pairs, without a copy."""
         mask = None if self.image_mask is None else self.image_mask[part]
-        return Batch(self.waveform[part], self.valid[part], self.patches[part], mask, self.image[part])
+        recording = None if self.recording is None else self.recording[part]
+        return Batch(self.waveform[part], self.valid[part], self.patches[part], mask, self.image[part], recording)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         mask = None if self.image_mask is None else self.image_mask.to(device)
         fields = (self.waveform, self.valid, self.patches, self.image)
         waveform, valid, patches, image = (field.to(device, non_blocking=True) for field in fields)
-        return Batch(waveform, valid, patches, mask, image)
+        recording = None if self.recording is None else self.recording.to(device, non_blocking=True)
+        return Batch(waveform, valid, patches, mask, image, recording)
 
 
 @dataclass
@@ -178,9 +187,12 @@ def batches(
     """Batches number `first` up to `last`, of each the pairs `rows`: a pure function of (seed, number).
 
     A background thread reads them, AHEAD of the one in use, into buffers that are used again: a batch is valid until
-    the next one is requested. `frame` needs the columns READ.
+    the next one is requested. `frame` has the columns that `to_read` gives. Raises ValueError, at once, if a batch
+    needs more recordings than there are, or if pictures are to be drawn and no clip has frames.
     """
-    order, part = Order(len(frame), seed), range(train.batch_size)[rows]
+    order, part = recordings.order(frame, train.batch_size, seed), range(train.batch_size)[rows]
+    if drawing := train.augment.frame == "random":
+        recordings.check_frames(frame)
     slots = [_Buffers.of(reader, len(part), device) for _ in range(AHEAD + 1)]
     augmenting = is_active(train.augment)
 
@@ -188,12 +200,18 @@ def batches(
         slot = slots[number % len(slots)]
         slot.wait()
         pairs = frame[order.take(number * train.batch_size + part.start, len(part))]
-        images = pairs["image_row"].to_numpy()
+        images = recordings.drawn(pairs, seed, number, part) if drawing else pairs["image_row"].to_numpy()
         generators = [jitter_generator(seed, number, place) for place in part] if augmenting else None
         reader.waveforms(pairs, train.augment, generators, out=(slot.waveform, slot.valid))
         _, mask = reader.patches(images, out=slot.patches)
-        return Batch(slot.waveform, slot.valid, slot.patches, mask, torch.from_numpy(images.astype(np.int64)))
+        image = torch.from_numpy(images.astype(np.int64))
+        return Batch(slot.waveform, slot.valid, slot.patches, mask, image, recordings.numbers(pairs))
 
+    return _ahead(read, slots, first, last)
+
+
+def _ahead(read: Callable[[int], Batch], slots: list[_Buffers], first: int, last: int) -> Iterator[Batch]:
+    """The batches, each read while others are in use."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ves-batch") as pool:
         ahead = deque(pool.submit(read, number) for number in range(first, min(first + AHEAD, last)))
         for number in range(first, last):

@@ -61,8 +61,11 @@ def _join(parts: list[Pairs], world: World) -> Pairs:
     audio = torch.cat([part.audio.detach() for part in parts])
     image = world.gather(torch.cat([part.image.detach() for part in parts]))
     picture = world.gather(torch.cat([part.picture for part in parts]))
+    numbers = [part.recording for part in parts if part.recording is not None]  # likewise
+    recording = world.gather(torch.cat(numbers)) if numbers else None
     audible = torch.cat([part.mask for part in parts])
-    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, world.rank * len(audio))
+    first = world.rank * len(audio)
+    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, first, recording)
 
 
 def _whole_on_a_core(model: VeS, device: torch.device) -> bool:

@@ -39,7 +39,8 @@ type Term = tuple[Float[Tensor, ""], dict[str, Tensor]]  # what it adds to the o
 class Pairs:
     """Tokens of clips and of the images that they are compared with; clip a shows image `first + a`.
 
-    `picture` numbers the images by content: equal numbers are one picture.
+    `picture` numbers the images by content: equal numbers are one picture. So `recording` numbers the recordings that
+    the clips of these images are of (None where the corpus has none).
     """
 
     audio: Float[Tensor, "A T D"]
@@ -48,6 +49,7 @@ class Pairs:
     image_mask: Bool[Tensor, "V P"] | None
     picture: Int[Tensor, "V"]
     first: int
+    recording: Int[Tensor, "V"] | None = None
 
     @property
     def tokens(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -56,8 +58,15 @@ class Pairs:
 
     @property
     def same_image(self) -> Bool[Tensor, "V V"]:
-        """Marks pairs (i, j) that show one picture and so are not negatives of each other."""
+        """Marks pairs (i, j) that show one picture."""
         return self.picture[:, None] == self.picture[None, :]
+
+    @property
+    def same_group(self) -> Bool[Tensor, "V V"]:
+        """Marks pairs (i, j) of one picture or one recording, which so are not negatives of each other."""
+        if self.recording is None:
+            return self.same_image
+        return self.same_image | (self.recording[:, None] == self.recording[None, :])
 
 
 def represent(model: VeS, batch: Batch, train: TrainConfig) -> Pairs:
@@ -65,15 +74,15 @@ def represent(model: VeS, batch: Batch, train: TrainConfig) -> Pairs:
     with autocast(train, batch.valid.device):
         audio, mask = model.audio_tokens(batch.waveform, batch.valid)
         image = model.image_tokens(batch.patches, batch.image_mask)
-    return Pairs(audio, mask, image, batch.image_mask, batch.image, 0)
+    return Pairs(audio, mask, image, batch.image_mask, batch.image, 0, batch.recording)
 
 
 def objective(pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, world: World = ALONE) -> Term:
     """The weighted sum of losses and regularisers over pairs that are each other's negatives, and its metrics.
 
     Metrics are those of the terms, as `<term>/<metric>`, and `masked_pairs`: of all pairs of two clips, the share that
-    are not negatives because they show one picture. Over all processes the gradients add up to that of the whole batch;
-    metrics are of the whole batch in each.
+    are not negatives because they show one picture or are of one recording. Over all processes the gradients add up to
+    that of the whole batch; metrics are of the whole batch in each.
     """
     with autocast(train, pairs.audio.device):
         terms = {name: contrastive_term(pairs, name, log_scale, train, world) for name in train.objective}
@@ -82,9 +91,9 @@ def objective(pairs: Pairs, log_scale: Float[Tensor, ""], train: TrainConfig, wo
     for name, (loss, of_term) in terms.items():
         total = total + loss
         metrics |= {f"{name}/{metric}": value for metric, value in of_term.items()}
-    same_image = pairs.same_image
-    others = max(1, len(same_image) * (len(same_image) - 1))
-    metrics["masked_pairs"] = (same_image.sum() - len(same_image)) / others
+    same_group = pairs.same_group
+    others = max(1, len(same_group) * (len(same_group) - 1))
+    metrics["masked_pairs"] = (same_group.sum() - len(same_group)) / others
     return total, metrics
 
 
@@ -95,7 +104,7 @@ def contrastive_term(pairs: Pairs, name: str, log_scale: Float[Tensor, ""], trai
     one temperature, as in the reference code.
     """
     logits = world.gather_with_gradient(log_scale.exp() * widened(SIMILARITIES[name](*pairs.tokens)))
-    loss, metrics = LOSSES[train.loss](logits, pairs.same_image)
+    loss, metrics = LOSSES[train.loss](logits, pairs.same_group)
     return train.objective[name] * loss, metrics
 
 
