@@ -348,7 +348,7 @@ def test_without_a_revision_nothing_is_started(fresh: Path) -> None:
 
 def test_what_is_made_here_has_no_plan_and_what_is_downloaded_has_one(fresh: Path) -> None:
     output = run(fresh, "plan", *TOY, fails=True)
-    assert "There is nothing to plan: a plan is for a download (corpus.kind: vaani), and the corpus toy" in output
+    assert "a plan is for a download or for films (corpus.kind: video or vaani), and the corpus toy" in output
     jobs = dry_run(fresh, "plan", "--configfile", "config/vaani-mini.yaml")
     settings = {f"write_settings data/vaani_mini/{name}.json" for name in ("corpus", "survey_config", "plan_settings")}
     assert jobs == settings | {"survey", "choose", "write_plan", "plan"}

@@ -6,7 +6,7 @@ ves asks which kind a corpus is of: all else is looked up by the name of the kin
 
 import re
 import shlex
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +16,8 @@ MOST_DISTRICTS = 12  # Spoken Scenes has no more names (ves.sources.scenes.assig
 MOST_THINGS = 8  # in one picture; more would hide each other
 MOST_KINDS = 60  # as many as ves/sources/scenes/things has; a test holds them equal
 LEAST_SIDE = 64  # pixels; objects are specks on a smaller picture
+LEAST_SEGMENT_S = 0.2  # twice what a segment may lack (ves.media.film_tracks.SLACK_S); less holds no event
+LEAST_FRAME_SIDE = 16  # pixels; ingest refuses smaller pictures
 LANGUAGES = (
     "bn",
     "gu",
@@ -168,12 +170,27 @@ class PairsConfig(SourceBlock):
     rows_per_shard: Positive
 
 
+class VideoConfig(SourceBlock):
+    """A folder of films, which are cut into segments (ves.sources.video)."""
+
+    folder: str
+    layout: Literal["films", "segments"]  # each file is a film, or one segment {recording}_{number} of a film
+    segment_s: Annotated[float, Field(ge=LEAST_SEGMENT_S)]
+    at: Literal["all", "middle"]  # which segments of a film are taken
+    frames: Positive  # pictures of each segment, at evenly spaced times
+    side: Annotated[int, Field(ge=LEAST_FRAME_SIDE)] | None  # pixels of the longer side at most; null: as stored
+    table: str | None  # a CSV of labels, splits and starts (ves.sources.video.table)
+    language: Annotated[str, Field(min_length=1)]  # of every clip
+    files_per_shard: Positive
+
+
 class SourceBlocks(StrictModel):
     """The kinds of sources, each with its settings. A new kind is a field here and an entry of the same name in
     ves.sources.kinds.SOURCES."""
 
     scenes: ScenesConfig | None = None
     pairs: PairsConfig | None = None
+    video: VideoConfig | None = None
     vaani: VaaniConfig | None = None
 
 

@@ -9,6 +9,7 @@ that nobody has written (26 of 66 films differed; with both off, none of 270 did
 
 import io
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ SPEECH_BITS = 24_000  # a second: for speech that one only listens to
 
 
 def write(
-    path: Path, frames: Iterator[UInt8[np.ndarray, "H W 3"]], rate: int, samples: Int16[np.ndarray, " n"]
+    path: Path, frames: Iterator[UInt8[np.ndarray, "H W 3"]], rate: int | Fraction, samples: Int16[np.ndarray, " n"]
 ) -> None:
     """Write frames of one size, `rate` a second, and 16 kHz sound that begins with the first of them.
 

@@ -30,7 +30,8 @@ _PAUSE_S = 0.25  # a packet that lasts longer has a pause in it; the delay of an
 _DELAY_S = {"opus": 0.05, "libopus": 0.05}  # seconds that a decoder takes off at both ends, where that is known
 
 
-def _refuse_other_files(url: str, flags: int, options: dict[str, Any]) -> io.BytesIO:
+def refuse_other_files(url: str, flags: int, options: dict[str, Any]) -> io.BytesIO:
+    """For `io_open` of av.open: raise PermissionError when a file makes FFmpeg open another one."""
     raise PermissionError(f"this recording refers to another one, {url[:200]!r}")
 
 
@@ -43,7 +44,7 @@ def open_recording(encoded: bytes) -> Iterator[tuple[int, Iterator[Float32[np.nd
 
     av.logging.set_level(av.logging.PANIC)  # exceptions say what is wrong
     try:
-        container = av.open(io.BytesIO(encoded), options={"format_whitelist": FORMATS}, io_open=_refuse_other_files)
+        container = av.open(io.BytesIO(encoded), options={"format_whitelist": FORMATS}, io_open=refuse_other_files)
         with container:
             stream = _default(container)
             if container.format.name == "mp3":

@@ -33,6 +33,7 @@ class Source:
     downloaded: bool  # the listing has hashes of the shards, and transcripts come with the clips
     localised: bool  # its truth has word timings and object masks, by which evaluation measures pointing
     settings: str | None = None  # has `files(config, features, downloads)`: settings files that only this kind has
+    planned: bool = False  # its rules make results/<corpus>/plan.md, what the corpus will hold and take
     preflight: str | None = None  # has `check(block, config)` and `inputs(block)`, for people's own files
 
 
@@ -41,8 +42,19 @@ SOURCES = {
     "pairs": Source(
         "ves.sources.pairs.packing", downloaded=False, localised=False, preflight="ves.sources.pairs.preflight"
     ),
+    "video": Source(
+        "ves.sources.video.shards",
+        downloaded=False,
+        localised=False,
+        preflight="ves.sources.video.preflight",
+        planned=True,
+    ),
     "vaani": Source(
-        "ves.sources.vaani.listing", downloaded=True, localised=False, settings="ves.sources.vaani.settings"
+        "ves.sources.vaani.listing",
+        downloaded=True,
+        localised=False,
+        settings="ves.sources.vaani.settings",
+        planned=True,
     ),
 }
 

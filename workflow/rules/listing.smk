@@ -1,4 +1,4 @@
-"""The listing of a corpus whose shards are made here: scenes and own pairs."""
+"""The listing of a corpus whose shards are made here: scenes, own pairs and films."""
 
 
 # A checkpoint: later jobs are known only once the shards are.
@@ -17,4 +17,4 @@ checkpoint list_shards:
 
 rule plan:
     input:
-        nothing_to_plan,
+        plan_page,

@@ -7,12 +7,14 @@ import json
 from ves.sources import kinds
 
 
-def nothing_to_plan(wildcards):
-    """Refuse the target `plan` for a corpus that is made here."""
-    downloaded = " or ".join(kind for kind, one in SOURCES.items() if one.downloaded)
+def plan_page(wildcards):
+    """The page that the target `plan` makes; it is refused for a corpus that has nothing to plan."""
+    if SOURCES[KIND].planned:
+        return f"results/{CORPUS}/plan.md"
+    planned = " or ".join(kind for kind, one in SOURCES.items() if one.planned)
     raise WorkflowError(
-        f"There is nothing to plan: a plan is for a download (corpus.kind: {downloaded}), and the corpus {CORPUS} is "
-        f"made here (corpus.kind: {KIND}). Leave out the target `plan`."
+        f"There is nothing to plan: a plan is for a download or for films (corpus.kind: {planned}), and the corpus "
+        f"{CORPUS} is neither (corpus.kind: {KIND}). Leave out the target `plan`."
     )
 
 
@@ -30,6 +32,17 @@ def listing_origin(wildcards):
 def shard_origin(wildcards):
     """What the content of a shard depends on. Another district in the list changes no existing shard."""
     return entry(wildcards).get("sha256") if SOURCES[KIND].downloaded else origins().get(wildcards.shard)
+
+
+def films_origin(wildcards):
+    """What the segments of a group of films depend on; they are one shard of sound and one of pictures."""
+    return origins().get(f"audio/{wildcards.films}")
+
+
+def segment_tables(wildcards):
+    """The tables of the segments that are written as files, one for each group of films."""
+    names = [name.removeprefix("audio/") for name, shard in entries(wildcards).items() if shard["part"] == "audio"]
+    return [f"data/{wildcards.corpus}/segment_parts/{name}.csv" for name in names]
 
 
 def chosen_rows(wildcards):
