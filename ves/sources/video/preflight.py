@@ -16,7 +16,7 @@ def check(video: VideoConfig, config: Config) -> None:
     if (most := len({film.recording for film in usable})) < least:
         raise ValueError(
             f"split.val: val and tune need {least} pairs, each of another recording, but {video.folder} has only "
-            f"{most} that can be used; lower split.val or split.tune (a fifth of the recordings for both is a good size)"
+            f"{most} that can be used; lower split.val or split.tune (a fifth of the films for both is a good size)"
         )
 
 
