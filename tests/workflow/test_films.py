@@ -21,6 +21,8 @@ corpus:
   video: {folder: my-films, layout: films, segment_s: 1.0, at: all, frames: 3, side: 64, table: my-films/films.csv,
           language: none, files_per_shard: 16}
 audio: {seconds: 1.0}
+split: {val: 12, tune: 6}  # each pair is of another film
+train: {batch_size: 8, augment: {frame: random}}
 """
 ARGUMENTS = ("--configfile", "config/toy.yaml", "config/own.yaml")
 FILMS, SECONDS = 40, 4
@@ -66,7 +68,7 @@ def finished_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_films_go_all_the_way_to_the_table(finished_copy: Path) -> None:
     table = pl.read_csv(finished_copy / "results/table1.csv")
     assert table["loss"].unique(maintain_order=True).to_list() == ["dense", "hybrid", "chance"]
-    assert table["n"].unique().to_list() == [20]
+    assert table["n"].unique().to_list() == [12]
     assert json.loads((finished_copy / "results/own/heatmaps/index.json").read_text())
     assert dry_run(finished_copy, *ARGUMENTS) == set()
 
@@ -83,6 +85,15 @@ def test_every_segment_is_in_or_refused_by_name(finished_copy: Path) -> None:
         "mute.mkv": "no_sound",
         "unlisted.mp4": "no_row",
     }
+
+
+def test_a_clip_has_its_pictures_and_no_film_is_in_two_splits(finished_copy: Path) -> None:
+    data = finished_copy / "data/own"
+    clips = pl.read_parquet(data / "manifest.parquet")
+    assert set(clips["frame_ids"].list.len()) == {3}
+    assert clips.filter(recording_id="film07")["segment"].to_list() == [0, 1, 2, 3]
+    splits = clips.join(pl.read_parquet(data / "splits.parquet"), on="clip_id").filter(pl.col("split") != "dropped")
+    assert splits.group_by("recording_id").agg(held=(pl.col("split") == "train").n_unique())["held"].max() == 1
 
 
 def test_labels_are_in_the_truth_and_nowhere_else(finished_copy: Path) -> None:
@@ -108,5 +119,5 @@ def test_segments_are_written_for_av_align(finished_copy: Path) -> None:
     assert table.filter(vid=7).rows() == [(7, seg, "film07.mp4", float(seg)) for seg in range(SECONDS)]
     assert {path.name for path in folder.glob("*.mp4")} == {f"{vid}_{seg}.mp4" for vid, seg, *_ in table.rows()}
     with av.open(str(folder / "7_2.mp4")) as segment:
-        assert [float(stream.duration * stream.time_base) for stream in segment.streams] == [1.0, 1.0]
+        assert segment.duration == 1_000_000  # microseconds
     assert dry_run(finished_copy, "segments", *ARGUMENTS) == set()

@@ -24,7 +24,10 @@ def cut_films(
 
 
 def plan_films(*, corpus: parameters.Corpus, page: Annotated[Path, "where to write the page (Markdown)"]) -> None:
-    """Say what cutting the films will bring and take, from their headers and from a trial with some of them."""
+    """Say what cutting the films will bring and take.
+
+    It reads headers, and cuts some films for a trial.
+    """
     from ves.sources.video.plan import write
 
     write(inputs.block(inputs.corpus(corpus), VideoConfig), page)
@@ -37,7 +40,10 @@ def write_segments(
     folder: Annotated[Path, "folder for the segments, {vid}_{seg}.mp4"],
     out: Annotated[Path, "where to write the table of this group's segments (CSV)"],
 ) -> None:
-    """Write the segments of a group of films as MP4 files. Those that are there already are kept."""
+    """Write the segments of a group of films as MP4 files.
+
+    Those that are there already are kept.
+    """
     from ves.sources.video.segment_files import write
 
     write(inputs.block(inputs.corpus(corpus), VideoConfig), films, folder, out)
@@ -48,7 +54,7 @@ def gather_segments(
     tables: Annotated[list[Path], "the tables of all groups"],
     out: Annotated[Path, "where to write the table of all segments (CSV); they are beside it"],
 ) -> None:
-    """Join the tables of the segments, and remove segments that are in none."""
+    """Join the tables of segments, and remove segments that are in none."""
     from ves.sources.video.segment_files import gather
 
     gather(tables, out)

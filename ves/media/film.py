@@ -111,7 +111,7 @@ def _stated_end(container, stream) -> float:
     """When a stream ends: as its own entry says, else as that of the whole file does; NaN without either."""
     if stream.duration and container.format.name.startswith("mov"):
         return seconds(stream.start_time, stream.time_base) + float(stream.duration * stream.time_base)
-    if container.duration and stream.type == "video":
+    if container.duration and stream in container.streams.video:
         return container.duration / 1e6 + min((container.start_time or 0) / 1e6, 0.0)
     return math.nan
 

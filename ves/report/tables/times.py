@@ -8,7 +8,7 @@ import polars as pl
 from ves.base.files import atomic
 
 ORDER = (  # as they run; others follow by name
-    *("survey", "fetch", "generate", "pack", "ingest", "merge", "split", "features", "train", "embed"),
+    *("survey", "fetch", "generate", "pack", "cut_films", "ingest", "merge", "split", "features", "train", "embed"),
     *("retrieval", "multi_positive", "localisation", "breakdown", "figure1", "heatmaps", "explorer"),
 )
 COLUMNS = {"s": "wall_s", "cpu_time": "cpu_s", "max_rss": "memory_mb"}

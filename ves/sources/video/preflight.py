@@ -7,9 +7,17 @@ from ves.config.experiment import Config
 from ves.sources.video.folder import films
 
 
-def check(video: VideoConfig, _config: Config) -> None:
-    """Check that there are the folder, films in it and a readable table. Raises ValueError that begins with the key."""
-    films(video)
+def check(video: VideoConfig, config: Config) -> None:
+    """Check that there are the folder, films in it, a readable table, and enough recordings for the split. Raises
+    ValueError that begins with the key."""
+    usable = [film for film in films(video) if film.fault is None]
+    given = {film.split for film in usable}
+    least = sum(getattr(config.split, name) for name in ("val", "tune") if name not in given)  # those are not drawn
+    if (most := len({film.recording for film in usable})) < least:
+        raise ValueError(
+            f"split.val: val and tune need {least} pairs, each of another recording, but {video.folder} has only "
+            f"{most} that can be used; lower split.val or split.tune (a fifth of the films for both is a good size)"
+        )
 
 
 def inputs(video: VideoConfig) -> list[Path]:
