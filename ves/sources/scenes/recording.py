@@ -109,7 +109,7 @@ class Speech:
 
     samples: np.ndarray
     times: list[tuple[float, float]]
-    loudness: float
+    loudness: np.floating
 
 
 def utter(rng: np.random.Generator, who: Voice, espeak_voice: str, tokens: list[Token]) -> Speech:
