@@ -82,6 +82,19 @@ def test_pictures_are_the_nearest_of_a_variable_rate_and_none_that_comes_much_la
     assert shown(of(film, frames=4)) == [[1, 2, 3, 4], [8, 8, 8, 8], [8, 8, 8, 8], "short_tail"]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_still_that_is_held_long_is_in_all_its_segments_and_sound_does_not_pile_up(
+    tmp_path: Path, suffix: str
+) -> None:
+    pictures = [(time, numbered(n)) for n, time in enumerate((0, 25, 29.5))]
+    film = write_film(tmp_path / f"a.{suffix}", pictures, ticks(34, 16_000), rate=16_000)
+    how = Cut(segment_s=1.0, frames=1, side=None, middle=False)
+    early = cut(film, how, number_of)
+    assert isinstance(next(early), Segment)
+    pieces = of(film, frames=1)
+    assert shown(pieces) == [[0]] * 25 + [[1]] * 4 + [[2]] * 5
+
+
 def test_a_picture_is_converted_once_however_often_it_is_shown(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mp4", [(0, numbered(1)), (0.9, numbered(2))], ticks(2.0))
     kept: list[int] = []

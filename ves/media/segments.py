@@ -20,6 +20,7 @@ from ves.media.film_pictures import to_picture
 from ves.media.film_tracks import SLACK_S, ChosenPictures, SoundTrack
 
 APART_S = 10.0  # seconds between sound and pictures in a file; what comes later still is not waited for
+AHEAD_S = 600.0  # sound that is so far ahead of the pictures is not kept: there are no more of them
 SEEK_S = 1.0  # a decoder hears from so much before a segment on, so that it has settled
 
 
@@ -122,8 +123,9 @@ class _Cutter[T]:
         if isinstance(event, Damage):
             self.damages.append(event)
         elif isinstance(event, Heard):
-            if event.time_s - max(self.pictures.until_s, self.film.begin_s) < 2 * APART_S:
+            if event.time_s - max(self.pictures.until_s, self.film.begin_s) < AHEAD_S:
                 self.sound.add(event)
+            self.pictures.hold(self.sound.until_s - APART_S, self.film.end_s)  # a still, if it is held so long
         else:
             if self.start_s is None:
                 self.start_s = event.time_s
