@@ -12,6 +12,7 @@ from snakemake.utils import update_config
 
 from ves.config import slices
 from ves.config.check import load, read_yaml, validate
+from ves.config.corpus import KINDS
 from ves.config.experiment import features_name
 from ves.config.fields import StrictModel
 from ves.sources.kinds import settings_files
@@ -37,8 +38,9 @@ def readable(argument: object) -> str:
 
 
 def short_slices(kind: str, *changes: dict[str, Any]) -> dict[str, StrictModel]:
-    """The slices of the toy experiment, of config/vaani.yaml or of own pairs, by short names; two runs only."""
-    files = [Path("config.yaml"), Path("config/toy.yaml" if kind == "scenes" else f"config/{kind}.yaml")]
+    """The slices of the toy experiment, of config/vaani.yaml, of own pairs or films, by short names; two runs only."""
+    own = {"scenes": "toy", "video": "films"}.get(kind, kind)
+    files = [Path("config.yaml"), Path(f"config/{own}.yaml")]
     content = read_yaml(files[0])
     update_config(content, read_yaml(files[1]))
     content["runs"] = {"dense": {}, "hybrid": {"objective": {"max_mean": 0.7, "mean_mean": 0.3}}}
@@ -61,7 +63,7 @@ def files_that_change(kind: str, change: dict[str, Any], *before: dict[str, Any]
 
 
 def test_every_settings_file_comes_back_as_it_was() -> None:
-    for kind in ("scenes", "pairs", "vaani"):
+    for kind in KINDS:
         found = short_slices(kind)
         assert len(found) >= len(SCENES)
         for part in found.values():
@@ -69,7 +71,7 @@ def test_every_settings_file_comes_back_as_it_was() -> None:
 
 
 def test_what_is_surveyed_and_planned_has_files_of_its_own() -> None:
-    assert short_slices("scenes").keys() == short_slices("pairs").keys() == SCENES
+    assert short_slices("scenes").keys() == short_slices("pairs").keys() == short_slices("video").keys() == SCENES
     assert short_slices("vaani").keys() == SCENES | {"survey_config", "plan_settings"}
 
 

@@ -82,6 +82,19 @@ def test_pictures_are_the_nearest_of_a_variable_rate_and_none_that_comes_much_la
     assert shown(of(film, frames=4)) == [[1, 2, 3, 4], [8, 8, 8, 8], [8, 8, 8, 8], "short_tail"]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_still_that_is_held_long_is_in_all_its_segments_and_sound_does_not_pile_up(
+    tmp_path: Path, suffix: str
+) -> None:
+    pictures = [(time, numbered(n)) for n, time in enumerate((0, 25, 29.5))]
+    film = write_film(tmp_path / f"a.{suffix}", pictures, ticks(34, 16_000), rate=16_000)
+    how = Cut(segment_s=1.0, frames=1, side=None, middle=False)
+    early = cut(film, how, number_of)
+    assert isinstance(next(early), Segment)
+    pieces = of(film, frames=1)
+    assert shown(pieces) == [[0]] * 25 + [[1]] * 4 + [[2]] * 5
+
+
 def test_a_picture_is_converted_once_however_often_it_is_shown(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mp4", [(0, numbered(1)), (0.9, numbered(2))], ticks(2.0))
     kept: list[int] = []
@@ -207,6 +220,11 @@ def test_damaged_pictures_refuse_the_segments_that_they_touch(tmp_path: Path) ->
     assert shown(of(film)) == [[2, 7], [12, 17], "damaged", [32, 37], [42, 47], [52, 57]]
 
 
+def test_time_0_does_not_move_if_the_first_picture_is_damaged(tmp_path: Path) -> None:
+    film = damage(write_film(tmp_path / "a.mp4", steady(4.0), ticks(4.0), keys=15), 0.0)
+    assert shown(of(film)) == ["damaged", "damaged", [22, 27], [32, 37]]
+
+
 def test_damaged_pictures_are_in_doubt_up_to_the_next_key_picture(tmp_path: Path) -> None:
     film = damage(write_film(tmp_path / "a.mp4", steady(6.0), ticks(6.0), keys=25), 2.7)
     assert shown(of(film))[2:] == ["damaged", "damaged", "damaged", [52, 57]]
@@ -287,6 +305,36 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     assert peaks[1] < 1.3 * peaks[0]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "webm"])
+def test_whatever_is_damaged_a_segment_is_whole_or_refused(tmp_path: Path, suffix: str) -> None:
+    codecs, rate, _ = KINDS[suffix]
+    kind, options = {"ts": "mpegts"}.get(suffix), {"movflags": "+faststart"} if suffix == "mp4" else {}
+    sound = ticks(3.0, rate)
+    film = write_film(
+        tmp_path / f"a.{suffix}", steady(3.0), sound, codecs=codecs, rate=rate, kind=kind, options=options
+    )
+    whole, rng, refused = film.read_bytes(), np.random.default_rng(3), 0
+    for number in range(24):
+        content = bytearray(whole if number % 3 else whole[: rng.integers(1, len(whole))])
+        for place in rng.integers(0, len(content), number % 3):
+            content[place : place + 40] = rng.bytes(len(content[place : place + 40]))
+        film.write_bytes(content)
+        for middle in (False, True):
+            try:
+                pieces = of(film, middle=middle)
+            except BadFilm:
+                refused += 1
+                continue
+            refused += any(isinstance(piece, Refusal) for piece in pieces)
+            assert {(len(p.samples), len(p.pictures)) for p in pieces if isinstance(p, Segment)} <= {(16_000, 2)}
+    assert refused > 12
+
+
+def test_a_film_that_is_to_be_turned_by_any_angle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadFilm, match="rotation: it is shown turned by a matrix"):
+        of(write_film(tmp_path / "a.mp4", steady(1.0), ticks(1.0), turned=30))
+
+
 def test_two_pictures_at_impossible_times_end_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ves.media import film_events
 
@@ -299,3 +347,9 @@ def test_two_pictures_at_impossible_times_end_the_film(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(film_events, "seconds", backwards)
     assert shown(of(film)) == [[2, 7], [12, 17], "bad_times"]
+
+
+def test_a_picture_far_away_in_time_ends_the_film(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mkv", [*steady(2.0), (5_000.0, numbered(1))], ticks(2.0))
+    assert shown(of(film))[-1] == "bad_times"
+    assert len(of(film)) < 20

@@ -44,10 +44,15 @@ class Film:
     def events(self, from_s: float = -math.inf) -> Iterator[Event]:
         """Everything in the film, each kind in order of time, from the last key picture before `from_s` on.
 
-        Raises BadFilm `bad_times` where pictures have no times or these run backwards.
+        Raises BadFilm `bad_times` where pictures have no times or these run backwards, `unreadable` where a seek fails.
         """
+        import av.error
+
         if from_s > -math.inf:
-            self.container.seek(round(from_s * 1e6), backward=True)
+            try:
+                self.container.seek(round(from_s * 1e6), backward=True)
+            except av.error.FFmpegError as error:
+                raise BadFilm("unreadable", f"FFmpeg cannot seek in it: {error.strerror}") from error
         readers = {self.pictures.index: PictureReader(self.usual_s), self.sound.index: SoundReader()}
         for packet in _packets(self.container, self.pictures, self.sound):
             if isinstance(packet, str):  # the rest of the file cannot be read
@@ -73,7 +78,7 @@ def open_film(path: Path) -> Iterator[Film]:
         try:
             options = {"format_whitelist": FORMATS}
             container = av.open(file, options=options, io_open=refuse_other_files, buffer_size=BUFFER)
-        except (av.error.FFmpegError, OSError) as error:
+        except (av.error.FFmpegError, PermissionError) as error:  # not an error of the disk: that stops the job
             raise BadFilm("unreadable", f"FFmpeg cannot open it: {error.strerror or error}") from error
         with container:
             name = container.format.name
@@ -122,5 +127,5 @@ def _packets(container, *streams) -> Iterator[Any]:
 
     try:
         yield from container.demux(*streams)
-    except (av.error.FFmpegError, OSError) as error:
+    except (av.error.FFmpegError, PermissionError) as error:
         yield f"FFmpeg cannot read on: {error.strerror or error}"

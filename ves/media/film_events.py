@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from ves.media.audio import RATE
 
 GAP_S = 0.05  # sound whose time is off by more than this begins anew; rounded times of packets differ by less
+JUMP_S = 600.0  # no picture is shown so long; a time in a damaged film may be years away
 
 
 class BadFilm(ValueError):
@@ -74,8 +75,8 @@ class PictureReader:
             self.whole_from = packet.pts
         try:
             frames = packet.decode()
-        except av.error.FFmpegError as error:
-            self._break(f"a picture cannot be decoded: {error.strerror or error}")
+        except (av.error.FFmpegError, ValueError) as error:  # ValueError: it says that it is of an unknown codec
+            self._break(f"a picture cannot be decoded: {getattr(error, 'strerror', error)}")
             return
         for frame in frames:
             yield from self._show(frame)
@@ -86,9 +87,10 @@ class PictureReader:
     def _show(self, frame) -> Iterator[Event]:
         number = frame.pts if frame.pts is not None else frame.dts
         time_s = seconds(number, frame.time_base)
-        if number is None or time_s < self.until_s:
-            raise BadFilm("bad_times", f"a picture {'without a time' if number is None else f'at {time_s:.3f} s'} "
-                          f"follows one at {self.until_s:.3f} s")  # fmt: skip
+        step_s = 0.0 if self.until_s == -math.inf else time_s - self.until_s
+        if number is None or not 0 <= step_s < JUMP_S:
+            when = "without a time" if number is None else f"at {time_s:.3f} s"
+            raise BadFilm("bad_times", f"a picture {when} follows one at {self.until_s:.3f} s")
         if frame.is_corrupt:
             self._break("a picture is damaged")
         if self.broken and (self.whole_from is None or number < self.whole_from):
@@ -124,8 +126,8 @@ class SoundReader:
         try:
             for frame in () if detail else packet.decode():
                 yield from self._hear(frame)
-        except av.error.FFmpegError as error:
-            detail = f"a packet of sound cannot be decoded: {error.strerror or error}"
+        except (av.error.FFmpegError, ValueError) as error:
+            detail = f"a packet of sound cannot be decoded: {getattr(error, 'strerror', error)}"
         if detail:  # the next packet is joined to it, so that is damaged too; and its time counts
             yield from self.close()
             self.form = None

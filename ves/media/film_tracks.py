@@ -35,16 +35,23 @@ class ChosenPictures[T]:
             last, ahead_s = self.last, shown.time_s - time_s
             is_nearer = last is None or ahead_s < time_s - last.time_s - TIE_S
             self._choose(shown if last is None or (is_nearer and ahead_s <= EARLY_S) else last)
-        self.last, self.until_s = shown, shown.time_s
+        self.last, self.until_s = shown, max(self.until_s, shown.time_s)
 
     def close(self, stated_s: float) -> None:
         """There are no more pictures: the last one is shown to its end, which is no later than the stated end of the
         film (NaN if there is none), and to that of a segment that ends with it."""
+        self.hold(math.inf, stated_s)
+        while self.last is not None and self._time() < self.until_s + SLACK_S:
+            self._choose(self.last)
+
+    def hold(self, until_s: float, stated_s: float) -> None:
+        """No picture will come before `until_s`, so the last one is shown up to there, or to its end."""
         if self.last is None:
             return
         end_s = self.last.time_s + self.last.lasts_s  # of a variable rate, MP4 may say that of another picture
-        self.until_s = end_s if math.isnan(stated_s) else min(end_s, max(stated_s, self.last.time_s))
-        while self._time() < self.until_s + SLACK_S:
+        end_s = end_s if math.isnan(stated_s) else min(end_s, max(stated_s, self.last.time_s))
+        self.until_s = max(self.until_s, min(until_s, end_s))
+        while self._time() < self.until_s:
             self._choose(self.last)
 
     def _time(self) -> float:
@@ -85,25 +92,27 @@ class SoundTrack:
     def between(self, start: int, length: int) -> tuple[Int16[np.ndarray, " length"], int]:
         """`length` samples from number `start` on, and how many of them are missing, which are 0."""
         mono, missing = np.zeros(length, np.float32), np.ones(length, bool)
-        for begin, joined in self._joined():
+        for begin, joined in self._joined(start, start + length):
             first, last = max(begin, start), min(begin + joined.shape[1], start + length)
             if first < last:
                 mono[first - start : last - start] = _mono(joined[:, first - begin : last - begin])
                 missing[first - start : last - start] = False
         return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16), int(missing.sum())
 
-    def _joined(self) -> Iterator[tuple[int, Float32[np.ndarray, "channels n"]]]:
-        """Blocks, those joined that follow each other without a gap (of more than a rounded sample)."""
+    def _joined(self, start: int, end: int) -> Iterator[tuple[int, Float32[np.ndarray, "channels n"]]]:
+        """Blocks of some samples, those joined that follow each other without a gap (of more than a rounded sample)."""
         run: list[np.ndarray] = []
-        begin = end = 0
+        begin = stop = 0
         for place, block in self.blocks:
-            if run and abs(place - end) <= 1 and len(block) == len(run[0]):
+            if place >= end or place + block.shape[1] <= start:
+                continue
+            if run and abs(place - stop) <= 1 and len(block) == len(run[0]):
                 run.append(block)
-                end += block.shape[1]
+                stop += block.shape[1]
                 continue
             if run:
                 yield begin, np.concatenate(run, axis=1)
-            run, begin, end = [block], place, place + block.shape[1]
+            run, begin, stop = [block], place, place + block.shape[1]
         if run:
             yield begin, np.concatenate(run, axis=1)
 

@@ -6,6 +6,7 @@ sound or pictures, or in which something is damaged, is a Refusal; nothing is ma
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ves.media.film_pictures import to_picture
 from ves.media.film_tracks import SLACK_S, ChosenPictures, SoundTrack
 
 APART_S = 10.0  # seconds between sound and pictures in a file; what comes later still is not waited for
+AHEAD_S = 600.0  # sound that is so far ahead of the pictures is not kept: there are no more of them
 SEEK_S = 1.0  # a decoder hears from so much before a segment on, so that it has settled
 
 
@@ -65,13 +67,18 @@ def cut[T](path: Path, how: Cut, keep: Callable[[Image.Image], T]) -> Iterator[S
         with open_film(path) as film:
             yield from _Cutter(film, how, keep).run()
         return
-    start_s = _middle(path, how.segment_s)
-    for seek_s in (start_s - SEEK_S, -math.inf):  # from the beginning where a seek leads astray
-        with open_film(path) as film:
-            found = next(_Cutter(film, how, keep, start_s).run(seek_s if start_s > SEEK_S else -math.inf))
-        if isinstance(found, Segment) or start_s <= SEEK_S:
-            break
-    yield found
+    yield _cut_middle(path, how, keep, _middle(path, how.segment_s))
+
+
+def _cut_middle[T](path: Path, how: Cut, keep: Callable[[Image.Image], T], start_s: float) -> Segment[T] | Refusal:
+    """The segment that begins at `start_s`; all of the film before it is decoded only where a seek leads astray."""
+    if start_s > SEEK_S:
+        with suppress(BadFilm), open_film(path) as film:
+            found = next(_Cutter(film, how, keep, start_s).run(start_s - SEEK_S))
+            if isinstance(found, Segment):
+                return found
+    with open_film(path) as film:
+        return next(_Cutter(film, how, keep, start_s).run())
 
 
 def _middle(path: Path, segment_s: float) -> float:
@@ -122,11 +129,13 @@ class _Cutter[T]:
         if isinstance(event, Damage):
             self.damages.append(event)
         elif isinstance(event, Heard):
-            if event.time_s - max(self.pictures.until_s, self.film.begin_s) < 2 * APART_S:
+            if event.time_s - max(self.pictures.until_s, self.film.begin_s) < AHEAD_S:
                 self.sound.add(event)
+            self.pictures.hold(self.sound.until_s - APART_S, self.film.end_s)  # a still, if it is held so long
         else:
-            if self.start_s is None:
-                self.start_s = event.time_s
+            if self.start_s is None:  # the first picture, or the first stated one if that is damaged
+                lost = any(damage.start_s == -math.inf for damage in self.damages)
+                self.start_s = min(self.film.begin_s, event.time_s) if lost else event.time_s
             self.pictures.add(event, self.start_s)
 
     def _ready(self, ended: bool) -> Iterator[Segment[T] | Refusal]:

@@ -24,6 +24,13 @@ def test_films_are_found_at_any_depth_and_sorted(tmp_path: Path) -> None:
     ]
 
 
+def test_links_are_followed_and_no_folder_is_entered_twice(tmp_path: Path) -> None:
+    touch(tmp_path, "elsewhere/a.mp4", "films/b.mp4")
+    (tmp_path / "films/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "films")
+    assert [film.name for film in films(settings(tmp_path / "films"))] == ["b.mp4", "link/a.mp4"]
+
+
 def test_segments_are_those_of_their_recording_in_order_of_number(tmp_path: Path) -> None:
     touch(tmp_path, "3_10.mp4", "3_2.mp4", "--0PQM4-hqg_000030.mp4", "odd.mp4")
     found = films(settings(tmp_path, layout="segments"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pages import code_blocks
 from ves.sources.video.table import Row, read
 
 VGGSOUND = """\
@@ -53,6 +54,14 @@ def test_a_fault_names_file_row_and_what_to_do(tmp_path: Path, text: str, words:
     path = table(tmp_path, text)
     with pytest.raises(ValueError, match=f"^corpus.video.table: {path}.*{words}"):
         read(path)
+
+
+def test_the_table_of_the_page_is_read(tmp_path: Path) -> None:
+    (text,) = code_blocks("docs/films.md", "csv")
+    assert read(table(tmp_path, text)) == [
+        Row(1, "birds/monday.mp4", "robin, far", "train"),
+        Row(2, "birds/tuesday", "wren", "val"),
+    ]
 
 
 def test_what_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The films of a folder, each with what the table says of it, and with what is wrong with it before it is opened."""
 
 import logging
+import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,13 +54,23 @@ def films(settings: VideoConfig) -> list[FilmFile]:
 
 def _names(folder: Path) -> list[str]:
     """The paths of all films in the folder, at any depth. Other files are counted in the log; hidden ones are not."""
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    visible = [path.relative_to(folder) for path in paths]
-    visible = [path for path in visible if not any(part.startswith(".") for part in path.parts)]
+    visible = [path.relative_to(folder) for path in _visible(folder)]
     others = Counter(path.suffix.lower() or "none" for path in visible if path.suffix.lower() not in SUFFIXES)
     if others:
         log.info("%s: %d files are no films, by their suffixes (%s)", folder, others.total(), ", ".join(sorted(others)))
     return [path.as_posix() for path in visible if path.suffix.lower() in SUFFIXES]
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """Files that are not hidden, nor in a hidden folder. Links are followed, each folder is entered once."""
+    entered: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (path for name in sorted(names) if not name.startswith(".") if (path := Path(place, name)).is_file())
 
 
 def _film(name: str, is_segment: bool) -> FilmFile:
