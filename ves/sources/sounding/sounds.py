@@ -21,7 +21,7 @@ OWN = 0.07  # standard deviation of one sound from its maker's way, as a share o
 FADE = SAMPLE_RATE // 200  # samples
 PARTIALS = np.array([0.5, 1.0, 1.19, 1.56, 2.0, 2.66, 3.76, 5.4])  # of a bell, to its strike note
 
-type Wave = Float[np.ndarray, " n"]
+type Wave = Float[np.ndarray, " _"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ def _car(rng: np.random.Generator, count: int, note: float, rough: float, shake:
     for harmonic in range(1, 40):
         wave += harmonic**-bright * np.sin(harmonic * phase + rng.uniform(0, 2 * np.pi))
     wave *= 1 + 0.5 * np.sin(2 * np.pi * shake * time)
-    return wave + rough * _band(rng, count, 250, 1.0)
+    return wave + rough * _band(rng, count, 250.0, 1.0)
 
 
 def _clock(rng: np.random.Generator, count: int, rate: float, note: float, decay: float, second: float) -> Wave:
     starts = _regular(rng, count, rate, 0.0)
-    ticks = [_chord((1, note, decay)), _chord((second, note * 0.8, decay))]
+    ticks = [_chord((1.0, note, decay)), _chord((second, note * 0.8, decay))]
     return _lay(count, starts, [ticks[i % 2] * rng.uniform(0.9, 1) for i in range(len(starts))])
 
 
@@ -137,7 +137,7 @@ def _ball(rng: np.random.Generator, count: int, gap: float, bounce: float, note:
         now, wait, size = now + wait, wait * bounce, size * bounce
         if wait < 0.06:  # it lies still, and is thrown again
             now, wait, size = now + 0.15, gap, 1.0
-    thud = _chord((1, note, decay), (0.5, note * 2.3, decay / 3))
+    thud = _chord((1.0, note, decay), (0.5, note * 2.3, decay / 3))
     return _lay(count, starts, [thud * size for size in sizes])
 
 
@@ -150,7 +150,7 @@ def _key(rng: np.random.Generator, count: int, rate: float, note: float, decay: 
 def _bottle(rng: np.random.Generator, count: int, note: float, sharp: float, breath: float, rate: float) -> Wave:
     puffs = np.clip(np.sin(2 * np.pi * rate * _time(count)) + 0.9, 0, None)
     tone = _band(rng, count, note, sharp)
-    air = _band(rng, count, 2200, 0.8)
+    air = _band(rng, count, 2200.0, 0.8)
     return puffs * (tone / tone.std() + breath * air / air.std())
 
 
@@ -186,7 +186,7 @@ def _cup(rng: np.random.Generator, count: int, rate: float, note: float, rise: f
 def _house(rng: np.random.Generator, count: int, rate: float, gap: float, note: float, decay: float) -> Wave:
     pairs = _regular(rng, count, rate, 0.1)
     starts = [start + delay for start in pairs for delay in (0.0, gap)]
-    knock = _chord((1, note, decay), (0.6, note * 2.7, decay / 2), (0.3, note * 5.1, decay / 4))
+    knock = _chord((1.0, note, decay), (0.6, note * 2.7, decay / 2), (0.3, note * 5.1, decay / 4))
     return _lay(count, starts, [knock * rng.uniform(0.7, 1) for _ in starts])
 
 
