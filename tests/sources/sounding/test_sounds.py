@@ -61,7 +61,7 @@ def test_a_kind_that_does_not_sound_is_an_error():
 def test_where_in_the_spectrum_each_kind_lies(person):
     """Bounds that follow from what each is: a horn is low, chirps are high, keys higher still."""
     at = {kind: centroid(heard(kind, person)) for kind in SOUNDING}
-    assert all(at[kind] < 900 for kind in ("boat", "ball", "house", "bottle")), at
+    assert all(at[kind] < 1000 for kind in ("boat", "ball", "house", "bottle")), at
     assert 2300 < at["bird"] < 7000 and at["key"] > 5000 and 1000 < at["clock"] < 3500, at
     assert at["key"] > at["bird"] > at["cup"] > at["bottle"], at
 

@@ -6,14 +6,10 @@ By them the video source is tested on films that it has not made. A picture stan
 import csv
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
-
 from ves.base.files import atomic
 from ves.base.progress import track
 from ves.config.corpus import SoundingConfig
-from ves.media.encoding import BLOCK
+from ves.media.encoding import even
 from ves.media.encoding import write as write_film
 from ves.sources.scenes.recording import SAMPLE_RATE
 from ves.sources.sounding.films import Film, Plan
@@ -48,10 +44,3 @@ def _write_second(path: Path, film: Film, second: int) -> None:
     pixels = even(Pictures(film).drawn(second)[1].image)
     samples = film.track.samples[second * SAMPLE_RATE : (second + 1) * SAMPLE_RATE]
     write_film(path, iter([pixels] * FRAMES_A_SECOND), FRAMES_A_SECOND, samples)
-
-
-def even(picture: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
-    """Pixels without the last row or column that is one too many for H.264."""
-    pixels = np.asarray(picture)
-    height, width = (side - side % BLOCK for side in pixels.shape[:2])
-    return pixels[:height, :width]
