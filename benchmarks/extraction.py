@@ -87,6 +87,7 @@ def prepare(folder: Path, count: int, side: int) -> VisionConfig:
         batch_size=32,
         compression=None,
         compile=False,
+        class_token=False,
     )
 
 

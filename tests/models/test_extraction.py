@@ -29,7 +29,14 @@ def vision(tmp_path_factory) -> VisionConfig:
     folder = tmp_path_factory.mktemp("backbones") / "tiny-dinov2"
     save_backbone(folder)
     return VisionConfig(
-        backbone=str(folder), revision=None, image_size=16, fit="stretch", batch_size=3, compression=None, compile=False
+        backbone=str(folder),
+        revision=None,
+        image_size=16,
+        fit="stretch",
+        batch_size=3,
+        compression=None,
+        compile=False,
+        class_token=False,
     )
 
 

@@ -113,7 +113,7 @@ def preprocessor(folder: Path, **settings: Any) -> None:
 
 def vision_config(folder: Path | str, **changes: Any) -> VisionConfig:
     chosen = {"backbone": str(folder), "revision": None, "image_size": 16, "fit": "stretch", "batch_size": 2}
-    return VisionConfig(**{**chosen, "compression": None, "compile": False, **changes})
+    return VisionConfig(**{**chosen, "compression": None, "compile": False, "class_token": False, **changes})
 
 
 def audio_config(folder: Path | str, **changes: Any) -> AudioConfig:

@@ -11,7 +11,7 @@ from ves.base.files import read_json
 from ves.config import slices
 from ves.config.experiment import Config
 from ves.models import preprocessing
-from ves.models.backbone import check_kind, token_cell, token_width
+from ves.models.backbone import CONVOLUTIONS, check_kind, token_cell, token_width
 from ves.sources import kinds
 
 
@@ -46,7 +46,13 @@ def _naming_key(key: str) -> Iterator[None]:
 
 
 def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
-    """The image size is a multiple of the patch size, and the heads divide the width."""
+    """The image size is a multiple of the patch size, the heads divide the width, and a class token is there if it is
+    asked for."""
+    if config.vision.class_token and backbone["model_type"] in CONVOLUTIONS:
+        raise ValueError(
+            f"vision.class_token: {config.vision.backbone} is a {backbone['model_type']}, which has no class token; "
+            "set it to false"
+        )
     size, width = config.vision.image_size, token_width(backbone)
     step = math.lcm(*token_cell(backbone))
     if size % step:

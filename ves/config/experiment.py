@@ -79,6 +79,7 @@ class VisionConfig(StrictModel):
     batch_size: Positive
     compression: Compression | None
     compile: bool
+    class_token: bool
 
 
 Head = Literal["mlp", "linear"]
@@ -384,8 +385,8 @@ def run_config(run: Path) -> RunConfig:
 
 
 def features_name(vision: VisionConfig) -> str:
-    """Name of the feature store, from backbone, revision, image size, fit and compression (if any), so that two
-    choices never share a store.
+    """Name of the feature store, from backbone, revision, image size, fit, compression and class tokens (if any), so
+    that two choices never share a store.
 
     A backbone in a local folder has no revision; the hash of its weights takes its place.
     """
@@ -394,4 +395,5 @@ def features_name(vision: VisionConfig) -> str:
     if weight_files(folder):
         revision = weight_hash(folder)
     packing = "" if vision.compression is None else f"-{vision.compression}"
-    return f"{folder.name}-{revision[:8]}-{vision.image_size}-{vision.fit}{packing}"
+    beside = "-class" if vision.class_token else ""
+    return f"{folder.name}-{revision[:8]}-{vision.image_size}-{vision.fit}{packing}{beside}"

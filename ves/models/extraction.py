@@ -146,14 +146,18 @@ def _write(
         raise ValueError(f"image {image_ids[bad[0]]}: the backbone's tokens are not finite")
     with files.lock(store):
         set_complete(store, False)
-    write_shard(store, number, content, image_ids)
+    if features_layout.read_attributes(store).get("class_token"):
+        write_shard(store, number, content[:, 1:], image_ids, content[:, 0])
+    else:
+        write_shard(store, number, content, image_ids)
     return _record(store, number, rows)
 
 
 def _record(store: Path, number: int, rows: pl.DataFrame) -> dict[str, Any]:
-    """The entry of a shard in the manifest: its file, number of rows and sha256."""
-    path = shard_path(store, number)
-    return {"file": str(path.relative_to(store)), "rows": len(rows), "sha256": file_sha256(path)}
+    """The entry of a shard in the manifest: its file, number of rows and sha256, and that of its class tokens."""
+    path, beside = shard_path(store, number), features_layout.class_path(store, number)
+    record = {"file": str(path.relative_to(store)), "rows": len(rows), "sha256": file_sha256(path)}
+    return record | ({"class_token_sha256": file_sha256(beside)} if beside.is_file() else {})
 
 
 def seal(images: Path, store: Path, parts: list[Path], manifest: Path) -> None:

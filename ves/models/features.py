@@ -79,7 +79,7 @@ def _ahead[T, R](function: Callable[[T], R], items: Iterable[T], workers: int) -
 def tokens(
     batches: Iterable[pl.DataFrame], pictures: Path, vision: VisionConfig
 ) -> Iterator[BFloat16[Tensor, "V P W"]]:
-    """Patch tokens of each batch of rows of images.parquet, in order.
+    """Patch tokens of each batch of rows of images.parquet, in order; with `vision.class_token`, that comes first.
 
     A batch that is not full is padded, since kernels, and so the last bits, depend on the shape. For a GPU, threads
     decode ahead. On a CPU each thread computes whole batches, from pictures to tokens, on its own core: threads that
@@ -91,7 +91,7 @@ def tokens(
     def encode(pictures: Float[np.ndarray, "V 3 S S"]) -> BFloat16[Tensor, "V P W"]:
         batch = torch.zeros(vision.batch_size, *pictures.shape[1:])
         batch[: len(pictures)] = torch.from_numpy(pictures)
-        return patch_tokens(model, batch)[: len(pictures)]
+        return patch_tokens(model, batch, class_token=vision.class_token)[: len(pictures)]
 
     def load(part: pl.DataFrame) -> Float[np.ndarray, "V 3 S S"]:
         return squares(part, pictures, vision, normalisation)
@@ -109,7 +109,8 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
     """The attributes of the store: all that a stranger needs to use the features."""
     folder = vision_folder(vision)
     config = AutoConfig.from_pretrained(folder)
-    packing = {} if vision.compression is None else {"compression": vision.compression}
+    packing: dict[str, Any] = {} if vision.compression is None else {"compression": vision.compression}
+    packing |= {"class_token": True} if vision.class_token else {}
     return packing | {
         "backbone": vision.backbone,
         "revision": None if folder == Path(vision.backbone) else folder.name,

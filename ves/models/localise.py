@@ -181,7 +181,7 @@ def load(run: Path | str) -> Localiser:
         return Localiser(ves, config, None, config.vision, of_pictures(vision_folder(config.vision)))
     attrs = _vision(run, config)
     settings = {key: attrs[key] for key in VISION if key not in ("weight_hash", "normalisation")}
-    vision = VisionConfig(**settings, batch_size=1, compression=None, compile=False)
+    vision = VisionConfig(**settings, batch_size=1, compression=None, compile=False, class_token=False)
     if weight_hash(folder := vision_folder(vision)) != attrs["weight_hash"]:
         raise ValueError(f"{folder}: its weights are not those that {run} was trained with; put these back")
     return Localiser(ves, config, load_backbone(vision), vision, from_attributes(attrs.get("normalisation")))

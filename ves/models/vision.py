@@ -86,8 +86,11 @@ def load_trainable(vision: VisionConfig) -> nn.Module:
     return model.train()
 
 
-def patches_of(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> Float[Tensor, "V P W"]:
-    """Patch tokens of pictures (ves.media.images.pixels), without class and register tokens.
+def patches_of(
+    model: nn.Module, squares: Float[Tensor, "V 3 S S"], *, class_token: bool = False
+) -> Float[Tensor, "V P W"]:
+    """Patch tokens of pictures (ves.media.images.pixels), without register tokens; with `class_token`, that comes
+    first, and P is one more. (Convolutions have none: see ves.commands.preflight.)
 
     Of convolutions they are the places of the last map, row by row; of EfficientNet, that of its last block, before the
     convolution that widens it for the classifier. Raises ValueError for a model whose tokens are not class, registers,
@@ -106,11 +109,13 @@ def patches_of(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> Float[Ten
             f"{config.model_type}: {hidden.shape[1]} tokens, not {others} and {rows} x {columns} patches; "
             "vision.backbone must be DINOv2 or a model with the same tokens"
         )
-    return hidden[:, others:]
+    return torch.cat([hidden[:, :1], hidden[:, others:]], dim=1) if class_token else hidden[:, others:]
 
 
 @torch.inference_mode()
-def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat16[Tensor, "V P W"]:
+def patch_tokens(
+    model: nn.Module, squares: Float[Tensor, "V 3 S S"], *, class_token: bool = False
+) -> BFloat16[Tensor, "V P W"]:
     """`patches_of` a frozen backbone, in main memory.
 
     bfloat16 autocast is on, even on a CPU: it takes 0.6 of the time of fp32 (2 cores with AVX-512, the stand-in), and
@@ -118,4 +123,4 @@ def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat1
     """
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16):
-        return patches_of(model, squares.to(device)).to("cpu", torch.bfloat16)
+        return patches_of(model, squares.to(device), class_token=class_token).to("cpu", torch.bfloat16)

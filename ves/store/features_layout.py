@@ -3,6 +3,7 @@
     <name>.zarr/           a Zarr group; its attributes say what the features are, and whether they are complete
         patch_tokens       bfloat16 [images, patches, width]; inner chunk = one image with CRC32C, raw or compressed;
                            sharded; the header of each shard identifies its rows (ves.store.shard_format)
+        class_token        bfloat16 [images, width], only if the attributes say class_token: true; sharded likewise, raw
         image_id           uint8 [images, 32], the sha256 of each image's file, chunked as patch_tokens is sharded
 
 Dimension key
@@ -34,16 +35,29 @@ def shard_path(store: Path, shard: int) -> Path:
     return store / "patch_tokens" / "c" / str(shard) / "0" / "0"
 
 
+def class_path(store: Path, shard: int) -> Path:
+    """File of the class tokens of the same rows, if the store has them."""
+    return store / "class_token" / "c" / str(shard) / "0"
+
+
 def ids_path(store: Path, shard: int) -> Path:
     """File of the ids of the same rows."""
     return store / "image_id" / "c" / str(shard) / "0"
 
 
-def metadata(rows: int, patches: int, width: int, packing: str | None) -> dict[str, dict[str, Any]]:
-    """zarr.json of the two arrays, by name; `packing` is a name in ves.store.compression.CODECS, or None."""
+def metadata(
+    rows: int, patches: int, width: int, packing: str | None, class_token: bool = False
+) -> dict[str, dict[str, Any]]:
+    """zarr.json of the two or, with class tokens, three arrays, by name; `packing` is a name in
+    ves.store.compression.CODECS, or None."""
     codecs = [] if packing is None else [compression.CODECS[packing]]
     sharding = shard_format.sharding([1, patches, width], codecs)
     crc = {"name": "crc32c"}
+    beside = {
+        "class_token": shard_format.metadata(
+            "bfloat16", [rows, width], SHARD_ROWS, "NaN", [shard_format.sharding([1, width], [])], ["image", "width"]
+        )
+    }
     return {  # the fill value is NaN, so that a missing shard never looks like features to another reader
         "patch_tokens": shard_format.metadata(
             "bfloat16", [rows, patches, width], SHARD_ROWS, "NaN", [sharding], ["image", "patch", "width"]
@@ -51,7 +65,7 @@ def metadata(rows: int, patches: int, width: int, packing: str | None) -> dict[s
         "image_id": shard_format.metadata(
             "uint8", [rows, ID_BYTES], SHARD_ROWS, 0, [{"name": "bytes"}, crc], ["image", "byte"]
         ),
-    }
+    } | (beside if class_token else {})
 
 
 def identity(attrs: dict[str, Any]) -> bytes:
@@ -63,6 +77,11 @@ def identity(attrs: dict[str, Any]) -> bytes:
 def header(kind: bytes, image_ids: UInt8[np.ndarray, "n 32"]) -> bytes:
     """The first bytes of a shard with features of that kind (`identity`) of these images, in this order."""
     return shard_format.header(kind, image_ids.tobytes())
+
+
+def class_header(kind: bytes, image_ids: UInt8[np.ndarray, "n 32"]) -> bytes:
+    """The first bytes of a shard of class tokens: not those of one of patch tokens."""
+    return header(kind + b" class_token", image_ids)
 
 
 def read_attributes(store: Path) -> dict[str, Any]:

@@ -22,7 +22,17 @@ from torch import Tensor
 from ves.base import files
 from ves.base.files import matches_schema
 from ves.store import compression, features_layout
-from ves.store.features_layout import ID_BYTES, digests, header, identity, metadata, read_ids, shard_path
+from ves.store.features_layout import (
+    ID_BYTES,
+    class_header,
+    class_path,
+    digests,
+    header,
+    identity,
+    metadata,
+    read_ids,
+    shard_path,
+)
 from ves.store.rows import ShardRows
 from ves.store.shard import Shard
 from ves.store.shard_format import BadStore
@@ -89,7 +99,7 @@ class FeatureStore:
         self.path = Path(path)
         self._opened = _stamp(self.path)
         self.attrs, self.grid, (self.images, self.patches, self.width) = _description(self.path)
-        self._kind, self._rows = identity(self.attrs), self._reader(check)
+        self._check, self._kind, self._rows = check, identity(self.attrs), self._reader(check)
         self._headers: dict[int, bytes] = {}  # of the shards opened so far
 
     def _reader(self, check: bool) -> ShardRows | ZarrRows:
@@ -163,12 +173,7 @@ class FeatureStore:
         missing or damaged, and ValueError for an `out` of another shape, type or layout. After an error, the content of
         `out` is undefined.
         """
-        wanted = np.asarray(rows, dtype=None if len(rows) else np.int64)
-        if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
-            raise TypeError(f"rows must be a list of whole numbers, not {wanted.dtype} of {wanted.ndim} dimensions")
-        if (outside := wanted[(wanted < 0) | (wanted >= len(self))]).size:
-            raise IndexError(f"{self.path}: no row {outside[0]}, it has {len(self)}")
-        wanted = wanted.astype(np.int64)
+        wanted = self._wanted(rows)
         shape = (len(wanted), self.patches, self.width)
         if out is None:
             out = _empty(shape)
@@ -181,6 +186,45 @@ class FeatureStore:
         elif len(wanted):
             _as_bytes(out)[:] = self._rows.read(wanted).reshape(len(wanted), -1).view(np.uint8)
         return out
+
+    @cached_property
+    def _class_rows(self) -> ShardRows | ZarrRows:
+        """The reader of class tokens. Raises BadStore if the store has none."""
+        if not self.attrs.get("class_token"):
+            raise BadStore(f"{self.path}: has no class tokens; set vision.class_token: true, which makes another store")
+        folder = self.path / "class_token"
+        layout = metadata(len(self), self.patches, self.width, None, class_token=True)["class_token"]
+        if not (folder / "zarr.json").is_file():
+            raise BadStore(f"{folder / 'zarr.json'}: missing; run the features stage again")
+        if not _same_layout(files.read_json(folder / "zarr.json"), layout):
+            return ZarrRows(folder)
+        slots, row_bytes = features_layout.SHARD_ROWS, self.width * 2
+
+        def open_shard(shard: int) -> Shard:
+            head = class_header(self._kind, self._ids[shard * slots : (shard + 1) * slots])
+            unpack = compression.unpacker(None)
+            return Shard(class_path(self.path, shard), shard * slots, slots, row_bytes, head, unpack)
+
+        return ShardRows(open_shard, slots, row_bytes, check=self._check)
+
+    def class_tokens(self, rows: Sequence[int] | np.ndarray) -> BFloat16[Tensor, "V W"]:
+        """Class tokens of these rows, in this order. Raises as `read` does, and BadStore if the store has none."""
+        wanted = self._wanted(rows)
+        out = torch.empty(len(wanted), self.width, dtype=torch.bfloat16)
+        if isinstance(self._class_rows, ShardRows):
+            self._class_rows.read(wanted, _as_bytes(out))
+        elif len(wanted):
+            _as_bytes(out)[:] = self._class_rows.read(wanted).reshape(len(wanted), -1).view(np.uint8)
+        return out
+
+    def _wanted(self, rows: Sequence[int] | np.ndarray) -> Int64[np.ndarray, " n"]:
+        """Row numbers that the store has. Raises TypeError or IndexError for others."""
+        wanted = np.asarray(rows, dtype=None if len(rows) else np.int64)
+        if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
+            raise TypeError(f"rows must be a list of whole numbers, not {wanted.dtype} of {wanted.ndim} dimensions")
+        if (outside := wanted[(wanted < 0) | (wanted >= len(self))]).size:
+            raise IndexError(f"{self.path}: no row {outside[0]}, it has {len(self)}")
+        return wanted.astype(np.int64)
 
 
 def _empty(shape: tuple[int, int, int]) -> BFloat16[Tensor, "V P W"]:

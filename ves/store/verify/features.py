@@ -19,12 +19,27 @@ from ves.base.checksums import WEIGHTS, file_sha256, weight_files, weight_hash
 from ves.base.files import matches_schema, same
 from ves.media.normalisation import Normalisation, from_attributes
 from ves.store.compression import CODECS
-from ves.store.features_layout import ID_BYTES, digests, header, identity, images_sha256, impossible, metadata
+from ves.store.features_layout import (
+    ID_BYTES,
+    class_header,
+    digests,
+    header,
+    identity,
+    images_sha256,
+    impossible,
+    metadata,
+)
 from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, read_document, unlike
 
 log = logging.getLogger(__name__)
 
-SETTINGS = ("backbone", "image_size", "fit", "compression")  # attributes that are also in the settings beside a store
+SETTINGS = (
+    "backbone",
+    "image_size",
+    "fit",
+    "compression",
+    "class_token",
+)  # attributes that are also in the settings beside a store
 MANIFEST = {
     "rows": int,
     "shards": [{"file": str, "rows": int, "sha256": str}],
@@ -53,6 +68,8 @@ def verify_features(
     of_rows, stored_ids = _verify_ids(ids, images)
     of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids), threads)
     faults += of_rows + of_shards + tokens.strays() + ids.strays()
+    if attrs is not None and attrs.get("class_token"):
+        faults += _verify_class_tokens(store, attrs, tokens, stored_ids, manifest, threads)
     if attrs is not None:
         faults += _verify_attributes(paths[0], attrs, tokens) + _verify_backbone(paths[0], attrs, normalisation_of)
     if manifest is not None:
@@ -110,6 +127,39 @@ def _verify_tokens(
         checked = list(pool.map(check, range(len(tokens.files))))
     hashes = {file: digest for file, (faults, digest) in zip(tokens.files, checked, strict=True) if not faults}
     return _of_attributes(tokens, [fault for faults, _ in checked for fault in faults]), hashes
+
+
+def _verify_class_tokens(
+    store: Path,
+    attrs: dict[str, Any],
+    tokens: StoredArray,
+    ids: list[str] | None,
+    manifest: dict[str, Any] | None,
+    threads: int,
+) -> list[Fault]:
+    """Faults of the class tokens that the attributes promise, of which the manifest has the hash of each shard."""
+    rows, patches, width = tokens.shape
+    path = store / "class_token" / "zarr.json"
+    document, faults = read_document(path)
+    if document is None:
+        return faults
+    if unlike_ours := unlike(path, document, metadata(rows, patches, width, None, class_token=True)["class_token"]):
+        return [*faults, *unlike_ours]
+    array = StoredArray(store / "class_token", document)
+    headers = None
+    if ids is not None:
+        kind, step = identity(attrs), array.chunk_rows
+        headers = [class_header(kind, digests(ids[first : first + step])) for first in range(0, len(ids), step)]
+    of_shards, hashes = _verify_tokens(array, headers, threads)
+    listed = [
+        shard.get("class_token_sha256") for shard in (manifest or {}).get("shards", []) if isinstance(shard, dict)
+    ]
+    if manifest is not None and len(listed) == len(array.files):
+        what = "not the content that the manifest lists, but that of another store"
+        of_shards += [
+            Fault(file, what) for file, said in zip(array.files, listed, strict=True) if hashes.get(file, said) != said
+        ]
+    return faults + of_shards + array.strays()
 
 
 def _of_attributes(tokens: StoredArray, faults: list[Fault]) -> list[Fault]:
@@ -183,7 +233,7 @@ def _verify_attributes(path: Path, attrs: dict[str, Any], tokens: StoredArray) -
             wrong += [
                 f"{key} {attrs.get(key)!r}, but {settings.name} says {wanted[key]!r}"
                 for key in SETTINGS
-                if key in wanted and attrs.get(key) != wanted[key]
+                if key in wanted and (attrs.get(key) or None) != (wanted[key] or None)  # false, like null, is not there
             ]
         except (ValueError, TypeError, OSError) as error:
             wrong.append(f"no comparison with {settings.name} is possible: {error}")
