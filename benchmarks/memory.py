@@ -17,7 +17,7 @@ from torch import nn
 from transformers import HubertConfig, HubertModel
 
 from ves.config.experiment import ModelConfig
-from ves.models.towers import VisualAdapter, projection
+from ves.models.towers import ImageTower, projection
 
 FRAMES, DIM, WIDTH, PATCHES = 80_000, 256, 1024, 256
 
@@ -48,7 +48,7 @@ class Speech(nn.Module):
     def __init__(self, *, freeze: bool) -> None:
         super().__init__()
         self.backbone = HubertModel(HubertConfig(num_hidden_layers=2, apply_spec_augment=False))
-        self.head = projection(768, DIM)
+        self.head = projection("mlp", 768, DIM)
         if freeze:
             self.backbone.feature_extractor._freeze_parameters()
 
@@ -73,8 +73,8 @@ def main() -> None:
     """A row with the convolutional front end trained, and one with it frozen."""
     harness.arguments(__doc__).parse_args()
     torch.manual_seed(0)
-    settings = ModelConfig(dim=DIM, visual_layers=2, visual_heads=8, dropout=0.1)
-    visual = VisualAdapter(settings, WIDTH).train()
+    settings = ModelConfig(dim=DIM, visual_layers=2, visual_heads=8, dropout=0.1, visual_head="mlp")
+    visual = ImageTower(settings, WIDTH).train()
     casts, picture = line(visual, PATCHES, WIDTH)
     print("Computed, not measured on a GPU; GB = 1e9 bytes. A lower bound (see the script).")
     harness.header("front end", "weights, casts, gradients, AdamW", "a clip", "a picture", "step of 92",

@@ -67,7 +67,7 @@ def quiet(train: TrainConfig) -> VeS:
     """A model in training in which nothing is drawn."""
     torch.manual_seed(0)
     audio = tiny_config().audio.model_copy(update={"seconds": 1.0, "freeze_conv": False})
-    adapter = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.0)
+    adapter = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.0, visual_head="mlp")
     with weights_of(train.precision):
         model = VeS(audio, adapter, pairs().patches.shape[2], 0.07)
     assert not model.is_stochastic

@@ -152,11 +152,11 @@ def test_a_run_is_called_by_its_name_and_seed() -> None:
     assert len(slices.runs(config)) == 2 * len(config.runs)
     run = slices.training(config, "hybrid", 5, "f")
     assert (run.run, run.seed, run.train) == ("hybrid-s5", 5, config.train_of("hybrid"))
-    assert (run.data.features, run.data.live) == ("data/toy/features/f.zarr", False)
+    assert (run.data.features, run.data.input) == ("data/toy/features/f.zarr", "store")
 
 
 def test_live_features_are_a_field_of_the_run() -> None:
     config = load(Path("config.yaml"), [Path("config/toy.yaml")])
     live = config.model_copy(update={"train": config.train.model_copy(update={"features": "live"})})
     run = slices.training(live, "dense", 0, "f")
-    assert (run.data.features, run.data.live) == ("data/toy/features/f.json", True)
+    assert (run.data.features, run.data.input) == ("data/toy/features/f.json", "live")

@@ -225,6 +225,19 @@ def test_recordings_and_frames_join_images_by_eye():
     assert compact(plain.lazy(), images, 0)["group"].to_list() == [0, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_frame_that_most_recordings_share_is_warned_of(caplog: pytest.LogCaptureFixture):
+    manifest, images = corpus(400, 100, 20)
+    title = images["image_id"][0]
+    frames = pl.when(pl.int_range(pl.len()) % 10 < 4).then(pl.concat_list(pl.lit(title), "image_id"))
+    shared = manifest.with_columns(frame_ids=frames, recording_id=pl.lit(None, pl.String))
+    with caplog.at_level("WARNING"):
+        compact(manifest.lazy(), images, 0)
+        assert not caplog.messages
+        clips = compact(shared.lazy(), images, 0)
+    largest = clips.unique("image")["group"].value_counts()["count"].max()
+    assert caplog.messages[0].startswith(f"{largest} of 100 images are of one group, which only one split can have")
+
+
 def test_frames_of_other_images_are_refused():
     manifest, images = corpus(200, 50, 20)
     frames = pl.Series([["no such image"], *([None] * 199)], dtype=pl.List(pl.String))

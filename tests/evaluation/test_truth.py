@@ -177,7 +177,7 @@ def paths(folder: Path) -> DataPaths:
     save(folder / "images.parquet", pl.DataFrame({"shard": ["images/x"]}))
     files = {name: str(folder / f"{name}.parquet") for name in ("manifest", "splits", "images")}
     return DataPaths(
-        corpus="toy", audio=str(folder / "audio.zarr"), features=str(folder / "f.zarr"), live=False, **files
+        corpus="toy", audio=str(folder / "audio.zarr"), features=str(folder / "f.zarr"), input="store", **files
     )
 
 

@@ -8,7 +8,8 @@ import torch
 
 from ves.base.files import write_json
 from ves.config.experiment import DataPaths, RunConfig
-from ves.models.live import LiveFeatures, open_patches, records
+from ves.models.live import LiveFeatures
+from ves.models.pictures import open_pictures, records
 from ves.store.features_reader import FeatureStore
 from ves.training.recipe import differences, recipe
 from ves.training.train import train
@@ -22,12 +23,12 @@ def live_data(tiny, tmp_path_factory) -> DataPaths:
     config, data = tiny
     settings = tmp_path_factory.mktemp("live") / "features.json"
     write_json(settings, config.vision.model_dump(mode="json"))
-    return data.model_copy(update={"features": str(settings), "live": True})
+    return data.model_copy(update={"features": str(settings), "input": "live"})
 
 
 def test_tokens_are_those_of_the_store(tiny, live_data: DataPaths) -> None:
     """To the last bit: in another order, with repeats, in batches that are not full and more than one batch."""
-    store, live = open_patches(tiny[1]), open_patches(live_data)
+    store, live = open_pictures(tiny[1]), open_pictures(live_data)
     assert isinstance(store, FeatureStore) and isinstance(live, LiveFeatures)
     assert (len(live), live.grid, live.width, live.patches) == (len(store), store.grid, store.width, store.patches)
     assert (live.attrs["fit"], live.attrs["image_size"]) == (store.attrs["fit"], store.attrs["image_size"])
@@ -39,7 +40,7 @@ def test_tokens_are_those_of_the_store(tiny, live_data: DataPaths) -> None:
 
 
 def test_what_cannot_be_read_is_said(live_data: DataPaths, tmp_path: Path) -> None:
-    live = open_patches(live_data)
+    live = open_pictures(live_data)
     with pytest.raises(IndexError, match=f"no row {len(live)}, images.parquet has {len(live)}"):
         live.read([0, len(live)])
     copy = tmp_path / "images.parquet"
@@ -48,7 +49,7 @@ def test_what_cannot_be_read_is_said(live_data: DataPaths, tmp_path: Path) -> No
         LiveFeatures(Path(live_data.features), copy)
     write_json(tmp_path / "bad.json", {"backbone": "x"})
     with pytest.raises(ValueError, match="bad.json: .*image_size"):
-        open_patches(live_data.model_copy(update={"features": str(tmp_path / "bad.json")}))
+        open_pictures(live_data.model_copy(update={"features": str(tmp_path / "bad.json")}))
 
 
 def live_run(make, name: str, data: DataPaths, **changes) -> Path:

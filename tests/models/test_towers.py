@@ -14,7 +14,7 @@ from ves.models.towers import VeS
 
 pytestmark = pytest.mark.numbers
 
-MODEL = ModelConfig(dim=16, visual_layers=1, visual_heads=2, dropout=0.0)
+MODEL = ModelConfig(dim=16, visual_layers=1, visual_heads=2, dropout=0.0, visual_head="mlp")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_real_architectures_load_by_the_same_call(tmp_path):
         assert patches.shape == (2, 256, 1024)
         model = VeS(
             audio_config(str(tmp_path / "distilhubert"), seconds=5.0, freeze_conv=False),
-            ModelConfig(dim=256, visual_layers=2, visual_heads=8, dropout=0.1),
+            ModelConfig(dim=256, visual_layers=2, visual_heads=8, dropout=0.1, visual_head="mlp"),
             1024,
             0.07,
         ).eval()

@@ -40,9 +40,11 @@ def write_training(backbone: Path, run: Path, **audio) -> RunConfig:
     """What a training leaves in a run's folder, as far as its model is concerned."""
     config = tiny_config()
     names = dict.fromkeys(("corpus", "manifest", "splits", "images", "audio", "features"), "none")
-    data = DataPaths(live=False, **names)
+    data = DataPaths(input="store", **names)
     audio = audio_config(backbone, **audio)
-    settings = RunConfig(run="a-s0", seed=0, data=data, audio=audio, model=config.model, train=config.train)
+    settings = RunConfig(
+        run="a-s0", seed=0, data=data, audio=audio, vision=None, model=config.model, train=config.train
+    )
     write_json(run / "config.json", settings.model_dump(mode="json"))
     torch.manual_seed(0)
     save_weights(towers.VeS(audio, config.model, 192, 0.07), run / "model.safetensors")

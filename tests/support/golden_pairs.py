@@ -5,15 +5,17 @@ picture, clips end where they please, and pictures were padded to the square: al
 """
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
+from PIL import Image
 
 from ves.base.checksums import file_sha256
 from ves.base.files import write_json
-from ves.config.experiment import DataPaths
+from ves.config.experiment import DataPaths, VisionConfig
 from ves.media.audio import RATE
 from ves.store import audio as audio_store
 from ves.store.features_writer import create_features, set_complete, shard_path, write_shard
@@ -21,6 +23,7 @@ from ves.store.features_writer import create_features, set_complete, shard_path,
 PICTURES, CLIPS, TUNE = 24, 48, 6  # the last pictures, with their clips, are those of tune
 ROWS, COLUMNS, WIDTH, PATCH = 4, 4, 24, 14
 SHARD = "golden-0"
+SIDE = 40  # of the pictures of films: two patches of the small DINOv2
 
 
 def _bytes(what: str, count: int) -> bytes:
@@ -76,5 +79,53 @@ def write(folder: Path) -> DataPaths:
         images=str(folder / "images.parquet"),
         audio=str(folder / "audio.zarr"),
         features=str(store),
-        live=False,
+        input="store",
     )
+
+
+def write_films(folder: Path, vision: VisionConfig) -> DataPaths:
+    """The same clips as segments of films, each with three pictures, in a folder; `vision` is written beside them.
+
+    A film has two or three segments. Pictures have the size that the backbone takes, so nothing is resized.
+    """
+    data = write(folder)
+    encoded = [_picture(number) for number in range(3 * CLIPS)]
+    image_ids = [hashlib.sha256(content).hexdigest() for content in encoded]
+    films = [5 * n % 17 for n in range(CLIPS)]  # of the clips
+    manifest = pl.read_parquet(data.manifest).with_columns(
+        image_id=pl.Series([image_ids[3 * n + 1] for n in range(CLIPS)]),
+        recording_id=pl.Series([f"film {film}" for film in films]),
+        segment=pl.Series([films[:n].count(film) for n, film in enumerate(films)], dtype=pl.UInt32),
+        frame_ids=pl.Series([image_ids[3 * n : 3 * n + 3] for n in range(CLIPS)]),
+    )
+    manifest.write_parquet(data.manifest)
+    of_tune = [film in films[:TUNE] for film in films]
+    pl.DataFrame(
+        {"clip_id": manifest["clip_id"], "split": ["tune" if held else "train" for held in of_tune]}
+    ).write_parquet(data.splits)
+    order = sorted(range(len(encoded)), key=image_ids.__getitem__)
+    (folder / "images").mkdir()
+    pl.DataFrame({"image_id": [image_ids[n] for n in order], "bytes": [encoded[n] for n in order]}).write_parquet(
+        folder / "images" / f"{SHARD}.parquet"
+    )
+    rows = range(len(order))
+    table = {"image_id": [image_ids[n] for n in order], "row": rows, "width": SIDE, "height": SIDE, "shard": SHARD}
+    pl.DataFrame(table | {"row_in_shard": rows}).write_parquet(data.images)
+    settings = folder / "vision.json"
+    settings.write_text(vision.model_dump_json())
+    return data.model_copy(update={"features": str(settings), "input": "pixels"})
+
+
+def _picture(number: int) -> bytes:
+    """A PNG, of blocks and noise."""
+    blocks = np.frombuffer(_bytes(f"blocks {number}", 48), np.uint8).reshape(4, 4, 3)
+    noise = np.frombuffer(_bytes(f"grain {number}", SIDE * SIDE * 3), np.uint8).reshape(SIDE, SIDE, 3)
+    pixels = blocks.repeat(SIDE // 4, 0).repeat(SIDE // 4, 1) // 2 + noise // 4
+    with io.BytesIO() as encoded:
+        Image.fromarray(pixels).save(encoded, "png")
+        return encoded.getvalue()
+
+
+def trained(data: DataPaths) -> int:
+    """How many clips are trained on."""
+    return int((pl.read_parquet(data.splits)["split"] == "train").sum())

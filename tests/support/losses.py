@@ -1,6 +1,15 @@
-"""InfoNCE as its definition has it, written with loops."""
+"""InfoNCE as its definition has it, written with loops, and what regularisers are given."""
 
 import torch
+from torch import Tensor
+
+from ves.losses.context import Context
+
+
+def context(audio, mask, image, image_mask, first: int = 0, scale: Tensor | None = None) -> Context:
+    """Pairs of one process, each of a picture and a recording of its own."""
+    scale = torch.ones((), dtype=audio.dtype) if scale is None else scale
+    return Context(audio, mask, image, image_mask, torch.arange(len(image)), None, first, scale, lambda value: value)
 
 
 def slow(logits, not_negative):

@@ -54,7 +54,7 @@ def write_run(folder: Path, name: str, cosine: float, **attrs) -> Path:
 def data_paths(folder: Path) -> DataPaths:
     """The tables of a corpus that lies in this folder, as `write_corpus` writes it."""
     tables = {name: str(folder / f"{name}.parquet") for name in ("manifest", "images", "splits")}
-    return DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", live=False, **tables)
+    return DataPaths(corpus="c", audio=str(folder / "audio.zarr"), features="", input="store", **tables)
 
 
 def write_embedded(run: Path, stored: Embeddings) -> Path:

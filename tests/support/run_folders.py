@@ -64,14 +64,14 @@ def corpus(folder: Path) -> DataPaths:
     clips.select("clip_id", "language", "duration_s", "shard", "source_path").write_parquet(folder / "manifest.parquet")
     clips.select("clip_id", "split", "stratum", "speaker_seen").write_parquet(folder / "splits.parquet")
     names = ("manifest", "splits", "images", "audio", "features")
-    return DataPaths(corpus="made", live=False, **{name: str(folder / f"{name}.parquet") for name in names})
+    return DataPaths(corpus="made", input="store", **{name: str(folder / f"{name}.parquet") for name in names})
 
 
 def run_settings(name: str, data: DataPaths, seed: int = 0) -> RunConfig:
     """The configuration of a run of `dense`, as config.yaml has it, on a corpus."""
     config = validate(read_yaml(ROOT / "config.yaml"), [ROOT / "config.yaml"])
     train = config.train_of("dense")
-    return RunConfig(run=name, seed=seed, data=data, audio=config.audio, model=config.model, train=train)
+    return RunConfig(run=name, seed=seed, data=data, audio=config.audio, vision=None, model=config.model, train=train)
 
 
 def run(results: Path, name: str, data: DataPaths, seed: int = 0, **attrs) -> Path:

@@ -23,7 +23,7 @@ def settings(**changes: Any) -> TrainConfig:
 def towers() -> VeS:
     """A model in training with dropout, SpecAugment and layer drop on."""
     torch.manual_seed(0)
-    model = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.2)
+    model = ModelConfig(dim=16, visual_layers=2, visual_heads=2, dropout=0.2, visual_head="mlp")
     made = VeS(
         audio_config(seconds=1.0, freeze_conv=False, mask_time_prob=0.3, layer_drop=0.3), model, WIDTH, 0.07
     ).train()

@@ -69,7 +69,7 @@ def build(corpus: CorpusConfig, config, folder: Path) -> DataPaths:
         images=str(files["images"]),
         audio=str(folder / "audio.zarr"),
         features=str(store),
-        live=False,
+        input="store",
     )
 
 
@@ -87,7 +87,9 @@ def tiny_run(tiny, tmp_path):
 
     def make(name: str = "dense", seed: int = 0, **changes) -> Path:
         train = config.train_of("dense").model_copy(update=changes)
-        run = RunConfig(run=name, seed=seed, data=data, audio=config.audio, model=config.model, train=train)
+        run = RunConfig(
+            run=name, seed=seed, data=data, audio=config.audio, vision=None, model=config.model, train=train
+        )
         write_json(tmp_path / name / "config.json", run.model_dump(mode="json"))
         return tmp_path / name
 

@@ -14,5 +14,7 @@ def audio_config(backbone: str = "ves/standins/hubert-scenes", **changes) -> Aud
         "mask_time_prob": 0.0,
         "layer_drop": 0.0,
         "attention_window": None,
+        "pool": "mean_2",
+        "head": "mlp",
     }
     return AudioConfig(**(values | changes))

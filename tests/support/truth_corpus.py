@@ -37,7 +37,7 @@ class Corpus:
             images=str(folder / "images.parquet"),
             audio="",
             features="",
-            live=False,
+            input="store",
         )
         clips = len(stored.clip_id)
         pl.DataFrame(

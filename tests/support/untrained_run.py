@@ -15,7 +15,13 @@ from ves.training.dataset import PairReader
 def write_untrained_run(folder: Path, config: Config, data: DataPaths) -> Path:
     """The folder, with config.json and model.safetensors of a run of `dense`; the same weights each time."""
     settings = RunConfig(
-        run=folder.name, seed=0, data=data, audio=config.audio, model=config.model, train=config.train_of("dense")
+        run=folder.name,
+        seed=0,
+        data=data,
+        audio=config.audio,
+        vision=None,
+        model=config.model,
+        train=config.train_of("dense"),
     )
     write_json(folder / "config.json", settings.model_dump(mode="json"))
     torch.manual_seed(0)

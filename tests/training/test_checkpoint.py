@@ -22,7 +22,7 @@ FILES = ("manifest.parquet", "splits.parquet", "audio.zarr.manifest.json", "feat
 def write(run: Path, settings: TrainConfig, config: Config, data: DataPaths) -> None:
     """The configuration of a run on the first second of each clip: what it learns does not matter here."""
     audio = config.audio.model_copy(update={"seconds": 1.0})
-    made = RunConfig(run="dense", seed=0, data=data, audio=audio, model=config.model, train=settings)
+    made = RunConfig(run="dense", seed=0, data=data, audio=audio, vision=None, model=config.model, train=settings)
     write_json(run / "config.json", made.model_dump(mode="json"))
 
 
@@ -45,14 +45,20 @@ def experiment(tiny, tmp_path) -> RunConfig:
     for name in FILES:
         (tmp_path / name).write_text(name)
     return RunConfig(
-        run="dense-s0", seed=0, data=paths(tmp_path), audio=config.audio, model=config.model, train=config.train
+        vision=None,
+        run="dense-s0",
+        seed=0,
+        data=paths(tmp_path),
+        audio=config.audio,
+        model=config.model,
+        train=config.train,
     )
 
 
 def paths(folder: Path) -> DataPaths:
     names = {"manifest": "manifest.parquet", "splits": "splits.parquet", "images": "images.parquet"}
     names |= {"audio": "audio.zarr", "features": "features.zarr"}
-    return DataPaths(corpus="tiny", live=False, **{key: str(folder / name) for key, name in names.items()})
+    return DataPaths(corpus="tiny", input="store", **{key: str(folder / name) for key, name in names.items()})
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -125,7 +131,7 @@ def interrupt_at(monkeypatch, step: int) -> None:
 
 
 def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_archived(short_run, tiny, monkeypatch):
-    straight = short_run("straight", epochs=1, learning_rate=5e-4)
+    straight = short_run("straight", epochs=1, rates=tiny[0].train.rates | {"scale": 5e-4})
     train.train(straight)
     run = short_run(epochs=1)
     with monkeypatch.context() as patched:
@@ -134,11 +140,11 @@ def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_archi
             train.train(run)
     assert (run / "log.jsonl").is_symlink(), "during training the log is a link"
     before = {path: path.read_bytes() for path in (run / "checkpoints").rglob("*") if path.is_file()}
-    short_run(epochs=1, learning_rate=5e-4)
-    old = tiny[0].train.learning_rate
+    short_run(epochs=1, rates=tiny[0].train.rates | {"scale": 5e-4})
+    old = tiny[0].train.rates["scale"]
     with pytest.raises(ValueError, match="an unfinished training with other settings") as refused:
         train.train(run)
-    assert f"  train.learning_rate: {old} -> 0.0005\n" in str(refused.value)
+    assert f"  train.rates.scale: {old} -> 0.0005\n" in str(refused.value)
     assert f"`ves train --fresh {run}`" in str(refused.value)
     assert before == {path: path.read_bytes() for path in before}, "a refusal changes nothing"
     train.train(run, fresh=True)
@@ -151,20 +157,20 @@ def test_an_unfinished_training_with_other_settings_is_refused_until_it_is_archi
     }
 
 
-def test_a_finished_training_with_other_settings_is_archived_and_trained_again(short_run, caplog):
+def test_a_finished_training_with_other_settings_is_archived_and_trained_again(short_run, tiny, caplog):
     """As in the workflow after a setting was edited: the model follows, and nothing is lost."""
     run = short_run(epochs=0.5)
     train.train(run)
     first = (run / "model.safetensors").read_bytes()
     for number, rate in enumerate((5e-4, 4e-4), 1):
-        short_run(epochs=0.5, learning_rate=rate)
+        short_run(epochs=0.5, rates=tiny[0].train.rates | {"scale": rate})
         with caplog.at_level("WARNING"):
             train.train(run)
-        assert f"train.learning_rate: {[7e-4, 5e-4][number - 1]} -> {rate}" in caplog.text
+        assert f"train.rates.scale: {[7e-4, 5e-4][number - 1]} -> {rate}" in caplog.text
         assert (run / f"checkpoints-archive-{number}").is_dir()
     newest = max((run / "checkpoints-archive-1").glob("step-*"))
     assert (newest / "model.safetensors").read_bytes() == first != (run / "model.safetensors").read_bytes()
-    assert json.loads((newest / "config.json").read_text())["train"]["learning_rate"] == 7e-4
+    assert json.loads((newest / "config.json").read_text())["train"]["rates"]["scale"] == 7e-4
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +259,7 @@ def test_a_batch_without_negatives_has_no_effective_scale(tiny, images, known):
 
     generator = torch.Generator().manual_seed(0)
     audio, image = (torch.randn(shape, generator=generator) for shape in ((2, 1, 4), (2, 3, 4)))
-    pairs = Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), 0)
+    pairs = Pairs(audio, torch.ones(2, 1, dtype=torch.bool), image, None, torch.tensor(images), None, 0)
     _, metrics = objective(pairs, torch.zeros(()), config.train)
     assert ("max_mean/effective_scale" in metrics) == known
     assert all(value.isfinite() for value in metrics.values())

@@ -8,6 +8,7 @@ and a change of one part in a million of what decides them is seen. A change tha
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ import pytest
 from tests.support import golden_pairs
 from tests.support.tiny_corpus import tiny_config
 from ves.base.files import write_json
-from ves.config.experiment import DataPaths, RunConfig
+from ves.config.experiment import DataPaths, RunConfig, TrainConfig
+from ves.losses.context import Pairs
 from ves.losses.contrastive import LOSSES
 from ves.media.audio import FrameGrid
 from ves.similarity import pairwise as similarity
 from ves.training.dataset import PairReader
-from ves.training.objective import Pairs
 from ves.training.train import train
 
 pytestmark = pytest.mark.numbers
@@ -50,6 +51,7 @@ def curve(data, tmp_path) -> Callable[..., np.ndarray]:
         fixed = {"precision": "fp64", "batch_size": BATCH, "micro_batch": BATCH, "epochs": epochs}
         fixed |= {"warmup": 0.3, "temperature": 0.05}
         run = RunConfig(
+            vision=None,
             run=name,
             seed=0,
             data=data,
@@ -104,10 +106,13 @@ def _count_more(function: Callable, extra: int) -> Callable:
     return lambda grid, valid, tokens: function(grid, valid + extra, tokens)
 
 
+def _faster(train: TrainConfig, part: str) -> dict[str, float | None]:
+    return train.rates | {part: (train.rates[part] or 0) * HAIR}
+
+
 SETTINGS = {
     "temperature": lambda train: train.temperature * HAIR,
-    "learning_rate": lambda train: train.learning_rate * HAIR,
-    "backbone_learning_rate": lambda train: train.backbone_learning_rate * HAIR,
+    **{f"rates {part}": partial(_faster, part=part) for part in ("audio.backbone", "audio.head", "image.head")},
     "objective": lambda train: train.objective | {"mean_mean": train.objective["mean_mean"] * HAIR},
     "weight_decay": lambda train: train.weight_decay * 1.001,  # which does little in five steps
 }
@@ -122,7 +127,7 @@ PARTS = {
     "padding of clips": lambda patch: patch.setattr(FrameGrid, "mask", _count_more(FrameGrid.mask, 1600)),
     "padding of pictures": lambda patch: patch.setattr(PairReader, "_image_masks", lambda *_: None),
     "two clips of a picture": lambda patch: patch.setattr(
-        Pairs, "same_image", property(lambda pairs: pairs.picture[:, None] < -pairs.picture[None, :])
+        Pairs, "not_negative", property(lambda pairs: pairs.picture[:, None] < -pairs.picture[None, :])
     ),
 }
 
@@ -132,7 +137,7 @@ def test_a_hair_breaks_it(curve, monkeypatch, part):
     """A factor of 1 + 1e-6 on a number, or a mask less, and the curve is not the recorded one."""
     changes = {}
     if part in SETTINGS:
-        changes[part] = SETTINGS[part](tiny_config().train_of("hybrid"))
+        changes[part.split()[0]] = SETTINGS[part](tiny_config().train_of("hybrid"))
     else:
         PARTS[part](monkeypatch)
     assert not close(curve("hybrid", threads=1, **changes), golden_curve("hybrid"))

@@ -58,9 +58,12 @@ def run_folder(pad_data, folder: Path) -> Path:
     """A run of two steps of hybrid, in fp64 so that Adam makes no steps out of rounding."""
     config, data = pad_data
     epochs = 2.5 * 16 / len(clips(data, "train"))
-    changes = {"epochs": epochs, "precision": "fp64", "threads": 1, "learning_rate": 3e-3, "warmup": 0.0}
+    changes = {"epochs": epochs, "precision": "fp64", "threads": 1, "warmup": 0.0}
+    changes["rates"] = dict.fromkeys(config.train.rates, 3e-3) | {"audio.backbone": 7e-4}
     settings = config.train_of("hybrid").model_copy(update=changes)
-    run = RunConfig(run="hybrid-s0", seed=0, data=data, audio=config.audio, model=config.model, train=settings)
+    run = RunConfig(
+        run="hybrid-s0", seed=0, data=data, audio=config.audio, vision=None, model=config.model, train=settings
+    )
     write_json(folder / "config.json", run.model_dump(mode="json"))
     return folder
 

@@ -24,9 +24,15 @@ def config(backbone: Path, tmp_path: Path) -> RunConfig:
     names = {name: str(tmp_path / name) for name in ("manifest", "splits", "images", "audio", "features")}
     for name in ("manifest", "splits", "audio.manifest.json", "features.manifest.json"):
         (tmp_path / name).write_text(name)
-    data = DataPaths(corpus="tiny", live=False, **names)
+    data = DataPaths(corpus="tiny", input="store", **names)
     return RunConfig(
-        run="a-s0", seed=0, data=data, audio=audio_config(backbone), model=settings.model, train=settings.train
+        vision=None,
+        run="a-s0",
+        seed=0,
+        data=data,
+        audio=audio_config(backbone),
+        model=settings.model,
+        train=settings.train,
     )
 
 

@@ -24,15 +24,8 @@ from ves.evaluation.retrieval.tune import recall
 from ves.losses.contrastive import LOSSES
 from ves.models.towers import VeS, load
 from ves.training.log import cut_log
-from ves.training.optimiser import learning_rate_at, parameter_groups, steps_of, warn_of_few_steps
+from ves.training.optimiser import parameter_groups, steps_of, warn_of_few_steps
 from ves.training.train import train
-
-
-def test_the_schedule_warms_up_and_falls_to_zero():
-    factors = [learning_rate_at(step, 100, 0.1) for step in range(100)]
-    assert factors[0] == pytest.approx(0.1) and factors[9] == 1.0
-    assert factors[55] == pytest.approx(0.5, abs=0.01) and factors[-1] < 0.001
-    assert factors[10:] == sorted(factors[10:], reverse=True)
 
 
 def test_steps_are_whole_batches(tiny):
@@ -52,7 +45,7 @@ def test_groups_cover_each_trained_parameter_once(tiny):
     assert by_id[id(model.log_scale)]["weight_decay"] == 0 == by_id[id(model.visual.head[1].weight)]["weight_decay"]
     assert by_id[id(model.audio.head[0].weight)]["weight_decay"] == config.train.weight_decay
     backbone = next(p for n, p in model.named_parameters() if n.startswith("audio.backbone.encoder.") and p.ndim > 1)
-    assert by_id[id(backbone)]["lr"] == config.train.backbone_learning_rate
+    assert by_id[id(backbone)]["lr"] == config.train.rates["audio.backbone"]
 
 
 @pytest.mark.parametrize(

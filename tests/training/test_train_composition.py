@@ -231,7 +231,9 @@ def runs_of_one_model(tiny, tmp_path_factory):
         folder = tmp_path_factory.mktemp("composition") / name
         folder.mkdir()
         train_settings = config.train_of(name).model_copy(update={"precision": "fp32", "batch_size": 5})
-        run = RunConfig(run=name, seed=0, data=data, audio=config.audio, model=config.model, train=train_settings)
+        run = RunConfig(
+            run=name, seed=0, data=data, audio=config.audio, vision=None, model=config.model, train=train_settings
+        )
         (folder / "config.json").write_text(run.model_dump_json())
         save_file(contiguous(model), folder / "model.safetensors")
         embed(folder, split, folder / f"{split}.zarr")

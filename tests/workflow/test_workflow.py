@@ -120,7 +120,7 @@ def overlay(copy: Path, text: str) -> tuple[str, ...]:
 
 
 def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
-    edited = overlay(reference, "runs: {hybrid: {learning_rate: 2.0e-3}}")
+    edited = overlay(reference, "runs: {hybrid: {rates: {scale: 2.0e-3}}}")
     of_the_run = {"train", "curves", "embed", "retrieval", "multi_positive", "localisation"}
     after = (
         {"write_settings results/toy/hybrid-s0/config.json", "table1", "publish", "localisation_table", *DRAWN}
@@ -129,7 +129,7 @@ def test_editing_one_run_re_runs_that_run_only(reference: Path) -> None:
         | OF_RANKS
     )
     assert dry_run(reference, *edited) == {f"{rule} hybrid-s0" for rule in of_the_run} | after
-    unused = overlay(reference, "runs: {global: {learning_rate: 2.0e-3}}")
+    unused = overlay(reference, "runs: {global: {rates: {scale: 2.0e-3}}}")
     assert dry_run(reference, *unused) == set()
 
 
@@ -224,7 +224,9 @@ def test_a_failing_training_keeps_the_checkpoints_and_what_was_trained_comes_bac
     model = folder / "model.safetensors"
     trained, saved = model.read_bytes(), sorted(path.name for path in (folder / "checkpoints").glob("step-*"))
     assert saved
-    diverging = overlay(reference, "train: {max_skipped: 2}\nruns: {dense: {learning_rate: 1.0e+30}}")
+    diverging = overlay(
+        reference, "train: {max_skipped: 2}\nruns: {dense: {rates: {audio.head: 1.0e+30, image.head: 1.0e+30}}}"
+    )
     assert "finite" in run(reference, "train_dense", *diverging, fails=True)
     assert not model.exists()  # Snakemake deletes outputs; this is why checkpoints are none
     assert sorted(path.name for path in (folder / "checkpoints-archive-1").glob("step-*")) == saved

@@ -63,7 +63,8 @@ def _fits_speech(config: Config, backbone: dict[str, Any]) -> None:
     """A window has at least one token."""
     from ves.media.audio import POOL, RATE, FrameGrid  # loads numpy: the workflow imports this module at every start
 
-    grid = FrameGrid(tuple(backbone["conv_kernel"]), tuple(backbone["conv_stride"]), POOL)
+    pool = POOL if config.audio.pool == "mean_2" else 1
+    grid = FrameGrid(tuple(backbone["conv_kernel"]), tuple(backbone["conv_stride"]), pool)
     if not grid.tokens(round((seconds := config.audio.seconds) * RATE)):
         raise ValueError(f"audio.seconds: {seconds} is shorter than one token, {grid.field / RATE:g}")
 

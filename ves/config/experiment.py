@@ -21,13 +21,18 @@ FEWEST_STEPS = 50  # with fewer, a model has hardly left its random start: train
 # because a registry imports torch, which takes seconds. A test checks that they are equal.
 SIMILARITIES = ("max_mean", "mean_max", "bidirectional", "mean_mean", "mean_mean_cosine")
 LOSSES = ("info_nce",)
-REGULARISERS = ("non_negativity", "temporal_variation")
+REGULARISERS = ("non_negativity", "non_negativity_scaled", "temporal_variation", "temperature_bounds")
+BOUNDED = ("temperature_bounds",)  # regularisers with a RegulariserConfig
+SCHEDULES = ("warmup_cosine", "one_cycle", "warmup_constant", "constant")  # of ves.training.schedules
+PARTS = ("audio.backbone", "audio.head", "image.backbone", "image.head", "scale")  # of ves.models.parts
 CODECS = ("zstd", "blosc-lz4", "blosc-zstd")
 
 Similarity = Annotated[str, one_of(SIMILARITIES)]
 Loss = Annotated[str, one_of(LOSSES)]
 Regulariser = Annotated[str, one_of(REGULARISERS)]
 Compression = Annotated[str, one_of(CODECS)]
+Schedule = Annotated[str, one_of(SCHEDULES)]
+Part = Annotated[str, one_of(PARTS)]
 
 
 def _ascends(bounds: list[float]) -> list[float]:
@@ -76,6 +81,10 @@ class VisionConfig(StrictModel):
     compile: bool
 
 
+Head = Literal["mlp", "linear"]
+Features = Literal["store", "live", "pixels"]
+
+
 class AudioConfig(StrictModel):
     """The speech backbone and its input (ves.media.audio, ves.models.towers)."""
 
@@ -88,6 +97,8 @@ class AudioConfig(StrictModel):
     mask_time_prob: Fraction
     layer_drop: Fraction
     attention_window: Positive | None
+    pool: Literal["mean_2", "none"]
+    head: Head
 
 
 class ModelConfig(StrictModel):
@@ -97,6 +108,7 @@ class ModelConfig(StrictModel):
     visual_layers: Annotated[int, Field(ge=0)]
     visual_heads: Positive
     dropout: Fraction
+    visual_head: Head
 
 
 class AugmentConfig(StrictModel):
@@ -110,26 +122,67 @@ class AugmentConfig(StrictModel):
     frame: Literal["middle", "random"]
 
 
+class RegulariserConfig(StrictModel):
+    """The weight of a regulariser that has settings of its own, with these."""
+
+    weight: PositiveFloat
+    low: PositiveFloat
+    high: PositiveFloat
+
+    @model_validator(mode="after")
+    def _ascend(self) -> "RegulariserConfig":
+        if not self.low < self.high:
+            raise ValueError(f"low: {self.low} is not below high: {self.high}")
+        return self
+
+
+class OneCycleConfig(StrictModel):
+    """What the schedule `one_cycle` takes besides `warmup` (ves.training.schedules)."""
+
+    div: Annotated[float, Field(ge=1)]
+    final_div: Annotated[float, Field(ge=1)]
+    beta1: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], *Pair] | None
+
+
+class UnfreezeConfig(StrictModel):
+    """When a part begins to move, and the share of its own steps in which its rate rises from then on."""
+
+    epoch: PositiveFloat | None = None
+    step: Positive | None = None
+    warmup: Fraction
+
+    @model_validator(mode="after")
+    def _one_time(self) -> "UnfreezeConfig":
+        if (self.epoch is None) == (self.step is None):
+            raise ValueError("say either the epoch or the step after which the part moves")
+        return self
+
+
 class TrainConfig(StrictModel):
     """One training run (ves.training.train). Each entry of `runs` may override any of these keys."""
 
     objective: Annotated[dict[Similarity, PositiveFloat], Field(min_length=1)]
+    normalise: Literal["tokens", "none"]
     loss: Loss
-    features: Literal["store", "live"]
-    regularisers: dict[Regulariser, PositiveFloat]
+    features: Features
+    regularisers: dict[Regulariser, PositiveFloat | RegulariserConfig]
     batch_size: Annotated[int, Field(ge=2)]
     micro_batch: Positive
     negatives: Literal["batch", "micro_batch"]
     gradient_checkpointing: bool
     epochs: PositiveFloat
-    learning_rate: PositiveFloat
-    backbone_learning_rate: PositiveFloat
+    rates: dict[Part, PositiveFloat | None]
+    schedule: Schedule
     warmup: Fraction
+    one_cycle: OneCycleConfig
+    unfreeze: dict[Part, UnfreezeConfig]
     weight_decay: Annotated[float, Field(ge=0)]
     clip_norm: PositiveFloat
+    clip_over: Literal["all", "each"]
     optimizer: Literal["adam8bit", "adamw"]
     precision: Literal["bf16", "fp32", "fp64"]
     temperature: PositiveFloat
+    min_scale: PositiveFloat
     max_scale: PositiveFloat
     augment: AugmentConfig
     max_skipped: Positive
@@ -139,10 +192,60 @@ class TrainConfig(StrictModel):
     threads: Positive
 
     @model_validator(mode="after")
-    def _starts_below_the_clamp(self) -> "TrainConfig":
+    def _starts_within_the_clamp(self) -> "TrainConfig":
         if self.temperature * self.max_scale < 1:
             raise ValueError(f"temperature: {self.temperature} is less than 1/max_scale, {1 / self.max_scale:g}")
+        if self.temperature * self.min_scale > 1:
+            raise ValueError(f"temperature: {self.temperature} is more than 1/min_scale, {1 / self.min_scale:g}")
         return self
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "TrainConfig":
+        """Each part that moves is in the graph, and only a part that moves is unfrozen."""
+        if not self.moving:
+            raise ValueError(f"rates: no part has one, so nothing would be trained; name some of {', '.join(PARTS)}")
+        if "image.backbone" in self.moving and self.features != "pixels":
+            raise ValueError(
+                f"rates: image.backbone has a rate, but with features: {self.features} its tokens are made by the "
+                "frozen backbone; take features: pixels, or give it no rate"
+            )
+        if "image.backbone" not in self.moving and self.features == "pixels":
+            raise ValueError(
+                "features: pixels puts the vision backbone into the graph, but rates has none for image.backbone; give "
+                "it one, or take features: live, which gives the same tokens without a graph"
+            )
+        for part, when in self.unfreeze.items():
+            if part not in self.moving:
+                raise ValueError(f"unfreeze: {part} is to move, but rates has none for it")
+            if when.epoch is not None and when.epoch >= self.epochs:
+                raise ValueError(f"unfreeze: {part} would move after epoch {when.epoch:g} of {self.epochs:g}: never")
+        if not self.moving - self.unfreeze.keys():
+            raise ValueError("unfreeze: every part that has a rate is frozen at first, so the first steps do nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _regularisers_have_their_settings(self) -> "TrainConfig":
+        for name, own in self.regularisers.items():
+            if isinstance(own, RegulariserConfig) != (name in BOUNDED):
+                needed = "{weight: 8.0, low: 2.3, high: 4.0}" if name in BOUNDED else "a number"
+                raise ValueError(f"regularisers: {name} takes {needed}, not {own!r}")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of every term of the objective and of every regulariser, by name."""
+        own = self.regularisers.items()
+        return self.objective | {name: one.weight if isinstance(one, RegulariserConfig) else one for name, one in own}
+
+    def regulariser_settings(self, name: str) -> dict[str, float]:
+        """What a regulariser takes besides its weight."""
+        own = self.regularisers[name]
+        return own.model_dump(exclude={"weight"}) if isinstance(own, RegulariserConfig) else {}
+
+    @property
+    def moving(self) -> set[str]:
+        """The parts that training changes, at once or later."""
+        return {part for part, rate in self.rates.items() if rate is not None}
 
     @model_validator(mode="after")
     def _has_negatives(self) -> "TrainConfig":
@@ -227,7 +330,10 @@ class Config(TableConfig):
 
     def train_of(self, run: str) -> TrainConfig:
         """The shared training block with the overrides of a run."""
-        return TrainConfig.model_validate(self.train.model_dump() | self.runs[run].model_dump())
+        own = self.runs[run].model_dump()
+        if "rates" in own:  # rates that a run does not name are those of `train`
+            own["rates"] = self.train.rates | own["rates"]
+        return TrainConfig.model_validate(self.train.model_dump() | own)
 
 
 class PlanSettings(StrictModel):
@@ -254,8 +360,8 @@ class DataPaths(StrictModel):
     splits: str
     images: str
     audio: str
-    features: str  # the feature store or, if `live`, the settings of the backbone
-    live: bool  # whether every step computes patch tokens from the pictures (ves.models.live)
+    features: str  # the feature store or, unless `input` is store, the settings of the backbone
+    input: Features  # what the image tower is given (ves.models.pictures)
 
 
 class RunConfig(StrictModel):
@@ -265,6 +371,7 @@ class RunConfig(StrictModel):
     seed: Seed
     data: DataPaths
     audio: AudioConfig
+    vision: VisionConfig | None  # of a backbone that is trained (train.features: pixels), else null
     model: ModelConfig
     train: TrainConfig
 

@@ -44,18 +44,19 @@ def corpus(config: Config) -> CorpusSettings:
 def training(config: Config, name: str, seed: int, features: str) -> RunConfig:
     """Everything that one run depends on; editing another run changes nothing here."""
     data, train = f"data/{config.corpus.name}", config.train_of(name)
-    live = train.features == "live"
     paths = DataPaths(
         corpus=config.corpus.name,
         manifest=f"{data}/manifest.parquet",
         splits=f"{data}/splits.parquet",
         images=f"{data}/images.parquet",
         audio=f"{data}/audio.zarr",
-        features=f"{data}/features/{features}.{'json' if live else 'zarr'}",
-        live=live,
+        features=f"{data}/features/{features}.{'zarr' if train.features == 'store' else 'json'}",
+        input=train.features,
     )
     run = f"{name}-s{seed}"
-    return RunConfig(run=run, seed=seed, data=paths, audio=config.audio, model=config.model, train=train)
+    vision = config.vision if train.features == "pixels" else None
+    parts = {"audio": config.audio, "vision": vision, "model": config.model, "train": train}
+    return RunConfig(run=run, seed=seed, data=paths, **parts)
 
 
 def watch(config: Config) -> WatchConfig:

@@ -32,6 +32,7 @@ SPLITS = pl.Enum(["train", "tune", "val", "val_more", "dropped"])
 REASONS = pl.Enum(["tune_image", "speaker_held_out", "image_held_out"])
 # takes the clips of `assign`, ves.sources.labels.changes of the manifest, and `changes` since the previous split
 Page = Callable[[pl.DataFrame, pl.DataFrame, pl.DataFrame | None], None]
+MOST = 0.2  # of the images in one group of recordings; more, and the log warns of it
 COLUMNS = ("clip_id", "split", "stratum", "reason", "speaker_seen")
 
 
@@ -60,10 +61,25 @@ def compact(manifest: pl.LazyFrame, images: pl.DataFrame, near_duplicate_bits: i
             f"{missing} clips of the manifest are about images that images.parquet lacks; run the merge again"
         )
     left, right = recordings.links(manifest, images["image_id"])
-    together = joined(alike, left, right) if len(left) else alike
-    if len(left):
-        log.info("with the pictures of a recording as one: %d groups, the largest has %d images", *_sizes(together))
+    together = _with_recordings(alike, left, right) if len(left) else alike
     return clips.with_columns(pl.Series("group", together, pl.UInt32).gather(clips["image"]))
+
+
+def _with_recordings(
+    alike: Int64[np.ndarray, " n"], left: Int64[np.ndarray, " m"], right: Int64[np.ndarray, " m"]
+) -> Int64[np.ndarray, " n"]:
+    """The groups of near-duplicates, joined by the links of recordings; warns if one holds most of the images."""
+    together = joined(alike, left, right)
+    number, largest = _sizes(together)
+    log.info("with the pictures of a recording as one: %d groups, the largest has %d images", number, largest)
+    if largest > MOST * len(together):
+        log.warning(
+            "%d of %d images are of one group, which only one split can have: recordings that share a picture, or "
+            "near-duplicates such as black frames, count as one; leave such frames out, or lower "
+            "split.near_duplicate_bits",
+            *(largest, len(together)),
+        )
+    return together
 
 
 def _sizes(groups: Int64[np.ndarray, " n"]) -> tuple[int, int]:

@@ -109,6 +109,12 @@ def _attributes(weights: Path, config: RunConfig, split: str, ves: towers.VeS, r
     }
 
 
+def _mean_length(tokens: Float16[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> float:
+    """Of the tokens that count; 0 where there are none."""
+    lengths = tokens[mask].float().norm(dim=-1)
+    return float(lengths.mean()) if len(lengths) else 0.0
+
+
 def embed(run: Path, split: str, out: Path) -> None:
     """Embed `split` with the model of a run directory into the store `out`; see `embed_weights`."""
     embed_weights(run / "model.safetensors", run_config(run), split, out, threads=1)
@@ -135,6 +141,9 @@ def embed_weights(weights: Path, config: RunConfig, split: str, out: Path, *, th
     log.info("embedding %d clips and %d images of %s on %s", len(frame), len(rows), split, device)
     audio_tokens, audio_mask = _clips(ves, frame, reader, config.model.dim, device, threads)
     image_tokens, image_mask = _images(ves, rows, reader, config.model.dim, device, threads)
+    attrs = _attributes(weights, config, split, ves, reader)
+    if config.train.normalise == "none":  # the unit in which figures show similarities
+        attrs["token_lengths"] = [_mean_length(audio_tokens, audio_mask), _mean_length(image_tokens, image_mask)]
     embeddings = Embeddings(
         audio_tokens=audio_tokens,
         audio_mask=audio_mask,
@@ -143,7 +152,7 @@ def embed_weights(weights: Path, config: RunConfig, split: str, out: Path, *, th
         image_mask=image_mask,
         clip_id=frame["clip_id"].to_list(),
         image_id=images["image_id"].to_list(),
-        attrs=_attributes(weights, config, split, ves, reader),
+        attrs=attrs,
     )
     with lock(out):
         write(out, embeddings)

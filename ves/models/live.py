@@ -25,29 +25,13 @@ import torch
 from jaxtyping import BFloat16, Float
 from torch import Tensor, nn
 
-from ves.config.experiment import DataPaths, VisionConfig
+from ves.config.experiment import VisionConfig
 from ves.config.fields import read
 from ves.media.normalisation import from_attributes
-from ves.models.backbone import local_files
 from ves.models.features import attributes, listed, squares
 from ves.models.vision import load_backbone, patch_tokens
-from ves.store.features_reader import FeatureStore, open_features
 
 log = logging.getLogger(__name__)
-
-
-def open_patches(data: DataPaths) -> "FeatureStore | LiveFeatures":
-    """The source of a run's patch tokens: the store, or the backbone itself."""
-    if data.live:
-        return LiveFeatures(Path(data.features), Path(data.images))
-    return open_features(Path(data.features))
-
-
-def records(data: DataPaths) -> list[Path]:
-    """Files whose content decides a run's features: the store's manifest; live, the settings and a local backbone."""
-    if not data.live:
-        return [Path(f"{data.features}.manifest.json")]
-    return [Path(data.features), *local_files(read(VisionConfig, Path(data.features)).backbone)]
 
 
 class LiveFeatures:

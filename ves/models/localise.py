@@ -4,8 +4,9 @@ The model processes a recording of any length in windows of the length that it w
 padded like a clip. Windows begin half a length apart, on the grid of tokens. Each token comes from the window whose
 middle is nearest to it, where it has the most context on both sides.
 
-A run is its folder: config.json and model.safetensors. Besides, both backbones are needed, and a record of which vision
-backbone it was: embeddings in the folder have it (their manifest is enough), and so has the manifest of the features.
+A run is its folder: config.json and model.safetensors. Besides, both backbones are needed, and, if vision was frozen, a
+record of which backbone it was: embeddings in the folder have it (their manifest is enough), and so has the manifest of
+the features.
 
 Dimension key
     T audio tokens    L samples of a window    P image patches, rows x columns    H, W pixels of the picture
@@ -31,6 +32,7 @@ from ves.media.geometry import Geometry
 from ves.media.images import BadImage, decode_any, pixels, upright
 from ves.media.normalisation import Normalisation, from_attributes
 from ves.models import towers
+from ves.models.preprocessing import of_pictures
 from ves.models.vision import VISION, load_backbone, patch_grid, patch_tokens, vision_folder
 from ves.similarity.pairwise import mean_heat, token_similarity
 
@@ -42,11 +44,12 @@ class Localisation:
     run: str
     picture: Image.Image  # upright
     samples: Int16[np.ndarray, " n"]  # at 16 kHz
-    similarity: Float32[np.ndarray, "T rows columns"]  # cosine of each audio token to each patch
+    similarity: Float32[np.ndarray, "T rows columns"]  # inner product (by default a cosine) of each token and patch
     valid: Bool[np.ndarray, " T"]  # not padding; with `audio.mask: non_silent` not pauses either
     frames: FrameGrid
     image_size: int
     fit: str
+    measure: str  # what the similarity is, in words
 
     @property
     def spans_s(self) -> Float[np.ndarray, "T 2"]:
@@ -103,14 +106,16 @@ class Localiser:
         self,
         ves: towers.VeS,
         config: RunConfig,
-        backbone: nn.Module,
+        backbone: nn.Module | None,
         vision: VisionConfig,
         normalisation: Normalisation,
     ) -> None:
+        """`backbone` is None where it is a part of the model, because training has moved it."""
         self.config, self.vision, self.normalisation = config, vision, normalisation
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.ves, self.backbone = ves.to(self.device), backbone
-        self.grid = patch_grid(backbone.config, vision.image_size)
+        network: Any = ves.visual.backbone if backbone is None else backbone
+        self.grid = patch_grid(network.config, vision.image_size)
 
     @torch.inference_mode()
     def localise(self, image: Path | str | Image.Image, audio: Path | str | np.ndarray) -> Localisation:
@@ -133,6 +138,7 @@ class Localiser:
             frames=self.ves.grid,
             image_size=self.vision.image_size,
             fit=self.vision.fit,
+            measure="cosine similarity" if self.config.train.normalise == "tokens" else "inner product",
         )
 
     def _audio_tokens(self, samples: Int16[np.ndarray, " n"]) -> tuple[Float32[Tensor, "T D"], Bool[np.ndarray, " T"]]:
@@ -154,8 +160,8 @@ class Localiser:
     def _image_tokens(self, picture: Image.Image) -> Float32[Tensor, "P D"]:
         """Image tokens of the picture."""
         geometry = Geometry(*picture.size, self.vision.image_size, self.vision.fit)
-        square = pixels(geometry.square(picture), self.normalisation)
-        patches = patch_tokens(self.backbone, torch.from_numpy(square)[None])
+        square = torch.from_numpy(pixels(geometry.square(picture), self.normalisation))[None]
+        patches = square if self.backbone is None else patch_tokens(self.backbone, square)
         mask = torch.from_numpy(geometry.patch_mask(*self.grid))[None] if self.vision.fit == "pad" else None
         tokens = self.ves.image_tokens(patches.to(self.device), None if mask is None else mask.to(self.device))
         return tokens[0].cpu()
@@ -171,6 +177,8 @@ def load(run: Path | str) -> Localiser:
     if speech.count("/") != 1 and not Path(speech).is_dir():
         raise ValueError(f"{run}: its speech backbone, {speech}, is not here; run this in the folder it was trained in")
     ves, config = towers.load(run)
+    if config.vision is not None:
+        return Localiser(ves, config, None, config.vision, of_pictures(vision_folder(config.vision)))
     attrs = _vision(run, config)
     settings = {key: attrs[key] for key in VISION if key not in ("weight_hash", "normalisation")}
     vision = VisionConfig(**settings, batch_size=1, compression=None, compile=False)

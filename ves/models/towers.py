@@ -1,17 +1,20 @@
-"""The two towers: speech to audio tokens, cached patch tokens to image tokens, both in one space of D dimensions.
+"""The two towers: sound to audio tokens, pictures to image tokens, both in one space of D dimensions.
+
+A picture is given as the patch tokens that a frozen backbone has made of it or, where training moves the backbone too,
+as pixels.
 
 The towers return tokens and masks and know neither similarities nor losses. Backbones of the hub, local folders and
 the stand-ins of this repository load with the same call.
 
 Dimension key
     A clips         L samples       T audio tokens      D embedding
-    V images        P patches       W backbone width
+    V images        P patches       W backbone width    S side of the square of pixels
 """
 
 import json
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,21 +30,30 @@ from torch.utils.checkpoint import checkpoint
 
 from ves.base.checksums import weight_hash
 from ves.base.precision import widened
-from ves.config.experiment import AudioConfig, ModelConfig, RunConfig, run_config
+from ves.config.experiment import AudioConfig, ModelConfig, RunConfig, VisionConfig, run_config
 from ves.media.audio import POOL, FrameGrid
 from ves.models import preprocessing
 from ves.models.backbone import backbone_folder
+from ves.models.parts import part_of
 from ves.models.pretrained import load_pretrained
 from ves.models.speech import hidden_states, limit_attention, quicken, time_mask, unit_variance
+from ves.models.vision import load_trainable, patches_of
 
 log = logging.getLogger(__name__)
 
 SPEECH = "speech"  # key in the header of model.safetensors: the speech backbone in training (AudioTower.origin)
 
 
-def projection(width: int, dim: int) -> nn.Sequential:
-    """linear - LayerNorm - linear, the head of both towers."""
+def projection(kind: str, width: int, dim: int) -> nn.Sequential:
+    """The head of a tower: `mlp` is linear - LayerNorm - linear (VeS), `linear` a single layer (AV-Align)."""
+    if kind == "linear":
+        return nn.Sequential(nn.Linear(width, dim))
     return nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim), nn.Linear(dim, dim))
+
+
+def finished(tokens: Float[Tensor, "*N D"], normalise: str) -> Float[Tensor, "*N D"]:
+    """Tokens as similarities take them: of length 1, or as the head has made them, which says how sure it is."""
+    return F.normalize(widened(tokens), dim=-1) if normalise == "tokens" else widened(tokens)
 
 
 def speech_folder(audio: AudioConfig) -> Path:
@@ -96,18 +108,19 @@ def plain_attention(device: torch.device) -> Iterator[None]:
 
 
 class AudioTower(nn.Module):
-    """Waveform to l2-normalised audio tokens and the mask of valid ones."""
+    """Waveform to audio tokens and the mask of valid ones."""
 
-    def __init__(self, audio: AudioConfig, dim: int) -> None:
+    def __init__(self, audio: AudioConfig, dim: int, normalise: str = "tokens") -> None:
         super().__init__()
-        self.settings = audio
+        self.settings, self.normalise = audio, normalise
         backbone: Any = load_speech_backbone(audio)  # transformers declares the types of neither parts nor settings
         self.backbone, config = backbone, backbone.config
         self.folder = Path(backbone.name_or_path)  # it was loaded from here; the hub may have another commit now
         self.origin = {"weight_hash": weight_hash(self.folder), "unit_variance": preprocessing.of_sound(self.folder)}
-        self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), POOL)
+        pool = POOL if audio.pool == "mean_2" else 1
+        self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), pool)
         self.frames = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), 1)  # before pooling
-        self.head = projection(config.hidden_size, dim)
+        self.head = projection(audio.head, config.hidden_size, dim)
         if audio.freeze_conv:
             backbone.feature_extractor._freeze_parameters()
 
@@ -123,8 +136,9 @@ class AudioTower(nn.Module):
         masked = self._spec_augment(waveform, valid)
         expected = unit_variance(waveform, valid) if self.origin["unit_variance"] else waveform
         hidden = hidden_states(self.backbone, expected, valid, self.grid, mask_time_indices=masked)
-        pooled = F.avg_pool1d(hidden.transpose(1, 2), POOL).transpose(1, 2)
-        tokens = F.normalize(widened(self.head(pooled)), dim=-1)
+        pool = self.grid.pool
+        pooled = F.avg_pool1d(hidden.transpose(1, 2), pool).transpose(1, 2) if pool > 1 else hidden
+        tokens = finished(self.head(pooled), self.normalise)
         mask = self.grid.mask(valid, tokens.shape[1])
         if self.settings.mask == "non_silent":
             mask = self.grid.non_silent(waveform, self.settings.silence_db, mask)
@@ -136,7 +150,7 @@ class AudioTower(nn.Module):
         Sound is normalised as it was in training, whatever the backbone's folder says now. Raises ValueError when the
         backbone has other weights now and some of them are frozen, so that the run does not have them.
         """
-        frozen = not all(parameter.requires_grad for parameter in self.backbone.parameters())
+        frozen = not all(parameter.requires_grad for parameter in self.backbone.parameters())  # some of them, for good
         if origin is None:  # from a version without this header, which never normalised to unit variance
             origin = self.origin | {"unit_variance": False}
             if frozen:
@@ -161,23 +175,33 @@ class AudioTower(nn.Module):
         return time_mask(speech, frames, self.settings.mask_time_prob, span, fewest).to(waveform.device)
 
 
-class VisualAdapter(nn.Module):
-    """Cached patch tokens of the frozen backbone to l2-normalised image tokens."""
+class ImageTower(nn.Module):
+    """Pictures to image tokens: layers and a head over the patch tokens of a backbone, which is a part of the tower
+    where training moves it, and otherwise has made them before."""
 
-    def __init__(self, model: ModelConfig, width: int) -> None:
+    def __init__(
+        self, model: ModelConfig, width: int, vision: VisionConfig | None = None, normalise: str = "tokens"
+    ) -> None:
         super().__init__()
+        self.normalise = normalise
+        self.backbone = None if vision is None else load_trainable(vision)
         layer = nn.TransformerEncoderLayer(
             width, model.visual_heads, dim_feedforward=4 * width, dropout=model.dropout, batch_first=True
         )
         encoder: Any = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
         self.layers = encoder if model.visual_layers else None  # without layers: a linear probe of the frozen tokens
-        self.head = projection(width, model.dim)
+        self.head = projection(model.visual_head, width, model.dim)
         self.recompute = False  # whether backward computes a layer again, instead of forward keeping what it needs
 
     def forward(
-        self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
+        self,
+        pictures: Float[Tensor, "V P W"] | Float[Tensor, "V 3 S S"],
+        image_mask: Bool[Tensor, "V P"] | None = None,
     ) -> Float[Tensor, "V P D"]:
-        """Image tokens; no patch attends to those outside the mask (padding of the square)."""
+        """Image tokens of patch tokens or, with a backbone, of pixels as it expects them (ves.media.images.pixels). No
+        patch attends to those outside the mask (padding of the square) in the layers; in a backbone all attend to all.
+        """
+        patches = pictures if self.backbone is None else patches_of(self.backbone, pictures)
         hidden = None if image_mask is None else ~image_mask
         with plain_attention(patches.device):
             if self.layers is not None and self.recompute and self.training:
@@ -186,17 +210,45 @@ class VisualAdapter(nn.Module):
                     patches = output
             elif self.layers is not None:
                 patches = self.layers(patches, src_key_padding_mask=hidden)
-        return F.normalize(widened(self.head(patches)), dim=-1)
+        return finished(self.head(patches), self.normalise)
 
 
 class VeS(nn.Module):
-    """Both towers and the learned temperature."""
+    """Both towers and the temperature. All weights can be trained but for those that `learn` rules out."""
 
-    def __init__(self, audio: AudioConfig, model: ModelConfig, width: int, temperature: float) -> None:
+    def __init__(
+        self,
+        audio: AudioConfig,
+        model: ModelConfig,
+        width: int,
+        temperature: float,
+        vision: VisionConfig | None = None,
+        normalise: str = "tokens",
+    ) -> None:
+        """`width` is that of the vision backbone's tokens; `vision` is given where the backbone is trained too."""
         super().__init__()
-        self.audio = AudioTower(audio, model.dim)
-        self.visual = VisualAdapter(model, width)
+        self.audio = AudioTower(audio, model.dim, normalise)
+        self.visual = ImageTower(model, width, vision, normalise)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / temperature)))
+        self._learned = [name for name, parameter in self.named_parameters() if parameter.requires_grad]
+
+    def learn(self, parts: Collection[str]) -> None:
+        """Freeze for good all parts but these (ves.models.parts): what this model ever learns, and what is saved."""
+        self._learned = [name for name in self._learned if part_of(name) in parts]
+        learned = set(self._learned)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in learned)
+
+    def let_move(self, parts: Collection[str]) -> None:
+        """Let the next gradient reach these parts only, of those that the model learns."""
+        for name, parameter in self.learned.items():
+            parameter.requires_grad_(part_of(name) in parts)
+
+    @property
+    def learned(self) -> dict[str, nn.Parameter]:
+        """The parameters that training ever changes, by name; some may not move yet."""
+        parameters = dict(self.named_parameters())
+        return {name: parameters[name] for name in self._learned}
 
     @property
     def grid(self) -> FrameGrid:
@@ -210,10 +262,12 @@ class VeS(nn.Module):
         return self.audio(waveform, valid)
 
     def image_tokens(
-        self, patches: Float[Tensor, "V P W"], image_mask: Bool[Tensor, "V P"] | None = None
+        self,
+        pictures: Float[Tensor, "V P W"] | Float[Tensor, "V 3 S S"],
+        image_mask: Bool[Tensor, "V P"] | None = None,
     ) -> Float[Tensor, "V P D"]:
-        """See VisualAdapter.forward; patches may have any floating type."""
-        return self.visual(patches.to(self.log_scale.dtype), image_mask)
+        """See ImageTower.forward; pictures may have any floating type."""
+        return self.visual(pictures.to(self.log_scale.dtype), image_mask)
 
     @property
     def is_stochastic(self) -> bool:
@@ -221,16 +275,25 @@ class VeS(nn.Module):
         config = self.audio.backbone.config.to_dict()
         rates = [rate for name, rate in config.items() if name.endswith("dropout") and isinstance(rate, float)]
         rates += [config.get("layerdrop", 0.0), self.audio.settings.mask_time_prob]
-        return any(rates) or any(part.p > 0 for part in self.modules() if isinstance(part, nn.Dropout))
+        dropped = [part.p for part in self.modules() if isinstance(part, nn.Dropout)]
+        dropped += [getattr(part, "drop_prob", None) or 0.0 for part in self.visual.modules()]  # of whole paths
+        return any(rates) or any(dropped)
 
     def recompute_layers(self) -> None:
         """Gradient checkpointing: training keeps only the inputs of layers; backward computes the rest again."""
         self.audio.backbone.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         self.visual.recompute = True
+        if self.visual.backbone is not None:
+            backbone: Any = self.visual.backbone
+            backbone.gradient_checkpointing_enable({"use_reentrant": False})
 
     def trainable(self) -> dict[str, Tensor]:
-        """The weights that training changes, by name; together with config.json they are a complete model."""
-        return {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
+        """What training changes, by name: the weights that it ever moves, and the buffers of their parts, such as the
+        statistics of a batch norm. Together with config.json they are a complete model."""
+        parts = {part_of(name) for name in self._learned}
+        buffers = {name for name, _ in self.named_buffers() if part_of(name) in parts}
+        kept = buffers.intersection(self.state_dict()).union(self._learned)  # some buffers are never saved
+        return {name: tensor.detach() for name, tensor in self.state_dict().items() if name in kept}
 
     @property
     def header(self) -> dict[str, str]:
@@ -247,6 +310,14 @@ class VeS(nn.Module):
         if difference:
             raise ValueError(f"{origin}: not weights of this configuration: {', '.join(sorted(difference)[:3])} ...")
         self.load_state_dict(state, strict=False)
+
+
+def new_model(config: RunConfig, width: int) -> VeS:
+    """The model of a run before its first step; `width` is that of the vision backbone's tokens."""
+    train = config.train
+    model = VeS(config.audio, config.model, width, train.temperature, config.vision, train.normalise)
+    model.learn(train.moving)
+    return model
 
 
 def load(run: Path) -> tuple[VeS, RunConfig]:
@@ -268,7 +339,7 @@ def restore(config: RunConfig, weights: Path) -> VeS:
         raise ValueError(f"{weights}: damaged weights ({error}); train again or copy the file again") from error
     if (head := state.get("visual.head.0.weight")) is None:
         raise ValueError(f"{weights}: not the weights of a VeS model; name a run that `ves train` has finished")
-    model = VeS(config.audio, config.model, head.shape[1], config.train.temperature)
+    model = new_model(config, head.shape[1])
     model.load_trainable(state, weights)
     model.audio.restore_origin(origin, weights)
     return model.eval()

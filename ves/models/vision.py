@@ -1,4 +1,4 @@
-"""The frozen vision backbone: its folder, its grid of patches, and patch tokens of pictures.
+"""The vision backbone, frozen or trained: its folder, its grid of patches, and patch tokens of pictures.
 
 A local folder, a stand-in and a model of the hub load with the same call. ves.models.backbone lists the kinds.
 
@@ -74,23 +74,31 @@ def fold_norms(model: nn.Module) -> None:
                 setattr(parent, after, nn.Identity())
 
 
-@torch.inference_mode()
-def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat16[Tensor, "V P W"]:
-    """Patch tokens of pictures (ves.media.images.pixels), in main memory, without class and register tokens.
+def load_trainable(vision: VisionConfig) -> nn.Module:
+    """The backbone as a part of a model that is trained, its weights in torch's default type.
+
+    Batch norms are folded into the convolutions before them: they keep the statistics of pretraining, so a step does
+    not depend on which pictures are computed together, and micro-batches change nothing.
+    """
+    model = load_pretrained(vision_folder(vision), dtype=torch.get_default_dtype()).eval()
+    if model.config.model_type in CONVOLUTIONS:
+        fold_norms(model)
+    return model.train()
+
+
+def patches_of(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> Float[Tensor, "V P W"]:
+    """Patch tokens of pictures (ves.media.images.pixels), without class and register tokens.
 
     Of convolutions they are the places of the last map, row by row; of EfficientNet, that of its last block, before the
-    convolution that widens it for the classifier. bfloat16 autocast is on, even on a CPU: it takes 0.6 of the time of
-    fp32 (2 cores with AVX-512, the stand-in), and the store rounds to bfloat16 anyway. Raises ValueError for a model
-    whose tokens are not class, registers, patches.
+    convolution that widens it for the classifier. Raises ValueError for a model whose tokens are not class, registers,
+    patches.
     """
-    device, config = next(model.parameters()).device, cast(Any, model.config)
-    squares = squares.to(device)
-    with torch.autocast(device.type, torch.bfloat16):
-        if config.model_type in CONVOLUTIONS:
-            squares = squares.contiguous(memory_format=torch.channels_last)
-            maps = model(pixel_values=squares, output_hidden_states=True).hidden_states[-1]
-            return maps.flatten(2).transpose(1, 2).to("cpu", torch.bfloat16)
-        hidden = model(pixel_values=squares).last_hidden_state
+    config = cast(Any, model.config)
+    if config.model_type in CONVOLUTIONS:
+        squares = squares.contiguous(memory_format=torch.channels_last)
+        maps = model(pixel_values=squares, output_hidden_states=True).hidden_states[-1]
+        return maps.flatten(2).transpose(1, 2)
+    hidden = model(pixel_values=squares).last_hidden_state
     rows, columns = patch_grid(config, squares.shape[-1])
     others = 1 + getattr(config, "num_register_tokens", 0)
     if hidden.shape[1] != others + rows * columns:
@@ -98,4 +106,16 @@ def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat1
             f"{config.model_type}: {hidden.shape[1]} tokens, not {others} and {rows} x {columns} patches; "
             "vision.backbone must be DINOv2 or a model with the same tokens"
         )
-    return hidden[:, others:].to("cpu", torch.bfloat16)
+    return hidden[:, others:]
+
+
+@torch.inference_mode()
+def patch_tokens(model: nn.Module, squares: Float[Tensor, "V 3 S S"]) -> BFloat16[Tensor, "V P W"]:
+    """`patches_of` a frozen backbone, in main memory.
+
+    bfloat16 autocast is on, even on a CPU: it takes 0.6 of the time of fp32 (2 cores with AVX-512, the stand-in), and
+    the store rounds to bfloat16 anyway.
+    """
+    device = next(model.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        return patches_of(model, squares.to(device)).to("cpu", torch.bfloat16)

@@ -29,6 +29,7 @@ def viewing_of(localisation: Localisation) -> Viewing:
         frames=localisation.frames,
         image_size=localisation.image_size,
         fit=localisation.fit,
+        measure=localisation.measure,
     )
     return viewing.at_moments(viewing.sharpest(MOMENTS))
 

@@ -19,7 +19,8 @@ from ves.base import parquet
 from ves.config.experiment import AugmentConfig, DataPaths, TrainConfig
 from ves.media.audio import RATE, window
 from ves.media.images import Geometry
-from ves.models.live import open_patches
+from ves.models.pictures import open_pictures
+from ves.models.pixels import Pixels
 from ves.store.audio import AudioStore
 from ves.training import recordings
 from ves.training.augmentation import is_active, jitter, jitter_generator
@@ -61,14 +62,24 @@ def to_read(data: DataPaths, split: str) -> pl.DataFrame:
 
 
 class PairReader:
-    """Waveforms and patch tokens of clips, from the two stores of a corpus, or tokens computed from the pictures
-    (ves.models.live)."""
+    """Waveforms of clips, and patch tokens or pixels of their pictures (ves.models.pictures)."""
 
     def __init__(self, data: DataPaths, seconds: float) -> None:
         self.seconds = seconds
         self.audio = AudioStore(Path(data.audio))
-        self.features = open_patches(data)
+        self.features = open_pictures(data)
         self.masks = self._image_masks(data)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of what the image tower is given for one picture: (P, W), or (3, S, S) of pixels."""
+        pictures = self.features
+        return pictures.row_shape if isinstance(pictures, Pixels) else (pictures.patches, pictures.width)
+
+    @property
+    def row_type(self) -> torch.dtype:
+        """The type of these numbers."""
+        return torch.float32 if isinstance(self.features, Pixels) else torch.bfloat16
 
     def _image_masks(self, data: DataPaths) -> Bool[Tensor, "N P"] | None:
         """Which patches of each feature row show the picture; None where all do, as with every fit but `pad`."""
@@ -107,15 +118,17 @@ class PairReader:
     def patches(
         self, image_rows: np.ndarray, *, out: Tensor | None = None
     ) -> tuple[Tensor, Bool[Tensor, "V P"] | None]:
-        """Patch tokens (bfloat16 [V, P, W]) of feature rows, in that order, and their mask (None: all count)."""
+        """Patch tokens (bfloat16 [V, P, W]) or pixels (float32 [V, 3, S, S]) of feature rows, in that order, and the
+        mask of patches (None: all count)."""
         mask = None if self.masks is None else self.masks[image_rows.astype(np.int64)]  # a copy: polars' are read-only
         return self.features.read(image_rows, out), mask
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B pairs; `image` is the feature row of each image, the same for two clips of one image. `recording` is a number
-    of the recording that each clip is of, None where the corpus has none."""
+    """B pairs; `image` is the feature row of each image, the same for two clips of one image. `patches` has patch
+    tokens [B, P, W], or pixels [B, 3, S, S] where the vision backbone is trained. `recording` is a number of the
+    recording that each clip is of, None where the corpus has none."""
 
     waveform: Float[Tensor, "B L"]
     valid: Int[Tensor, "B"]
@@ -154,11 +167,11 @@ class _Buffers:
     @classmethod
     def of(cls, reader: PairReader, size: int, device: torch.device) -> "_Buffers":
         """Buffers for `size` pairs, with any content."""
-        pinned, rows = device.type == "cuda", (size, reader.features.patches, reader.features.width)
+        pinned = device.type == "cuda"
         return cls(
             torch.empty(size, round(reader.seconds * RATE), pin_memory=pinned),
             torch.empty(size, dtype=torch.int64, pin_memory=pinned),
-            torch.empty(rows, dtype=torch.bfloat16, pin_memory=pinned),
+            torch.empty(size, *reader.row_shape, dtype=reader.row_type, pin_memory=pinned),
         )
 
     def release(self) -> None:

@@ -14,7 +14,7 @@ Dimension key
     T audio tokens    P image patches    D embedding
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import batched
 
@@ -24,10 +24,11 @@ from torch import Tensor
 
 from ves.base.cpu import run_on_cores, use_cores
 from ves.config.experiment import TrainConfig
+from ves.losses.context import Pairs
 from ves.models.towers import VeS, plain_attention
 from ves.training.dataset import Batch
 from ves.training.distributed import ALONE, World
-from ves.training.objective import Pairs, objective, represent
+from ves.training.objective import objective, represent
 from ves.training.randomness import new_key, rng_from_key
 
 
@@ -65,7 +66,7 @@ def _join(parts: list[Pairs], world: World) -> Pairs:
     recording = world.gather(torch.cat(numbers)) if numbers else None
     audible = torch.cat([part.mask for part in parts])
     first = world.rank * len(audio)
-    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, first, recording)
+    return Pairs(audio.requires_grad_(), audible, image.requires_grad_(), mask, picture, recording, first)
 
 
 def _whole_on_a_core(model: VeS, device: torch.device) -> bool:
@@ -148,8 +149,7 @@ def _mean(groups: list[tuple[float, dict[str, float]]], train: TrainConfig) -> d
     the weighted sum of the losses of all terms."""
     names = [name for name in groups[0][1] if all(name in metrics for _, metrics in groups)]
     means = {name: sum(share * metrics[name] for share, metrics in groups) for name in names}
-    weights: Mapping[str, float] = train.objective | train.regularisers
-    return {"loss": sum(weight * means[f"{name}/loss"] for name, weight in weights.items())} | means
+    return {"loss": sum(weight * means[f"{name}/loss"] for name, weight in train.weights.items())} | means
 
 
 def gradient(model: VeS, batch: Batch, train: TrainConfig, world: World = ALONE) -> dict[str, float]:

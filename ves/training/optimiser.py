@@ -1,14 +1,17 @@
-"""Number of steps, learning rates, parameter groups and the optimiser of a run."""
+"""Number of steps, rates of the parts, clipping and the optimiser of a run."""
 
 import logging
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ves.config.experiment import FEWEST_STEPS, TrainConfig
+from ves.config.experiment import FEWEST_STEPS, PARTS, TrainConfig
+from ves.models.parts import part_of
 from ves.models.towers import VeS
+from ves.training.schedules import pace
 
 log = logging.getLogger(__name__)
 
@@ -35,38 +38,55 @@ def warn_of_few_steps(run: Path, train: TrainConfig, steps: int, clip_count: int
         )
 
 
-def learning_rate_at(step: int, steps: int, warmup: float) -> float:
-    """Factor on the learning rate: linear warm-up over the first share of the steps, then half a cosine to zero."""
-    ramp = max(1, round(warmup * steps))
-    if step < ramp:
-        return (step + 1) / ramp
-    return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
+def set_pace(
+    model: VeS, optimizer: torch.optim.Optimizer, train: TrainConfig, step: int, steps: int
+) -> dict[str, float]:
+    """Let those parts move that do at `step` (from 0) of `steps`, each at its rate.
 
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, train: TrainConfig, step: int, steps: int) -> float:
-    """Set the learning rate of every group at `step` (from 0) of `steps`; returns that of the new parts."""
-    factor = learning_rate_at(step, steps, train.warmup)
+    Returns what is logged: `learning_rate`, that of the image head (of the first part that moves if it does not), and
+    where parts have other rates, `learning_rate/<part>` of each part that moves.
+    """
+    paces = {part: pace(train, part, step, steps) for part in PARTS}
+    model.let_move({part for part, now in paces.items() if now is not None})
+    rates: dict[str, float] = {}
     for group in optimizer.param_groups:
-        group["lr"] = factor * group["initial_lr"]
-    return factor * train.learning_rate
+        if (now := paces[group["part"]]) is None:
+            continue  # its weights have no gradient, so the optimiser leaves them and its own state of them alone
+        group["lr"] = rates[group["part"]] = now.factor * group["initial_lr"]
+        if now.beta1 is not None:
+            group["betas"] = (now.beta1, group["betas"][1])
+    logged = {"learning_rate": rates.get("image.head", next(iter(rates.values())))}
+    if train.unfreeze or len({train.rates[part] for part in train.moving}) > 1:
+        logged |= {f"learning_rate/{part}": rate for part, rate in rates.items()}
+    return logged
 
 
-def parameter_groups(model: VeS, train: TrainConfig) -> list[dict]:
-    """Weight decay is for matrices, not for vectors and the temperature. The pretrained speech backbone has its own
-    learning rate."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            groups.setdefault((name.startswith("audio.backbone."), parameter.ndim > 1), []).append(parameter)
+def parameter_groups(model: VeS, train: TrainConfig) -> list[dict[str, Any]]:
+    """A group for the matrices of each part, and one for its vectors and scalars, which have no weight decay."""
+    groups: dict[tuple[str, bool], list[Tensor]] = {}
+    for name, parameter in model.learned.items():
+        groups.setdefault((part_of(name), parameter.ndim > 1), []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": (rate := train.backbone_learning_rate if backbone else train.learning_rate),
-            "initial_lr": rate,
+            "part": part,
+            "lr": train.rates[part],
+            "initial_lr": train.rates[part],
             "weight_decay": train.weight_decay if matrix else 0.0,
         }
-        for (backbone, matrix), parameters in groups.items()
+        for (part, matrix), parameters in groups.items()
     ]
+
+
+def clip(parameters: list[nn.Parameter], train: TrainConfig) -> Tensor:
+    """Clip the gradients to `clip_norm`, all together or each tensor alone; returns the norm of all before that."""
+    moved = [parameter for parameter in parameters if parameter.grad is not None]
+    if train.clip_over == "all":
+        return nn.utils.clip_grad_norm_(moved, train.clip_norm)
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in moved if parameter.grad is not None])
+    for parameter in moved:
+        nn.utils.clip_grad_norm_([parameter], train.clip_norm)
+    return norm
 
 
 def make_optimizer(model: VeS, train: TrainConfig) -> torch.optim.Optimizer:

@@ -12,7 +12,7 @@ from typing import Any
 from ves.base.checksums import file_sha256, weight_hash
 from ves.config.experiment import TRAINING, RunConfig
 from ves.models import preprocessing
-from ves.models.live import records
+from ves.models.pictures import records
 from ves.models.towers import speech_folder
 
 BOOKKEEPING = {
@@ -58,7 +58,7 @@ def _flat(prefix: str, section: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """(dotted key, value) of a nested mapping; an objective, whose keys are no settings, is one value."""
     out: list[tuple[str, Any]] = []
     for key, value in section.items():
-        whole = not isinstance(value, dict) or (prefix == "train." and key != "augment")
+        whole = not isinstance(value, dict) or (prefix == "train." and key not in ("augment", "rates"))
         out += [(prefix + key, value)] if whole else _flat(f"{prefix}{key}.", value)
     return out
 

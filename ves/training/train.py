@@ -16,7 +16,7 @@ from ves.base.files import lock
 from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
 from ves.config.experiment import RunConfig, TrainConfig, run_config
-from ves.models.towers import VeS
+from ves.models.towers import VeS, new_model
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read
 from ves.training.distributed import ALONE, World, join_world
@@ -24,8 +24,9 @@ from ves.training.divergence import Divergence
 from ves.training.gradient_cache import gradient, own_rows, share_cores
 from ves.training.hooks import Recall, Watching, bar
 from ves.training.log import Times, reports
-from ves.training.optimiser import make_optimizer, set_learning_rate, steps_of, warn_of_few_steps
+from ves.training.optimiser import clip, make_optimizer, set_pace, steps_of, warn_of_few_steps
 from ves.training.recipe import recipe
+from ves.training.schedules import check
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,12 @@ def optimise(
     """
     optimizer.zero_grad(set_to_none=True)
     metrics = gradient(model, batch, settings, world)
-    norm = torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], settings.clip_norm)
+    norm = clip([parameter for parameter in model.parameters() if parameter.requires_grad], settings)
     metrics["gradient_norm"] = norm.item() if math.isfinite(metrics["loss"]) else math.nan
     if math.isfinite(metrics["gradient_norm"]):
         optimizer.step()
         with torch.no_grad():  # the parameter itself is clamped: a clamp in the forward would leave it stuck above
-            model.log_scale.clamp_(max=math.log(settings.max_scale))
+            model.log_scale.clamp_(min=math.log(settings.min_scale), max=math.log(settings.max_scale))
     return metrics | {"temperature": model.log_scale.detach().neg().exp().item()}
 
 
@@ -67,7 +68,7 @@ def train(run: Path, watching: Watching = bar, *, recall: Recall | None = None, 
 def _new_model(config: RunConfig, patch_width: int, device: torch.device) -> VeS:
     """The model before its first step."""
     with weights_of(config.train.precision):
-        model = VeS(config.audio, config.model, patch_width, config.train.temperature).to(device).train()
+        model = new_model(config, patch_width).to(device).train()
     if config.train.gradient_checkpointing:
         model.recompute_layers()
     return model
@@ -104,6 +105,7 @@ def _train(
     reader = PairReader(config.data, config.audio.seconds)
     train_clips, tune_clips = to_read(config.data, "train"), to_read(config.data, "tune")
     steps = steps_of(settings, len(train_clips))
+    check(settings, steps)
     attempt = checkpoint.Attempt(run, config, steps, recipe(config))
     model = _new_model(config, reader.features.width, world.device)
     share_cores(model, settings)
@@ -126,7 +128,7 @@ def _train(
             times.start()
             batch = next(stream)
             entry: dict[str, float] = {"step": step, "data_wait": times.waited()}
-            entry["learning_rate"] = set_learning_rate(optimizer, settings, step - 1, steps)
+            entry |= set_pace(model, optimizer, settings, step - 1, steps)
             entry |= optimise(model, optimizer, batch, settings, world)
             times.stepped()
             entry["skipped"] = divergence.see(step, entry)

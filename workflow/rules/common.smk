@@ -129,10 +129,10 @@ def embedding_gpu(wildcards):
 
 
 def run_data(wildcards):
-    """The pairs that a run reads: samples, and patch tokens or, with live features, what these are computed from."""
+    """The pairs that a run reads: samples, and patch tokens or, without a store, the pictures and the backbone."""
     data = f"data/{wildcards.corpus}"
     patches = [f"{data}/features/{FEATURES}.zarr.manifest.json"]
-    if train_of(wildcards).features == "live":
+    if train_of(wildcards).features != "store":
         patches = [f"{data}/features/{FEATURES}.json", *backbone_files(CONFIG.vision.backbone), *pictures(wildcards)]
     return [f"{data}/splits.parquet", f"{data}/audio.zarr.manifest.json", *patches]
 

@@ -73,7 +73,9 @@ def little(tiny) -> tuple[VeS, PairReader]:
 
 def samples(tiny, truth: Path) -> Samples:
     config, data = tiny
-    run = RunConfig(run="dense", seed=0, data=data, audio=config.audio, model=config.model, train=config.train)
+    run = RunConfig(
+        run="dense", seed=0, data=data, audio=config.audio, vision=None, model=config.model, train=config.train
+    )
     return Samples(run, 2, Path(data.manifest).parent / "images", truth)
 
 

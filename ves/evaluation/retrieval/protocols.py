@@ -180,6 +180,6 @@ def multi_positive(run: Path, blocks: Path, ranks: Path, out: Path) -> None:
     scores = torch.cat([own_scores(part, blocks / split, by, ())[OWN] for part, split, by in parts])
     table, reports = all_clips(embeddings, scores, run_config(run).data.splits)
     _write(table, ranks)
-    left_out = len(val.clip_id) + len(more.clip_id) - len(embeddings.clip_id)  # about near-duplicates of the images
+    left_out = len(val.clip_id) + len(more.clip_id) - len(embeddings.clip_id)  # about other pictures of a group
     write_json(out, _about(embeddings) | {"split": ["val", "val_more"], "left_out": left_out} | reports)
     forget(blocks)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ves.config.experiment import run_config
 from ves.evaluation.provenance import load_of
 from ves.media.audio import FrameGrid
 from ves.report.clips.spoken import Spoken
+from ves.report.clips.viewing import COSINE, PRODUCT
 from ves.similarity.pairwise import token_similarity
 from ves.store.embeddings import Embeddings
 
@@ -54,11 +56,19 @@ class Comparison:
         return word.end_s <= self.attrs["seconds"] and bool(tokens.any())
 
     def similarity(self, run: str, clip: int) -> Float32[np.ndarray, "T rows columns"]:
-        """Cosine of each audio token of a clip to each patch of its picture, tokens of padding and pauses included."""
+        """Similarity of each audio token of a clip to each patch of its picture, tokens of padding and pauses included:
+        the cosine or, for a run whose tokens keep their lengths, the inner product in units of their mean lengths, so
+        that one scale does for both."""
         stored = self.runs[run]
         patches = stored.image_tokens[stored.clip_image[clip]].float()
-        cosines = token_similarity(stored.audio_tokens[clip][None].float(), patches[None])
-        return cosines[0, 0].numpy().reshape(-1, *self.attrs["grid"])
+        products = token_similarity(stored.audio_tokens[clip][None].float(), patches[None])[0, 0]
+        products = products / prod(stored.attrs.get("token_lengths", ()))
+        return products.numpy().reshape(-1, *self.attrs["grid"])
+
+    @property
+    def measure(self) -> str:
+        """What `similarity` is, in words."""
+        return PRODUCT if any("token_lengths" in run.attrs for run in self.runs.values()) else COSINE
 
 
 def compare(runs: list[Path]) -> Comparison:

@@ -35,7 +35,7 @@ RIGHT, WRONG = "#0b7a4b", "#b3261e"
 KEY = (
     "Lit: the patches that are more like what is said than the median patch is; orange: the strongest region; white "
     "dot: the most similar patch.{outlined} A panel dims as much as that patch stands out, by one scale in each row; "
-    "below it: cosine similarity of the median and of the most similar patch. Under each name: what it was trained to "
+    "below it: {measure} of the median and of the most similar patch. Under each name: what it was trained to "
     "make large for pairs that belong together (max_mean: each moment of speech with its best patch; mean_mean: all "
     "speech with all patches). Rows are chosen by a hash, {what}."
 )
@@ -118,7 +118,7 @@ def compose(viewings: Sequence[Viewing], objectives: Mapping[str, Mapping[str, f
         y = _row(page, viewing.first(), y + 3 * ZOOM, lefts, box) + GAP * ZOOM
     timed = any(viewing.words for viewing in viewings)
     outlined = any(mask is not None for viewing in viewings for mask in viewing.masks)
-    key = KEY.format(outlined=OUTLINED * outlined, what=FIRST if timed else SHARPEST)
+    key = KEY.format(measure=viewings[0].measure, outlined=OUTLINED * outlined, what=FIRST if timed else SHARPEST)
     y = paragraph(page, (MARGIN * ZOOM, y), key, 7 * ZOOM, (WIDTH - 2 * MARGIN) * ZOOM, QUIET, "")
     return page.crop((0, 0, page.width, y + MARGIN * ZOOM))
 

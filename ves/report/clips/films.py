@@ -33,7 +33,7 @@ SAID = 96  # height of the word that is said
 PLAYHEAD = "#d4145a"
 KEY = (  # above, where no controls lie over it
     "Lit: patches that are like the sound of this moment; orange: the strongest region; white: the most similar patch. "
-    "A picture dims as much as that patch stands out, by one scale of cosine similarity for all."
+    "A picture dims as much as that patch stands out, by one scale of {measure} for all."
 )
 NAMED = " Blue: the object that is named."
 QUIET_S = " While nothing is said, nothing is lit."
@@ -66,7 +66,8 @@ def _stage(viewing: Viewing, runs: Sequence[str]) -> _Stage:
     width = _whole(2 * MARGIN + (1 + len(runs)) * column + len(runs) * GAP)
     page = Image.new("RGB", (width, 1600), PAPER)
     inner = width - 2 * MARGIN
-    key = KEY + NAMED * any(mask is not None for mask in viewing.masks) + QUIET_S * bool(viewing.words)
+    named = any(mask is not None for mask in viewing.masks)
+    key = KEY.format(measure=viewing.measure) + NAMED * named + QUIET_S * bool(viewing.words)
     above = paragraph(page, (MARGIN, MARGIN - 12), key, 13, inner - 260 - 2 * GAP, QUIET, "")
     above = max(above, lights(page, (width - MARGIN - 260, MARGIN - 6), 260, 13)) + GAP
     lefts = [MARGIN + i * (column + GAP) + (column - size[0]) // 2 for i in range(1 + len(runs))]

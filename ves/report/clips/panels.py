@@ -20,7 +20,7 @@ BOX = (230, 172)  # a panel fits in
 LEFT = 190  # width of the words
 COLUMNS = ("picture", "spotlight", "strongest region", "cut-out")
 KEY = (
-    "{run}: lit are the patches that are more like what is said than the median patch is, by cosine similarity; white "
+    "{run}: lit are the patches that are more like what is said than the median patch is, by {measure}; white "
     "dot: the most similar patch. {outlined}Strongest region, in orange: what is joined to that patch and nearer to "
     "its similarity than to the median. Where no patch stands out there is none (“flat”)."
 )
@@ -66,6 +66,6 @@ def compose(plates: Sequence[Plate], run: str) -> Image.Image:
     for plate in plates:
         y = _row(page, plate, run, y, lefts) + GAP
     known = any(mask is not None for plate in plates for mask in plate.masks[:1])
-    key = KEY.format(run=run, outlined=OUTLINED * known)
+    key = KEY.format(run=run, measure=plates[0].measure, outlined=OUTLINED * known)
     y = paragraph(page, (MARGIN, y), key, 13, page.width - 2 * MARGIN, QUIET, "")
     return page.crop((0, 0, page.width, y + MARGIN // 2))

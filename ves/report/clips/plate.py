@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from ves.evaluation.localisation.pointing import centres_inside, hottest
 from ves.media.geometry import Geometry
 from ves.report.clips.spoken import Spoken
-from ves.report.clips.viewing import Viewing
+from ves.report.clips.viewing import COSINE, Viewing
 from ves.report.drawing import lettering
 from ves.report.drawing.overlay import OBJECT, Box, Scale, mark, outline, scale_of, tint
 from ves.report.drawing.page import (
@@ -35,7 +35,7 @@ from ves.report.drawing.transliteration import transliterate
 
 PLATE_BOX = (250, 200)  # a panel fits in
 WIDEST_CAPTION = 190  # column of a narrow picture: its words need room
-MEANING = "Cosine similarity of what is said to each patch, one scale for all panels"
+MEANING = "{measure} of what is said to each patch, one scale for all panels"
 SPOT = (
     "Lit: patches that are more like what is said than the median patch is; orange: the strongest region. A panel dims "
     "as much as its best patch stands out; where none does, it is flat."
@@ -57,6 +57,7 @@ class Plate:
     spoken: Sequence[Spoken]
     masks: Sequence[np.ndarray | None]  # of the object that each of `spoken` names, at the picture's resolution
     heats: Mapping[str, Sequence[np.ndarray]]
+    measure: str = COSINE
 
     @cached_property
     def scale(self) -> Scale:
@@ -99,6 +100,7 @@ def plate_of(viewing: Viewing) -> Plate:
         spoken=viewing.shown,
         masks=viewing.masks,
         heats={run: [viewing.over(run, w.start_s, w.end_s) for w in viewing.shown] for run in viewing.similarity},
+        measure=viewing.measure,
     )
 
 
@@ -127,7 +129,8 @@ def panel(plate: Plate, run: str, word: int, size: tuple[int, int], values: bool
 def _legend(page: Image.Image, at: tuple[int, int], width: int, plate: Plate, values: bool) -> int:
     """What light or colours, dots and lines mean; returns the y below."""
     x, y = at
-    y = paragraph(page, (x, y), MEANING if values else SPOT, 13, width, QUIET, "")
+    meaning = MEANING.format(measure=plate.measure.capitalize()) if values else SPOT
+    y = paragraph(page, (x, y), meaning, 13, width, QUIET, "")
     y = bar(page, (x, y + 6), width, plate.scale, 13) if values else lights(page, (x, y + 6), width, 13)
     y, swatch = y + 4, Image.new("RGB", (18, 18), "#57407a")
     mark(swatch, np.array([0.0, 0.0, 18.0, 18.0]))

@@ -35,7 +35,7 @@ CELL = (80, 80)  # a small picture fits in
 SLOT = 84
 LEFT = MARGIN + 34  # of the axis; run names stand before it
 PICTURE = (220, 150)
-KEY = "Cosine similarity of each moment to each patch, one scale for all"
+KEY = "{measure} of each moment to each patch, one scale for all"
 SPOT = "Lit: more like the sound of the moment than the median patch; neither lit nor dim: nothing stands out"
 
 
@@ -54,7 +54,8 @@ def _head(page: Image.Image, viewing: Viewing, values: bool) -> int:
     y = paragraph(page, (x, y + 2), viewing.description, 24, width, INK, viewing.language)
     y = paragraph(page, (x, y + 2), transliterate(viewing.description), 15, width, QUIET, "")
     y = paragraph(page, (x, y + 2), viewing.gloss, 15, width, QUIET, "")
-    key = f"{KEY if values else SPOT}; a picture every {step_of(viewing.seconds):.3g} s"
+    key = KEY.format(measure=viewing.measure.capitalize()) if values else SPOT
+    key = f"{key}; a picture every {step_of(viewing.seconds):.3g} s"
     y = paragraph(page, (x, y + 8), key, 13, width, QUIET, "") + 6
     below = bar(page, (x, y), 260, viewing.scale, 13) if values else lights(page, (x, y), 260, 13)
     return max(below, MARGIN + size[1])

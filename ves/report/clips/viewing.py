@@ -21,6 +21,9 @@ from ves.report.clips.spoken import Spoken, moments
 from ves.report.drawing.overlay import Scale, scale_of
 from ves.similarity.pairwise import mean_heat
 
+COSINE = "cosine similarity"  # what heat is, in words
+PRODUCT = "inner product in units of the mean lengths of tokens (of tokens of length 1, the cosine)"
+
 
 @dataclass(frozen=True, eq=False)
 class Viewing:
@@ -35,11 +38,12 @@ class Viewing:
     samples: Int16[np.ndarray, " n"]  # at 16 kHz, of as much as the models hear
     shown: Sequence[Spoken]  # the words that a figure shows, or moments of sharpest similarity
     masks: Sequence[np.ndarray | None]  # of the object that each of `shown` names, at the picture's resolution
-    similarity: Mapping[str, Float32[np.ndarray, "T rows columns"]]  # cosines, by run
+    similarity: Mapping[str, Float32[np.ndarray, "T rows columns"]]  # by run, as `measure` says
     valid: Bool[np.ndarray, " T"]  # tokens that count: neither padding nor, for some models, pauses
     frames: FrameGrid
     image_size: int
     fit: str
+    measure: str = COSINE
 
     @property
     def objects(self) -> dict[int, np.ndarray]:
@@ -78,7 +82,7 @@ class Viewing:
 
     @cached_property
     def scale(self) -> Scale:
-        """One for all runs and moments: that of the cosines of valid tokens and visible patches."""
+        """One for all runs and moments: that of the similarities of valid tokens and visible patches."""
         return scale_of(heat[self.valid][:, self.visible] for heat in self.similarity.values())
 
     @cached_property

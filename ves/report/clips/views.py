@@ -68,6 +68,7 @@ def view(comparison: Comparison, corpus: Corpus, clip: str, words: Sequence[Spok
         frames=comparison.frames,
         image_size=attrs["image_size"],
         fit=attrs["fit"],
+        measure=comparison.measure,
     )
 
 

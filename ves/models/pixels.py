@@ -1,0 +1,69 @@
+"""Pictures as a backbone expects them, for a training that moves the backbone too (`train.features: pixels`).
+
+Every clip of every step costs the decoding of a picture. Which pixels they are is decided by the code that makes a
+feature store (ves.models.features.squares), so a backbone that has not moved yet makes the tokens of the store, but for
+their rounding to bfloat16.
+
+Dimension key
+    V images    S side of the square
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ves.config.experiment import VisionConfig
+from ves.config.fields import read
+from ves.media.normalisation import from_attributes
+from ves.models.features import attributes, listed, squares
+
+
+class Pixels:
+    """Has what a FeatureStore has (`read`, `grid`, `patches`, `width`, `attrs`, a length), but reads pixels."""
+
+    def __init__(self, settings: Path, images: Path) -> None:
+        """`settings` is the VisionConfig as JSON; the pictures are beside images.parquet.
+
+        Raises ValueError when they are not there, or when the settings are not valid.
+        """
+        self.path, self.vision = settings, read(VisionConfig, settings)
+        self.images, self.pictures = listed(images), images.with_suffix("")
+        if not self.pictures.is_dir():
+            raise ValueError(
+                f"{self.pictures}: no ingested pictures here, which `train.features: pixels` reads; ingest the corpus"
+            )
+        self.attrs: dict[str, Any] = attributes(self.vision)
+        self._normalisation = from_attributes(self.attrs["normalisation"])
+        self.grid: tuple[int, int] = tuple(self.attrs["grid"])
+        self.patches, self.width = self.grid[0] * self.grid[1], int(self.attrs["width"])
+        self.row_shape = (3, self.vision.image_size, self.vision.image_size)
+        self._pool = ThreadPoolExecutor(
+            2, thread_name_prefix="ves-pixels", initializer=torch.set_num_threads, initargs=(1,)
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, rows: Sequence[int] | np.ndarray, out: Tensor | None = None) -> Float[Tensor, "V 3 S S"]:
+        """Pixels of these rows, in their order; a row that occurs twice is decoded once.
+
+        Raises IndexError for a row that images.parquet does not have, and ValueError that names a picture which is not
+        the one in images.parquet.
+        """
+        distinct, place = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+        if outside := [row for row in distinct.tolist() if not 0 <= row < len(self)]:
+            raise IndexError(f"{self.pictures}: no row {outside[0]}, images.parquet has {len(self)}")
+        whole: Float[Tensor, "V 3 S S"] = torch.empty(len(distinct), *self.row_shape)
+        for at, square in enumerate(self._pool.map(self._square, distinct.tolist())):
+            whole[at] = square
+        pixels = whole[torch.from_numpy(place.reshape(-1))]
+        return pixels if out is None else out.copy_(pixels)
+
+    def _square(self, row: int) -> Float[Tensor, "3 S S"]:
+        return torch.from_numpy(squares(self.images[[row]], self.pictures, self.vision, self._normalisation)[0])
