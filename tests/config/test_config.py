@@ -115,7 +115,7 @@ def test_every_shipped_configuration_is_valid(file: str, content: dict[str, Any]
         ),
         ("train.optimizer", "sgd", "FILE: train.optimizer: Input should be 'adam8bit' or 'adamw' (given: 'sgd')"),
         ("vision.fit", "squash", "FILE: vision.fit: Input should be 'stretch', 'pad' or 'crop' (given: 'squash')"),
-        ("corpus.kind", "films", "FILE: corpus.kind: 'films' is not one of scenes, pairs, video, vaani"),
+        ("corpus.kind", "films", "FILE: corpus.kind: 'films' is not one of scenes, sounding, pairs, video, vaani"),
         ("corpus.scenes.languages", ["hi", "en"], "FILE: corpus.scenes.languages: 'en' is not one of bn, gu, hi, "),
         ("corpus.scenes.languages", ["hi", "hi"], "FILE: corpus.scenes.languages: 'hi' is listed twice"),
         ("table", ["dense", "sparse"], "FILE: table: 'sparse' is not one of the runs: dense, global, "),

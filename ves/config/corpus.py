@@ -49,6 +49,7 @@ class SourceBlock(StrictModel):
     """The settings of one kind of source."""
 
     truth: ClassVar[str | None] = None  # what its data/<corpus>/truth says, if every corpus of this kind has one
+    counted: ClassVar[str] = "images"  # the setting that bounds how many pairs can be held out
 
     def sizes(self) -> dict[str, int]:
         """How many `images` and `clips` the corpus will have at most; empty where these settings do not say it."""
@@ -105,6 +106,56 @@ class ScenesConfig(SourceBlock):
             raise ValueError(f"clips: {self.clips}, but each of the {self.images} images needs a clip")
         if self.images < 2 * self.audio_shards:
             raise ValueError(f"images: {self.images}, but each of the {self.audio_shards} audio shards needs two")
+        return self
+
+
+class SoundingConfig(SourceBlock):
+    """Sounding Scenes, the synthesised corpus of films in which things sound (ves.sources.sounding)."""
+
+    truth: ClassVar[str | None] = "word timings, sounds and object masks"
+    counted: ClassVar[str] = "films"
+
+    seed: Seed
+    films: Annotated[int, Field(ge=2)]
+    seconds: PositiveFloat
+    segment_s: PositiveFloat | None
+    shards: Positive
+    languages: Annotated[list[str], Field(min_length=1), AfterValidator(_spoken)]
+    speakers: Positive
+    objects: tuple[Positive, Annotated[int, Field(gt=0, le=MOST_THINGS)]] = Field(strict=False)
+    mentions: tuple[Positive, Positive] = Field(strict=False)
+    kinds: Annotated[int, Field(gt=0, le=MOST_KINDS)]
+    repainted: Fraction
+    colour_said: Fraction
+    snr_db: tuple[float, float] = Field(strict=False)
+    code_switching: Fraction
+    image_side: tuple[Annotated[int, Field(ge=LEAST_SIDE)], Positive] = Field(strict=False)
+
+    def sizes(self) -> dict[str, int]:
+        """A film is held out as a whole, and no more than one pair of it is reported."""
+        return {"images": self.films, "clips": self.films * round(self.seconds / (self.segment_s or self.seconds))}
+
+    def scenery(self) -> ScenesConfig:
+        """The settings of Spoken Scenes by which these films are drawn and described: a picture and a clip a film.
+
+        Raises ValueError as these do.
+        """
+        shared = {
+            name: getattr(self, name) for name in ScenesConfig.model_fields if name in SoundingConfig.model_fields
+        }
+        counts = {"images": self.films, "clips": self.films, "audio_shards": 1, "image_shards": 1, "broken": 0.0}
+        return ScenesConfig(**shared | counts)
+
+    @model_validator(mode="after")
+    def _whole_seconds(self) -> "SoundingConfig":
+        if self.seconds != round(self.seconds):
+            raise ValueError(f"seconds: {self.seconds:g} is no whole number; there is one picture a second")
+        length = self.segment_s or self.seconds
+        if length != round(length) or self.seconds % length:
+            raise ValueError(f"segment_s: {length:g} is no whole number of seconds that divides {self.seconds:g}")
+        if self.shards > self.films:
+            raise ValueError(f"shards: {self.shards}, but there are {self.films} films")
+        self.scenery()
         return self
 
 
@@ -189,6 +240,7 @@ class SourceBlocks(StrictModel):
     ves.sources.kinds.SOURCES."""
 
     scenes: ScenesConfig | None = None
+    sounding: SoundingConfig | None = None
     pairs: PairsConfig | None = None
     video: VideoConfig | None = None
     vaani: VaaniConfig | None = None

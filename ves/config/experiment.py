@@ -315,7 +315,8 @@ class Config(TableConfig):
         held_out = self.split.val + self.split.tune
         if held_out >= images:
             raise ValueError(
-                f"split.val: the sum with split.tune must be less than corpus.{self.corpus.kind}.images ({images})"
+                f"split.val: the sum with split.tune must be less than corpus.{self.corpus.kind}."
+                f"{self.corpus.block.counted} ({images})"
             )
         left = clips - held_out  # at most: other clips of held-out speakers are dropped too
         for name, own in self.runs.items():

@@ -61,9 +61,13 @@ def _retrieval(metrics: dict[str, Any]) -> list[str]:
 
 
 def _pointing(path: Path) -> list[str]:
-    """A line of pointing; where the corpus does not say what words mean, the reason."""
-    metrics = read_json(path)
-    if not metrics["available"]:
-        return [f"pointing: {metrics['why']}"]
-    known = {name: metrics[name] for name in ("pointing", "centre", "wrong_clip") if metrics[name] is not None}
-    return [", ".join(f"{name} {value:.1f} %" for name, value in known.items()) + f", n {metrics['n']}"]
+    """A line of pointing, and one where things sound; where the corpus does not say what words mean, the reason."""
+    report = read_json(path)
+    if not report["available"]:
+        return [f"pointing: {report['why']}"]
+    lines = []
+    for prefix, metrics in (("", report), ("sounds: ", report.get("sounds", {}))):
+        known = {name: metrics.get(name) for name in ("pointing", "centre", "wrong_clip")}
+        shown = ", ".join(f"{name} {value:.1f} %" for name, value in known.items() if value is not None)
+        lines += [f"{prefix}{shown}, n {metrics['n']}"] if shown else []
+    return lines

@@ -65,6 +65,13 @@ def write(
         container.mux(video.encode(None))
 
 
+def even(picture: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    """Pixels of a picture without the last row or column that is one too many for H.264."""
+    pixels = np.asarray(picture)
+    height, width = (side - side % BLOCK for side in pixels.shape[:2])
+    return pixels[:height, :width]
+
+
 def jpeg(picture: Image.Image, side: int) -> bytes:
     """A JPEG whose longer side has at most `side` pixels; a smaller picture keeps its size."""
     small = picture.copy()

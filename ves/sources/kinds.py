@@ -39,6 +39,7 @@ class Source:
 
 SOURCES = {
     "scenes": Source("ves.sources.scenes", downloaded=False, localised=True),
+    "sounding": Source("ves.sources.sounding", downloaded=False, localised=True),
     "pairs": Source(
         "ves.sources.pairs.packing", downloaded=False, localised=False, preflight="ves.sources.pairs.preflight"
     ),

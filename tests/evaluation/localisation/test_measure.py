@@ -253,3 +253,63 @@ def test_no_noun_in_the_window_says_so(two):
     assert report["available"] is False
     assert "spoken within the 1.0 s" in report["why"]
     assert issubclass(NoTruth, LookupError)
+
+
+ABOUT = ("available", "run", "split", "model_sha256", "sounds")
+
+
+def _measured(report: dict) -> dict:
+    return {key: value for key, value in report.items() if key not in ABOUT}
+
+
+def _made_twice(tmp_path, said: list[tuple], heard: list[tuple]) -> tuple[dict, dict]:
+    """The report of a corpus with these nouns and sounds, and those of two where either are its nouns."""
+    stored = random_embeddings(clips=6, images=6, seed=3)
+    reports = []
+    for name, rows in (
+        ("both", [(*row, "noun") for row in said] + [(*row, "sound") for row in heard]),
+        ("nouns", [(*row, "noun") for row in said]),
+        ("sounds", [(*row, "noun") for row in heard]),
+    ):
+        (tmp_path / name).mkdir()
+        corpus = Corpus(tmp_path / name, stored, (20, 20))
+        for image in range(6):
+            corpus.show(image, 0, "bell", rectangle(20, 20, image, 2, image + 8, 12))
+            corpus.show(image, 1, "cup", rectangle(20, 20, 10, 10 + image % 3, 18, 19))
+        for clip, start, end, thing, role in rows:
+            corpus.say(clip, start, end, thing, role=role)
+        reports.append(corpus.evaluate() if rows else {})
+    both, *alone = reports
+    return both, {"nouns": _measured(alone[0]), "sounds": _measured(alone[1])}
+
+
+SAID = [(0, 0.1, 0.4, 1), (1, 0.2, 0.5, 1), (3, 0.0, 0.3, 0), (4, 0.5, 0.9, 1)]
+HEARD = [(0, 0.3, 0.9, 0), (2, 0.0, 0.6, 0), (4, 0.1, 0.5, 0), (5, 0.2, 0.8, 1)]
+
+
+def _without_words(report: dict) -> dict:
+    """Numbers of words differ between the corpora, and with them the digest and the order of the shuffled baseline."""
+    kept = {key: value for key, value in report.items() if key not in ("nouns", "protocols", "protocols_by")}
+    rows = [row for part in ("protocols", "protocols_by") for row in report[part] if row["heat"] != "chance"]
+    return kept | {"rows": rows}
+
+
+def test_sounds_are_measured_as_nouns_are_and_apart_from_them(tmp_path):
+    both, alone = _made_twice(tmp_path, SAID, HEARD)
+    assert _without_words(both["sounds"]) == _without_words(alone["sounds"])
+    assert _without_words(_measured(both)) == _without_words(alone["nouns"])
+    assert both["sounds"]["n"] == both["n"] == 4
+
+
+def test_a_corpus_without_sounds_has_no_report_of_them_and_one_of_sounds_alone_has_no_other(tmp_path):
+    (tmp_path / "a").mkdir()
+    both, alone = _made_twice(tmp_path / "a", SAID, [])
+    assert "sounds" not in both and _measured(both) == alone["nouns"]
+    (tmp_path / "b").mkdir()
+    both, alone = _made_twice(tmp_path / "b", [], HEARD)
+    assert both["available"] and _measured(both) == {} and both["sounds"]["n"] == 4
+
+
+def test_what_sounds_off_screen_is_left_out(tmp_path):
+    both, _ = _made_twice(tmp_path, SAID, [*HEARD, (3, 0.4, 0.9, -1)])
+    assert both["sounds"]["n"] == 4

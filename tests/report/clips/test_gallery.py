@@ -205,14 +205,23 @@ def test_a_character_without_a_font_is_an_error(gallery, tmp_path: Path) -> None
 def test_the_hidden_and_the_unheard_are_not_shown(gallery, tmp_path: Path) -> None:
     _, (runs, *_) = gallery
     data, pictures, truth = write_corpus(tmp_path)
-    objects = pl.read_parquet(truth / "images" / "a.parquet")
-    hidden = pl.when(pl.col("object") == 1).then(0).otherwise(pl.col("visible_pixels"))
-    objects.with_columns(visible_pixels=hidden).write_parquet(truth / "images" / "a.parquet")
-    with pytest.raises(ValueError, match="no validation clip names two objects that its picture shows"):
-        draw(runs, data, pictures, truth, 3, tmp_path / "out")
+    objects, words = (pl.read_parquet(truth / part / "a.parquet") for part in ("images", "audio"))
+    for gone, shown in (([1], 1), ([0, 1], 0)):
+        hidden = pl.when(pl.col("object").is_in(gone)).then(0).otherwise(pl.col("visible_pixels"))
+        objects.with_columns(visible_pixels=hidden).write_parquet(truth / "images" / "a.parquet")
+        _shows(shown, runs, (data, pictures, truth), tmp_path / f"hidden-{len(gone)}")
     objects.write_parquet(truth / "images" / "a.parquet")
-    words = pl.read_parquet(truth / "audio" / "a.parquet")
-    late = pl.when(pl.col("object") == 1).then(1.1).otherwise(pl.col("end_s"))  # the models hear one second
-    words.with_columns(end_s=late).write_parquet(truth / "audio" / "a.parquet")
-    with pytest.raises(ValueError, match="no validation clip"):
-        draw(runs, data, pictures, truth, 3, tmp_path / "out")
+    for gone, shown in (([1], 1), ([0, 1], 0)):
+        late = pl.when(pl.col("object").is_in(gone)).then(1.1).otherwise(pl.col("end_s"))  # the models hear one second
+        words.with_columns(end_s=late).write_parquet(truth / "audio" / "a.parquet")
+        _shows(shown, runs, (data, pictures, truth), tmp_path / f"late-{len(gone)}")
+
+
+def _shows(words: int, runs, corpus, out: Path) -> None:
+    """So many words of each clip are drawn; where it is none, nothing can be."""
+    if words == 0:
+        with pytest.raises(ValueError, match="no validation clip is about an object that its picture shows"):
+            draw(runs, *corpus, 3, out)
+        return
+    draw(runs, *corpus, 3, out)
+    assert {len(clip["words"]) for clip in index(out)["clips"]} == {words}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tables import config
-from ves.base.files import write_json
+from ves.base.files import read_json, write_json
 from ves.report.tables.localisation import PROTOCOLS, groups_csv, main_csv, protocols_csv
 
 
@@ -88,3 +88,31 @@ def test_runs_measured_on_other_nouns_do_not_share_a_table(tmp_path):
     for names, seeds in ((["dense"], [0, 1]), (["dense", "global"], [0])):
         with pytest.raises(ValueError, match="the set of nouns differs between runs"):
             main_csv(config(names, seeds), tmp_path, tmp_path / "localisation.csv")
+
+
+def test_words_and_sounds_have_rows_of_their_own(tmp_path):
+    for seed, first in enumerate((60.0, 61.0)):
+        report(tmp_path, f"dense-s{seed}", first)
+        file = tmp_path / f"dense-s{seed}" / "localisation.json"
+        words = read_json(file)
+        heard = {key: value for key, value in words.items() if key != "available"}
+        write_json(file, words | {"sounds": heard | {"nouns": "cd", "pointing": first - 20, "n": 300}})
+    main_csv(config(["dense"], [0, 1]), tmp_path, tmp_path / "main.csv")
+    lines = (tmp_path / "main.csv").read_text().splitlines()
+    assert lines[0].startswith("loss,prompt,pointing,centre,")
+    assert lines[1].startswith("dense,word,60.50,9.00,") and lines[1].endswith(",2400,")
+    assert lines[2].startswith("dense,sound,40.50,9.00,") and lines[2].endswith(",300,")
+    protocols_csv(config(["dense"], [0, 1]), tmp_path, tmp_path / "protocols.csv")
+    with open(tmp_path / "protocols.csv", encoding="utf-8") as table:
+        prompts = [row["prompt"] for row in csv.DictReader(table)]
+    assert prompts == sorted(prompts, reverse=True) and set(prompts) == {"word", "sound"}
+
+
+def test_a_seed_whose_sounds_were_not_measured_does_not_share_a_table(tmp_path):
+    for seed in range(2):
+        report(tmp_path, f"dense-s{seed}", 60.0)
+    file = tmp_path / "dense-s1" / "localisation.json"
+    words = read_json(file)
+    write_json(file, words | {"sounds": {key: value for key, value in words.items() if key != "available"}})
+    with pytest.raises(ValueError, match="the set of sounds differs between runs"):
+        main_csv(config(["dense"], [0, 1]), tmp_path, tmp_path / "main.csv")

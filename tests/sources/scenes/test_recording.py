@@ -10,7 +10,7 @@ from ves.sources.scenes.description import Token, describe
 from ves.sources.scenes.espeak import Span
 from ves.sources.scenes.layout import scene
 from ves.sources.scenes.lexicon import codes, lexicon
-from ves.sources.scenes.recording import _noise, _spread, _token_times, record, voice
+from ves.sources.scenes.recording import _spread, _token_times, record, room_noise, voice
 from ves.sources.scenes.streams import generator
 
 QUIET = settings(snr_db=(60.0, 60.0))
@@ -133,7 +133,7 @@ def test_the_noise_has_the_asked_level():
 
 def test_noise_has_unit_power_and_its_colour():
     for colour in (0.0, 1.0):
-        noise = _noise(generator(0, "test"), 50_000, colour)
+        noise = room_noise(generator(0, "test"), 50_000, colour)
         spectrum = np.abs(np.fft.rfft(noise)) ** 2
         assert np.mean(noise**2) == pytest.approx(1, rel=1e-3)
         ratio = spectrum[2_000:4_000].mean() / spectrum[16_000:20_000].mean()  # 960 Hz and 5.8 kHz

@@ -1,4 +1,5 @@
-"""How well spoken nouns are localised: one report by every protocol, with the baselines that its numbers need.
+"""How well spoken nouns are localised: one report by every protocol, with the baselines that its numbers need. Where
+things sound, what they sound like is localised likewise, in a report of its own.
 
 The pointing game (ves.evaluation.localisation.pointing): a hit is strict, on the object that the noun names.
 `pointing_overlap` is the lenient variant. Beside it `centre` and `random`, the same rule for the central patches and
@@ -100,11 +101,22 @@ def digest(noun_heats: NounHeats) -> str:
 
 
 def measure(embeddings: Embeddings, data: DataPaths, truth: Path) -> dict[str, Any]:
-    """The content of localisation.json. Raises NoTruth when the corpus does not say when nouns are spoken, or what they
-    name."""
-    noun_heats, skipped = audible(embeddings, spoken_nouns(embeddings, data, truth).to_dicts())
-    if not noun_heats.nouns:
+    """The content of localisation.json: of nouns and, under `sounds` if anything sounds, the same of sounds.
+
+    Raises NoTruth when the corpus does not say when nouns are spoken, or what they name, and nothing sounds either.
+    """
+    reports = {role: _of_role(embeddings, data, truth, role) for role in ("noun", "sound")}
+    if reports["noun"] is None and reports["sound"] is None:
         raise NoTruth(f"no noun that names a visible object is spoken within the {embeddings.attrs['seconds']} s heard")
+    sounds = {} if reports["sound"] is None else {"sounds": reports["sound"]}
+    return (reports["noun"] or {}) | sounds
+
+
+def _of_role(embeddings: Embeddings, data: DataPaths, truth: Path, role: str) -> dict[str, Any] | None:
+    """The report of all nouns, or of all sounds; None where there is none that can be heard and seen."""
+    noun_heats, skipped = audible(embeddings, spoken_nouns(embeddings, data, truth, role).to_dicts())
+    if not noun_heats.nouns:
+        return None
     hits = outcomes_of(noun_heats)
     of_nouns, pools = protocols.measure(noun_heats)
     of_nouns = {("pointing", *AS_PROTOCOL[name]): one for name, one in hits.items()} | of_nouns

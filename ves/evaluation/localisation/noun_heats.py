@@ -172,10 +172,12 @@ def _located(embeddings: Embeddings, data: DataPaths) -> tuple[pl.DataFrame, pl.
     return clips, images
 
 
-def spoken_nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.DataFrame:
+def spoken_nouns(embeddings: Embeddings, data: DataPaths, truth: Path, role: str = "noun") -> pl.DataFrame:
     """Every spoken noun that names an object, with that object, in the order of clip_id, then as spoken.
 
-    A noun of several words that follow each other is one noun (ves.evaluation.truth.phrases).
+    A noun of several words that follow each other is one noun (ves.evaluation.truth.phrases). With the role `sound` it
+    is every sound that comes from an object of the picture: an event is measured as a noun is, its time being that in
+    which the object sounds, and `colour_said` is false.
     Columns: those of WORDS and OBJECTS, the clip's language, clip_row and image_row (rows of the embeddings), width and
     height of the picture, `masks_of_kind`: of all objects of this kind in the picture, the named one included,
     `colour_said`: whether the clip says a colour of the object, and `seen_picture`.
@@ -184,7 +186,7 @@ def spoken_nouns(embeddings: Embeddings, data: DataPaths, truth: Path) -> pl.Dat
     clips, images = _located(embeddings, data)
     told = phrases(truth, clips).filter(pl.col("object") >= 0)
     coloured = told.filter(role="colour").select("clip_row", "object", colour_said=True).unique()
-    spoken = told.filter(role="noun").join(coloured, on=["clip_row", "object"], how="left", maintain_order="left")
+    spoken = told.filter(role=role).join(coloured, on=["clip_row", "object"], how="left", maintain_order="left")
     spoken = spoken.with_columns(pl.col("colour_said").fill_null(False))
     things = with_seen_picture(truth, images, objects(truth, images)).sort("image_id", "object")
     of_kind = things.group_by("image_id", "kind", maintain_order=True).agg(masks_of_kind="mask")

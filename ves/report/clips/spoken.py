@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 COLUMNS = 4  # words of a clip in one figure
 MOMENTS = 3  # of a clip in one figure
 MOMENT_S = 0.3  # about a short word
-ROLES = ("noun", "colour")  # of words that name something visible, in the order of precedence
+ROLES = ("noun", "sound", "colour")  # of what is about something visible, in the order of precedence
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Spoken:
 
     text: str  # in its script
     english: str
-    role: str  # noun, colour or other; moment, where it is unknown what is said
+    role: str  # noun, colour or other; sound, where a thing sounds; moment, where it is unknown what is said
     object: int
     start_s: float
     end_s: float
@@ -35,7 +35,8 @@ class Spoken:
 
 
 def shown_words(spoken: Iterable[Spoken]) -> list[Spoken]:
-    """At most COLUMNS of these: nouns, then colours while there is room, in the order of speech; each name once."""
+    """At most COLUMNS of these: nouns, then sounds and colours while there is room, in the order of time; each name
+    once."""
     first = {(word.object, word.role): word for word in reversed(list(spoken)) if word.object >= 0}
     naming = sorted(first.values(), key=lambda word: word.start_s)
     ranked = [word for role in ROLES for word in naming if word.role == role]

@@ -14,6 +14,8 @@ from ves.report.drawing import lettering
 
 log = logging.getLogger(__name__)
 
+OF_TWO = 0.1  # share of the clips about something; if fewer are about two objects, one is enough
+
 
 def views(comparison: Comparison, corpus: Corpus, count: int) -> list[Viewing]:
     """`count` clips (fewer if there are no more), in the order of a hash, spread over the languages.
@@ -24,7 +26,7 @@ def views(comparison: Comparison, corpus: Corpus, count: int) -> list[Viewing]:
     to_show = words_to_show(comparison, corpus)
     if not to_show:
         raise ValueError(
-            f"{corpus.truth}: no validation clip names two objects that its picture shows; make the corpus again"
+            f"{corpus.truth}: no validation clip is about an object that its picture shows; make the corpus again"
         )
     chosen = choose({clip: str(corpus.clips[clip]["language"]) for clip in to_show}, count)
     viewings = [view(comparison, corpus, clip, to_show[clip]) for clip in chosen]
@@ -33,19 +35,21 @@ def views(comparison: Comparison, corpus: Corpus, count: int) -> list[Viewing]:
 
 def words_to_show(comparison: Comparison, corpus: Corpus) -> dict[str, list[Spoken]]:
     """The words to show of each clip, by clip_id: those that the models hear and (where there are masks) the picture
-    shows. Clips that name fewer than two objects are left out; without word timings all are there, with no words."""
+    shows. Clips about fewer than two objects are left out, unless nearly all are so short that they are about one;
+    without word timings all are there, with no words."""
     if not corpus.phrases:
         return {clip: [] for clip in corpus.clips}
-    to_show = {}
+    to_show: dict[str, list[Spoken]] = {}
     for clip, phrases in corpus.phrases.items():
         row = corpus.clips[clip]
         audible = [phrase for phrase in phrases if comparison.hears(row["clip_row"], phrase)]
         words = shown_words(
             word for word in audible if not corpus.masks or (row["image_id"], word.object) in corpus.masks
         )
-        if len({word.object for word in words}) >= 2:
+        if words:
             to_show[clip] = words
-    return to_show
+    of_two = {clip: words for clip, words in to_show.items() if len({word.object for word in words}) >= 2}
+    return of_two if len(of_two) >= OF_TWO * len(to_show) else to_show
 
 
 def view(comparison: Comparison, corpus: Corpus, clip: str, words: Sequence[Spoken]) -> Viewing:

@@ -73,8 +73,11 @@ class Samples:
             candidates = self._candidates()
             comparison = Comparison({name: embeddings(model, reader, candidates, self.config)})
             self.viewings = self._choose(comparison)
-            order = pl.DataFrame({"clip_id": [viewing.clip_id for viewing in self.viewings]})
+            shown = [viewing.clip_id for viewing in self.viewings]
+            order = pl.DataFrame({"clip_id": shown}, schema={"clip_id": pl.String})
             self.frame = order.join(candidates, on="clip_id", how="left", maintain_order="left")
+        if not self.viewings:
+            return {}
         comparison = Comparison({name: embeddings(model, reader, self.frame, self.config)})
         now = [
             replace(viewing, similarity={name: comparison.similarity(name, place)})

@@ -5,7 +5,9 @@ shadows, hide each other, and stand before something out of focus; light, noise 
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -105,18 +107,39 @@ def _developed(rng: np.random.Generator, canvas: Image.Image, light: Light) -> I
 
 def draw(seed: int, scene: Scene) -> Picture:
     """Draw a scene back to front. A thing owns a pixel where it covers more than half of it and is the topmost."""
-    canvas = backdrop(generator(seed, "backdrop", scene.index), scene.background, scene.width, scene.height)
-    rng = generator(seed, "light", scene.index)
-    light = _light(rng)
-    owner = Image.new("L", canvas.size, NOTHING)
-    for i, thing in enumerate(scene.things):
-        patch = _cut_out(thing, light)
-        alpha = patch.getchannel("A")
-        left, top = round(thing.x - patch.width / 2), round(thing.y - patch.height / 2)
-        _cast_shadow(canvas, alpha, left, top, thing.side, light)
-        canvas.paste(patch, (left, top), alpha)
-        owner.paste(i, (left, top), alpha.point(MOSTLY))
-    return Picture(_developed(rng, canvas, light), np.asarray(owner))
+    return Stage(seed, scene).picture(scene)
+
+
+class Stage:
+    """A scene before its picture is taken: backdrop and cut-out things, which several pictures may show. They differ in
+    where the things stand and how bright they are."""
+
+    def __init__(self, seed: int, scene: Scene) -> None:
+        self.seed, self.index = seed, scene.index
+        self.backdrop = backdrop(generator(seed, "backdrop", scene.index), scene.background, scene.width, scene.height)
+        self.light = _light(generator(seed, "light", scene.index))
+        self.patches = [_cut_out(thing, self.light) for thing in scene.things]
+
+    def picture(self, scene: Scene, brighter: Mapping[int, float] = MappingProxyType({})) -> Picture:
+        """The picture with the things where `scene` has them; `brighter` has the factor of light of some of them."""
+        rng = generator(self.seed, "light", self.index)
+        light, canvas = _light(rng), self.backdrop.copy()
+        owner = Image.new("L", canvas.size, NOTHING)
+        for i, (thing, patch) in enumerate(zip(scene.things, self.patches, strict=True)):
+            alpha = patch.getchannel("A")
+            left, top = round(thing.x - patch.width / 2), round(thing.y - patch.height / 2)
+            _cast_shadow(canvas, alpha, left, top, thing.side, light)
+            lit = patch if i not in brighter else _brighter(patch, brighter[i])
+            canvas.paste(lit, (left, top), alpha)
+            owner.paste(i, (left, top), alpha.point(MOSTLY))
+        return Picture(_developed(rng, canvas, light), np.asarray(owner))
+
+
+def _brighter(patch: Image.Image, factor: float) -> Image.Image:
+    """The same thing in more light: lifted towards white as well, since black times anything is black."""
+    pixels = np.asarray(patch).astype(np.float32)
+    pixels[..., :3] = np.clip(pixels[..., :3] * factor + 28 * (factor - 1), 0, 255)
+    return Image.fromarray(pixels.astype(np.uint8))
 
 
 def jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:

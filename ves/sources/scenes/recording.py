@@ -79,7 +79,7 @@ def _token_times(spans: list[Span], starts: list[int], tokens: list[Token]) -> l
     return [time for time in times if time is not None]
 
 
-def _noise(rng: np.random.Generator, count: int, colour: float) -> np.ndarray:
+def room_noise(rng: np.random.Generator, count: int, colour: float) -> np.ndarray:
     """Noise [count] of unit power whose spectrum falls off as frequency to the power -colour."""
     size = 1 << (count - 1).bit_length()
     spectrum = np.fft.rfft(rng.standard_normal(size, np.float32))
@@ -103,9 +103,17 @@ def _spread(
     return np.concatenate([*pieces, samples[done:], np.zeros(tail, np.float32)]), shifted
 
 
-def record(settings: ScenesConfig, clip: int, who: Voice, espeak_voice: str, tokens: list[Token]) -> Recording:
-    """Clip number `clip`: these words in this voice, with silence around them, pauses between them, and noise."""
-    rng = generator(settings.seed, "recording", clip)
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What somebody says, without noise: float32 [n] at 16 kHz, when each token is heard, the RMS of the words."""
+
+    samples: np.ndarray
+    times: list[tuple[float, float]]
+    loudness: np.floating
+
+
+def utter(rng: np.random.Generator, who: Voice, espeak_voice: str, tokens: list[Token]) -> Speech:
+    """These words in this voice, with silence around them and pauses between them."""
     rate, pitch = round(who.rate * rng.uniform(0.93, 1.07)), int(np.clip(who.pitch + rng.integers(-4, 5), 0, 99))
     text, starts = _text(tokens)
     speech = speak(text, f"{espeak_voice}+{who.variant}", rate, pitch)
@@ -113,12 +121,18 @@ def record(settings: ScenesConfig, clip: int, who: Voice, espeak_voice: str, tok
     gaps = {i + 1: int(rng.exponential(0.35) * SAMPLE_RATE) for i, token in enumerate(tokens[:-1]) if token.pause}
     lead, tail = (int(min(rng.exponential(0.22), 1.5) * SAMPLE_RATE) for _ in range(2))
     samples, times = _spread(speech.samples, times, gaps, lead, tail)
-    loudness = np.sqrt(np.mean(speech.samples**2))
-    noise = _noise(rng, len(samples), who.noise_colour)
+    return Speech(samples, times, np.sqrt(np.mean(speech.samples**2)))
+
+
+def record(settings: ScenesConfig, clip: int, who: Voice, espeak_voice: str, tokens: list[Token]) -> Recording:
+    """Clip number `clip`: these words in this voice, with silence around them, pauses between them, and noise."""
+    rng = generator(settings.seed, "recording", clip)
+    speech = utter(rng, who, espeak_voice, tokens)
+    noise = room_noise(rng, len(speech.samples), who.noise_colour)
     snr_db = rng.uniform(*settings.snr_db)
-    mixed = samples + noise * loudness * 10 ** (-snr_db / 20)
+    mixed = speech.samples + noise * speech.loudness * 10 ** (-snr_db / 20)
     level = rng.uniform(0.25, 0.95) / np.abs(mixed).max()
-    return Recording(np.round(mixed * level * 32767).astype(np.int16), times, float(snr_db))
+    return Recording(np.round(mixed * level * 32767).astype(np.int16), speech.times, float(snr_db))
 
 
 def wav(samples: np.ndarray) -> bytes:

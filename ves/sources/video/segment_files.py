@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from ves.base.files import atomic, read_json, same, write_json
 from ves.base.progress import track
 from ves.config.corpus import VideoConfig
-from ves.media.encoding import BLOCK
+from ves.media.encoding import even
 from ves.media.encoding import write as write_film
 from ves.media.film_events import BadFilm
 from ves.media.segments import Cut, Refusal, Segment, cut
@@ -133,13 +132,6 @@ def _segments(settings: VideoConfig, film: FilmFile, vid: int, folder: Path) -> 
 def _write_segment(path: Path, piece: Segment[UInt8[np.ndarray, "H W 3"]], segment_s: float) -> None:
     rate = Fraction(len(piece.pictures)) / Fraction(segment_s).limit_denominator(1000)
     write_film(path, iter(piece.pictures), rate, piece.samples)
-
-
-def even(picture: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
-    """Pixels of a picture without the last row or column that is one too many for H.264."""
-    pixels = np.asarray(picture)
-    height, width = (side - side % BLOCK for side in pixels.shape[:2])
-    return pixels[:height, :width]
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]], columns: tuple[str, ...] = COLUMNS) -> None:
