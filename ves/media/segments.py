@@ -131,7 +131,8 @@ class _Cutter[T]:
         elif isinstance(event, Heard):
             if event.time_s - max(self.pictures.until_s, self.film.begin_s) < AHEAD_S:
                 self.sound.add(event)
-            self.pictures.hold(self.sound.until_s - APART_S, self.film.end_s)  # a still, if it is held so long
+            if (until_s := self.sound.until_s - APART_S) > self.pictures.until_s:
+                self.pictures.hold(until_s, self.film.end_s)  # a still
         else:
             if self.start_s is None:  # the first picture, or the first stated one if that is damaged
                 lost = any(damage.start_s == -math.inf for damage in self.damages)

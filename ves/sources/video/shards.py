@@ -9,6 +9,7 @@ several times larger (docs/films.md). Labels go to the truth, which only evaluat
 import hashlib
 import io
 import logging
+import os
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def origins(settings: VideoConfig) -> dict[str, str]:
         for film in group:
             digest.update(f"{film}\n".encode())
             if film.fault is None:
-                status = Path(settings.folder, film.name).stat()
+                status = os.stat(f"{settings.folder}/{film.name}")
                 digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         hashes |= {f"{part}/{name}": digest.hexdigest() for part in ("audio", "images")}
     return hashes

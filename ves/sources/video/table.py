@@ -11,6 +11,7 @@ out. A label is for evaluation and goes to the truth; `test` is our `val`, since
 
 import csv
 import difflib
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,8 +48,9 @@ def read(path: Path) -> list[Row]:
     else:
         del lines[0]
     rows: dict[str, Row] = {}
+    begin = f"{KEY}: {path} row"
     for number, fields in enumerate(lines, start=1):
-        row = _row(f"{KEY}: {path} row {number}", columns, number, fields)
+        row = _row(f"{begin} {number}", columns, number, fields)
         if row.file in rows:
             raise ValueError(
                 f"{KEY}: {path} row {number}: {row.file!r} stands in row {rows[row.file].number} too; keep one of them"
@@ -76,7 +78,7 @@ def _row(place: str, columns: tuple[str, ...], number: int, fields: list[str]) -
     if len(fields) != len(columns):
         header = "a header with `file`" if columns is VGGSOUND else f"the header, which has {len(columns)}"
         raise ValueError(f"{place}: {len(fields)} fields, unlike {header}; texts with commas stand in double quotes")
-    cells = dict(zip(columns, (field.strip() for field in fields), strict=True))
+    cells = {name: field.strip() for name, field in zip(columns, fields, strict=True)}
     if not (file := cells["file"]):
         raise ValueError(f"{place}: it names no file")
     if start := cells.get("start"):
@@ -84,7 +86,10 @@ def _row(place: str, columns: tuple[str, ...], number: int, fields: list[str]) -
     split = cells.get("split", "").lower() or None
     if split is not None and split not in SPLITS:
         raise ValueError(f"{place}: split {split!r} is not one of {', '.join(SPLITS)}")
-    return Row(number, file, identities.known(cells.get("label")), split and SPLITS[split])
+    return Row(number, file, _label(cells.get("label")), split and SPLITS[split])
+
+
+_label = lru_cache(identities.known)  # a few hundred labels stand in hundreds of thousands of rows
 
 
 def _whole(place: str, text: str) -> int:
