@@ -10,7 +10,7 @@ import zarr
 
 from tests.support.features import Corpus, save_backbone
 from ves.config.experiment import VisionConfig, features_name
-from ves.models.features import squares
+from ves.models.features import listed, squares
 from ves.models.preprocessing import of_pictures
 from ves.models.vision import load_backbone
 from ves.store.features_layout import class_path
@@ -51,8 +51,6 @@ def corpus(tmp_path, monkeypatch, vision) -> Corpus:
 def expected(corpus: Corpus, vision: VisionConfig) -> torch.Tensor:
     """The class token of every picture by the backbone itself, row by row."""
     model = load_backbone(vision)
-    from ves.models.features import listed
-
     frame, made = listed(corpus.images), []
     normalisation = of_pictures(Path(vision.backbone))
     for row in range(ROWS):
@@ -91,7 +89,7 @@ def test_patch_tokens_are_those_of_a_store_without(corpus, vision, tmp_path):
 
 def test_other_readers_read_it(corpus):
     ours = open_features(corpus.store).class_tokens(range(ROWS)).float().numpy()
-    theirs = zarr.open_array(corpus.store / "class_token", mode="r")[:]
+    theirs = np.asarray(zarr.open_array(corpus.store / "class_token", mode="r")[:])
     assert np.array_equal(theirs.astype(np.float32), ours)
     spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(corpus.store / "class_token")}}
     assert np.array_equal(tensorstore.open(spec).result().read().result().astype(np.float32), ours)

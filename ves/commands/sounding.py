@@ -14,7 +14,7 @@ def generate_films(
     out: Annotated[Path, "where to write the shard (parquet)"],
     truth: Annotated[Path, "where to write its words and sounds or object masks (parquet)"],
 ) -> None:
-    """Synthesise one shard of Sounding Scenes with its words and sounds, or with its object masks."""
+    """Synthesise one shard of Sounding Scenes with its truth."""
     from ves.sources.sounding import fetch
 
     fetch(inputs.block(inputs.corpus(corpus), SoundingConfig), shard, out, truth)
@@ -27,7 +27,10 @@ def write_films(
     folder: Annotated[Path, "where to write {vid}_{seg}.mp4"],
     out: Annotated[Path, "where to write the table of the segments (CSV)"],
 ) -> None:
-    """Write films of Sounding Scenes as segments of a second, {vid}_{seg}.mp4; those that are there are kept."""
+    """Write films of Sounding Scenes as MP4 segments.
+
+    A segment is a second, {vid}_{seg}.mp4; those that are there are kept.
+    """
     from ves.sources.sounding.mp4 import write
 
     write(inputs.block(inputs.corpus(corpus), SoundingConfig), part, folder, out)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.support.embeddings import embeddings
 from tests.support.planted_heat import GRID, PLANTED, RUNS, SIZES, patch_box, write_corpus, write_embedded, write_run
+from ves.config.experiment import DataPaths
 from ves.report.clips.comparison import compare
 from ves.report.clips.gallery import draw
 
@@ -217,7 +218,7 @@ def test_the_hidden_and_the_unheard_are_not_shown(gallery, tmp_path: Path) -> No
         _shows(shown, runs, (data, pictures, truth), tmp_path / f"late-{len(gone)}")
 
 
-def _shows(words: int, runs, corpus, out: Path) -> None:
+def _shows(words: int, runs: list[Path], corpus: tuple[DataPaths, Path, Path], out: Path) -> None:
     """So many words of each clip are drawn; where it is none, nothing can be."""
     if words == 0:
         with pytest.raises(ValueError, match="no validation clip is about an object that its picture shows"):
