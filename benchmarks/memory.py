@@ -17,7 +17,8 @@ from torch import nn
 from transformers import HubertConfig, HubertModel
 
 from ves.config.experiment import ModelConfig
-from ves.models.towers import ImageTower, projection
+from ves.models.heads import projection
+from ves.models.image_tower import ImageTower
 
 FRAMES, DIM, WIDTH, PATCHES = 80_000, 256, 1024, 256
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import harness
 import torch
 
-from ves.config.experiment import Config, DataPaths, TrainConfig
+from ves.config.experiment import Config, DataPaths
+from ves.config.train import TrainConfig
 from ves.evaluation.retrieval.tune import recall
 from ves.models.towers import VeS
 from ves.training.checkpoint import seed_all

@@ -29,7 +29,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ves.base.cpu import keep_freed_memory, use_cores
-from ves.config.experiment import Config, DataPaths, TrainConfig
+from ves.config.experiment import Config, DataPaths
+from ves.config.train import TrainConfig
 from ves.models import towers as model
 from ves.models.towers import VeS
 from ves.similarity import pairwise

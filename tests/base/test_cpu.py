@@ -11,7 +11,8 @@ from tests.support.tiny_corpus import tiny_config
 from tests.support.waiting import PATIENCE
 from ves.base.cpu import cores, run_on_cores, use_cores
 from ves.base.precision import weights_of
-from ves.config.experiment import ModelConfig, TrainConfig
+from ves.config.experiment import ModelConfig
+from ves.config.train import TrainConfig
 from ves.models.towers import VeS
 from ves.training.gradient_cache import gradient
 

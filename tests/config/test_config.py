@@ -18,7 +18,7 @@ from snakemake.utils import update_config
 
 from tests.support.checkout import of_project
 from ves.commands.preflight import validate_backbones, validate_batches, validate_source
-from ves.config import experiment, slices
+from ves.config import experiment, slices, train
 from ves.config.check import laid_over, load, naming_files, read_yaml, validate
 from ves.config.corpus import LANGUAGES
 from ves.config.experiment import features_name
@@ -322,9 +322,9 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
 @pytest.mark.parametrize(
     ("names", "registry"),
     [
-        (experiment.SIMILARITIES, SIMILARITIES),
-        (experiment.LOSSES, LOSSES),
-        (experiment.REGULARISERS, REGULARISERS),
+        (train.SIMILARITIES, SIMILARITIES),
+        (train.LOSSES, LOSSES),
+        (train.REGULARISERS, REGULARISERS),
         (experiment.CODECS, CODECS),
         (LANGUAGES, lexicon.codes()),
     ],

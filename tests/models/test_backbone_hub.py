@@ -10,7 +10,7 @@ from tests.support.backbones import as_bin, audio_config, preprocessor, speech_m
 from tests.support.model_hub import MODEL, ModelHub, model_hub
 from ves.base.checksums import file_sha256
 from ves.models import features
-from ves.models.towers import AudioTower
+from ves.models.audio_tower import AudioTower
 
 pytestmark = pytest.mark.numbers
 

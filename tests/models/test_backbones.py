@@ -27,9 +27,9 @@ from tests.support.backbones import (
 )
 from ves.base.files import read_json, write_json
 from ves.media.audio import POOL
+from ves.models.audio_tower import AudioTower
 from ves.models.backbone import KINDS, check_kind, token_cell, token_width
 from ves.models.speech import unit_variance
-from ves.models.towers import AudioTower
 from ves.models.vision import load_backbone, patch_grid, patch_tokens
 
 pytestmark = [

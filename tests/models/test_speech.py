@@ -11,8 +11,8 @@ from transformers.models.hubert.modeling_hubert import eager_attention_forward
 
 from tests.support.tiny_corpus import tiny_config
 from ves.media.audio import POOL, FrameGrid
+from ves.models.audio_tower import load_speech_backbone
 from ves.models.speech import ATTENTION, attention, hidden_states, limit_attention, quicken
-from ves.models.towers import load_speech_backbone
 
 pytestmark = pytest.mark.numbers
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from tests.support.tiny_corpus import tiny_config
 from tests.support.towers import audio_config
-from ves.config.experiment import ModelConfig, TrainConfig
+from ves.config.experiment import ModelConfig
+from ves.config.train import TrainConfig
 from ves.models.towers import VeS
 from ves.training.dataset import Batch
 

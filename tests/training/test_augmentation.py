@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ves.config.experiment import AugmentConfig
+from ves.config.train import AugmentConfig
 from ves.media.audio import RATE, window
 from ves.training.augmentation import at_speed, is_active, jitter, jitter_generator
 

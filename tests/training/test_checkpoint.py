@@ -9,7 +9,8 @@ import torch
 
 from tests.support.training_log import log_of
 from ves.base.files import write_json
-from ves.config.experiment import Config, DataPaths, RunConfig, TrainConfig
+from ves.config.experiment import Config, DataPaths, RunConfig
+from ves.config.train import TrainConfig
 from ves.models.towers import VeS
 from ves.training import checkpoint, train
 from ves.training.objective import Pairs, objective

@@ -17,7 +17,8 @@ import pytest
 from tests.support import golden_pairs
 from tests.support.tiny_corpus import tiny_config
 from ves.base.files import write_json
-from ves.config.experiment import PARTS, ModelConfig, RunConfig, TrainConfig
+from ves.config.experiment import ModelConfig, RunConfig
+from ves.config.train import PARTS, TrainConfig
 from ves.losses.context import Pairs
 from ves.losses.regularisers import REGULARISERS
 from ves.training.train import train

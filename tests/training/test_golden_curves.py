@@ -18,7 +18,8 @@ import pytest
 from tests.support import golden_pairs
 from tests.support.tiny_corpus import tiny_config
 from ves.base.files import write_json
-from ves.config.experiment import DataPaths, RunConfig, TrainConfig
+from ves.config.experiment import DataPaths, RunConfig
+from ves.config.train import TrainConfig
 from ves.losses.context import Pairs
 from ves.losses.contrastive import LOSSES
 from ves.media.audio import FrameGrid

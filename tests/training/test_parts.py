@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tests.support.steps import gradients, pairs, settings, towers
-from ves.config.experiment import PARTS, ModelConfig, RunConfig, UnfreezeConfig, run_config
+from ves.config.experiment import ModelConfig, RunConfig, run_config
+from ves.config.train import PARTS, UnfreezeConfig
 from ves.models.localise import load as localiser_of
 from ves.models.parts import PREFIXES, part_of
 from ves.models.towers import VeS, load

@@ -7,7 +7,7 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from tests.support.tiny_corpus import tiny_config
-from ves.config.experiment import OneCycleConfig, TrainConfig
+from ves.config.train import OneCycleConfig, TrainConfig
 from ves.training.schedules import SCHEDULES, begins, check, pace
 
 pytestmark = pytest.mark.numbers

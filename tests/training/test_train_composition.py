@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests.support.tiny_corpus import tiny_config
-from ves.config.experiment import RunConfig, TrainConfig
+from ves.config.experiment import RunConfig
+from ves.config.train import TrainConfig
 from ves.evaluation.embed import embed
 from ves.evaluation.retrieval.protocols import one_to_one
 from ves.evaluation.retrieval.tune import recall

@@ -6,8 +6,9 @@
 
 from ves.config.check import load
 from ves.config.corpus import CorpusConfig
-from ves.config.experiment import Config, RunConfig, SplitConfig, TableConfig, TrainConfig, VisionConfig
+from ves.config.experiment import Config, RunConfig, SplitConfig, TableConfig, VisionConfig
 from ves.config.fields import read
+from ves.config.train import TrainConfig
 
 __all__ = [
     "Config",

@@ -25,6 +25,7 @@ from ves.base.files import lock
 from ves.base.progress import track
 from ves.config.experiment import RunConfig, run_config
 from ves.models import towers
+from ves.models.image_tower import plain_attention
 from ves.models.vision import VISION
 from ves.store.embeddings import Embeddings, write
 from ves.training.dataset import PairReader, clips
@@ -86,7 +87,7 @@ def _images(
         if mask is not None:
             masks[start : start + new] = mask[:new]
 
-    with towers.plain_attention(device):  # a switch of the whole process: not one for each thread to turn
+    with plain_attention(device):  # a switch of the whole process: not one for each thread to turn
         _each(embed_some, len(image_rows), "embed images", threads)
     return tokens, masks
 

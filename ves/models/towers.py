@@ -14,203 +14,25 @@ Dimension key
 import json
 import logging
 import math
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.checkpoint import checkpoint
 
-from ves.base.checksums import weight_hash
-from ves.base.precision import widened
 from ves.config.experiment import AudioConfig, ModelConfig, RunConfig, VisionConfig, run_config
-from ves.media.audio import POOL, FrameGrid
-from ves.models import preprocessing
-from ves.models.backbone import backbone_folder
+from ves.media.audio import FrameGrid
+from ves.models.audio_tower import AudioTower
+from ves.models.image_tower import ImageTower
 from ves.models.parts import part_of
-from ves.models.pretrained import load_pretrained
-from ves.models.speech import hidden_states, limit_attention, quicken, time_mask, unit_variance
-from ves.models.vision import load_trainable, patches_of
 
 log = logging.getLogger(__name__)
 
 SPEECH = "speech"  # key in the header of model.safetensors: the speech backbone in training (AudioTower.origin)
-
-
-def projection(kind: str, width: int, dim: int) -> nn.Sequential:
-    """The head of a tower: `mlp` is linear - LayerNorm - linear (VeS), `linear` a single layer (AV-Align)."""
-    if kind == "linear":
-        return nn.Sequential(nn.Linear(width, dim))
-    return nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim), nn.Linear(dim, dim))
-
-
-def finished(tokens: Float[Tensor, "*N D"], normalise: str) -> Float[Tensor, "*N D"]:
-    """Tokens as similarities take them: of length 1, or as the head has made them, which says how sure it is."""
-    return F.normalize(widened(tokens), dim=-1) if normalise == "tokens" else widened(tokens)
-
-
-def speech_folder(audio: AudioConfig) -> Path:
-    """The folder of the backbone (ves.models.backbone). Raises ValueError that names the key."""
-    return backbone_folder("audio.backbone", audio.backbone, audio.revision)
-
-
-def load_speech_backbone(audio: AudioConfig) -> nn.Module:
-    """HuBERT or a relative, its weights in torch's default type.
-
-    Random masking and layer drop come from the configuration, not from transformers' defaults (0.05 and 0.1). The tower
-    makes the masks over time itself (ves.models.speech); channels are not masked. Layer drop is that of transformers,
-    which uses torch's default CPU generator.
-
-    On a CPU plain attention is the fast one: in bfloat16, forward and backward take two thirds of the time of sdpa.
-
-    Raises ValueError that names the key or the file when VeS does not read this kind, or when weights are missing.
-    """
-    backbone = load_pretrained(
-        speech_folder(audio),
-        dtype=torch.get_default_dtype(),
-        attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
-        apply_spec_augment=audio.mask_time_prob > 0,
-        mask_time_prob=audio.mask_time_prob,
-        mask_feature_prob=0.0,
-        layerdrop=audio.layer_drop,
-    )
-    if not torch.cuda.is_available():
-        quicken(backbone)
-    if audio.attention_window is not None:
-        limit_attention(backbone, audio.attention_window)
-    return backbone
-
-
-@contextmanager
-def plain_attention(device: torch.device) -> Iterator[None]:
-    """On a CPU, make attention a product, a softmax and a product, in bfloat16 if its inputs are.
-
-    Forward and backward of an adapter layer then take two thirds of the time of the fused kernel, whose backward is
-    slow in bfloat16. The switch has cuda in its name but works on a CPU too.
-    """
-    if device.type != "cpu":
-        yield
-        return
-    before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
-    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
-
-
-class AudioTower(nn.Module):
-    """Waveform to audio tokens and the mask of valid ones."""
-
-    def __init__(self, audio: AudioConfig, dim: int, normalise: str = "tokens") -> None:
-        super().__init__()
-        self.settings, self.normalise = audio, normalise
-        backbone: Any = load_speech_backbone(audio)  # transformers declares the types of neither parts nor settings
-        self.backbone, config = backbone, backbone.config
-        self.folder = Path(backbone.name_or_path)  # it was loaded from here; the hub may have another commit now
-        self.origin = {"weight_hash": weight_hash(self.folder), "unit_variance": preprocessing.of_sound(self.folder)}
-        pool = POOL if audio.pool == "mean_2" else 1
-        self.grid = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), pool)
-        self.frames = FrameGrid(tuple(config.conv_kernel), tuple(config.conv_stride), 1)  # before pooling
-        self.head = projection(audio.head, config.hidden_size, dim)
-        if audio.freeze_conv:
-            backbone.feature_extractor._freeze_parameters()
-
-    def forward(
-        self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]
-    ) -> tuple[Float[Tensor, "A T D"], Bool[Tensor, "A T"]]:
-        """Tokens and mask of waveforms that are padded to one length; their first `valid` samples are speech.
-
-        HuBERT normalises over time, so a clip must always be padded to the length of training, as
-        ves.media.audio.window does.
-        """
-        waveform = waveform.to(next(self.head.parameters()).dtype)
-        masked = self._spec_augment(waveform, valid)
-        expected = unit_variance(waveform, valid) if self.origin["unit_variance"] else waveform
-        hidden = hidden_states(self.backbone, expected, valid, self.grid, mask_time_indices=masked)
-        pool = self.grid.pool
-        pooled = F.avg_pool1d(hidden.transpose(1, 2), pool).transpose(1, 2) if pool > 1 else hidden
-        tokens = finished(self.head(pooled), self.normalise)
-        mask = self.grid.mask(valid, tokens.shape[1])
-        if self.settings.mask == "non_silent":
-            mask = self.grid.non_silent(waveform, self.settings.silence_db, mask)
-        return tokens, mask
-
-    def restore_origin(self, origin: dict[str, Any] | None, weights: Path) -> None:
-        """Go by what the header of the trained `weights` says about the backbone; None if it says nothing.
-
-        Sound is normalised as it was in training, whatever the backbone's folder says now. Raises ValueError when the
-        backbone has other weights now and some of them are frozen, so that the run does not have them.
-        """
-        frozen = not all(parameter.requires_grad for parameter in self.backbone.parameters())  # some of them, for good
-        if origin is None:  # from a version without this header, which never normalised to unit variance
-            origin = self.origin | {"unit_variance": False}
-            if frozen:
-                log.warning(
-                    "%s: does not say which weights %s had in training, so they cannot be compared",
-                    weights,
-                    self.folder,
-                )
-        if frozen and origin["weight_hash"] != self.origin["weight_hash"]:
-            raise ValueError(
-                f"{self.folder}: its weights are not those that {weights} was trained with; put these back"
-            )
-        self.origin = origin
-
-    def _spec_augment(self, waveform: Float[Tensor, "A L"], valid: Int[Tensor, "A"]) -> Bool[Tensor, "A F"] | None:
-        """Encoder frames to mask in this step of training; None where the setting is off, and outside training."""
-        if not (self.training and self.settings.mask_time_prob):
-            return None
-        frames = self.frames.tokens(waveform.shape[1])
-        speech = self.frames.mask(valid, frames).sum(1)
-        span, fewest = self.backbone.config.mask_time_length, self.backbone.config.mask_time_min_masks
-        return time_mask(speech, frames, self.settings.mask_time_prob, span, fewest).to(waveform.device)
-
-
-class ImageTower(nn.Module):
-    """Pictures to image tokens: layers and a head over the patch tokens of a backbone, which is a part of the tower
-    where training moves it, and otherwise has made them before."""
-
-    def __init__(
-        self, model: ModelConfig, width: int, vision: VisionConfig | None = None, normalise: str = "tokens"
-    ) -> None:
-        super().__init__()
-        self.normalise = normalise
-        self.backbone = None if vision is None else load_trainable(vision)
-        layer = nn.TransformerEncoderLayer(
-            width, model.visual_heads, dim_feedforward=4 * width, dropout=model.dropout, batch_first=True
-        )
-        encoder: Any = nn.TransformerEncoder(layer, model.visual_layers, enable_nested_tensor=False)
-        self.layers = encoder if model.visual_layers else None  # without layers: a linear probe of the frozen tokens
-        self.head = projection(model.visual_head, width, model.dim)
-        self.recompute = False  # whether backward computes a layer again, instead of forward keeping what it needs
-
-    def forward(
-        self,
-        pictures: Float[Tensor, "V P W"] | Float[Tensor, "V 3 S S"],
-        image_mask: Bool[Tensor, "V P"] | None = None,
-    ) -> Float[Tensor, "V P D"]:
-        """Image tokens of patch tokens or, with a backbone, of pixels as it expects them (ves.media.images.pixels). No
-        patch attends to those outside the mask (padding of the square) in the layers; in a backbone all attend to all.
-        """
-        patches = pictures if self.backbone is None else patches_of(self.backbone, pictures)
-        hidden = None if image_mask is None else ~image_mask
-        with plain_attention(patches.device):
-            if self.layers is not None and self.recompute and self.training:
-                for layer in self.layers.layers:
-                    output: Any = checkpoint(layer, patches, src_key_padding_mask=hidden, use_reentrant=False)
-                    patches = output
-            elif self.layers is not None:
-                patches = self.layers(patches, src_key_padding_mask=hidden)
-        return finished(self.head(patches), self.normalise)
 
 
 class VeS(nn.Module):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Int16
 
-from ves.config.experiment import AugmentConfig
+from ves.config.train import AugmentConfig
 from ves.media.audio import RATE, window
 
 FRAME = 1  # keeps the choice of a picture apart from the numbers that change the speech

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ves.base import parquet
-from ves.config.experiment import AugmentConfig, DataPaths, TrainConfig
+from ves.config.experiment import DataPaths
+from ves.config.train import AugmentConfig, TrainConfig
 from ves.media.audio import RATE, window
 from ves.media.images import Geometry
 from ves.models.pictures import open_pictures

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from ves.config.experiment import TrainConfig
+from ves.config.train import TrainConfig
 from ves.losses.chance import CHANCE
 
 log = logging.getLogger(__name__)

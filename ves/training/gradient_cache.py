@@ -23,9 +23,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ves.base.cpu import run_on_cores, use_cores
-from ves.config.experiment import TrainConfig
+from ves.config.train import TrainConfig
 from ves.losses.context import Pairs
-from ves.models.towers import VeS, plain_attention
+from ves.models.image_tower import plain_attention
+from ves.models.towers import VeS
 from ves.training.dataset import Batch
 from ves.training.distributed import ALONE, World
 from ves.training.objective import objective, represent

@@ -15,7 +15,8 @@ import polars as pl
 import torch
 
 from ves.base.progress import steps
-from ves.config.experiment import RunConfig, TrainConfig
+from ves.config.experiment import RunConfig
+from ves.config.train import TrainConfig
 from ves.models.towers import VeS
 from ves.training.dataset import PairReader
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ves.base.precision import widened
-from ves.config.experiment import TrainConfig
+from ves.config.train import TrainConfig
 from ves.losses.context import Context, Pairs, Term
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS

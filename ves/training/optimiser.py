@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ves.config.experiment import FEWEST_STEPS, PARTS, TrainConfig
+from ves.config.experiment import FEWEST_STEPS
+from ves.config.train import PARTS, TrainConfig
 from ves.models.parts import part_of
 from ves.models.towers import VeS
 from ves.training.schedules import pace

@@ -12,8 +12,8 @@ from typing import Any
 from ves.base.checksums import file_sha256, weight_hash
 from ves.config.experiment import TRAINING, RunConfig
 from ves.models import preprocessing
+from ves.models.audio_tower import speech_folder
 from ves.models.pictures import records
-from ves.models.towers import speech_folder
 
 BOOKKEEPING = {
     "keep_checkpoints",

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ves.config.experiment import OneCycleConfig, TrainConfig
+from ves.config.train import OneCycleConfig, TrainConfig
 
 
 class Pace(NamedTuple):

@@ -15,7 +15,8 @@ from ves.base.cpu import keep_freed_memory
 from ves.base.files import lock
 from ves.base.precision import weights_of
 from ves.base.signals import Stop, Stopped, on_signals
-from ves.config.experiment import RunConfig, TrainConfig, run_config
+from ves.config.experiment import RunConfig, run_config
+from ves.config.train import TrainConfig
 from ves.models.towers import VeS, new_model
 from ves.training import checkpoint
 from ves.training.dataset import Batch, PairReader, batches, to_read

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from ves.config.corpus import SoundingConfig
+from tests.support.sounding import settings
 from ves.evaluation.truth import decode_mask
 from ves.sources.scenes.recording import SAMPLE_RATE
 from ves.sources.sounding import fetch, list_shards, origins
@@ -20,28 +20,6 @@ from ves.sources.sounding.films import OFF_SCREEN, SHARES, Plan
 from ves.sources.sounding.mp4 import write
 from ves.sources.sounding.pictures import LEAST_SEEN, Pictures
 from ves.sources.sounding.sounds import SOUNDING
-
-SETTINGS = {
-    "seed": 8,
-    "films": 60,
-    "seconds": 4.0,
-    "segment_s": None,
-    "shards": 2,
-    "languages": ["hi", "ta"],
-    "speakers": 6,
-    "objects": [2, 4],
-    "mentions": [1, 2],
-    "kinds": 30,
-    "repainted": 0.2,
-    "colour_said": 0.5,
-    "snr_db": [20.0, 30.0],
-    "code_switching": 0.1,
-    "image_side": [120, 160],
-}
-
-
-def settings(**changes) -> SoundingConfig:
-    return SoundingConfig(**SETTINGS | changes)
 
 
 def made(folder: Path, **changes) -> dict[str, pl.DataFrame]:

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 
 from ves.base.cpu import cores, run_on_cores
-from ves.config.experiment import TrainConfig
+from ves.config.train import TrainConfig
 from ves.evaluation.retrieval.chance import chance
 from ves.evaluation.retrieval.metrics import rank_queries, summary
-from ves.models.towers import VeS, plain_attention
+from ves.models.image_tower import plain_attention
+from ves.models.towers import VeS
 from ves.similarity.pairwise import score
 from ves.training.dataset import PairReader
 from ves.training.objective import autocast

@@ -7,7 +7,6 @@ backbone (weights, normalisation of pictures), as far as they are there. Each th
 import logging
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,20 @@ from typing import Any
 from huggingface_hub import try_to_load_from_cache
 
 from ves.base import files, parquet
-from ves.base.checksums import WEIGHTS, file_sha256, weight_files, weight_hash
+from ves.base.checksums import WEIGHTS, weight_files, weight_hash
 from ves.base.files import matches_schema, same
 from ves.media.normalisation import Normalisation, from_attributes
 from ves.store.compression import CODECS
 from ves.store.features_layout import (
     ID_BYTES,
-    class_header,
     digests,
     header,
     identity,
     images_sha256,
-    impossible,
     metadata,
 )
-from ves.store.verify.arrays import FOREIGN, Fault, StoredArray, read_document, unlike
+from ves.store.verify.arrays import Fault, StoredArray, read_document, unlike
+from ves.store.verify.tokens import verify_class_tokens, verify_tokens
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +64,10 @@ def verify_features(
         return faults + layout
     tokens, ids = StoredArray(store / "patch_tokens", of_tokens), StoredArray(store / "image_id", of_ids)
     of_rows, stored_ids = _verify_ids(ids, images)
-    of_shards, hashes = _verify_tokens(tokens, _headers(tokens, attrs, stored_ids), threads)
+    of_shards, hashes = verify_tokens(tokens, _headers(tokens, attrs, stored_ids), threads)
     faults += of_rows + of_shards + tokens.strays() + ids.strays()
     if attrs is not None and attrs.get("class_token"):
-        faults += _verify_class_tokens(store, attrs, tokens, stored_ids, manifest, threads)
+        faults += verify_class_tokens(store, attrs, tokens, stored_ids, manifest, threads)
     if attrs is not None:
         faults += _verify_attributes(paths[0], attrs, tokens) + _verify_backbone(paths[0], attrs, normalisation_of)
     if manifest is not None:
@@ -109,66 +107,6 @@ def _headers(tokens: StoredArray, attrs: dict[str, Any] | None, ids: list[str] |
         return None
     kind, step = identity(attrs), tokens.chunk_rows
     return [header(kind, digests(ids[first : first + step])) for first in range(0, len(ids), step)]
-
-
-def _verify_tokens(
-    tokens: StoredArray, headers: list[bytes] | None, threads: int
-) -> tuple[list[Fault], dict[Path, str]]:
-    """Faults of every shard: its header, its index, the checksum of each row, numbers that no backbone can make.
-
-    Also the sha256 of every shard without a fault, computed while the page cache still has it.
-    """
-
-    def check(number: int) -> tuple[list[Fault], str]:
-        faults = tokens.check_file(number, lambda _, row: impossible(row), headers[number] if headers else None)
-        return faults, "" if faults else file_sha256(tokens.files[number])
-
-    with ThreadPoolExecutor(threads) as pool:
-        checked = list(pool.map(check, range(len(tokens.files))))
-    hashes = {file: digest for file, (faults, digest) in zip(tokens.files, checked, strict=True) if not faults}
-    return _of_attributes(tokens, [fault for faults, _ in checked for fault in faults]), hashes
-
-
-def _verify_class_tokens(
-    store: Path,
-    attrs: dict[str, Any],
-    tokens: StoredArray,
-    ids: list[str] | None,
-    manifest: dict[str, Any] | None,
-    threads: int,
-) -> list[Fault]:
-    """Faults of the class tokens that the attributes promise, of which the manifest has the hash of each shard."""
-    rows, patches, width = tokens.shape
-    path = store / "class_token" / "zarr.json"
-    document, faults = read_document(path)
-    if document is None:
-        return faults
-    if unlike_ours := unlike(path, document, metadata(rows, patches, width, None, class_token=True)["class_token"]):
-        return [*faults, *unlike_ours]
-    array = StoredArray(store / "class_token", document)
-    headers = None
-    if ids is not None:
-        kind, step = identity(attrs), array.chunk_rows
-        headers = [class_header(kind, digests(ids[first : first + step])) for first in range(0, len(ids), step)]
-    of_shards, hashes = _verify_tokens(array, headers, threads)
-    listed = [
-        shard.get("class_token_sha256") for shard in (manifest or {}).get("shards", []) if isinstance(shard, dict)
-    ]
-    if manifest is not None and len(listed) == len(array.files):
-        what = "not the content that the manifest lists, but that of another store"
-        of_shards += [
-            Fault(file, what) for file, said in zip(array.files, listed, strict=True) if hashes.get(file, said) != said
-        ]
-    return faults + of_shards + array.strays()
-
-
-def _of_attributes(tokens: StoredArray, faults: list[Fault]) -> list[Fault]:
-    """The same faults; but if every shard has the header of another store, the store's attributes have changed."""
-    foreign = [fault for fault in faults if fault.what == FOREIGN]
-    if len(foreign) < max(2, len(tokens.files)):
-        return faults
-    what = "not the attributes in the headers of its shards (unless the ids are wrong)"
-    return [Fault(tokens.folder.parent / "zarr.json", what)] + [fault for fault in faults if fault not in foreign]
 
 
 def _verify_ids(ids: StoredArray, images: Path | None) -> tuple[list[Fault], list[str] | None]:
