@@ -20,7 +20,7 @@ LENGTHS = [48_000, 20_000, 48_000, 700, 33_000, 1_000, 47_999]  # in no order; 7
 
 
 def standin(freeze: bool) -> Any:
-    with patch("ves.models.towers.quicken"):
+    with patch("ves.models.audio_tower.quicken"):
         backbone: Any = load_speech_backbone(tiny_config().audio)
     if freeze:
         backbone.feature_extractor._freeze_parameters()

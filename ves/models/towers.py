@@ -12,7 +12,6 @@ Dimension key
 """
 
 import json
-import logging
 import math
 from collections.abc import Collection
 from pathlib import Path
@@ -29,8 +28,6 @@ from ves.media.audio import FrameGrid
 from ves.models.audio_tower import AudioTower
 from ves.models.image_tower import ImageTower
 from ves.models.parts import part_of
-
-log = logging.getLogger(__name__)
 
 SPEECH = "speech"  # key in the header of model.safetensors: the speech backbone in training (AudioTower.origin)
 

@@ -152,4 +152,4 @@ def test_the_registry_imports_no_source_before_it_is_used():
     loaded = f"import sys, ves.sources.kinds; print({loaded})"
     answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
-    assert set(SOURCES) == {"scenes", "pairs", "vaani"}
+    assert set(SOURCES) >= {"scenes", "pairs", "vaani"}
