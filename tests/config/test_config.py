@@ -457,3 +457,64 @@ def test_a_corpus_about_to_be_made_anew_says_nothing_about_batches(content: dict
         validate_batches(validate(content, [DEFAULT]), split_corpus)  # of this very split it would say something
     validate_batches(validate(put(content, "split.seed", 1), [DEFAULT]), split_corpus)
     validate_batches(validate(content, [DEFAULT]), split_corpus / "absent")
+
+
+PIXELS = {"rates": {"audio.head": 1e-3, "image.head": 1e-3, "image.backbone": 1e-4}, "features": "pixels"}
+LATE = {"epoch": 1.0, "warmup": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (
+            {"rates": PIXELS["rates"]},
+            "FILE: train.rates: image.backbone has a rate, but with features: store its tokens",
+        ),
+        ({"features": "pixels"}, "FILE: train.features: pixels puts the vision backbone into the graph, but rates has"),
+        ({"rates": {"audio.tail": 1e-3}}, "FILE: train.rates.audio.tail: 'audio.tail' is not one of audio.backbone, "),
+        ({"rates": {"scale": None}}, "FILE: train.rates: no part has one, so nothing would be trained"),
+        ({"rates": {"scale": -1.0}}, "FILE: train.rates.scale: Input should be greater than 0"),
+        ({"unfreeze": {"image.backbone": LATE}}, "FILE: train.unfreeze: image.backbone is to move, but rates has none"),
+        ({"unfreeze": {"scale": LATE | {"step": 3}}}, "FILE: train.unfreeze.scale: say either the epoch or the step"),
+        ({"unfreeze": {"scale": {"warmup": 0.1}}}, "FILE: train.unfreeze.scale: say either the epoch or the step"),
+        (
+            {"unfreeze": {"scale": LATE}, "epochs": 1.0},
+            "FILE: train.unfreeze: scale would move after epoch 1 of 1: never",
+        ),
+        ({"unfreeze": {"scale": LATE}, "rates": {"scale": 1e-3}}, "FILE: train.unfreeze: every part that has a rate"),
+        ({"schedule": "linear"}, "FILE: train.schedule: 'linear' is not one of warmup_cosine, one_cycle, "),
+        (
+            {"one_cycle": {"div": 10.0, "final_div": 1.0, "beta1": [0.9, 0.8]}},
+            "FILE: train.one_cycle.beta1: [0.9, 0.8]: ",
+        ),
+        (
+            {"regularisers": {"temperature_bounds": 8.0}},
+            "FILE: train.regularisers: temperature_bounds takes {weight: 8.0",
+        ),
+        (
+            {"regularisers": {"non_negativity": {"weight": 1.0, "low": 1.0, "high": 2.0}}},
+            "FILE: train.regularisers: non_negativity takes a number",
+        ),
+        ({"min_scale": 50.0}, "FILE: train.temperature: 0.04 is more than 1/min_scale, 0.02"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_its_key(
+    train: dict[str, Any], message: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    content["train"] |= train
+    assert message in fault(tmp_path, content)
+
+
+def test_a_run_overrides_some_rates_and_may_freeze_a_part(content: dict[str, Any], tmp_path: Path) -> None:
+    put(content, "runs.dense", {"rates": {"scale": 1e-3, "audio.backbone": None}})
+    train = validate(content, []).train_of("dense")
+    assert train.rates == {"audio.backbone": None, "audio.head": 7e-4, "image.head": 7e-4, "scale": 1e-3}
+    assert train.moving == {"audio.head", "image.head", "scale"}
+
+
+def test_class_tokens_of_a_backbone_without_one_are_refused(content: dict[str, Any]) -> None:
+    put(content, "vision.class_token", True)
+    with pytest.raises(
+        ValueError, match=r"vision\.class_token: .* is of the type efficientnet, which has no class token"
+    ):
+        validate_backbones(validate(content, []))

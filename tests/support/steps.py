@@ -47,6 +47,21 @@ def pairs(size: int = 8) -> Batch:
     return Batch(waveform, valid, patches, mask, picture)
 
 
+def pixel_towers() -> VeS:
+    """A model whose vision backbone is trained too, without anything random."""
+    torch.manual_seed(0)
+    config = tiny_config()
+    vision = config.vision.model_copy(update={"image_size": 40})
+    model = ModelConfig(dim=16, visual_layers=0, visual_heads=1, dropout=0.0, visual_head="linear")
+    return VeS(audio_config(seconds=1.0), model, 192, 2.0, vision, "none").train()
+
+
+def pixel_pairs() -> Batch:
+    """The clips of `pairs`, each with a picture of 40 x 40 pixels."""
+    batch, draw = pairs(), torch.Generator().manual_seed(2)
+    return Batch(batch.waveform, batch.valid, torch.randn(8, 3, 40, 40, generator=draw), None, batch.image)
+
+
 def gradients(model: VeS) -> dict[str, Tensor]:
     """What each parameter has; those of layers that were dropped have none."""
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support.fork_server import WARM
-from tests.support.steps import REGULARISED, assert_equal, gradients, pairs, settings, towers
+from tests.support.steps import REGULARISED, assert_equal, gradients, pairs, pixel_pairs, pixel_towers, settings, towers
 from tests.support.waiting import PATIENCE, until
 from ves.base import gpus
 from ves.training.distributed import ALONE, World, join_world
@@ -29,6 +29,7 @@ CASES: dict[str, dict[str, Any]] = {  # of eight pairs
     "cached": {"micro_batch": 1, "negatives": "batch", "objective": HYBRID, "regularisers": REGULARISED},
     "one part each": {"micro_batch": 2, "negatives": "batch", "objective": HYBRID, "regularisers": REGULARISED},
     "recordings": {"micro_batch": 1, "negatives": "batch"},
+    "pixels": {"micro_batch": 2, "negatives": "batch", "regularisers": {"non_negativity_scaled": 0.15}},
     "as in the paper": {"micro_batch": 2, "negatives": "micro_batch", "regularisers": REGULARISED},
 }
 
@@ -66,7 +67,9 @@ def gradients_and_log(world: World, name: str) -> tuple[dict[str, torch.Tensor],
     batch = pairs()
     if name == "recordings":
         batch = replace(batch, recording=torch.tensor([0, 1, 2, 0, 4, 0, 6, 7]))
-    model, train_settings = towers(), settings(batch_size=8, **CASES[name])
+    if name == "pixels":
+        batch = pixel_pairs()
+    model, train_settings = pixel_towers() if name == "pixels" else towers(), settings(batch_size=8, **CASES[name])
     torch.manual_seed(3 + world.rank)  # only rank 0's random number is used
     logs = gradient(model, batch[own_rows(train_settings, world)], train_settings, world)
     return gradients(model), logs
@@ -86,7 +89,8 @@ def test_processes_together_give_the_gradient_of_one(size, tmp_path):
         expected, logs = gradients_and_log(ALONE, name)
         actual = [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in range(size)]
         for on_rank, logged in actual:
-            assert_equal(on_rank, expected, 1e-5)
+            # a bias of keys has no gradient but rounding, which six layers make larger
+            assert_equal(on_rank, expected, 1e-4 if name == "pixels" else 1e-5)
             assert logged == pytest.approx(logs, rel=1e-5)
             assert all(torch.equal(grad, actual[0][0][key]) for key, grad in on_rank.items()), "to the bit on all"
             assert logged == actual[0][1]

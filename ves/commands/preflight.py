@@ -50,7 +50,8 @@ def _fits_vision(config: Config, backbone: dict[str, Any]) -> None:
     asked for."""
     if config.vision.class_token and backbone["model_type"] in CONVOLUTIONS:
         raise ValueError(
-            f"vision.class_token: {config.vision.backbone} is a {backbone['model_type']}, which has no class token; "
+            f"vision.class_token: {config.vision.backbone} is of the type {backbone['model_type']}, which has "
+            "no class token; "
             "set it to false"
         )
     size, width = config.vision.image_size, token_width(backbone)
