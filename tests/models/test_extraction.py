@@ -244,7 +244,7 @@ def test_what_verify_finds_a_second_run_repairs_and_nothing_else(corpus, vision)
 
 def test_rows_that_are_not_finite_are_not_written(corpus, vision, records, monkeypatch):
     monkeypatch.setattr(
-        "ves.models.features.patch_tokens", lambda model, squares: torch.full((3, 16, 16), torch.nan).bfloat16()
+        "ves.models.features.patch_tokens", lambda model, squares, **_: torch.full((3, 16, 16), torch.nan).bfloat16()
     )
     with pytest.raises(ValueError, match=f"image {corpus.rows[0][0]}: the backbone's tokens are not finite"):
         job(corpus, vision, records[0])

@@ -169,11 +169,11 @@ def test_a_failure_leaves_a_store_that_is_not_read(corpus, vision, monkeypatch):
     """The backbone fails at the second shard: the first is kept, nothing says complete, and a new run goes on."""
     real, calls = features.patch_tokens, []
 
-    def fails(model, squares):
+    def fails(model, squares, **options):
         calls.append(len(squares))
         if len(calls) > 70:
             raise RuntimeError("out of memory")
-        return real(model, squares)
+        return real(model, squares, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(features, "patch_tokens", fails)
