@@ -171,6 +171,17 @@ def test_segments_as_files_are_kept_and_made_again_alone(tmp_path):
         write(config, 2, tmp_path, tmp_path / "x.csv")
 
 
+def test_segments_of_other_settings_are_not_kept(tmp_path):
+    few = {"films": 3, "speakers": 3, "shards": 1}
+    write(settings(**few), 0, tmp_path, tmp_path / "segments-0.csv")
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.mp4")}
+    changed = settings(**few | {"films": 2, "seed": 9})
+    write(changed, 0, tmp_path, tmp_path / "segments-0.csv")
+    after = {path.name: path.read_bytes() for path in tmp_path.glob("*.mp4")}
+    assert set(after) == {f"{vid}_{seg}.mp4" for vid in range(2) for seg in range(4)}
+    assert all(after[name] != before[name] for name in after)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
