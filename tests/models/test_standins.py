@@ -14,6 +14,7 @@ from transformers import Dinov2Model, EfficientNetModel, HubertModel
 from tests.support.checkout import of_project
 from ves.media.normalisation import IMAGENET
 from ves.models.preprocessing import of_pictures
+from ves.sources.sounding.sounds import SOUNDING
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDINS = ROOT / "ves" / "standins"
@@ -21,7 +22,7 @@ LEXICON = ROOT / "ves" / "sources" / "scenes" / "lexicon"
 
 sys.path.append(str(ROOT / "scripts"))  # the scripts are no package of the project
 import efficientnet_lite  # noqa: E402  # pyright: ignore[reportMissingImports]
-from standins import collages, emoji, imagenet, pictures, pseudowords, teacher, vision  # noqa: E402  # pyright: ignore[reportMissingImports]
+from standins import collages, emoji, imagenet, noises, pictures, pseudowords, teacher, vision  # noqa: E402  # pyright: ignore[reportMissingImports]
 from standins.probe import ridge_accuracy  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 pytestmark = pytest.mark.numbers
@@ -43,9 +44,9 @@ def frames(model, waveform, valid):
         return model(waveform, attention_mask=mask).last_hidden_state
 
 
-def test_together_they_are_below_13_megabytes():
+def test_together_they_are_below_15_megabytes():
     """A checkout stays small: 7 MB of these are the network of photographs, which nothing smaller replaced."""
-    assert sum(file.stat().st_size for file in of_project("ves/standins", "*")) < 13e6
+    assert sum(file.stat().st_size for file in of_project("ves/standins", "*")) < 15e6
 
 
 def test_the_network_of_photographs_is_what_its_authors_ship():
@@ -242,3 +243,31 @@ def test_taught_features_are_those_of_the_picture_and_standardised(cut_outs):
     mean = torch.nn.functional.adaptive_avg_pool2d(imagenet.to_input(torch.from_numpy(shown)), 10)
     of_patch = torch.stack([mean[:, 0].flatten(), features[..., 0].float().flatten()])
     assert torch.corrcoef(of_patch)[0, 1] > 0.99, "a picture and its features stand in the same row"
+
+
+def test_the_one_that_has_heard_sounds_heard_none_of_the_corpus():
+    made = json.loads((STANDINS / "hubert-sounds" / "made.json").read_text("utf-8"))
+    kinds = set(made["heard"]) | set(made["kept_back"])
+    assert set(noises.KINDS) == kinds and not set(made["heard"]) & set(made["kept_back"])
+    assert not kinds & set(SOUNDING)
+    assert made["after"]["sounds_kept_back_probe"] >= made["before"]["sounds_kept_back_probe"] > 0.9
+    assert made["after"]["phoneme_probe"] > 0.9 * made["before"]["phoneme_probe"], "speech is not forgotten"
+
+
+@pytest.mark.parametrize("kind", sorted(noises.KINDS))
+def test_a_sound_that_it_hears_has_the_length_and_loudness_asked_for(kind):
+    waves = [noises.take(kind, np.random.default_rng(seed), 1.5) for seed in (1, 1, 2)]
+    assert all(len(wave) == 24_000 and np.isfinite(wave).all() for wave in waves)
+    assert np.sqrt(np.mean(waves[0] ** 2)) == pytest.approx(1)
+    assert np.array_equal(waves[0], waves[1]) and not np.array_equal(waves[0], waves[2])
+
+
+def test_it_is_the_same_network_as_the_one_of_speech_with_other_weights():
+    one, other = (
+        HubertModel.from_pretrained(STANDINS / name, dtype=torch.float32).state_dict()
+        for name in ("hubert-scenes", "hubert-sounds")
+    )
+    assert {name: tensor.shape for name, tensor in one.items()} == {
+        name: tensor.shape for name, tensor in other.items()
+    }
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in one.items())
