@@ -1,6 +1,6 @@
 """Pretrain the audio stand-in further, on sounds as well as on speech: ves/standins/hubert-sounds.
 
-    python scripts/hear_sounds.py [--steps 900] [--threads 2] [--out ves/standins/hubert-sounds]
+    python scripts/hear_sounds.py [--steps 700] [--threads 2] [--out ves/standins/hubert-sounds]
 
 It begins with ves/standins/hubert-scenes and goes on naming the phonemes of pseudo-words; in two thirds of the windows
 things sound as well, or alone (standins.noises: sixteen kinds, none of Sounding Scenes), and a second head names them,

@@ -124,3 +124,12 @@ def test_a_store_that_lost_the_array_says_so(corpus):
     with pytest.raises(BadStore, match="missing; run the features stage again"):
         open_features(corpus.store).class_tokens([0])
     assert any("zarr.json" in fault for fault in faults(corpus))
+
+
+def test_a_network_without_one_is_refused_before_anything_is_written(corpus, vision, tmp_path):
+    """Of one on the hub, no check of the configuration could know it."""
+    other = vision.model_copy(update={"backbone": "ves/standins/efficientnet-lite0", "image_size": 32})
+    corpus.store = tmp_path / "other.zarr"
+    with pytest.raises(ValueError, match=r"vision\.class_token: .* is of the type efficientnet, which has none"):
+        corpus.extract(other)
+    assert not corpus.store.exists()

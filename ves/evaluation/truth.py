@@ -112,6 +112,7 @@ def phrases(truth: Path, clips: pl.DataFrame) -> pl.DataFrame:
         return pl.col(column).eq_missing(pl.col(column).shift(1))
 
     follows = (pl.col("word") == pl.col("word").shift(1) + 1) & as_before("shard") & as_before("source_path")
+    follows &= pl.col("role") != "sound"  # each sound is an event of its own
     joined = follows & as_before("role") & as_before("object") & ((pl.col("object") >= 0) | as_before("english"))
     rows = spoken.with_columns(phrase=(~joined).fill_null(True).cum_sum()).group_by("phrase", maintain_order=True)
     return rows.agg(

@@ -28,7 +28,7 @@ from ves.media.geometry import RESAMPLE, Geometry
 from ves.media.images import decode, pixels, read_encoded
 from ves.media.normalisation import Normalisation
 from ves.models import preprocessing
-from ves.models.backbone import token_width
+from ves.models.backbone import CONVOLUTIONS, token_width
 from ves.models.vision import device_name, load_backbone, patch_grid, patch_tokens, vision_folder
 
 RECIPE = 1  # to be raised when code changes tokens: stores of another recipe are then refused, not mixed
@@ -109,6 +109,8 @@ def attributes(vision: VisionConfig) -> dict[str, Any]:
     """The attributes of the store: all that a stranger needs to use the features."""
     folder = vision_folder(vision)
     config = AutoConfig.from_pretrained(folder)
+    if vision.class_token and config.model_type in CONVOLUTIONS:  # of the hub, so nothing could check it before
+        raise ValueError(f"vision.class_token: {vision.backbone} is of the type {config.model_type}, which has none")
     packing: dict[str, Any] = {} if vision.compression is None else {"compression": vision.compression}
     packing |= {"class_token": True} if vision.class_token else {}
     return packing | {

@@ -313,3 +313,9 @@ def test_a_corpus_without_sounds_has_no_report_of_them_and_one_of_sounds_alone_h
 def test_what_sounds_off_screen_is_left_out(tmp_path):
     both, _ = _made_twice(tmp_path, SAID, [*HEARD, (3, 0.4, 0.9, -1)])
     assert both["sounds"]["n"] == 4
+
+
+def test_two_sounds_of_one_thing_are_two_events(two):
+    two.say(0, 0.0, 0.3, 0, role="sound")
+    two.say(0, 0.6, 0.9, 0, role="sound", follows=True)
+    assert two.evaluate()["sounds"]["n"] == 2
