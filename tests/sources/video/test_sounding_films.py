@@ -27,7 +27,8 @@ def clips(tmp_path_factory) -> tuple[pl.DataFrame, dict[str, bytes]]:
     mp4.write(made, 0, folder, folder / "segments.csv")
     block = settings(folder, layout="segments", frames=1, files_per_shard=100)
     (group,) = shards.groups(block)
-    paths = [folder.parent / f"{name}.parquet" for name in ("audio", "images", "truth")]
+    out = tmp_path_factory.mktemp("shards")
+    paths = [out / f"{name}.parquet" for name in ("audio", "images", "truth")]
     shards.fetch(block, group, *paths)
     audio, images = (pl.read_parquet(path) for path in paths[:2])
     return audio, {row["path"]: row["bytes"] for row in images["image"]}
