@@ -24,9 +24,11 @@ from ves.config.corpus import LANGUAGES
 from ves.config.experiment import features_name
 from ves.losses.contrastive import LOSSES
 from ves.losses.regularisers import REGULARISERS
+from ves.models.parts import PREFIXES
 from ves.similarity.pairwise import SIMILARITIES
 from ves.sources.scenes import lexicon
 from ves.store.compression import CODECS
+from ves.training.schedules import SCHEDULES
 
 DEFAULT = Path("config.yaml")
 VAANI = read_yaml(Path("config/vaani.yaml"))["corpus"]["vaani"]
@@ -325,6 +327,8 @@ def test_what_is_not_yaml_is_an_error_that_names_the_file(content: dict[str, Any
         (train.SIMILARITIES, SIMILARITIES),
         (train.LOSSES, LOSSES),
         (train.REGULARISERS, REGULARISERS),
+        (train.SCHEDULES, SCHEDULES),
+        (train.PARTS, PREFIXES),
         (experiment.CODECS, CODECS),
         (LANGUAGES, lexicon.codes()),
     ],

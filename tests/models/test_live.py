@@ -45,7 +45,7 @@ def test_what_cannot_be_read_is_said(live_data: DataPaths, tmp_path: Path) -> No
         live.read([0, len(live)])
     copy = tmp_path / "images.parquet"
     copy.write_bytes(Path(live_data.images).read_bytes())
-    with pytest.raises(ValueError, match="no ingested pictures here, which `train.features: live` reads"):
+    with pytest.raises(ValueError, match="no ingested pictures here, which `train.features: live` and `pixels` read"):
         LiveFeatures(Path(live_data.features), copy)
     write_json(tmp_path / "bad.json", {"backbone": "x"})
     with pytest.raises(ValueError, match="bad.json: .*image_size"):

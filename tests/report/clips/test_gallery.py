@@ -13,7 +13,6 @@ from PIL import Image
 
 from tests.support.embeddings import embeddings
 from tests.support.planted_heat import GRID, PLANTED, RUNS, SIZES, patch_box, write_corpus, write_embedded, write_run
-from ves.config.experiment import DataPaths
 from ves.report.clips.comparison import compare
 from ves.report.clips.gallery import draw
 
@@ -209,19 +208,13 @@ def test_the_hidden_and_the_unheard_are_not_shown(gallery, tmp_path: Path) -> No
     objects, words = (pl.read_parquet(truth / part / "a.parquet") for part in ("images", "audio"))
     hidden = pl.when(pl.col("object") == 1).then(0).otherwise(pl.col("visible_pixels"))
     objects.with_columns(visible_pixels=hidden).write_parquet(truth / "images" / "a.parquet")
-    _shows(1, runs, (data, pictures, truth), tmp_path / "hidden")
+    draw(runs, data, pictures, truth, 3, tmp_path / "hidden")
+    assert {len(clip["words"]) for clip in index(tmp_path / "hidden")["clips"]} == {1}
     objects.write_parquet(truth / "images" / "a.parquet")
-    for gone, shown in (([1], 1), ([0, 1], 0)):
-        late = pl.when(pl.col("object").is_in(gone)).then(1.1).otherwise(pl.col("end_s"))  # the models hear one second
-        words.with_columns(end_s=late).write_parquet(truth / "audio" / "a.parquet")
-        _shows(shown, runs, (data, pictures, truth), tmp_path / f"late-{len(gone)}")
-
-
-def _shows(words: int, runs: list[Path], corpus: tuple[DataPaths, Path, Path], out: Path) -> None:
-    """So many words of each clip are drawn; where it is none, nothing can be."""
-    if words == 0:
-        with pytest.raises(ValueError, match="no validation clip is about an object that its picture shows"):
-            draw(runs, *corpus, 3, out)
-        return
-    draw(runs, *corpus, 3, out)
-    assert {len(clip["words"]) for clip in index(out)["clips"]} == {words}
+    late = pl.when(pl.col("object") == 1).then(1.1).otherwise(pl.col("end_s"))  # the models hear one second
+    words.with_columns(end_s=late).write_parquet(truth / "audio" / "a.parquet")
+    draw(runs, data, pictures, truth, 3, tmp_path / "late")
+    assert {len(clip["words"]) for clip in index(tmp_path / "late")["clips"]} == {1}
+    words.with_columns(end_s=pl.lit(1.1)).write_parquet(truth / "audio" / "a.parquet")
+    with pytest.raises(ValueError, match="no validation clip is about an object that its picture shows"):
+        draw(runs, data, pictures, truth, 3, tmp_path / "nothing")
