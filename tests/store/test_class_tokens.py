@@ -8,6 +8,7 @@ import tensorstore
 import torch
 import zarr
 
+from tests.support.backbones import vision_config
 from tests.support.features import Corpus, save_backbone
 from ves.config.experiment import VisionConfig, features_name
 from ves.models.features import listed, squares
@@ -26,16 +27,7 @@ ROWS = 10
 def vision(tmp_path_factory) -> VisionConfig:
     folder = tmp_path_factory.mktemp("backbones") / "tiny-dinov2"
     save_backbone(folder)
-    return VisionConfig(
-        backbone=str(folder),
-        revision=None,
-        image_size=16,
-        fit="stretch",
-        batch_size=3,
-        compression=None,
-        compile=False,
-        class_token=True,
-    )
+    return vision_config(folder, image_size=16, batch_size=3, class_token=True)
 
 
 @pytest.fixture
