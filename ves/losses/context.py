@@ -6,7 +6,7 @@ Dimension key
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -20,6 +20,10 @@ class Pairs:
 
     `picture` numbers the images by content: equal numbers are one picture. `recording` numbers what the clips were cut
     from, or is None where each is a recording of its own.
+
+    What augmentation has done is None where it has done nothing of the kind: `silent` marks the tokens within a clip
+    whose sound was taken away (they are not in `mask`); `own_sound` is the share of each token's sound that is the
+    clip's own, and `own_picture` the share of each patch that shows the image's own picture.
     """
 
     audio: Float[Tensor, "A T D"]
@@ -29,6 +33,9 @@ class Pairs:
     picture: Int[Tensor, "V"]
     recording: Int[Tensor, "V"] | None
     first: int
+    silent: Bool[Tensor, "A T"] | None = field(default=None, kw_only=True)
+    own_sound: Float[Tensor, "A T"] | None = field(default=None, kw_only=True)
+    own_picture: Float[Tensor, "V P"] | None = field(default=None, kw_only=True)
 
     @property
     def tokens(self) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
